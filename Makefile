@@ -1,0 +1,64 @@
+# The two commands of the README, and what developers need. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-paper test test-slow lint format benchmarks lock clean
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CORES ?= 2
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# --- set-up ----------------------------------------------------------------------------
+# Done again only when the pinned requirements or the command itself change.
+setup: $(READY) ## Make the environment in .venv
+
+$(READY): requirements.lock nctransfer/plan/command.py
+	@$(PYTHON) -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+	  echo "error: $(PYTHON) is not Python 3.11, 3.12 or 3.13 with the venv module."; \
+	  echo "On Debian and Ubuntu: apt-get install python3 python3-venv; or name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; \
+	  exit 1; } >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the pinned requirements into $(VENV) (the first time about 2 minutes and 6 GB)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -c 'from pathlib import Path; from nctransfer.plan import command; command.install(Path("$(BIN)").absolute())'
+	@touch $@
+
+# --- the main job ----------------------------------------------------------------------
+demo: $(READY) ## Set up and draw figures/demo/fig3.pdf on handwritten digits
+	@$(BIN)/snakemake -j$(CORES) --quiet rules host --configfile config/demo.yaml -- figures/demo/fig3.pdf
+	@echo "figures/demo/fig3.pdf (picture: fig3.png, numbers: fig3.csv)"
+
+demo-paper: $(READY) ## Set up and draw every figure there is, in small, on handwritten digits
+	@$(BIN)/snakemake -j$(CORES) --quiet rules host --configfile config/demo.yaml -- all
+
+# --- checks ----------------------------------------------------------------------------
+test: $(READY) ## Set up and run the tests (under 10 minutes on 2 cores)
+	@$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: $(READY) ## Kill, disk, cluster and whole-demo tests
+	@$(BIN)/python -m pytest -q -m slow
+
+lint: $(READY) ## Format, style, workflow and type checks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+	$(BIN)/mypy
+
+format: $(READY) ## Format Python and Snakemake files
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+benchmarks: $(READY) ## Measure speed against the obvious alternatives, as ratios
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+lock: $(READY) ## Pin the newest versions that pyproject.toml allows
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+	  --group dev pyproject.toml --output-file requirements.lock
+
+clean: ## Remove everything the demo made
+	rm -rf results/demo figures/demo logs/demo

@@ -1,0 +1,1 @@
+"""Neural-collapse metrics: pure functions of features and labels."""

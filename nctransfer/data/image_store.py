@@ -1,0 +1,79 @@
+"""ImageStore: decoded, resized pictures on disk, read without being loaded."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from nctransfer.storage.stores import Store
+
+
+class ImageStore:
+    """One split of a data set at one geometry; see ``images.prepare_images``.
+
+    Attributes:
+        manifest: the manifest's contents: source, provenance, counts, subset, ...
+        class_names: K names, in the order of the labels.
+        resolution: height and width of every picture.
+
+    Raises:
+        StoreError: the store is missing or of another kind, or (when its arrays are
+            first asked for) its bytes are not those that were written.
+    """
+
+    def __init__(self, manifest: Path) -> None:
+        self._store = Store(Path(manifest), "images")
+        self.manifest = self._store.manifest
+        self.class_names: tuple[str, ...] = tuple(self.manifest["class_names"])
+        height, width = self.manifest["resolution"]
+        self.resolution: tuple[int, int] = (height, width)
+
+    def __len__(self) -> int:
+        return int(self.manifest["files"]["labels.npy"]["shape"][0])
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        """All pictures, uint8, shape (N, H, W, 3), memory-mapped and read-only."""
+        return self._store.array("images")
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Class indices, int64, shape (N,), in memory."""
+        return np.array(self._store.array("labels"))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of pictures, labels and class names; equal stores have equal fingerprints."""
+        files = {name: entry["sha256"] for name, entry in self.manifest["files"].items()}
+        text = json.dumps([files, list(self.class_names)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Read the pictures ``start`` to ``stop`` (exclusive).
+
+        A plain read, not the memory map: pages of a map stay in the process's resident
+        memory until the machine runs short, and reading 150 GB would look like using it.
+
+        Returns:
+            uint8, shape (n, H, W, 3), writable; fewer than asked at the end of the store.
+        """
+        start, stop = min(start, len(self)), min(stop, len(self))
+        row = int(np.prod(self.images.shape[1:]))
+        with self._store.path("images.npy").open("rb") as file:
+            file.seek(self.images.offset + start * row)  # type: ignore[attr-defined]
+            pixels = np.fromfile(file, np.uint8, (stop - start) * row)
+        return pixels.reshape(stop - start, *self.images.shape[1:])
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        """Read the store once, in order, by blocks of ``size`` pictures.
+
+        Yields:
+            uint8, shape (n, H, W, 3), writable; n = size except in the last one.
+        """
+        if size < 1:
+            raise ValueError(f"batches of {size} pictures")
+        for first in range(0, len(self), size):
+            yield self.read(first, first + size)

@@ -1,0 +1,262 @@
+"""From a data set's entry to image stores: decode and resize once, train on the result.
+
+Pictures are decoded in threads (PIL and torch release the interpreter), put in order and
+streamed to disk, so memory holds a few blocks whatever the size of the data set. All
+pictures that cannot be read, in all splits, are named in one error.
+"""
+
+import hashlib
+import logging
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from nctransfer.data.decode import decode
+from nctransfer.data.geometry import Geometry, apply_geometry, check_geometry
+from nctransfer.data.image_store import ImageStore
+from nctransfer.data.raw import RawSplit
+from nctransfer.data.subset import class_indices, subset_rows
+from nctransfer.errors import DataError
+from nctransfer.plan import variants
+from nctransfer.storage.stores import ArrayWriter, StoreWriter, create_store
+
+__all__ = ["ImageStore", "prepare_images"]
+
+SOURCES = "nctransfer.data.sources"
+BLOCK = 32  # pictures that one thread prepares at a time: 5 MB at 224 px, 14 MB at 384 px
+NAMED = 20  # unreadable files that a message lists
+LOGGED = 2000  # pictures from which on progress goes to the log
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class _UnreadableError(Exception):
+    """Ends a store under construction; carries one line per bad picture."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__(*lines)
+        self.lines = list(lines)
+
+
+@dataclass(frozen=True)
+class _Subset:
+    """Rows of a raw split that go into a store, with their new labels."""
+
+    rows: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Pictures ready to be written, and what could not be read."""
+
+    pictures: list[np.ndarray]  # uint8, each (H, W, 3)
+    names: list[str]
+    digests: bytes
+    unreadable: list[str]
+
+
+def prepare_images(
+    manifests: Mapping[str, Path], settings: Mapping[str, Any], recipe: str, downloads: Path
+) -> None:
+    """Make the image stores of a data set at one geometry.
+
+    Args:
+        manifests: where each split's manifest will be, by ``"train"`` and ``"test"``.
+        settings: ``source``, ``options`` and, optionally, ``classes`` (names or indices;
+            labels are renumbered in this order), ``per_class`` and ``test_per_class``
+            (so many of each class, drawn with ``seed``), and ``geometry``.
+        recipe: digest of code and settings, for the manifests.
+        downloads: folder for what sources download.
+
+    Raises:
+        DataError: the data set is not there, not what the settings say, or holds
+            unreadable pictures (all of them are named). A split whose store could not be
+            completed leaves nothing under its final name.
+    """
+    source = variants.load(SOURCES, settings["source"])
+    geometry = settings.get("geometry")
+    if geometry is not None:
+        check_geometry(geometry)
+    raw = {split: source.open_split(settings["options"], split, Path(downloads)) for split in manifests}
+    _check_same_classes(raw)
+    subsets = {split: _subset(raw[split], split, settings) for split in manifests}
+    unreadable: list[str] = []
+    for split, manifest in manifests.items():
+        try:
+            _write_store(Path(manifest), split, raw[split], subsets[split], settings, recipe)
+        except _UnreadableError as error:
+            unreadable += error.lines
+    if unreadable:
+        more = f"\n  ... and {len(unreadable) - NAMED} more" if len(unreadable) > NAMED else ""
+        lines = "\n  ".join(unreadable[:NAMED])
+        raise DataError(
+            f"{len(unreadable)} files cannot be used as images; mend or remove them:\n  {lines}{more}"
+        )
+
+
+def _check_same_classes(raw: Mapping[str, RawSplit]) -> None:
+    (first, expected), *others = raw.items()
+    for split, part in others:
+        if part.class_names != expected.class_names:
+            only = [
+                f"only in {name}: {', '.join(sorted(set(a.class_names) - set(b.class_names)))}"
+                for name, a, b in ((first, expected, part), (split, part, expected))
+                if set(a.class_names) - set(b.class_names)
+            ]
+            raise DataError(
+                f"{first} and {split} split have different classes ({'; '.join(only) or 'in another order'})"
+            )
+
+
+def _subset(raw: RawSplit, split: str, settings: Mapping[str, Any]) -> _Subset:
+    chosen = class_indices(settings.get("classes"), raw.class_names)
+    key = "per_class" if split == "train" else "test_per_class"
+    rows = subset_rows(raw.labels, raw.class_names, chosen, settings.get(key), settings.get("seed", 0))
+    if not len(rows):
+        raise DataError(f"the {split} split has no images of the chosen classes")
+    renumbered = np.full(len(raw.class_names), -1, np.int64)
+    renumbered[chosen] = np.arange(len(chosen))
+    names = tuple(raw.class_names[label] for label in chosen)
+    return _Subset(rows, renumbered[raw.labels[rows]], names)
+
+
+def _write_store(
+    manifest: Path, split: str, raw: RawSplit, subset: _Subset, settings: Mapping[str, Any], recipe: str
+) -> None:
+    geometry = settings.get("geometry")
+    unreadable = list(raw.problems)
+    digest = hashlib.sha256()
+    logger.info("%s: %d images of %d classes", split, len(subset.rows), len(subset.class_names))
+    with create_store(manifest, "images", recipe) as writer:
+        pictures = _PictureWriter(writer, len(subset.rows))
+        for block in _blocks(raw, subset.rows, geometry, split):
+            digest.update(block.digests)
+            unreadable += block.unreadable
+            if not unreadable:
+                unreadable += pictures.append(block)
+        if unreadable:
+            raise _UnreadableError(unreadable)
+        writer.put("labels", subset.labels)
+        counts = np.bincount(subset.labels, minlength=len(subset.class_names))
+        writer.meta |= {
+            "split": split,
+            "source": settings["source"],
+            "provenance": dict(raw.provenance),
+            "checksum": digest.hexdigest(),
+            "class_names": list(subset.class_names),
+            "counts": counts.tolist(),
+            "resolution": pictures.resolution,
+            "geometry": geometry,
+            "subset": {key: settings.get(key) for key in ("classes", "per_class", "test_per_class", "seed")},
+        }
+
+
+class _PictureWriter:
+    """Starts the array when the first picture tells its size; later ones must agree."""
+
+    def __init__(self, writer: StoreWriter, count: int) -> None:
+        self._writer, self._count = writer, count
+        self._array: ArrayWriter | None = None
+        self._first = ""
+        self.resolution: list[int] = []
+
+    def append(self, block: _Block) -> list[str]:
+        """Write a block; returns a line for each picture of another size."""
+        if not block.pictures:
+            return []
+        if self._array is None:
+            self.resolution, self._first = list(block.pictures[0].shape[:2]), block.names[0]
+            self._check_space()
+            self._array = self._writer.array("images", (self._count, *self.resolution, 3), np.uint8)
+        others = [
+            f"{name}: {picture.shape[0]} x {picture.shape[1]} px, but {self._first} is "
+            f"{self.resolution[0]} x {self.resolution[1]}; a geometry that fixes the size is needed"
+            for name, picture in zip(block.names, block.pictures, strict=True)
+            if list(picture.shape[:2]) != self.resolution
+        ]
+        if not others:
+            self._array.append(np.stack(block.pictures))
+        return others
+
+    def _check_space(self) -> None:
+        needed = self._count * self.resolution[0] * self.resolution[1] * 3
+        free = shutil.disk_usage(self._writer.folder).free
+        if needed > free:
+            raise DataError(
+                f"{self._writer.folder.parent}: {needed / 1e9:.1f} GB needed for {self._count} images of "
+                f"{self.resolution[0]} x {self.resolution[1]} px, {free / 1e9:.1f} GB free"
+            )
+
+
+def _blocks(raw: RawSplit, rows: np.ndarray, geometry: Geometry | None, split: str) -> Iterator[_Block]:
+    parts = [rows[first : first + BLOCK] for first in range(0, len(rows), BLOCK)]
+    done, reported = 0, 0 if len(rows) >= LOGGED else 10
+    with tqdm(total=len(rows), desc=split, unit="image", disable=None) as bar:
+        for block in _in_order(lambda part: _prepare(raw, part, geometry), parts):
+            yield block
+            count = len(block.pictures) + len(block.unreadable)
+            bar.update(count)
+            done += count
+            if done * 10 // len(rows) > reported:
+                reported = done * 10 // len(rows)
+                logger.info("%s: %d of %d images", split, done, len(rows))
+
+
+def _in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Map in threads, results in order, a few at a time."""
+    workers = max(torch.get_num_threads(), 1)  # follows OMP_NUM_THREADS, which a job's threads set
+    pending: deque[Future[R]] = deque()
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) > 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _prepare(raw: RawSplit, rows: np.ndarray, geometry: Geometry | None) -> _Block:
+    if raw.images is not None:
+        pictures = np.ascontiguousarray(raw.images[rows])
+        digests = b"".join(hashlib.sha256(picture.data).digest() for picture in pictures)
+        return _Block(list(_shaped(pictures, geometry)), [raw.locate(int(row)) for row in rows], digests, [])
+    assert raw.read is not None
+    block = _Block([], [], b"", [])
+    digests = b""
+    for row in map(int, rows):
+        name = raw.locate(row)
+        try:
+            data = raw.read(row)
+            picture = decode(data)
+        except OSError as error:
+            block.unreadable.append(f"{name}: {error.strerror or error}")
+        except ValueError as error:
+            block.unreadable.append(f"{name}: {error}")
+        else:
+            digests += hashlib.sha256(data).digest()
+            block.pictures.append(_shaped(picture[None], geometry)[0])
+            block.names.append(name)
+    return _Block(block.pictures, block.names, digests, block.unreadable)
+
+
+def _shaped(pictures: np.ndarray, geometry: Geometry | None) -> np.ndarray:
+    """Apply a geometry to uint8 arrays of shape (n, H, W, 3)."""
+    if geometry is None:
+        return pictures
+    images = torch.from_numpy(pictures).permute(0, 3, 1, 2)
+    return apply_geometry(images, geometry).permute(0, 2, 3, 1).contiguous().numpy()

@@ -1,0 +1,70 @@
+"""One split of a data set as its source gives it: labels, names, and pictures not yet resized."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nctransfer.errors import DataError
+
+
+def _by_row(row: int) -> str:
+    return f"image {row}"
+
+
+@dataclass(frozen=True)
+class RawSplit:
+    """A split before subset and geometry. Pictures are an array or are read one by one.
+
+    Attributes:
+        labels: int64, shape (N,), each in 0..K-1.
+        class_names: K distinct names, in the order of the labels.
+        provenance: what was read, in plain JSON values, for the manifest.
+        images: uint8, shape (N, H, W, 3), if all pictures have one size; else None.
+        read: gives the encoded bytes of picture i, where there is no array.
+        locate: names picture i for messages and, where it is a file, for people.
+        problems: what a first look found wrong, one line a file; reported together with
+            the pictures that cannot be decoded.
+
+    Raises:
+        DataError: these do not agree with each other.
+    """
+
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    provenance: Mapping[str, Any]
+    images: np.ndarray | None = None
+    read: Callable[[int], bytes] | None = None
+    locate: Callable[[int], str] = _by_row
+    problems: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if (self.images is None) == (self.read is None):
+            raise TypeError("a split holds either images or a way to read them")
+        check_labels(self.labels, len(self.class_names), "labels")
+        if self.images is not None and len(self.images) != len(self.labels):
+            raise DataError(f"{len(self.images)} images, but {len(self.labels)} labels")
+        repeated = sorted(name for name, count in Counter(self.class_names).items() if count > 1)
+        if repeated:
+            raise DataError(f"class names stand more than once: {', '.join(map(repr, repeated))}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def check_labels(labels: np.ndarray, classes: int, where: str) -> None:
+    """Refuse labels that are not whole numbers in 0..classes-1.
+
+    Raises:
+        DataError: names ``where``, the first bad row and its value.
+    """
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise DataError(f"{where}: must be whole numbers of shape (N,), not {labels.dtype} {labels.shape}")
+    bad = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(bad):
+        raise DataError(
+            f"{where}: label {labels[bad[0]]} in row {bad[0]} (and {len(bad) - 1} more) is out of range; "
+            f"{classes} classes allow 0 to {classes - 1}"
+        )

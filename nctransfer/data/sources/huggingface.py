@@ -1,0 +1,172 @@
+"""Data sets of the Hugging Face hub, or in its formats on disk, through the ``datasets`` library.
+
+Options:
+    name: a name on the hub, ``user/set``; or
+    path: a local folder (Parquet files, images, or what ``save_to_disk`` wrote) or Parquet file.
+    config: the hub's configuration (its "subset"), where there are several.
+    revision: a commit or tag of the hub's repository, so that the data cannot change.
+    image_column, label_column: found by type where there is one such column.
+    train_split, test_split: names of the splits (``train`` and ``test``).
+    test_fraction: for a set without a test split: the share of each class of
+        ``train_split`` to test on, drawn with ``split_seed`` (0).
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from nctransfer.data.raw import RawSplit
+from nctransfer.data.subset import split_by_fraction
+from nctransfer.errors import DataError, suggestion
+
+
+def open_split(options: Mapping[str, Any], split: str, root: Path) -> RawSplit:
+    """Open one split; its pictures stay encoded until they are read.
+
+    Args:
+        options: see the module.
+        split: ``"train"`` or ``"test"``.
+        root: folder for downloads; the library's cache lies in ``root/huggingface``.
+
+    Raises:
+        DataError: the library is missing, the data set cannot be loaded, or a split or
+            column is not there or not of a kind that can be used.
+    """
+    library = _library()
+    where = str(options.get("path") or options["name"])
+    splits = _load(library, options, where, root / "huggingface")
+    train = _split(splits, options.get("train_split", "train"), where)
+    if options.get("test_fraction") is not None:
+        labels, names = _labels(library, train, train, options, where)
+        seed = options.get("split_seed", 0)
+        rows = split_by_fraction(labels, len(names), options["test_fraction"], seed)[split == "test"]
+        return _raw(library, train.select(rows), labels[rows], names, options, where)
+    chosen = train if split == "train" else _split(splits, options.get("test_split", "test"), where)
+    labels, names = _labels(library, chosen, train, options, where)
+    return _raw(library, chosen, labels, names, options, where)
+
+
+def _library() -> ModuleType:
+    try:
+        import datasets
+    except ImportError as error:
+        raise DataError(
+            f"source huggingface needs the datasets library ({error}); install it with "
+            "`pip install 'nctransfer[huggingface]'` or `pip install datasets`"
+        ) from None
+    return datasets
+
+
+def _load(library: ModuleType, options: Mapping[str, Any], where: str, cache: Path) -> Mapping[str, Any]:
+    """All splits by name."""
+    path = None if options.get("path") is None else Path(options["path"]).expanduser()
+    if path is not None and not path.exists():
+        raise DataError(f"{path}: no such file or folder (path of a huggingface data set)")
+    try:
+        if path is None:
+            loaded = library.load_dataset(
+                options["name"],
+                options.get("config"),
+                revision=options.get("revision"),
+                cache_dir=str(cache),
+            )
+        elif path.is_file():
+            loaded = library.load_dataset("parquet", data_files=str(path), cache_dir=str(cache))
+        elif (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
+            loaded = library.load_from_disk(str(path))
+        else:
+            loaded = library.load_dataset(str(path), options.get("config"), cache_dir=str(cache))
+    # The library and the network beneath it raise dozens of unrelated kinds.
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"huggingface data set {where}: {type(error).__name__}: {reason}") from error
+    return {"train": loaded} if isinstance(loaded, library.Dataset) else loaded
+
+
+def _split(splits: Mapping[str, Any], name: str, where: str) -> Any:
+    if name not in splits:
+        known = list(splits)
+        raise DataError(
+            f"huggingface data set {where}: no split {name!r}{suggestion(name, known)}; there are "
+            f"{', '.join(known)} (keys train_split, test_split, test_fraction)"
+        )
+    return splits[name]
+
+
+def _column(
+    data: Any, options: Mapping[str, Any], key: str, kind: type, usual: Sequence[str], where: str
+) -> str:
+    columns = list(data.column_names)
+    name = options.get(key)
+    if name is not None:
+        if name not in columns:
+            known = ", ".join(columns)
+            raise DataError(
+                f"huggingface data set {where}: {key} {name!r} is no column{suggestion(name, columns)}; "
+                f"there are {known}"
+            )
+        return str(name)
+    typed = [column for column, feature in data.features.items() if isinstance(feature, kind)]
+    found = typed or [column for column in usual if column in columns]
+    if len(found) != 1:
+        raise DataError(f"huggingface data set {where}: give the {key}; the columns are {', '.join(columns)}")
+    return found[0]
+
+
+def _labels(
+    library: ModuleType, data: Any, train: Any, options: Mapping[str, Any], where: str
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Class indices of a split, and the names: the column's own, or the training split's values."""
+    column = _column(data, options, "label_column", library.ClassLabel, ("label", "labels"), where)
+    values = data.with_format(None)[column][:]
+    missing = [row for row, value in enumerate(values) if value is None]
+    if missing:
+        raise DataError(f"huggingface data set {where}: no label in row {missing[0]} of column {column!r}")
+    feature = train.features[column]
+    if isinstance(feature, library.ClassLabel):
+        return np.asarray(values, np.int64), tuple(feature.names)
+    known = sorted(set(train.with_format(None)[column][:]))
+    if not all(isinstance(value, str | int) for value in known):
+        raise DataError(
+            f"huggingface data set {where}: {column!r} holds {feature}, not class names or numbers"
+        )
+    index = {value: label for label, value in enumerate(known)}
+    unknown = sorted({str(value) for value in values if value not in index})
+    if unknown:
+        listed = ", ".join(unknown[:10])
+        raise DataError(f"huggingface data set {where}: labels not in the training split: {listed}")
+    return np.array([index[value] for value in values], np.int64), tuple(map(str, known))
+
+
+def _raw(
+    library: ModuleType,
+    data: Any,
+    labels: np.ndarray,
+    names: tuple[str, ...],
+    options: Mapping[str, Any],
+    where: str,
+) -> RawSplit:
+    column = _column(data, options, "image_column", library.Image, ("image", "img", "images"), where)
+    try:
+        pictures = data.select_columns([column]).cast_column(column, library.Image(decode=False))
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"huggingface data set {where}: column {column!r} holds no images ({error})"
+        ) from None
+
+    def read(row: int) -> bytes:
+        cell = pictures[row][column]
+        if cell is None:
+            raise ValueError("no image in this row")
+        return cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
+
+    return RawSplit(
+        labels=labels,
+        class_names=names,
+        provenance={"options": dict(options)},
+        read=read,
+        locate=lambda row: f"{where}, row {row} of {data.split}",
+    )

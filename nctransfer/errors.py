@@ -1,0 +1,42 @@
+"""The one family of exceptions.
+
+Every message names the key or file, the value found and what is allowed; the
+workflow prints the message alone, so it must read without a traceback.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class NCTransferError(Exception):
+    """Base of every error that the user, not the programmer, can mend."""
+
+
+class ConfigError(NCTransferError):
+    """The configuration is wrong; the message lists every mistake."""
+
+
+class DataError(NCTransferError):
+    """A data set, an image or a label is not what the configuration says."""
+
+
+class ModelError(NCTransferError):
+    """A network, its weights or its preprocessing is not what the configuration says."""
+
+
+class TrainingError(NCTransferError):
+    """A training cannot go on: its loss is not finite, or there is nothing to train on."""
+
+
+class StoreError(NCTransferError):
+    """A store or table on disk is missing, incomplete, altered or of another kind."""
+
+
+class DegenerateInputError(NCTransferError):
+    """Features or labels on which a metric or a probe has no meaning."""
+
+
+def suggestion(name: str, allowed: Iterable[str]) -> str:
+    """Return ``" (did you mean 'x'?)"`` for the closest allowed name, or an empty string."""
+    close = get_close_matches(str(name), [str(entry) for entry in allowed], n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,0 +1,181 @@
+"""One forward pass, the features of all units.
+
+Memory stays flat: a batch of images is read, enlarged on the device, passed once
+through the network, and every unit's output is pooled where it appears and written to
+disk. A batch that does not fit in memory is halved, and the pass goes on from there.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from nctransfer.data.geometry import apply_geometry
+from nctransfer.data.image_store import ImageStore
+from nctransfer.errors import DegenerateInputError, ModelError
+from nctransfer.features.store import LOGITS, PENULTIMATE, Column, column_name, write_columns
+from nctransfer.models.backbone import Backbone, Capture
+from nctransfer.storage.stores import create_store
+
+logger = logging.getLogger(__name__)
+
+
+def extract_features(
+    backbone: Backbone, images: ImageStore, manifest: Path, settings: Mapping[str, Any], recipe: str = ""
+) -> None:
+    """Write the feature store of one split.
+
+    Args:
+        backbone: in evaluation mode, on the device to compute on.
+        images: the split's images.
+        manifest: where the feature store's manifest will be.
+        settings: batch_size, precision, channels_last, dtype, format, geometry, poolings.
+        recipe: digest of the job, kept in the manifest.
+
+    Raises:
+        ModelError: a pooling does not suit the network.
+        DegenerateInputError: a feature is not finite; unit and first image are named.
+    """
+    poolings = _checked(settings["poolings"], backbone)
+    columns = describe_columns(backbone, poolings)
+    widths = {column.name: column.width for column in columns}
+    with create_store(manifest, "features", recipe) as store:
+        store.put("labels", np.asarray(images.labels, np.int64))
+        store.meta = {
+            "samples": len(images),
+            "columns": [vars(column) for column in columns],
+            "class_names": list(images.class_names),
+            "poolings": list(poolings),
+            "geometry": settings["geometry"],
+            "mean": list(backbone.identity.mean),
+            "std": list(backbone.identity.std),
+            "precision": settings["precision"],
+            "format": settings["format"],
+            "dtype": settings["dtype"],
+            "weights": backbone.identity.fingerprint,
+            "images": images.fingerprint,
+        }
+        with write_columns(store, widths, len(images), settings["dtype"], settings["format"]) as target:
+            for start, capture in forward_pass(backbone, images, poolings, settings):
+                block = _columns_of(capture, poolings)
+                _refuse_non_finite(block, columns, start)
+                target.append(block)
+
+
+def describe_columns(backbone: Backbone, poolings: Sequence[str]) -> list[Column]:
+    """Columns of a backbone's feature store: stem and units by pooling, penultimate, logits.
+
+    The stem has no class token to speak of: before the first layer it is the same for all images.
+    """
+    units = [backbone.stem, *backbone.units]
+    columns = [
+        Column(column_name(unit.index, pooling), unit.index, unit.name, pooling, unit.width)
+        for unit in units
+        for pooling in poolings
+        if not (unit is backbone.stem and pooling == "cls")
+    ]
+    after = len(units)
+    columns.append(Column(PENULTIMATE, after, PENULTIMATE, "", backbone.width))
+    if backbone.head is not None:
+        columns.append(Column(LOGITS, after + 1, backbone.head.name, "", backbone.head.classes))
+    return columns
+
+
+def forward_pass(
+    backbone: Backbone, images: ImageStore, poolings: Sequence[str], settings: Mapping[str, Any]
+) -> Iterator[tuple[int, Capture]]:
+    """Pass all images through the network once, in order.
+
+    Yields:
+        index of the batch's first image, and what the batch left.
+
+    Raises:
+        RuntimeError: not even a single image fits in memory.
+    """
+    device = next(backbone.parameters()).device
+    if settings["channels_last"]:
+        backbone = backbone.to(memory_format=torch.channels_last)
+    half = settings["precision"] == "bfloat16"
+    size, start = settings["batch_size"], 0
+    with (
+        torch.inference_mode(),
+        torch.autocast(device.type, torch.bfloat16) if half else nullcontext(),
+        ThreadPoolExecutor(1) as reader,
+        tqdm(total=len(images), unit="image", disable=None) as bar,
+    ):
+        pending = reader.submit(_read, images, start, size, device)
+        while start < len(images):
+            batch = pending.result()
+            pending = reader.submit(_read, images, start + len(batch), size, device)
+            try:
+                pixels = batch.to(device, non_blocking=True)
+                pixels = apply_geometry(pixels, settings["geometry"])
+                inputs = backbone.normalise(pixels)
+                if settings["channels_last"]:
+                    inputs = inputs.contiguous(memory_format=torch.channels_last)
+                capture = backbone.capture(inputs, poolings=poolings)
+            except RuntimeError as error:
+                if not _out_of_memory(error) or size == 1:
+                    raise
+                size = max(1, min(size, len(batch)) // 2)
+                logger.warning("out of memory: going on with batches of %d images", size)
+                torch.cuda.empty_cache()
+                pending = reader.submit(_read, images, start, size, device)
+                continue
+            yield start, capture
+            if 10 * (start + len(batch)) // len(images) > 10 * start // len(images):
+                logger.info("%d of %d images", start + len(batch), len(images))
+            start += len(batch)
+            bar.update(len(batch))
+
+
+def _read(images: ImageStore, start: int, size: int, device: torch.device) -> Tensor:
+    """Next batch as (n, 3, H, W) uint8, in pinned memory where it goes to a GPU."""
+    rows = torch.from_numpy(images.read(start, min(start + size, len(images)))).permute(0, 3, 1, 2)
+    return rows.pin_memory() if device.type == "cuda" and len(rows) else rows
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+
+
+def _checked(poolings: Sequence[str], backbone: Backbone) -> tuple[str, ...]:
+    allowed = backbone.layout.poolings
+    for pooling in poolings:
+        if pooling not in allowed:
+            raise ModelError(
+                f"{backbone.identity.name}: pooling {pooling!r} does not suit its units; "
+                f"allowed: {', '.join(allowed)}"
+            )
+    return tuple(poolings)
+
+
+def _columns_of(capture: Capture, poolings: Sequence[str]) -> dict[str, np.ndarray]:
+    """Bring a batch's features to the host, float32, by column name."""
+    columns = {
+        column_name(index, pooling): by_pooling[pooling]
+        for index, by_pooling in capture.units.items()
+        for pooling in poolings
+    }
+    columns[PENULTIMATE] = capture.penultimate
+    if capture.logits is not None:
+        columns[LOGITS] = capture.logits
+    return {name: values.float().cpu().numpy() for name, values in columns.items()}
+
+
+def _refuse_non_finite(block: Mapping[str, np.ndarray], columns: Sequence[Column], start: int) -> None:
+    """Raise on NaN or infinity, naming unit and image."""
+    for column in columns:
+        finite = np.isfinite(block[column.name]).all(axis=1)
+        if not finite.all():
+            raise DegenerateInputError(
+                f"features of unit {column.unit} ({column.module}) are not finite from image "
+                f"{start + int(finite.argmin())} on; check the weights, or set features.precision: float32"
+            )

@@ -1,0 +1,169 @@
+"""Feature stores: what one forward pass left of a split, opened lazily.
+
+Columns are named ``unit03.avg`` (unit and pooling), ``penultimate`` and ``logits``;
+each is an array (N, width) in the order of the image store. Two formats, one reader:
+a ``.npy`` file a column, or one Parquet file with an uncompressed binary column each
+(a row's numbers as bytes, little-endian).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nctransfer.errors import StoreError
+from nctransfer.storage.stores import Store, StoreWriter
+
+PENULTIMATE = "penultimate"
+LOGITS = "logits"
+_PARQUET = "features.parquet"
+_ROW_GROUP_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Column:
+    """One array of a feature store.
+
+    Attributes:
+        name: key of the array.
+        unit: index of the unit, 0 for the stem, L + 1 for the penultimate feature.
+        module: name of the module in the network.
+        pooling: how maps or tokens became one vector.
+        width: length of the vector.
+    """
+
+    name: str
+    unit: int
+    module: str
+    pooling: str
+    width: int
+
+
+def column_name(unit: int, pooling: str) -> str:
+    """Name of a unit's column."""
+    return f"unit{unit:02d}.{pooling}"
+
+
+class _NpyColumns:
+    """Columns as ``.npy`` files."""
+
+    def __init__(self, store: StoreWriter, widths: Mapping[str, int], rows: int, dtype: np.dtype) -> None:
+        self._arrays = {name: store.array(name, (rows, width), dtype) for name, width in widths.items()}
+
+    def append(self, block: Mapping[str, np.ndarray]) -> None:
+        for name, array in self._arrays.items():
+            array.append(block[name])
+
+    def close(self) -> None:
+        """The store closes its arrays itself."""
+
+
+class _ParquetColumns:
+    """Columns of one Parquet file; rows gather until a group is worth writing."""
+
+    def __init__(self, store: StoreWriter, widths: Mapping[str, int], rows: int, dtype: np.dtype) -> None:
+        self._dtype, self._names = dtype, list(widths)
+        schema = pa.schema([(name, pa.binary(width * dtype.itemsize)) for name, width in widths.items()])
+        self._writer = pq.ParquetWriter(
+            store.file(_PARQUET), schema, compression="none", use_dictionary=False, write_statistics=False
+        )
+        self._blocks: list[Mapping[str, np.ndarray]] = []
+        self._bytes = 0
+
+    def append(self, block: Mapping[str, np.ndarray]) -> None:
+        self._blocks.append(block)
+        self._bytes += sum(array.nbytes for array in block.values())
+        if self._bytes >= _ROW_GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._blocks:
+            arrays = [
+                self._binary(np.concatenate([block[name] for block in self._blocks])) for name in self._names
+            ]
+            self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._writer.schema))
+        self._blocks, self._bytes = [], 0
+
+    def _binary(self, rows: np.ndarray) -> pa.Array:
+        rows = np.ascontiguousarray(rows, self._dtype)
+        kind = pa.binary(rows.shape[1] * self._dtype.itemsize)
+        return pa.Array.from_buffers(kind, len(rows), [None, pa.py_buffer(rows)])
+
+    def close(self) -> None:
+        self._flush()
+        self._writer.close()
+
+
+@contextmanager
+def write_columns(
+    store: StoreWriter, widths: Mapping[str, int], rows: int, dtype: str, file_format: str
+) -> Iterator[_NpyColumns | _ParquetColumns]:
+    """Open a feature store's columns for writing, block by block of rows.
+
+    Args:
+        store: the store under construction.
+        widths: width of each column.
+        rows: number of samples N.
+        dtype: ``float32`` or ``float16``.
+        file_format: ``npy`` or ``parquet``.
+    """
+    kind = _NpyColumns if file_format == "npy" else _ParquetColumns
+    columns = kind(store, widths, rows, np.dtype(dtype).newbyteorder("<"))
+    yield columns
+    columns.close()
+
+
+class FeatureStore:
+    """A split's features, by unit and pooling.
+
+    Args:
+        manifest: path of the store's manifest.
+
+    Raises:
+        StoreError: the store is missing or of another kind; on reading, altered.
+    """
+
+    def __init__(self, manifest: Path) -> None:
+        self._store = Store(manifest, "features")
+        meta = self._store.manifest
+        self.meta: Mapping[str, Any] = meta
+        self.columns = [Column(**entry) for entry in meta["columns"]]
+        self.class_names: Sequence[str] = meta["class_names"]
+
+    def __len__(self) -> int:
+        return int(self._store.manifest["samples"])
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class of every sample, shape (N,), int64, in memory."""
+        return np.array(self._store.array("labels"))
+
+    @property
+    def unit_columns(self) -> list[Column]:
+        """Columns on which collapse is measured: units by pooling, and the penultimate feature."""
+        return [column for column in self.columns if column.name != LOGITS]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """A column, shape (N, width), read-only; its bytes are verified when first read."""
+        column = next((column for column in self.columns if column.name == name), None)
+        if column is None:
+            known = ", ".join(column.name for column in self.columns)
+            raise StoreError(f"{self._store.folder}: no column {name!r}; there are: {known}")
+        if self._store.manifest["format"] == "npy":
+            return self._store.array(name)
+        table = pq.read_table(self._store.path(_PARQUET), columns=[name], memory_map=True)
+        chunks = [
+            np.frombuffer(chunk.buffers()[1], self.dtype, len(chunk) * column.width)
+            for chunk in table[name].chunks
+        ]
+        return np.concatenate(chunks).reshape(-1, column.width)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type in which features are stored."""
+        return np.dtype(self._store.manifest["dtype"])

@@ -1,0 +1,135 @@
+"""What every script of the workflow does around its work: log, threads, device, errors.
+
+A script is an adaptor: it opens a :class:`Job` on Snakemake's object, calls the package
+and writes the outputs. Snakemake sends a script's output nowhere by itself, so the job
+writes the rule's log; an error that the user can mend ends the job with its message
+alone.
+"""
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nctransfer.errors import NCTransferError, StoreError
+from nctransfer.storage.files import read_recipe
+
+if TYPE_CHECKING:
+    import torch
+
+logger = logging.getLogger("nctransfer")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A running job of the workflow.
+
+    Attributes:
+        settings: what the configuration says to this job, plain values.
+        recipe: digest of code, settings and inputs, written into every output.
+        threads: CPU threads that Snakemake granted.
+        gpus: GPUs that Snakemake granted; ``--resources gpu=0`` grants none.
+        downloads: folder for published data sets and weights.
+    """
+
+    settings: dict[str, Any]
+    recipe: str
+    threads: int
+    gpus: int
+    downloads: Path
+
+    def device(self) -> "torch.device":
+        """Device to compute on, torch's thread count set to the job's.
+
+        Raises:
+            NCTransferError: ``device: cuda`` without a usable GPU.
+        """
+        import torch
+
+        torch.set_num_threads(self.threads)
+        wanted = self.settings["device"]
+        usable = self.gpus > 0 and torch.cuda.is_available()
+        if wanted == "cuda" and not usable:
+            raise NCTransferError(
+                "device: 'cuda' is asked for, but this job has no usable GPU; allowed: auto, cpu"
+            )
+        device = torch.device("cuda" if usable and wanted != "cpu" else "cpu")
+        logger.info("device %s, %d threads", device, self.threads)
+        return device
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[Job]:
+    """Open a job: log to the rule's log file, report errors in one message.
+
+    Args:
+        snakemake: the object that Snakemake defines in a script.
+    """
+    _log_to(Path(snakemake.log[0]))
+    try:
+        _refuse_namesake(Path(snakemake.scriptdir).resolve().parents[1])
+        _refuse_stale(snakemake.input, snakemake.params.made_by)
+        yield Job(
+            settings=dict(snakemake.params.settings),
+            recipe=snakemake.params.recipe,
+            threads=snakemake.threads,
+            gpus=snakemake.resources.get("gpu", 0),
+            # not a parameter: where files are cached changes no result
+            downloads=Path(snakemake.config["paths"]["downloads"]),
+        )
+        logger.info("done")
+    except NCTransferError as error:
+        logger.error("%s", error)
+        _say(f"error in rule {snakemake.rule} ({snakemake.log[0]}):\n{error}")
+        sys.exit(1)
+    except Exception:
+        logger.error("%s", traceback.format_exc())
+        raise
+
+
+def _log_to(path: Path) -> None:
+    """Send the package's log to a file, and warnings to the terminal too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = logging.FileHandler(path, mode="w")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    terminal = logging.StreamHandler()
+    terminal.setLevel(logging.WARNING)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.handlers = [file, terminal] if os.environ.get("NCTRANSFER_VERBOSE") else [file]
+
+
+def _refuse_stale(inputs: Any, made_by: Mapping[str, str]) -> None:
+    """Make sure that inputs were made by the recipes that were planned.
+
+    Snakemake sees to that itself, but trusts every file that is there where its own
+    records (`.snakemake`) were lost.
+    """
+    for name, recipe in made_by.items():
+        path = Path(inputs[name])
+        found = read_recipe(path)
+        if found != recipe:
+            raise StoreError(
+                f"{path}: made by other code or settings (recipe {found}, now {recipe}); "
+                "delete it and run again"
+            )
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(message + "\n")
+    sys.stderr.flush()
+
+
+def _refuse_namesake(root: Path) -> None:
+    """Make sure that the code that runs is the code whose recipe was computed."""
+    here = Path(__file__).resolve().parent
+    if here != root / "nctransfer":
+        raise NCTransferError(
+            f"the package in use is {here}, not the one beside the Snakefile ({root / 'nctransfer'}); "
+            "uninstall the other: pip uninstall nctransfer"
+        )

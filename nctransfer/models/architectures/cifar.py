@@ -1,0 +1,38 @@
+"""ResNets for CIFAR as in He et al. (2016), section 4.2: 3 stages, 16 channels, option-A shortcuts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from nctransfer.errors import ModelError, suggestion
+from nctransfer.models.architecture import Metadata
+from nctransfer.models.residual import BasicBlock, PaddedShortcut, ResidualNetwork
+
+DEPTHS = {f"resnet{6 * n + 2}": n for n in (3, 5, 7, 9, 18)}
+
+
+def build(name: str, options: Mapping[str, Any], classes: int | None) -> ResidualNetwork:
+    """Build a network with random weights; its classification layer is called ``linear``.
+
+    Raises:
+        ModelError: no such network or option.
+    """
+    if name not in DEPTHS:
+        raise ModelError(f"no CIFAR network {name!r}{suggestion(name, DEPTHS)}; {', '.join(DEPTHS)}")
+    if options:
+        raise ModelError(f"cifar/{name}: takes no options, got {dict(options)}")
+    depths = (DEPTHS[name],) * 3
+    return ResidualNetwork(
+        BasicBlock, depths, 16, PaddedShortcut, "linear", 10 if classes is None else classes
+    )
+
+
+def metadata(name: str, weights: str | None) -> Metadata:
+    """32 px; mean and std are the trainer's to know."""
+    return Metadata(mean=None, std=None, size=(32, 32), native=None)
+
+
+def adapt(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights fit as they are."""
+    return dict(state)

@@ -1,0 +1,85 @@
+"""timm's networks, by ``architecture`` or ``architecture.tag``."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import timm
+from timm.data import resolve_data_config
+from timm.models import PretrainedCfg
+from torch import Tensor, nn
+
+from nctransfer.errors import ModelError, suggestion
+from nctransfer.models.architecture import Metadata
+
+
+def build(name: str, options: Mapping[str, Any], classes: int | None) -> nn.Module:
+    """Build a network with random weights.
+
+    Raises:
+        ModelError: no such network, or options that it does not take.
+    """
+    _check(name)
+    arguments = dict(options) | ({"num_classes": classes} if classes is not None else {})
+    try:
+        return timm.create_model(name, pretrained=False, **arguments)
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+        raise ModelError(f"timm/{name}: options {dict(options)} refused ({error})") from None
+
+
+def _check(name: str) -> None:
+    architecture, dot, _ = name.partition(".")
+    if not timm.is_model(architecture):
+        raise ModelError(f"timm has no model {name!r}{suggestion(architecture, timm.list_models())}")
+    tags = timm.list_pretrained(f"{architecture}.*")
+    if dot and name not in tags:
+        raise ModelError(
+            f"timm/{architecture} has no weights {name!r}{suggestion(name, tags)}; there are: {tags}"
+        )
+
+
+def entry(name: str) -> PretrainedCfg:
+    """The library's entry of a network's weights (its default tag where the name has none).
+
+    Raises:
+        ModelError: no such network or tag.
+    """
+    _check(name)
+    found = timm.get_pretrained_cfg(name)
+    return found if found is not None else PretrainedCfg()
+
+
+def metadata(name: str, weights: str | None) -> Metadata:
+    """Preprocessing and classes of a network's weights (its default tag where the name has none)."""
+    weights_entry = entry(name)
+    config = resolve_data_config({}, pretrained_cfg=weights_entry.to_dict())
+    height, width = config["input_size"][1:]
+    return Metadata(
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        size=(height, width),
+        native=geometry(config),
+        classes=weights_entry.num_classes,
+    )
+
+
+def geometry(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The evaluation transform as a geometry, as ``timm.data.transforms_factory`` builds it.
+
+    Returns None for what a geometry does not express: resizing the longer side, and oblong inputs.
+    """
+    height, width = config["input_size"][1:]
+    scaled = math.floor(height / config["crop_pct"])
+    if height != width or config["crop_mode"] not in ("center", "squash"):
+        return None
+    squash = config["crop_mode"] == "squash"
+    return {
+        "resize": [scaled, scaled] if squash else scaled,
+        "crop": None if squash and scaled == height else height,
+        "interpolation": config["interpolation"],
+    }
+
+
+def adapt(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights load under the names that they were saved with."""
+    return dict(state)

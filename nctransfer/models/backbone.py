@@ -1,0 +1,233 @@
+"""One protocol for every network: units, penultimate feature and logits in one forward pass."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nctransfer.errors import ModelError
+from nctransfer.models.layout import Layout, Tap
+from nctransfer.models.pooling import penultimate_vector, poolings_for
+
+STEM = 0
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A fine-tuning unit: residual block, encoder layer, ...
+
+    Attributes:
+        index: 1 is the shallowest, L the deepest; 0 is the stem, that is the input of unit 1.
+        name: path of the module in the network.
+        type: class name of the module.
+        width: length of the pooled output.
+    """
+
+    index: int
+    name: str
+    type: str
+    width: int
+
+
+@dataclass(frozen=True)
+class Head:
+    """The source classifier: its module, number of classes and, where known, their names."""
+
+    name: str
+    classes: int
+    class_names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which weights these are and how their inputs are prepared.
+
+    Attributes:
+        source, name, weights, family: as in the configuration.
+        mean, std: normalisation of the pixels scaled to [0, 1], one value a channel.
+        size: height and width of the input.
+        native: geometry of the library's own evaluation transform, None where it cannot be expressed.
+        fingerprint: SHA-256 over the names, shapes and bytes of all weights.
+    """
+
+    source: str
+    name: str
+    weights: str
+    family: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: tuple[int, int]
+    native: Mapping[str, Any] | None
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What one forward pass gave.
+
+    Attributes:
+        units: unit index (0 = stem) -> pooling -> (N, width).
+        penultimate: the backbone's last feature, (N, d).
+        logits: (N, classes), None without a usable head.
+        output: what the network returned: the logits, CLIP's embedding, ...
+    """
+
+    units: dict[int, dict[str, Tensor]]
+    penultimate: Tensor
+    logits: Tensor | None
+    output: Tensor
+
+
+class Backbone(nn.Module):
+    """A network whose units, penultimate feature and logits can be read by name.
+
+    Args:
+        network: in evaluation mode or not, as the caller needs it.
+        layout: where its units are.
+        units: the units 0 (stem) to L with their widths.
+        width: length of the penultimate feature.
+        head: the source classifier, None without a usable one.
+        identity: which weights, and how images are prepared for them.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        layout: Layout,
+        units: Sequence[Unit],
+        width: int,
+        head: Head | None,
+        identity: Identity,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.layout = layout
+        self.stem, self.units = units[0], tuple(units[1:])
+        self.width = width
+        self.head = head
+        self.identity = identity
+        for name, values in (("_mean", identity.mean), ("_std", identity.std)):
+            constant = torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1)
+            self.register_buffer(name, constant, persistent=False)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Scale to [0, 1] and standardise, in torchvision's order of operations.
+
+        Args:
+            images: uint8, (N, 3, H, W) or (N, H, W, 3), already of the right size.
+
+        Returns:
+            float32 (N, 3, H, W) on the backbone's device.
+        """
+        if images.shape[1] != 3:
+            images = images.permute(0, 3, 1, 2)
+        mean, std = self.get_buffer("_mean"), self.get_buffer("_std")
+        return images.to(mean.device).to(torch.float32).div_(255).sub_(mean).div_(std)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Run the bare network on normalised images (N, 3, H, W)."""
+        return self.network(images)
+
+    def capture(
+        self,
+        images: Tensor,
+        units: Iterable[int] | None = None,
+        poolings: Sequence[str] | None = None,
+    ) -> Capture:
+        """One forward pass that also reads the units.
+
+        Each output is pooled inside the hook: no map outlives its block, and later
+        in-place steps cannot alter what was read. Gradients are the caller's choice.
+
+        Args:
+            images: normalised, (N, 3, H, W).
+            units: indices, 0 = stem; all units and the stem by default.
+            poolings: of the layout's, or ``none`` for the raw output; the layout's first by default.
+
+        Raises:
+            ModelError: no such unit or pooling, or the network went past a unit.
+        """
+        wanted = range(len(self.units) + 1) if units is None else units
+        names = tuple(poolings) if poolings is not None else self.layout.poolings[:1]
+        functions = poolings_for(self.layout, names)
+        read: dict[int, dict[str, Tensor]] = {}
+        last: list[Tensor] = []
+
+        def keep_unit(index: int) -> Callable[[Tensor], None]:
+            def keep(x: Tensor) -> None:
+                read[index] = {name: pool(x, self.layout) for name, pool in functions.items()}
+
+            return keep
+
+        with ExitStack() as hooks:
+            for index in wanted:
+                hooks.enter_context(self._listen(self._tap(index), keep_unit(index)))
+            keep_last = self._listen(
+                self.layout.penultimate, lambda x: last.append(penultimate_vector(x, self.layout))
+            )
+            hooks.enter_context(keep_last)
+            output = self.network(images)
+        missed = [self._tap(index).module for index in wanted if index not in read]
+        if missed or not last:
+            place = missed[0] if missed else self.layout.penultimate.module
+            raise ModelError(f"{self.identity.name}: the forward pass never went through {place!r}")
+        return Capture(read, last[-1], output if self.head is not None else None, output)
+
+    def _tap(self, index: int) -> Tap:
+        if not 0 <= index <= len(self.units):
+            raise ModelError(
+                f"{self.identity.name}: no unit {index}; it has units 0 (stem) to {len(self.units)}"
+            )
+        return (
+            Tap(self.layout.units[0], "input")
+            if index == STEM
+            else Tap(self.layout.units[index - 1], "output")
+        )
+
+    def _listen(self, tap: Tap, keep: Callable[[Tensor], None]) -> torch.utils.hooks.RemovableHandle:
+        module = self.network.get_submodule(tap.module)
+        if tap.side == "input":
+            return module.register_forward_pre_hook(lambda _, args: keep(_tensor(args)))
+        return module.register_forward_hook(lambda _, args, output: keep(_tensor(output)))
+
+
+def _tensor(value: Any) -> Tensor:
+    """The tensor itself, or the first of a sequence (some blocks pass extras along)."""
+    while not isinstance(value, Tensor):
+        value = value[0]
+    return value
+
+
+def measure(
+    network: nn.Module, layout: Layout, size: tuple[int, int], device: torch.device | str = "cpu"
+) -> tuple[list[Unit], int]:
+    """Units with their widths, and the penultimate width, by one forward pass of a blank image.
+
+    Args:
+        network: in evaluation mode, on ``device`` (``meta`` will do).
+        layout: its layout.
+        size: height and width of the image.
+        device: where the network is.
+    """
+    modules = [(STEM, "stem", "input of unit 1"), *_numbered(network, layout)]
+    unmeasured = [Unit(index, name, kind, 0) for index, name, kind in modules]
+    blank = Identity("", type(network).__name__, "", "", (0.0,) * 3, (1.0,) * 3, size, None, "")
+    probe = Backbone(network, layout, unmeasured, 0, None, blank)
+    with torch.no_grad():
+        seen = probe.capture(torch.zeros(1, 3, *size, device=device))
+    pooling = layout.poolings[0]
+    units = [
+        Unit(unit.index, unit.name, unit.type, seen.units[unit.index][pooling].shape[1])
+        for unit in unmeasured
+    ]
+    return units, seen.penultimate.shape[1]
+
+
+def _numbered(network: nn.Module, layout: Layout) -> list[tuple[int, str, str]]:
+    return [
+        (index, path, type(network.get_submodule(path)).__name__)
+        for index, path in enumerate(layout.units, start=1)
+    ]

@@ -1,0 +1,22 @@
+"""Image towers of open_clip: a unit is an encoder layer (ViT) or a residual block (ResNet).
+
+The penultimate feature of a ViT is its class token after the last norm, before the
+projection to the joint space; of a ResNet the average-pooled map that enters the
+attention pool, whose last step is the projection.
+"""
+
+from torch import nn
+
+from nctransfer.models.layout import Layout, Tap, blocks_of_type, children_of
+
+
+def describe(network: nn.Module) -> Layout:
+    """Find the units of open_clip's own ViT and ModifiedResNet."""
+    if hasattr(network, "attnpool"):
+        return Layout(units=blocks_of_type(network, ("Bottleneck",)), penultimate=Tap("attnpool", "input"))
+    return Layout(
+        units=children_of(network, "transformer.resblocks"),
+        penultimate=Tap("ln_post", "output"),
+        poolings=("cls", "token_mean", "patch_mean"),
+        prefix=1,
+    )

@@ -1,0 +1,12 @@
+"""ResNets: a unit is a residual block (torchvision, timm and the small-image networks of this project)."""
+
+from torch import nn
+
+from nctransfer.models.layout import Layout, blocks_of_type, with_head
+
+BLOCKS = ("BasicBlock", "Bottleneck", "PreActBasic", "PreActBottleneck")
+
+
+def describe(network: nn.Module) -> Layout:
+    """Find the residual blocks; ResNet18 has 8, ResNet34 and ResNet50 have 16."""
+    return with_head(network, blocks_of_type(network, BLOCKS))

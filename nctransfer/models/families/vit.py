@@ -1,0 +1,30 @@
+"""Vision transformers: a unit is an encoder layer, its output (N, tokens, channels).
+
+The penultimate feature is the input of the classification layer: the class token
+after the final norm, or what the network pools instead where it has no class token.
+"""
+
+from torch import nn
+
+from nctransfer.errors import ModelError
+from nctransfer.models.layout import Layout, children_of, trunk, with_head
+
+WITH_CLASS_TOKEN = ("cls", "token_mean", "patch_mean")
+
+
+def describe(network: nn.Module) -> Layout:
+    """Find the encoder layers of torchvision's and timm's vision transformers."""
+    if hasattr(network, "encoder") and hasattr(network, "class_token"):
+        units = children_of(network, "encoder.layers")
+        return with_head(network, units, poolings=WITH_CLASS_TOKEN, prefix=1)
+    start, inner = trunk(network)
+    if not isinstance(getattr(inner, "blocks", None), (nn.Sequential, nn.ModuleList)):
+        raise ModelError(f"{type(inner).__name__}: no list of encoder layers; set `family: stages`")
+    poolings: tuple[str, ...]
+    has_class_token = getattr(inner, "cls_token", None) is not None
+    prefix = int(getattr(inner, "num_prefix_tokens", has_class_token))
+    if has_class_token:
+        poolings = WITH_CLASS_TOKEN
+    else:
+        poolings = ("token_mean", "patch_mean") if prefix else ("token_mean",)
+    return with_head(network, children_of(network, f"{start}blocks"), poolings=poolings, prefix=prefix)

@@ -1,0 +1,104 @@
+"""What an architecture family says about a network, and helpers to find it out."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from nctransfer.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A place in a network where a tensor is read: the input or the output of a module."""
+
+    module: str
+    side: Literal["input", "output"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Places in a network, as module paths.
+
+    Attributes:
+        units: the fine-tuning units, shallowest first.
+        penultimate: where the backbone's last feature is read.
+        heads: the modules that make logits; the first one's input is the penultimate
+            feature, the others (distillation heads) share it. Empty without a head.
+        poolings: the poolings that the units' outputs allow.
+        prefix: tokens before the patches (class token, registers).
+        channel_dim: where the channels of a four-dimensional map are: 1, or -1 for (N, H, W, C).
+    """
+
+    units: tuple[str, ...]
+    penultimate: Tap
+    heads: tuple[str, ...] = ()
+    poolings: tuple[str, ...] = ("avg",)
+    prefix: int = 0
+    channel_dim: int = 1
+
+
+def blocks_of_type(network: nn.Module, types: Collection[str]) -> tuple[str, ...]:
+    """Paths of the modules whose class name is in ``types``, in order, outermost only."""
+    found: list[str] = []
+    for path, module in network.named_modules():
+        nested = bool(found) and path.startswith(f"{found[-1]}.")
+        if type(module).__name__ in types and not nested:
+            found.append(path)
+    return tuple(found)
+
+
+def children_of(network: nn.Module, container: str) -> tuple[str, ...]:
+    """Paths of a container's direct children, in order."""
+    return tuple(f"{container}.{name}" for name, _ in network.get_submodule(container).named_children())
+
+
+def trunk(network: nn.Module) -> tuple[str, nn.Module]:
+    """The network itself, or the timm trunk that open_clip wraps, and the prefix of its paths."""
+    inner = getattr(network, "trunk", None)
+    return ("trunk.", inner) if isinstance(inner, nn.Module) else ("", network)
+
+
+def classifying_layers(network: nn.Module) -> tuple[str, ...]:
+    """Paths of the modules that make logits.
+
+    timm's networks name them (``get_classifier``, an ``nn.Identity`` without classes);
+    elsewhere it is the last layer with weights of shape (classes, features, ...).
+    """
+    prefix, inner = trunk(network)
+    get_classifier = getattr(inner, "get_classifier", None)
+    if callable(get_classifier):
+        named = get_classifier()
+        wanted = named if isinstance(named, (tuple, list)) else (named,)
+        paths = {id(module): path for path, module in inner.named_modules(remove_duplicate=False)}
+        found = tuple(f"{prefix}{paths[id(module)]}" for module in wanted if id(module) in paths)
+    else:
+        layers = [
+            path for path, module in inner.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))
+        ]
+        found = (f"{prefix}{layers[-1]}",) if layers else ()
+    if not found:
+        raise ModelError(f"{type(inner).__name__}: no classification layer, so no penultimate feature")
+    return found
+
+
+def has_weights(network: nn.Module, path: str) -> bool:
+    """Whether the module at ``path`` has any parameters (an ``nn.Identity`` head has none)."""
+    return any(True for _ in network.get_submodule(path).parameters())
+
+
+def with_head(network: nn.Module, units: tuple[str, ...], **rest: object) -> Layout:
+    """Layout of a network whose penultimate feature is the input of its classification layer.
+
+    Raises:
+        ModelError: no units were found.
+    """
+    if not units:
+        raise ModelError(
+            f"{type(network).__name__}: no units of this architecture family in it; set `family` of the "
+            "model to another one (`stages` finds the stages of most timm networks)"
+        )
+    heads = classifying_layers(network)
+    kept = tuple(path for path in heads if has_weights(network, path))
+    return Layout(units=units, penultimate=Tap(heads[0], "input"), heads=kept, **rest)  # type: ignore[arg-type]

@@ -1,0 +1,92 @@
+"""From a unit's output to one vector an image.
+
+``avg`` of maps is adaptive average pooling to 1 x 1 (paper, Appendix E); for tokens
+``cls`` is the class token, ``token_mean`` the mean over all tokens with the class token
+(Fig. 3b) and ``patch_mean`` the mean without class token and registers. ``none`` keeps
+the output as it is.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from nctransfer.errors import ModelError, suggestion
+from nctransfer.models.layout import Layout
+
+
+def mean_of_last(x: Tensor) -> Tensor:
+    """Mean over the last dimension, (N, C, P) -> (N, C), in float32 at least.
+
+    Half-precision maps are summed by a product with ones: ``.mean`` over them is an
+    order of magnitude slower on a CPU, and the product accumulates in float32.
+    """
+    if x.dtype in (torch.bfloat16, torch.float16):
+        total = torch.matmul(x, torch.ones(x.shape[-1], dtype=x.dtype, device=x.device))
+        return total.float() / x.shape[-1]
+    return x.mean(-1)
+
+
+def average(x: Tensor, layout: Layout) -> Tensor:
+    """Mean over positions: (N, C, H, W), (N, H, W, C), (N, L, C) or (N, C) -> (N, C)."""
+    if x.ndim == 4:
+        return mean_of_last(x.flatten(2) if layout.channel_dim == 1 else x.flatten(1, 2).transpose(1, 2))
+    return mean_of_last(x[:, layout.prefix :].transpose(1, 2)) if x.ndim == 3 else x.clone()
+
+
+def class_token(x: Tensor, layout: Layout) -> Tensor:
+    """The first token, (N, L, C) -> (N, C); a copy, so that later in-place steps cannot alter it."""
+    return x[:, 0].clone()
+
+
+def token_mean(x: Tensor, layout: Layout) -> Tensor:
+    """Mean over all tokens, class token and registers included, (N, L, C) -> (N, C)."""
+    return mean_of_last(x.transpose(1, 2))
+
+
+def patch_mean(x: Tensor, layout: Layout) -> Tensor:
+    """Mean over the patches alone, (N, L, C) -> (N, C)."""
+    return mean_of_last(x[:, layout.prefix :].transpose(1, 2))
+
+
+def unpooled(x: Tensor, layout: Layout) -> Tensor:
+    """A copy of the output as it is."""
+    return x.clone()
+
+
+Pooling = Callable[[Tensor, Layout], Tensor]
+POOLINGS: dict[str, Pooling] = {
+    "avg": average,
+    "cls": class_token,
+    "token_mean": token_mean,
+    "patch_mean": patch_mean,
+    "none": unpooled,
+}
+
+
+def poolings_for(layout: Layout, names: tuple[str, ...]) -> dict[str, Pooling]:
+    """The poolings of these names.
+
+    Raises:
+        ModelError: a pooling that this network's outputs do not allow.
+    """
+    allowed = (*layout.poolings, "none")
+    for name in names:
+        if name not in allowed:
+            raise ModelError(
+                f"pooling {name!r}{suggestion(name, allowed)}: the units allow {', '.join(allowed)}"
+            )
+    return {name: POOLINGS[name] for name in names}
+
+
+def penultimate_vector(x: Tensor, layout: Layout) -> Tensor:
+    """The backbone's last feature as one vector an image.
+
+    Maps that enter a convolutional classifier are averaged, tokens give the class
+    token where there is one; a vector is copied, since what follows may work in place.
+    """
+    if x.ndim == 4:
+        return mean_of_last(x.flatten(2))
+    if x.ndim == 3:
+        return class_token(x, layout) if "cls" in layout.poolings else average(x, layout)
+    return x.clone()

@@ -1,0 +1,1 @@
+"""Where pre-trained networks come from: one module a source."""

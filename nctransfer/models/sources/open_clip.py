@@ -1,0 +1,62 @@
+"""Pre-trained image towers that open_clip publishes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import open_clip
+from open_clip.pretrained import get_pretrained_cfg
+
+from nctransfer.errors import ModelError
+from nctransfer.models.architecture import Architecture
+from nctransfer.models.architectures import open_clip as library
+from nctransfer.models.fetched import Fetched, download_failed
+
+
+def fetch(settings: Mapping[str, Any], checkpoint: Path | None) -> Fetched:
+    """Download (or take from the hub's cache) a model and keep its image tower.
+
+    Args:
+        settings: ``name`` (architecture) and ``weights`` (pre-trained tag).
+        checkpoint: not used.
+
+    Raises:
+        ModelError: unknown name, failed download, weights that do not fit, or weights
+            trained with another activation than the architecture's.
+    """
+    name = settings["name"]
+    weights = settings.get("weights") or _only_weights(name)
+    metadata = library.metadata(name, weights)
+    check_activation(name, weights)
+    try:
+        model = open_clip.create_model(name, pretrained=weights, weights_only=True, require_pretrained=True)
+    except Exception as error:  # whatever the transport, the hub or the reader raise
+        raise download_failed(f"open_clip/{name}", weights, error) from error
+    return Fetched(model.visual, Architecture("open_clip", name), metadata, headless=False)
+
+
+def _only_weights(name: str) -> str:
+    library.config(name)
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if len(tags) != 1:
+        raise ModelError(f"open_clip/{name}: `weights` must name one of {', '.join(tags) or 'none at all'}")
+    return tags[0]
+
+
+def check_activation(name: str, weights: str) -> None:
+    """Refuse weights trained with QuickGELU in an architecture with GELU, or the reverse.
+
+    open_clip warns and goes on, with features that are quietly worse.
+
+    Raises:
+        ModelError: they differ; the message names the architecture that fits.
+    """
+    trained = bool(get_pretrained_cfg(name, weights).get("quick_gelu", False))
+    if trained == bool(library.config(name).get("quick_gelu", False)):
+        return
+    other = f"{name}-quickgelu" if trained else name.removesuffix("-quickgelu")
+    activation = "QuickGELU" if trained else "GELU"
+    raise ModelError(
+        f"open_clip/{name}: weights {weights!r} were trained with {activation}, not with this "
+        f"architecture's activation; set `name: {other}`"
+    )

@@ -1,0 +1,50 @@
+"""Networks trained in this workflow; their checkpoints say themselves what they are."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nctransfer.errors import ModelError
+from nctransfer.models.architecture import Architecture, Metadata
+from nctransfer.models.fetched import Fetched, existing
+from nctransfer.models.weights import load_strictly, read_metadata, read_weights
+from nctransfer.storage.stores import MANIFEST, Store
+
+NEEDED = ("architecture", "options", "mean", "std", "size", "classes")
+
+
+def fetch(settings: Mapping[str, Any], checkpoint: Path | None) -> Fetched:
+    """Load a checkpoint that a pre-training job wrote.
+
+    Args:
+        settings: nothing of it is needed beyond what the checkpoint holds.
+        checkpoint: the manifest of a store of kind ``pretraining``, or its safetensors file, with
+            the metadata ``architecture`` (library/name), ``options``, ``mean``, ``std``,
+            ``size``, ``classes`` and optionally ``class_names``.
+
+    Raises:
+        ModelError: the checkpoint is missing, damaged or says too little.
+    """
+    path = existing(checkpoint or settings.get("weights"), "checkpoint")
+    if path.name == MANIFEST:
+        path = Store(path, "pretraining").path("weights.safetensors")
+    described = read_metadata(path)
+    absent = [key for key in NEEDED if key not in described]
+    if absent:
+        raise ModelError(
+            f"{path}: not a checkpoint of a pre-training job, its metadata lack {', '.join(absent)}"
+        )
+    architecture = Architecture.parse(described["architecture"], described["options"], described["classes"])
+    network = architecture.build()
+    load_strictly(network, architecture.module.adapt(architecture.name, read_weights(path)), str(path))
+    size, names = described["size"], described.get("class_names")
+    height, width = (size, size) if isinstance(size, int) else size
+    metadata = Metadata(
+        mean=tuple(described["mean"]),
+        std=tuple(described["std"]),
+        size=(height, width),
+        native=None,
+        classes=described["classes"],
+        class_names=tuple(names) if names else None,
+    )
+    return Fetched(network, architecture, metadata, headless=False)

@@ -1,0 +1,47 @@
+"""Pre-trained weights that timm publishes."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import timm
+from timm.data import ImageNetInfo, infer_imagenet_subset
+from torch import nn
+
+from nctransfer.errors import ModelError
+from nctransfer.models.architecture import Architecture
+from nctransfer.models.architectures import timm as library
+from nctransfer.models.fetched import Fetched, download_failed
+
+
+def fetch(settings: Mapping[str, Any], checkpoint: Path | None) -> Fetched:
+    """Download (or take from the hub's cache) and load the weights.
+
+    timm itself adapts published state dicts and loads them strictly.
+
+    Args:
+        settings: ``name``, an ``architecture`` or ``architecture.tag``.
+        checkpoint: not used.
+
+    Raises:
+        ModelError: unknown name, failed download, or weights that do not fit.
+    """
+    name = settings["name"]
+    metadata = library.metadata(name, None)
+    entry = library.entry(name)
+    if not entry.has_weights:
+        raise ModelError(f"timm/{name}: the library publishes no weights of it; use `source: local`")
+    try:
+        network = timm.create_model(name, pretrained=True)
+    except Exception as error:  # whatever the transport, the hub or the reader raise
+        raise download_failed(f"timm/{name}", entry.tag or "default", error) from error
+    architecture = Architecture("timm", name)
+    return Fetched(
+        network, architecture, replace(metadata, class_names=_class_names(network)), headless=False
+    )
+
+
+def _class_names(network: nn.Module) -> tuple[str, ...] | None:
+    subset = infer_imagenet_subset(network)
+    return tuple(ImageNetInfo(subset).label_descriptions()) if subset else None

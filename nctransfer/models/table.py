@@ -1,0 +1,206 @@
+"""Writes ``nctransfer/plan/known_models.csv`` from the installed libraries.
+
+    python -m nctransfer.models.table
+
+Every network is built without memory (on the ``meta`` device) and one blank image is sent
+through it: what is listed has units that were found and measured. Takes some minutes;
+to be run again when requirements.lock takes another version of a model library.
+"""
+
+import csv
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import open_clip
+import timm
+import torch
+from timm.models import _registry as timm_registry
+from torch import nn
+from torchvision import models as torchvision_models
+
+from nctransfer.errors import NCTransferError
+from nctransfer.models.architecture import Architecture, Metadata
+from nctransfer.models.architectures import cifar, small
+from nctransfer.models.architectures import timm as timm_library
+from nctransfer.models.backbone import Unit, measure
+from nctransfer.models.layout import trunk
+from nctransfer.models.sources.open_clip import check_activation
+from nctransfer.models.zoo import describe
+from nctransfer.plan.known_models import COLUMNS, TABLE
+from nctransfer.storage.files import atomic_path
+
+logger = logging.getLogger(__name__)
+
+FAMILY_OF_MODULE = {
+    "torchvision.models.resnet": "resnet",
+    "torchvision.models.densenet": "densenet",
+    "torchvision.models.mobilenetv2": "mobilenet",
+    "torchvision.models.mobilenetv3": "mobilenet",
+    "torchvision.models.efficientnet": "mobilenet",
+    "torchvision.models.mnasnet": "mobilenet",
+    "torchvision.models.googlenet": "googlenet",
+    "torchvision.models.inception": "inception",
+    "torchvision.models.squeezenet": "squeezenet",
+    "torchvision.models.vision_transformer": "vit",
+    "timm.models.resnet": "resnet",
+    "timm.models.resnetv2": "resnet",
+    "timm.models.densenet": "densenet",
+    "timm.models.efficientnet": "mobilenet",
+    "timm.models.mobilenetv3": "mobilenet",
+    "timm.models.hardcorenas": "mobilenet",
+    "timm.models.inception_v3": "inception",
+    "timm.models.inception_v4": "inception",
+    "timm.models.vision_transformer": "vit",
+    "timm.models.vision_transformer_hybrid": "vit",
+    "timm.models.vision_transformer_relpos": "vit",
+    "timm.models.deit": "vit",
+    "timm.models.beit": "vit",
+    "timm.models.eva": "vit",
+    "open_clip.transformer": "clip",
+    "nctransfer.models.residual": "resnet",
+}
+FALLBACK = "stages"
+# Weights without a classifier, and with an input that the others do not have.
+SKIPPED = {("torchvision", "vgg16", "IMAGENET1K_FEATURES")}
+LOCAL_ARCHITECTURES = {"cifar": tuple(cifar.DEPTHS), "small": tuple(small.NETWORKS)}
+
+
+def rows() -> Iterator[dict[str, Any]]:
+    """All rows, default weights before the others of the same network."""
+    yield from torchvision_rows(torchvision_models.list_models(module=torchvision_models))
+    yield from timm_rows(timm.list_models(pretrained=True, include_tags=False))
+    yield from open_clip_rows(list(dict.fromkeys(name for name, _ in open_clip.list_pretrained())))
+    for library in LOCAL_ARCHITECTURES:
+        yield from local_rows(library)
+
+
+def torchvision_rows(names: list[str]) -> Iterator[dict[str, Any]]:
+    """Rows of torchvision's classifiers."""
+    for name in names:
+        module = torchvision_models.get_model_builder(name).__module__
+        entries = torchvision_models.get_model_weights(name)
+        default = entries["DEFAULT"]
+        for entry in sorted(entries, key=lambda entry: entry is not default):
+            if ("torchvision", name, entry.name) not in SKIPPED:
+                yield from _row("torchvision", name, entry.name, module)
+
+
+def timm_rows(names: list[str]) -> Iterator[dict[str, Any]]:
+    """Rows of timm's networks, one a tag."""
+    for name in names:
+        module = timm_registry.model_entrypoint(name).__module__
+        tags = timm.list_pretrained(f"{name}.*")
+        default = f"{name}.{timm_library.entry(name).tag}"
+        for tagged in sorted(tags, key=lambda tagged: (tagged != default, tagged)):
+            yield from _row("timm", tagged, "", module)
+
+
+def open_clip_rows(names: list[str]) -> Iterator[dict[str, Any]]:
+    """Rows of open_clip's image towers whose weights were trained with their activation."""
+    for name in names:
+        vision = (open_clip.get_model_config(name) or {}).get("vision_cfg")
+        if vision is None:
+            continue
+        trunk = vision.get("timm_model_name")
+        module = timm_registry.model_entrypoint(trunk).__module__ if trunk else "open_clip.transformer"
+        for tag in open_clip.list_pretrained_tags_by_model(name):
+            try:
+                check_activation(name, tag)
+            except NCTransferError:
+                continue
+            yield from _row("open_clip", name, tag, module)
+
+
+def local_rows(library: str) -> Iterator[dict[str, Any]]:
+    """Rows of this project's own architectures."""
+    for name in LOCAL_ARCHITECTURES[library]:
+        yield from _row(library, name, "", "nctransfer.models.residual")
+
+
+def _row(source: str, name: str, weights: str, module: str) -> Iterator[dict[str, Any]]:
+    metadata = Architecture(source, name).metadata(weights or None)
+    family = FAMILY_OF_MODULE.get(module, FALLBACK)
+    architecture = Architecture(source, name, metadata.options)
+    for candidate in dict.fromkeys((family, FALLBACK)):
+        try:
+            units, poolings = _described(_key(architecture, metadata), candidate)
+        except Exception as error:  # a network that cannot be described is left out, whatever the reason
+            logger.info("%s/%s as %s: %s", source, name, candidate, str(error).split("\n")[0])
+            continue
+        yield {
+            "source": source,
+            "name": name,
+            "weights": weights,
+            "family": candidate,
+            "units": units,
+            "poolings": " ".join(poolings),
+        } | _geometry(metadata)
+        return
+    logger.warning("%s/%s %s: left out", source, name, weights)
+
+
+def _key(architecture: Architecture, metadata: Metadata) -> tuple[Any, ...]:
+    """Tags of one timm architecture and size share units; its build arguments do not differ."""
+    name = architecture.name
+    return (architecture.library, name, json.dumps(dict(metadata.options), sort_keys=True), metadata.size)
+
+
+@lru_cache(maxsize=8)
+def _described(key: tuple[Any, ...], family: str) -> tuple[int, tuple[str, ...]]:
+    library, name, options, size = key
+    # torchvision's RegNets compute their widths with tensors, which meta tensors cannot hold.
+    device = "cpu" if library == "torchvision" and name.startswith("regnet") else "meta"
+    with torch.device(device):
+        network = Architecture(library, name, json.loads(options)).build().eval()
+    layout = describe(network, family)
+    units, width = measure(network, layout, size, device)
+    if family == FALLBACK:
+        _check_channels(network, units)
+    if min(width, *(unit.width for unit in units)) < 2:
+        raise ValueError(f"widths {[unit.width for unit in units]}, {width}")
+    return len(units) - 1, layout.poolings
+
+
+def _check_channels(network: nn.Module, units: Sequence[Unit]) -> None:
+    """The measured widths must be the channels that timm declares, or the layout was misread."""
+    start, inner = trunk(network)
+    info = getattr(inner, "feature_info", None) or []
+    declared = {
+        f"{start}{entry.get('module')}": entry.get("num_chs") for entry in info if isinstance(entry, dict)
+    }
+    for unit in units:
+        if unit.width != declared.get(unit.name, unit.width):
+            raise ValueError(f"{unit.name} has width {unit.width}, timm says {declared[unit.name]}")
+
+
+def _geometry(metadata: Metadata) -> dict[str, Any]:
+    height, width = metadata.size
+    crop = str(height) if height == width else f"{height}x{width}"
+    native: Mapping[str, Any] = metadata.native or {"resize": "", "interpolation": "bilinear"}
+    resize = native["resize"]
+    return {
+        "resize": "x".join(map(str, resize)) if isinstance(resize, list) else resize,
+        "crop": crop,
+        "interpolation": native["interpolation"],
+    }
+
+
+def main() -> None:
+    """Write the table."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    warnings.simplefilter("ignore")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows())
+    with atomic_path(TABLE) as partial:
+        partial.write_text(text.getvalue())
+
+
+if __name__ == "__main__":
+    main()

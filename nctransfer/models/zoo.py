@@ -1,0 +1,197 @@
+"""The model zoo on disk: any source in, one kind of store out, one kind of backbone back."""
+
+import csv
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nctransfer.errors import ModelError, StoreError
+from nctransfer.models.architecture import Architecture, Metadata
+from nctransfer.models.backbone import Backbone, Head, Identity, Unit, measure
+from nctransfer.models.layout import Layout
+from nctransfer.models.weights import (
+    drop_heads,
+    fingerprint,
+    load_strictly,
+    read_weights,
+    refuse_non_finite,
+    write_weights,
+    zero_heads,
+)
+from nctransfer.plan import variants
+from nctransfer.storage.stores import Store, create_store
+
+logger = logging.getLogger(__name__)
+
+FAMILIES = "nctransfer.models.families"
+SOURCES = "nctransfer.models.sources"
+PENULTIMATE = "penultimate"
+
+
+def save_model(
+    manifest: Path, settings: Mapping[str, Any], recipe: str = "", checkpoint: Path | None = None
+) -> None:
+    """Fetch a network and write its model store.
+
+    The store holds ``weights.safetensors`` and ``units.csv`` (index, name, type, width: the
+    stem as 0, the units, the penultimate feature); its manifest says how to build the
+    network again without any download, and how images are prepared for it.
+
+    Args:
+        manifest: where the store's manifest will be.
+        settings: ``source``, ``name``, ``weights``, ``family`` and the source's own keys;
+            ``native`` is the transform that the plan expects of the library, ``size`` the size of
+            the images that the network will be shown (its own by default).
+        recipe: digest of the code and settings, for the manifest.
+        checkpoint: the weights file of sources that read one.
+
+    Raises:
+        ModelError: the network or its weights are not what the settings say.
+    """
+    fetched = variants.load(SOURCES, settings["source"]).fetch(settings, checkpoint)
+    name = str(settings.get("name") or settings.get("architecture") or fetched.architecture.name)
+    _check_plan(settings, fetched.metadata, name)
+    size = _size(settings, fetched.metadata)
+    network = fetched.network.eval().float()
+    state = network.state_dict()
+    refuse_non_finite(state, name)
+    layout = describe(network, settings["family"])
+    headless = fetched.headless or zero_heads(network, layout.heads)
+    if headless and layout.heads:
+        logger.warning("%s: without the head %s, so without logits", name, layout.heads[0])
+        drop_heads(network, layout.heads)
+        layout = replace(layout, heads=())
+        state = network.state_dict()
+    units, width = _measured(network, layout, size, name)
+    head = None if headless else _head(network, layout, fetched.metadata)
+    with create_store(manifest, "model", recipe) as store:
+        write_weights(store.file("weights.safetensors"), state)
+        _write_units(store.file("units.csv"), units, layout, width)
+        store.meta = {
+            "source": settings["source"],
+            "name": name,
+            "weights": Path(str(checkpoint or settings.get("weights") or "")).name,
+            "family": settings["family"],
+            "architecture": fetched.architecture.to_json(),
+            "headless": headless,
+            "mean": list(fetched.metadata.mean or ()),
+            "std": list(fetched.metadata.std or ()),
+            "size": list(size),
+            "native": fetched.metadata.native,
+            "poolings": list(layout.poolings),
+            "units": len(units) - 1,
+            "width": width,
+            "head": None if head is None else {"name": head.name, "classes": head.classes},
+            "class_names": None if head is None or head.class_names is None else list(head.class_names),
+            "fingerprint": fingerprint(state),
+        }
+
+
+def load_model(manifest: Path, device: torch.device | str = "cpu") -> Backbone:
+    """Read a model store: in evaluation mode, frozen, on ``device``.
+
+    Only the library that the architecture needs is imported.
+
+    Raises:
+        StoreError: no such store, or its bytes have changed.
+        ModelError: the weights no longer fit the installed library's network.
+    """
+    store = Store(manifest, "model")
+    meta = store.manifest
+    network = Architecture.from_json(meta["architecture"]).build()
+    layout = describe(network, meta["family"])
+    if meta["headless"]:
+        drop_heads(network, layout.heads)
+        layout = replace(layout, heads=())
+    weights = store.path("weights.safetensors")
+    load_strictly(network, read_weights(weights), str(weights))
+    units, width = _read_units(store.path("units.csv"))
+    if tuple(unit.name for unit in units[1:]) != layout.units:
+        raise ModelError(
+            f"{manifest}: the installed library names the units otherwise; delete it and run again"
+        )
+    head = None
+    if meta["head"] is not None:
+        names = meta["class_names"]
+        head = Head(meta["head"]["name"], meta["head"]["classes"], tuple(names) if names else None)
+    identity = Identity(
+        source=meta["source"],
+        name=meta["name"],
+        weights=meta["weights"],
+        family=meta["family"],
+        mean=tuple(meta["mean"]),
+        std=tuple(meta["std"]),
+        size=(meta["size"][0], meta["size"][1]),
+        native=meta["native"],
+        fingerprint=meta["fingerprint"],
+    )
+    network.requires_grad_(False)
+    return Backbone(network.eval(), layout, units, width, head, identity).to(device).eval()
+
+
+def describe(network: torch.nn.Module, family: str) -> Layout:
+    """Where a family's units are in a network.
+
+    Raises:
+        ConfigError: no such family.
+        ModelError: the network has no units of this family.
+    """
+    layout: Layout = variants.load(FAMILIES, family).describe(network)
+    return layout
+
+
+def _check_plan(settings: Mapping[str, Any], metadata: Metadata, name: str) -> None:
+    """What was planned from the table of known models must be what the library says."""
+    native = settings.get("native")
+    if native is not None and native != metadata.native:
+        raise ModelError(
+            f"{name}: the installed library prepares images by {metadata.native}, the plan's table says "
+            f"{native}; set `preprocess` to a geometry of resize, crop and interpolation, or install the "
+            "library version of requirements.lock"
+        )
+
+
+def _size(settings: Mapping[str, Any], metadata: Metadata) -> tuple[int, int]:
+    size = settings.get("size") or metadata.size
+    height, width = (size, size) if isinstance(size, int) else size
+    return int(height), int(width)
+
+
+def _measured(
+    network: torch.nn.Module, layout: Layout, size: tuple[int, int], name: str
+) -> tuple[list[Unit], int]:
+    try:
+        return measure(network, layout, size)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{name}: does not take images of {size[0]} x {size[1]} pixels ({reason})") from None
+
+
+def _head(network: torch.nn.Module, layout: Layout, metadata: Metadata) -> Head | None:
+    if not layout.heads:
+        return None
+    classes = int(network.get_submodule(layout.heads[0]).get_parameter("weight").shape[0])
+    names = metadata.class_names
+    return Head(layout.heads[0], classes, names if names and len(names) == classes else None)
+
+
+def _write_units(path: Path, units: list[Unit], layout: Layout, width: int) -> None:
+    rows: list[list[Any]] = [[unit.index, unit.name, unit.type, unit.width] for unit in units]
+    rows.append([PENULTIMATE, layout.penultimate.module, f"{layout.penultimate.side} of it", width])
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["index", "name", "type", "width"])
+        writer.writerows(rows)
+
+
+def _read_units(path: Path) -> tuple[list[Unit], int]:
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or rows[-1]["index"] != PENULTIMATE:
+        raise StoreError(f"{path}: no row of the penultimate feature; delete the store and run again")
+    units = [Unit(int(row["index"]), row["name"], row["type"], int(row["width"])) for row in rows[:-1]]
+    return units, int(rows[-1]["width"])

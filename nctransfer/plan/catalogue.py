@@ -1,0 +1,268 @@
+"""What is known of data sets before any is opened: kinds of source, their options, torchvision's sets.
+
+A data set is a key of the config with a few lines::
+
+    cifar10: {source: torchvision, name: CIFAR10}
+    mine: {source: imagefolder, path: /data/mine}
+    digits04: {source: digits, classes: ["0", "1", "2", "3", "4"], per_class: 100}
+
+Standard library only: the Snakefile reads this.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nctransfer.errors import suggestion
+
+Problem = tuple[tuple[str, ...], str]
+
+
+@dataclass(frozen=True)
+class KnownSet:
+    """A data set of torchvision.
+
+    Attributes:
+        size: height and width of all its images, or None where they differ.
+        classes: number of classes.
+        splits: how the field, and we, split it.
+    """
+
+    size: tuple[int, int] | None
+    classes: int
+    splits: str
+
+
+TORCHVISION: dict[str, KnownSet] = {
+    "CIFAR10": KnownSet((32, 32), 10, "official train (50,000) / test (10,000)"),
+    "CIFAR100": KnownSet((32, 32), 100, "official train (50,000) / test (10,000), fine labels"),
+    "FGVCAircraft": KnownSet(None, 100, "official trainval (6,667) / test (3,333), variants"),
+    "DTD": KnownSet(None, 47, "train + val (3,760) / test (1,880) of official split 1"),
+    "OxfordIIITPet": KnownSet(None, 37, "official trainval (3,680) / test (3,669), breeds"),
+    "Flowers102": KnownSet(None, 102, "official train + val (2,040) / test (6,149)"),
+    "SUN397": KnownSet(None, 397, "seeded: 50 / 50 images a class, sizes of the authors' partitions"),
+    "SVHN": KnownSet((32, 32), 10, "official train (73,257) / test (26,032)"),
+    "STL10": KnownSet((96, 96), 10, "official train (5,000) / test (8,000)"),
+    "EuroSAT": KnownSet((64, 64), 10, "seeded: 80 % / 20 % of each class"),
+    "Caltech101": KnownSet(None, 101, "seeded: 30 images a class / the rest, without the background class"),
+    "Food101": KnownSet(None, 101, "official train (75,750) / test (25,250)"),
+    "ImageNet": KnownSet(None, 1000, "train / val folders of the entry's path"),
+}
+
+COMMON = ("source", "classes", "per_class", "test_per_class", "seed")
+
+_SPLITTING = ("train_split", "test_split", "test_fraction", "split_seed")
+
+# Options of each kind of source: those one of which it needs, and all others.
+SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "torchvision": (("name",), ("path", "split_seed")),
+    "imagefolder": (("path",), _SPLITTING),
+    "huggingface": (
+        ("name", "path"),
+        ("config", "revision", "image_column", "label_column", *_SPLITTING),
+    ),
+    "arrays": (("train", "path"), ("test", "test_fraction", "split_seed")),
+    "digits": ((), ("test_fraction", "split_seed")),
+}
+
+
+def option_names(source: str) -> tuple[str, ...]:
+    """Keys that an entry of this kind of source may have besides those common to all."""
+    needed, others = SOURCES[source]
+    return (*needed, *others)
+
+
+def has_fixed_size(entry: Mapping[str, Any]) -> bool:
+    """Whether all images of a data set are known to have one size, so that they can be kept as they are."""
+    if entry.get("source") == "torchvision":
+        known = TORCHVISION.get(str(entry.get("name")))
+        return known is not None and known.size is not None
+    return entry.get("source") in ("arrays", "digits")
+
+
+def image_settings(entry: Mapping[str, Any], geometry: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Settings of the image stores of a data set's entry at one geometry, as plain JSON values."""
+    options = {key: value for key, value in entry.items() if key not in COMMON and value is not None}
+    return {
+        "source": entry["source"],
+        "options": options,
+        "classes": entry.get("classes"),
+        "per_class": entry.get("per_class"),
+        "test_per_class": entry.get("test_per_class"),
+        "seed": entry.get("seed", 0),
+        "geometry": None if geometry is None else dict(geometry),
+    }
+
+
+def input_files(entry: Mapping[str, Any]) -> list[str]:
+    """Files of the user that a data set is made of, where they are few: a rule's inputs."""
+    keys = {"arrays": ("train", "test", "path")}.get(str(entry.get("source")), ())
+    return [str(entry[key]) for key in keys if entry.get(key) is not None]
+
+
+def folder_digest(path: Path) -> str:
+    """Digest of the names and sizes of all visible files below a folder.
+
+    Tells a job that pictures were added, removed or replaced by others of another size,
+    at the price of a directory walk; touched files change nothing.
+    """
+    lines = []
+    for folder, folders, files in os.walk(path, followlinks=False):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in files:
+            if not name.startswith("."):
+                file = Path(folder, name)
+                size = file.stat().st_size if file.exists() else -1
+                lines.append(f"{file.relative_to(path).as_posix()}\t{size}\n")
+    return hashlib.sha256("".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def validate_dataset(entry: Mapping[str, Any]) -> list[Problem]:
+    """Find what a JSON schema cannot say about a data set's entry.
+
+    Args:
+        entry: one value of the config's ``datasets``.
+
+    Returns:
+        for each mistake the path of the key below the entry, and the message. Values of a
+        wrong type are left to the schema.
+    """
+    source = entry.get("source")
+    if not isinstance(source, str):
+        return []
+    if source not in SOURCES:
+        return [(("source",), f"no source {source!r}{_close(source, SOURCES)}")]
+    problems = [*_options(source, entry), *_numbers(entry)]
+    problems += {
+        "torchvision": _torchvision,
+        "imagefolder": _imagefolder,
+        "huggingface": _huggingface,
+        "arrays": _arrays,
+        "digits": _digits,
+    }[source](entry)
+    return problems
+
+
+def _close(name: str, allowed: Any) -> str:
+    return f"{suggestion(name, allowed)}; there are {', '.join(allowed)}"
+
+
+def _options(source: str, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    needed, _ = SOURCES[source]
+    allowed = (*option_names(source), *COMMON)
+    for key in entry:
+        if key not in allowed:
+            yield (str(key),), f"source {source} has no key {str(key)!r}{_close(str(key), allowed)}"
+    given = [key for key in needed if entry.get(key) is not None]
+    if needed and not given:
+        yield (), f"source {source} needs {' or '.join(map(repr, needed))}"
+    if len(given) > 1:
+        yield (given[1],), f"source {source} takes {' or '.join(map(repr, needed))}, not both"
+
+
+def _numbers(entry: Mapping[str, Any]) -> Iterator[Problem]:
+    fraction = entry.get("test_fraction")
+    if isinstance(fraction, int | float) and not 0 < fraction < 1:
+        yield ("test_fraction",), f"{fraction} is not between 0 and 1"
+    for key in ("per_class", "test_per_class"):
+        count = entry.get(key)
+        if isinstance(count, int) and count < 1:
+            yield (key,), f"{count} is not a positive number of images"
+    classes = entry.get("classes")
+    if isinstance(classes, list):
+        for index, name in enumerate(classes):
+            if name in classes[:index]:
+                yield ("classes", str(index)), f"class {name!r} stands more than once"
+
+
+def _class_names(entry: Mapping[str, Any], names: list[str] | None, count: int) -> Iterator[Problem]:
+    classes = entry.get("classes")
+    for index, name in enumerate(classes if isinstance(classes, list) else []):
+        if isinstance(name, int) and not isinstance(name, bool) and not 0 <= name < count:
+            yield ("classes", str(index)), f"no class of index {name}; there are {count}, from 0"
+        if isinstance(name, str) and names is not None and name not in names:
+            shown = names[:20] + (["..."] if len(names) > 20 else [])
+            yield (
+                ("classes", str(index)),
+                f"no class {name!r}{suggestion(name, names)}; there are {', '.join(shown)}",
+            )
+
+
+def _torchvision(entry: Mapping[str, Any]) -> Iterator[Problem]:
+    name = entry.get("name")
+    if isinstance(name, str) and name not in TORCHVISION:
+        yield ("name",), f"no torchvision data set {name!r}{_close(name, TORCHVISION)}"
+    elif isinstance(name, str):
+        yield from _class_names(entry, None, TORCHVISION[name].classes)
+        if name == "ImageNet" and entry.get("path") is None:
+            yield (), "ImageNet cannot be downloaded; give the 'path' of the folder with train/ and val/"
+    yield from _folder(entry, "path")
+
+
+def _folder(entry: Mapping[str, Any], key: str) -> Iterator[Problem]:
+    path = entry.get(key)
+    if isinstance(path, str) and not Path(path).expanduser().is_dir():
+        yield (key,), f"{path!r} is no folder"
+
+
+def _imagefolder(entry: Mapping[str, Any]) -> Iterator[Problem]:
+    yield from _folder(entry, "path")
+    path = entry.get("path")
+    if not isinstance(path, str) or not Path(path).expanduser().is_dir():
+        return
+    root = Path(path).expanduser()
+    folders = [root]
+    if entry.get("test_fraction") is None:
+        folders = [root / str(entry.get(f"{split}_split", split)) for split in ("train", "test")]
+        for folder in folders:
+            if not folder.is_dir():
+                yield (
+                    ("path",),
+                    f"{str(folder)!r} is no folder; name the splits by train_split and test_split, or, for "
+                    "folders of classes without splits, give a test_fraction such as 0.2",
+                )
+    else:
+        for key in ("train_split", "test_split"):
+            if entry.get(key) is not None:
+                yield (key,), "a folder is either split by test_fraction or has folders of splits"
+    if all(folder.is_dir() for folder in folders):
+        yield from _class_folders(entry, folders)
+
+
+def _class_folders(entry: Mapping[str, Any], folders: list[Path]) -> Iterator[Problem]:
+    names = [
+        {item.name for item in folder.iterdir() if item.is_dir() and not item.name.startswith(".")}
+        for folder in folders
+    ]
+    for folder, here in zip(folders, names, strict=True):
+        if not here:
+            yield ("path",), f"{str(folder)!r} holds no folders of classes"
+        for other in names:
+            if other and here - other:
+                yield ("path",), f"only {str(folder)!r} has the classes {', '.join(sorted(here - other))}"
+    if names[0]:
+        yield from _class_names(entry, sorted(names[0]), len(names[0]))
+
+
+def _huggingface(entry: Mapping[str, Any]) -> Iterator[Problem]:
+    path = entry.get("path")
+    if isinstance(path, str) and not Path(path).expanduser().exists():
+        yield ("path",), f"{path!r} does not exist"
+
+
+def _arrays(entry: Mapping[str, Any]) -> Iterator[Problem]:
+    for key in ("train", "test", "path"):
+        path = entry.get(key)
+        if isinstance(path, str) and not Path(path).expanduser().is_file():
+            yield (key,), f"{path!r} is no file"
+    if entry.get("train") is not None and entry.get("test") is None:
+        yield (), "source arrays needs 'test' beside 'train'; or one file as 'path', with a 'test_fraction'"
+    if entry.get("path") is not None and entry.get("test_fraction") is None:
+        yield (), "source arrays with one file as 'path' needs a 'test_fraction'"
+
+
+def _digits(entry: Mapping[str, Any]) -> Iterator[Problem]:
+    yield from _class_names(entry, [str(digit) for digit in range(10)], 10)

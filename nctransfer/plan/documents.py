@@ -1,0 +1,78 @@
+"""YAML as a person means it: ``1e-3`` is a number and a key stands once."""
+
+import re
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nctransfer.errors import ConfigError
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with YAML 1.2 floats; collects repeated keys."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.repeated: list[str] = []
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        first: dict[Hashable, int] = {}
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key: Hashable = self.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
+            if key in first:
+                self.repeated.append(f"line {line}: key {key!r} stands already in line {first[key]}")
+            first.setdefault(key, line)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+0123456789."),
+)
+
+
+def parse(text: str, origin: str) -> Any:
+    """Parse a YAML text.
+
+    Args:
+        text: the document.
+        origin: where it comes from, for messages.
+
+    Raises:
+        ConfigError: the text is no YAML, or keys are repeated (all of them are named).
+    """
+    try:
+        loader = _Loader(text)
+        try:
+            value = loader.get_single_data()
+        finally:
+            loader.dispose()
+    except (yaml.YAMLError, TypeError) as error:
+        raise ConfigError(f"{origin}: not readable as YAML: {' '.join(str(error).split())}") from None
+    if loader.repeated:
+        raise ConfigError("\n".join(f"{origin}, {repeat}" for repeat in loader.repeated))
+    return value
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds one mapping (an empty file holds an empty one).
+
+    Raises:
+        ConfigError: the file is missing, no YAML, no mapping or repeats keys.
+    """
+    try:
+        text = Path(path).read_text()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    value = parse(text, str(path))
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: holds a {type(value).__name__}; a configuration is a mapping of keys")
+    return value

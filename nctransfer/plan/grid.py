@@ -1,0 +1,347 @@
+"""The grid of jobs: from a configuration to every job's settings, inputs and recipe.
+
+Stages follow the river of data: images, models, features, metrics and probes,
+figures. A job is derived when it is asked for, from keys alone; entries of the
+configuration that no target needs are never looked at.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nctransfer.errors import ConfigError
+from nctransfer.plan import catalogue
+from nctransfer.plan.config import given
+from nctransfer.plan.model_facts import ModelFacts, describe_model
+from nctransfer.plan.recipe import recipe
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of the workflow.
+
+    Attributes:
+        settings: what the configuration says to it, plain values.
+        recipe: digest of all that decides its result: code, settings, inputs' recipes.
+        inputs: files that it reads, by name.
+        made_by: recipes that those of its inputs must carry that are made by other jobs, by name.
+    """
+
+    settings: dict[str, Any]
+    recipe: str
+    inputs: dict[str, str]
+    made_by: dict[str, str]
+
+
+@dataclass(frozen=True)
+class View:
+    """A data set as a model is shown it: which images, at which geometry."""
+
+    dataset: str
+    key: str
+    images: str
+    geometry: dict[str, Any]
+
+
+class Plan:
+    """Every job that a configuration describes.
+
+    Args:
+        config: a complete configuration (see ``config.load``).
+        root: the project's root, where the package and the scripts are.
+    """
+
+    def __init__(self, config: Mapping[str, Any], root: Path) -> None:
+        self.config, self.root = config, Path(root)
+        study = config["study"]
+        self.results = "/".join(filter(None, ("results", study)))
+        self.figures = "/".join(filter(None, ("figures", study)))
+        self.logs = "/".join(filter(None, ("logs", study)))
+
+    # --- what is shown to whom -------------------------------------------------------
+
+    def facts(self, model: str) -> ModelFacts:
+        """Facts of a model of the configuration, by key."""
+        try:
+            return describe_model(self.config["models"][model])
+        except ConfigError as error:
+            raise ConfigError(f"models.{model}: {error}") from None
+
+    def view(self, model: str, dataset: str) -> View:
+        """How a model is shown a data set."""
+        entry, facts = self.config["models"][model], self.facts(model)
+        native = (entry["preprocess"] or self.config["preprocess"]) == "native"
+        geometry = facts.known.native() if native and facts.published else facts.paper
+        base = self._subset_key(dataset)
+        shape = geometry_key(geometry)
+        fixed = catalogue.has_fixed_size(given(self.config["datasets"][dataset]))
+        return View(dataset, f"{base}-{shape}", base if fixed else f"{base}-{shape}", geometry)
+
+    def _subset_key(self, dataset: str) -> str:
+        entry = self.config["datasets"][dataset]
+        parts = [dataset]
+        if entry["per_class"]:
+            parts.append(f"{entry['per_class']}pc")
+        if entry["test_per_class"]:
+            parts.append(f"test{entry['test_per_class']}pc")
+        return ".".join(parts)
+
+    @cached_property
+    def _views(self) -> dict[tuple[str, str], View]:
+        """All views by (model, view key); two data sets never share one."""
+        views: dict[tuple[str, str], View] = {}
+        for model in self.config["models"]:
+            for dataset in self.config["datasets"]:
+                view = self.view(model, dataset)
+                other = views.setdefault((model, view.key), view)
+                if other.dataset != dataset:
+                    raise ConfigError(
+                        f"datasets.{dataset}: its view {view.key!r} is also that of {other.dataset!r}"
+                    )
+        return views
+
+    @cached_property
+    def _image_stores(self) -> dict[str, View]:
+        return {view.images: view for view in self._views.values()}
+
+    @property
+    def view_keys(self) -> list[str]:
+        """Keys of all views, for wildcard constraints."""
+        return sorted({view for _, view in self._views})
+
+    @property
+    def image_keys(self) -> list[str]:
+        """Keys of all image stores, for wildcard constraints."""
+        return sorted(self._image_stores)
+
+    @property
+    def shown(self) -> list[str]:
+        """``model/view`` of every panel of every figure."""
+        pairs = (panel for figure in self.config["figures"].values() for panel in figure["panels"])
+        return sorted({f"{pair['model']}/{self.view(pair['model'], pair['dataset']).key}" for pair in pairs})
+
+    def _find_view(self, model: str, key: str) -> View:
+        try:
+            return self._views[model, key]
+        except KeyError:
+            known = sorted(view for name, view in self._views if name == model)
+            raise ConfigError(f"model {model!r} has no view {key!r}; it has: {', '.join(known)}") from None
+
+    # --- jobs, in the order of the river -----------------------------------------------
+
+    def images(self, key: str) -> Job:
+        """Decode a data set once and store it as uint8."""
+        view = self._image_stores[key]
+        entry = given(self.config["datasets"][view.dataset])
+        stored = None if catalogue.has_fixed_size(entry) else view.geometry
+        settings = catalogue.image_settings(entry, stored) | {"seed": self._seed("images", view.dataset)}
+        # files are inputs, whose contents Snakemake compares; of folders names and sizes count
+        files = {f"file_{index}": path for index, path in enumerate(catalogue.input_files(entry))}
+        folder = Path(entry["path"]) if entry["source"] == "imagefolder" else None
+        contents = catalogue.folder_digest(folder.expanduser()) if folder else ""
+        variant = f"nctransfer.data.sources.{settings['source']}"
+        return self._job("images", settings, files, variants=[variant], outside=contents)
+
+    def pretrain(self, model: str) -> Job:
+        """Train a source model."""
+        entry = self.config["models"][model]
+        images = self.view(model, entry["dataset"]).images
+        training = {**self.config["training"], **entry["training"]}
+        settings = {
+            "architecture": entry["architecture"],
+            "options": entry["options"],
+            "geometry": self.view(model, entry["dataset"]).geometry,
+            "size": list(self.facts(model).size),
+            "training": training,
+            "seed": self._seed("pretrain", model),
+            "device": self.config["device"],
+        }
+        inputs = {split: self._store("images", images, split) for split in SPLITS}
+        variants = [
+            f"nctransfer.training.losses.{training['loss']}",
+            f"nctransfer.models.architectures.{self.facts(model).library}",
+        ]
+        return self._job("pretrain", settings, inputs, dict.fromkeys(SPLITS, self.images(images)), variants)
+
+    def model(self, model: str) -> Job:
+        """Fetch a model's weights and say which units it has."""
+        entry, facts = self.config["models"][model], self.facts(model)
+        hidden = {"poolings", "preprocess", "training", "dataset"}
+        settings = {name: value for name, value in given(entry).items() if name not in hidden}
+        settings |= {"family": facts.family, "size": list(facts.size)}
+        if facts.published and facts.known.resize is not None:
+            settings["native"] = facts.known.native()  # checked against the installed library
+        inputs, parents = {}, {}
+        if entry["source"] == "pretraining":
+            inputs["checkpoint"] = f"{self.results}/pretraining/{model}/weights.safetensors"
+            inputs["training"] = self._store("pretraining", model)
+            parents["training"] = self.pretrain(model)
+        elif entry["source"] == "local":
+            inputs["checkpoint"] = _existing(f"models.{model}.weights", entry["weights"])
+            del settings["weights"]
+        variants = [
+            f"nctransfer.models.sources.{entry['source']}",
+            *self._network_variants(facts),
+        ]
+        return self._job("model", settings, inputs, parents, variants)
+
+    def features(self, model: str, view: str) -> Job:
+        """Leave the features of all units, from one forward pass."""
+        shown, facts = self._find_view(model, view), self.facts(model)
+        settings = {
+            **self.config["features"],
+            "geometry": shown.geometry,
+            "poolings": list(facts.poolings),
+            "device": self.config["device"],
+        }
+        inputs = {"model": self._store("models", model)}
+        inputs |= {split: self._store("images", shown.images, split) for split in SPLITS}
+        parents = {"model": self.model(model), **dict.fromkeys(SPLITS, self.images(shown.images))}
+        return self._job("features", settings, inputs, parents, self._network_variants(facts))
+
+    def metrics(self, model: str, view: str) -> Job:
+        """Measure the collapse of every unit's features."""
+        settings = {
+            **self.config["metrics"],
+            "names": {"model": model, "view": view},
+            "seed": self._seed("metrics", model, view),
+            "device": self.config["device"],
+        }
+        parents = dict.fromkeys(SPLITS, self.features(model, view))
+        return self._job("metrics", settings, self._feature_stores(model, view), parents)
+
+    def probes(self, model: str, view: str) -> Job:
+        """Train linear probes on the features of all units at once."""
+        probes = self.config["probes"]
+        settings = {
+            **probes,
+            "names": {"model": model, "view": view},
+            "seeds": [self._seed("probes", model, view, str(index)) for index in range(probes["seeds"])],
+            "device": self.config["device"],
+        }
+        variants = [f"nctransfer.probing.solvers.{probes['solver']}"]
+        inputs = self._feature_stores(model, view)
+        parents = dict.fromkeys(SPLITS, self.features(model, view))
+        return self._job("probes", settings, inputs, parents, variants)
+
+    def classifier_metrics(self, model: str, view: str) -> Job:
+        """Measure how the probes' classifiers align with the class means (NC3, NC4)."""
+        settings = {"names": {"model": model, "view": view}, "device": self.config["device"]}
+        inputs = self._feature_stores(model, view) | {"probes": self._store("probes", f"{model}/{view}")}
+        parents = dict.fromkeys(SPLITS, self.features(model, view)) | {"probes": self.probes(model, view)}
+        return self._job("classifier_metrics", settings, inputs, parents)
+
+    def figure(self, figure: str) -> Job:
+        """Draw a figure from tidy tables."""
+        entry = self.config["figures"][figure]
+        panels, inputs, parents = [], {}, {}
+        for index, panel in enumerate(entry["panels"]):
+            model, view = panel["model"], self.view(panel["model"], panel["dataset"]).key
+            pooling = panel["pooling"] or self.facts(model).poolings[0]
+            if pooling not in self.facts(model).poolings:
+                raise ConfigError(
+                    f"figures.{figure}.panels[{index}].pooling: model {model!r} has no {pooling!r}; "
+                    f"it has: {', '.join(self.facts(model).poolings)}"
+                )
+            panels.append(
+                {
+                    "model": model,
+                    "view": view,
+                    "pooling": pooling,
+                    "title": panel["title"] or f"{model} on {panel['dataset']}",
+                }
+            )
+            inputs[f"metrics_{index}"] = f"{self.results}/metrics/{model}/{view}.parquet"
+            inputs[f"probes_{index}"] = f"{self.results}/probes/{model}/{view}/accuracy.parquet"
+            parents[f"metrics_{index}"] = self.metrics(model, view)
+            parents[f"probes_{index}"] = self.probes(model, view)
+        probes = self.config["probes"]
+        settings = {
+            "kind": entry["kind"],
+            "fit": entry["fit"],
+            "panels": panels,
+            "style": self.config["style"],
+            "learning_rate": probes["learning_rates"][0],
+            "weight_decay": probes["weight_decays"][0],
+            "seed": self._seed("figure", figure),
+        }
+        return self._job(
+            "figure", settings, inputs, parents, [f"nctransfer.reporting.figures.{entry['kind']}"]
+        )
+
+    # --- pieces ------------------------------------------------------------------------
+
+    @staticmethod
+    def _network_variants(facts: ModelFacts) -> list[str]:
+        """Modules that build a network and cut it into units."""
+        return [
+            f"nctransfer.models.architectures.{facts.library}",
+            f"nctransfer.models.families.{facts.family}",
+        ]
+
+    def _feature_stores(self, model: str, view: str) -> dict[str, str]:
+        return {split: self._store("features", f"{model}/{view}", split) for split in SPLITS}
+
+    def _store(self, stage: str, key: str, split: str = "") -> str:
+        return "/".join(filter(None, (self.results, stage, key, split, "manifest.json")))
+
+    def _seed(self, *name: str) -> int:
+        """Derive a job's seed from the study's seed and the job's name."""
+        digest = hashlib.sha256("/".join((str(self.config["seed"]), *name)).encode())
+        return int.from_bytes(digest.digest()[:4], "big") >> 1
+
+    def _job(
+        self,
+        script: str,
+        settings: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        parents: Mapping[str, Job] | None = None,
+        variants: Iterable[str] = (),
+        outside: str = "",
+    ) -> Job:
+        """Complete a job.
+
+        Args:
+            script: name of its script.
+            settings: what it is told.
+            inputs: files that it reads, by name.
+            parents: the jobs that make those of its inputs that are made.
+            variants: modules that its settings choose.
+            outside: digest of what it reads beyond its inputs.
+        """
+        made_by = {name: parent.recipe for name, parent in sorted((parents or {}).items())}
+        # Snakemake compares parameters by repr: sorted plain values, always alike.
+        plain = json.loads(json.dumps(settings, sort_keys=True))
+        digest = recipe(
+            self.root,
+            f"workflow/scripts/{script}.py",
+            [plain, dict(sorted(inputs.items())), outside],
+            [f"{name}={made}" for name, made in made_by.items()],
+            variants,
+        )
+        return Job(plain, digest, dict(inputs), made_by)
+
+
+def geometry_key(geometry: Mapping[str, Any]) -> str:
+    """Name a geometry: ``224px`` (resized to a square) or ``native256c224bicubic``."""
+    resize, crop = geometry["resize"], geometry["crop"]
+    if isinstance(resize, list) and crop is None and geometry["interpolation"] == "bilinear":
+        height, width = resize
+        return f"{height}px" if height == width else f"{height}x{width}px"
+    side = "x".join(map(str, resize)) if isinstance(resize, list) else resize
+    # pixels resized by other arithmetic are other contents: the key says so
+    rounding = "-once" if geometry.get("rounding") == "once" else ""
+    return f"native{side}c{crop}{geometry['interpolation']}{rounding}"
+
+
+def _existing(key: str, path: str) -> str:
+    """Return a file that the configuration names, if it is there; ConfigError names the key."""
+    if not Path(path).expanduser().is_file():
+        raise ConfigError(f"{key}: no file {path!r}")
+    return str(Path(path).expanduser())

@@ -1,0 +1,236 @@
+"""Linear probes on cached features: train all units under all settings, and score them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from nctransfer.errors import DataError, DegenerateInputError
+from nctransfer.plan import variants
+from nctransfer.probing.data import Array, ProbeData, UnitGroup, check_labels, gather, row_slices
+from nctransfer.probing.settings import ProbeSettings, Weights
+
+SOLVERS = "nctransfer.probing.solvers"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A trained linear classifier on the features of one unit.
+
+    Attributes:
+        unit: the unit's name.
+        settings: what it was trained with.
+        weights: (d, K), on the device of the training.
+        bias: (K,).
+        train_accuracy: on the training set, in percent.
+        cross_entropy: mean over the training set, in nats.
+        objective: the cross-entropy plus wd/2 (||W||^2 + ||b||^2).
+    """
+
+    unit: str
+    settings: ProbeSettings
+    weights: Tensor
+    bias: Tensor
+    train_accuracy: float
+    cross_entropy: float
+    objective: float
+
+    @property
+    def class_count(self) -> int:
+        """Number of classes, K."""
+        return len(self.bias)
+
+    def accuracy(self, features: Array, labels: Array) -> float:
+        """Share of samples classified rightly, in percent.
+
+        Args:
+            features: (N, d) of this probe's unit.
+            labels: (N,) class indices.
+
+        Raises:
+            DegenerateInputError: features or labels that ``data.gather`` refuses, or of another width.
+        """
+        return score([self], {self.unit: features}, labels)[0].accuracy
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a probe does on a data set.
+
+    Attributes:
+        accuracy: in percent.
+        cross_entropy: mean, in nats.
+    """
+
+    accuracy: float
+    cross_entropy: float
+
+
+def train_probes(
+    features: Mapping[str, Array],
+    labels: Array,
+    settings: Sequence[ProbeSettings],
+    *,
+    class_count: int | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> list[Probe]:
+    """Train a probe for every unit and setting.
+
+    A probe's numbers do not depend on what else is trained in the call, up to rounding.
+
+    Args:
+        features: unit name -> (N, d), tensors or arrays (memory-mapped too); copied to the device
+            once.
+        labels: (N,) class indices from 0.
+        settings: learning rates, weight decays, seeds, solvers; any mixture.
+        class_count: number of classes, K; default the largest label + 1.
+        device: where to train; default where the features are.
+        dtype: floating type of the training.
+
+    Returns:
+        Probes by unit in the order of ``features``, then by setting in the order given.
+
+    Raises:
+        DegenerateInputError: non-finite or ill-shaped features, labels out of range, fewer than two
+            classes, no samples, a probe that diverged.
+        ConfigError: an unknown solver.
+    """
+    solvers = {name: variants.load(SOLVERS, name) for name in dict.fromkeys(s.solver for s in settings)}
+    targets = check_labels(labels, class_count)
+    if len(targets.unique()) < 2:
+        raise DegenerateInputError(
+            f"labels: all {len(targets)} are of class {int(targets[0])}, a probe needs two"
+        )
+    classes = int(targets.max()) + 1 if class_count is None else class_count
+    data = gather(features, targets, classes, _device(features, device), dtype)
+    found: dict[tuple[str, int], Probe] = {}
+    for name, module in solvers.items():
+        chosen = [index for index, entry in enumerate(settings) if entry.solver == name]
+        solved = module.fit(data, [settings[index] for index in chosen])
+        for group, weights in zip(data.groups, solved, strict=True):
+            for unit, probes in _probes(group, weights, data, [settings[index] for index in chosen]).items():
+                found.update(((unit, index), probe) for index, probe in zip(chosen, probes, strict=True))
+    return [found[unit, index] for unit in features for index in range(len(settings))]
+
+
+def score(probes: Sequence[Probe], features: Mapping[str, Array], labels: Array) -> list[Score]:
+    """Score probes on a data set, those of a unit in one pass.
+
+    Args:
+        probes: any units and settings of equal class count and device.
+        features: unit name -> (N, d), of all the probes' units.
+        labels: (N,) class indices.
+
+    Raises:
+        DataError: a probe's unit is missing from the features, or of another width.
+        DegenerateInputError: features or labels that ``data.gather`` refuses.
+    """
+    scores: dict[int, Score] = {}
+    for unit in dict.fromkeys(probe.unit for probe in probes):
+        indices = [index for index, probe in enumerate(probes) if probe.unit == unit]
+        first = probes[indices[0]]
+        if unit not in features:
+            raise DataError(
+                f"unit {unit}: no features to score its probe on; there are: {', '.join(features)}"
+            )
+        if features[unit].ndim == 2 and features[unit].shape[1] != first.weights.shape[0]:
+            raise DataError(
+                f"unit {unit}: {features[unit].shape[1]} features, its probe has {first.weights.shape[0]}"
+            )
+        bias = first.bias
+        data = gather({unit: features[unit]}, labels, first.class_count, bias.device, bias.dtype)
+        weight = torch.stack([probes[index].weights.T for index in indices])
+        accuracy, entropy = measure(
+            data.groups[0].unit(0),
+            data.labels,
+            weight,
+            torch.stack([probes[index].bias for index in indices]),
+        )
+        for position, index in enumerate(indices):
+            scores[index] = Score(accuracy[position], entropy[position])
+    return [scores[index] for index in range(len(probes))]
+
+
+def tidy_rows(
+    probes: Sequence[Probe], test_features: Mapping[str, Array], test_labels: Array
+) -> list[dict[str, str | int | float]]:
+    """One row a probe: unit, width, classes, settings, train and test numbers.
+
+    Accuracies are percentages.
+    """
+    rows = []
+    for probe, result in zip(probes, score(probes, test_features, test_labels), strict=True):
+        row: dict[str, str | int | float] = {
+            "unit": probe.unit,
+            "width": len(probe.weights),
+            "class_count": probe.class_count,
+            **asdict(probe.settings),
+            "train_accuracy": probe.train_accuracy,
+            "test_accuracy": result.accuracy,
+            "cross_entropy": probe.cross_entropy,
+            "test_cross_entropy": result.cross_entropy,
+            "objective": probe.objective,
+        }
+        rows.append(row)
+    return rows
+
+
+@torch.no_grad()
+def measure(
+    features: Tensor, labels: Tensor, weight: Tensor, bias: Tensor
+) -> tuple[list[float], list[float]]:
+    """Accuracy in percent and mean cross-entropy of P classifiers on one unit.
+
+    Args:
+        features: (N, d).
+        labels: (N,).
+        weight: (P, K, d).
+        bias: (P, K).
+    """
+    probes, classes, width = weight.shape
+    rows_of_weight, offsets = weight.reshape(probes * classes, width), bias.reshape(-1, 1)
+    right = torch.zeros(probes, dtype=torch.int64, device=features.device)
+    entropy = torch.zeros(probes, dtype=torch.float64, device=features.device)
+    for rows in row_slices(len(features), max(width, probes * classes), features.device):
+        targets = labels[rows]
+        logits = torch.addmm(offsets, rows_of_weight, features[rows].T).view(probes, classes, -1)
+        right += (logits.argmax(dim=1) == targets).sum(dim=1)
+        index = targets.expand(probes, 1, -1)
+        entropy -= logits.log_softmax(dim=1).gather(1, index).sum(dim=(1, 2), dtype=torch.float64)
+    count = len(features)
+    return [100 * hits / count for hits in right.tolist()], (entropy / count).tolist()
+
+
+def _probes(
+    group: UnitGroup, weights: Weights, data: ProbeData, settings: Sequence[ProbeSettings]
+) -> dict[str, list[Probe]]:
+    """The probes of a group's units with their numbers on the training set."""
+    found = {}
+    for index, unit in enumerate(group.names):
+        weight, bias = weights.weight[index], weights.bias[index]
+        accuracy, entropy = measure(group.unit(index), data.labels, weight, bias)
+        for entry, value in zip(settings, entropy, strict=True):
+            if not math.isfinite(value):
+                raise DegenerateInputError(
+                    f"unit {unit} at learning rate {entry.learning_rate:g}: the probe's objective is {value}"
+                )
+        penalty = (weight.double().square().sum(dim=(1, 2)) + bias.double().square().sum(dim=1)).tolist()
+        found[unit] = [
+            Probe(
+                unit, entry, weight[p].T.contiguous(), bias[p], accuracy[p], entropy[p],
+                entropy[p] + entry.weight_decay / 2 * penalty[p],
+            )
+            for p, entry in enumerate(settings)
+        ]  # fmt: skip
+    return found
+
+
+def _device(features: Mapping[str, Array], device: torch.device | str | None) -> torch.device:
+    if device is not None:
+        # torch.empty resolves "cuda" to "cuda:0", so that devices compare equal.
+        return torch.empty(0, device=device).device
+    first = next(iter(features.values()), None)
+    return first.device if isinstance(first, Tensor) else torch.device("cpu")

@@ -1,0 +1,168 @@
+"""The exact minimum of the recipe's objective, by L-BFGS.
+
+Multinomial logistic regression with the penalty that SGD's weight decay amounts to,
+
+    f(Theta) = mean cross-entropy of Theta [x; 1] + wd / 2 ||Theta||_F^2,   Theta = [W, b] of (K, d + 1),
+
+strictly convex for wd > 0, so learning rate, epochs, batches and seed do not matter.
+Features of a network have a spectrum over many decades, on which L-BFGS crawls. Its
+Hessian is about ``c M + wd I``, with M the second moment of [x; 1] and c the curvature of
+the softmax, so the search runs in ``Z = Theta L`` with ``L L^T = c M + wd I``; there it
+needs 10 to 50 evaluations. Only the coordinates change: objective and penalty stay those
+of Theta.
+"""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from torch import Tensor
+from tqdm import tqdm
+
+from nctransfer.errors import DegenerateInputError
+from nctransfer.probing.data import ProbeData, row_slices
+from nctransfer.probing.settings import ProbeSettings, Weights
+
+logger = logging.getLogger(__name__)
+
+CURVATURE = 0.03
+"""c: mean p (1 - p) of a fitted softmax; 0.003 to 0.1 cost at most twice the evaluations."""
+
+LEAST_DECREASE = {torch.float32: 1e-9, torch.float64: 1e-14}
+"""Relative decrease of the objective at which the search ends: above the rounding of the products."""
+
+GRADIENT_NORM = 1e-2
+"""Largest gradient norm in Z that counts as converged: the objective is then within about 1e-4."""
+
+MAX_ITERATIONS = 1000
+MEMORY = 20
+"""Pairs of steps and gradients that L-BFGS keeps."""
+
+
+def fit(data: ProbeData, settings: Sequence[ProbeSettings]) -> list[Weights]:
+    """Minimise every unit's objective under every weight decay.
+
+    Args:
+        data: features of all units, and labels.
+        settings: only the weight decay is read; equal ones are solved once.
+
+    Returns:
+        The classifiers of each group of units, settings in the order given.
+
+    Raises:
+        DegenerateInputError: features too large for their floating type; the message names the unit.
+    """
+    decays = list(dict.fromkeys(entry.weight_decay for entry in settings))
+    place = [decays.index(entry.weight_decay) for entry in settings]
+    solved = []
+    units = sum(len(group.names) for group in data.groups)
+    with tqdm(total=units, desc="probes", unit="unit", leave=False, disable=None) as bar:
+        for group in data.groups:
+            thetas = []
+            for index, name in enumerate(group.names):
+                thetas.append(_fit_unit(name, group.unit(index), data, decays)[place])
+                bar.update()
+            theta = torch.stack(thetas)
+            solved.append(Weights(theta[..., :-1].contiguous(), theta[..., -1].contiguous()))
+    return solved
+
+
+def _fit_unit(name: str, features: Tensor, data: ProbeData, decays: list[float]) -> Tensor:
+    """Theta of one unit for each weight decay, (P, K, d + 1)."""
+    moment = second_moment(features)
+    if not torch.isfinite(moment).all():
+        raise DegenerateInputError(
+            f"unit {name}: features too large, their squares overflow {features.dtype}"
+        )
+    solutions = [_minimise(name, features, data, decay, inverse_factor(moment, decay)) for decay in decays]
+    return torch.stack(solutions).to(data.dtype)
+
+
+def _minimise(name: str, features: Tensor, data: ProbeData, decay: float, basis: Tensor) -> Tensor:
+    """Theta (K, d + 1) at the minimum, searched in Z = Theta basis^-1."""
+    shape = (data.class_count, features.shape[1] + 1)
+
+    def theta(z: np.ndarray) -> Tensor:
+        return torch.from_numpy(z.reshape(shape)).to(data.device) @ basis
+
+    def in_basis(z: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = objective(theta(z), features, data.labels, decay)
+        return value, (gradient @ basis.T).flatten().cpu().numpy()
+
+    found = minimize(
+        in_basis,
+        np.zeros(shape[0] * shape[1]),
+        jac=True,
+        method="L-BFGS-B",
+        options={
+            "maxcor": MEMORY,
+            "maxiter": MAX_ITERATIONS,
+            "maxfun": 2 * MAX_ITERATIONS,
+            "ftol": LEAST_DECREASE[data.dtype],
+            "gtol": 1e-10,
+        },
+    )
+    steepness = float(np.linalg.norm(found.jac))
+    logger.info(
+        "unit %s, weight decay %g: objective %.6f, %d evaluations", name, decay, found.fun, found.nfev
+    )
+    if steepness > GRADIENT_NORM or found.nit >= MAX_ITERATIONS:
+        logger.warning(
+            "unit %s, weight decay %g: not at the minimum after %d iterations (gradient norm %.1e)",
+            name, decay, found.nit, steepness,
+        )  # fmt: skip
+    return theta(found.x)
+
+
+def objective(theta: Tensor, features: Tensor, labels: Tensor, decay: float) -> tuple[float, Tensor]:
+    """Mean cross-entropy + penalty, and its gradient; products in the features' type, sums in float64.
+
+    Args:
+        theta: (K, d + 1) float64, the bias in the last column.
+        features: (N, d).
+        labels: (N,) class indices.
+        decay: weight decay, wd.
+    """
+    full = theta.to(features.dtype)
+    weight, bias = full[:, :-1].contiguous(), full[:, -1:].contiguous()
+    total = torch.zeros((), dtype=torch.float64, device=features.device)
+    gradient = torch.zeros_like(theta)
+    for rows in row_slices(len(features), features.shape[1], features.device):
+        x, targets = features[rows], labels[rows][None]
+        residual = torch.addmm(bias, weight, x.T).log_softmax(dim=0)
+        total -= residual.gather(0, targets).sum(dtype=torch.float64)
+        residual.exp_().scatter_add_(0, targets, residual.new_full((1, 1), -1.0).expand_as(targets))
+        gradient[:, :-1] += residual @ x
+        gradient[:, -1] += residual.sum(dim=1, dtype=torch.float64)
+    value = float(total / len(features) + decay / 2 * theta.square().sum())
+    return value, gradient.div_(len(features)).add_(theta, alpha=decay)
+
+
+def second_moment(features: Tensor) -> Tensor:
+    """Mean of [x; 1] [x; 1]^T, (d + 1, d + 1) in float64."""
+    width = features.shape[1]
+    moment = torch.zeros(width + 1, width + 1, dtype=torch.float64, device=features.device)
+    for rows in row_slices(len(features), features.shape[1], features.device):
+        x = features[rows]
+        moment[:-1, :-1] += x.T @ x
+        moment[:-1, -1] += x.sum(dim=0, dtype=torch.float64)
+    moment /= len(features)
+    moment[-1, :-1] = moment[:-1, -1]
+    moment[-1, -1] = 1
+    return moment
+
+
+def inverse_factor(moment: Tensor, decay: float) -> Tensor:
+    """L^-1 with L L^T = c M + wd I, (d + 1, d + 1) float64.
+
+    Rounding leaves M with slightly negative eigenvalues, so the diagonal grows until the factor exists.
+    """
+    identity = torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
+    ridge = max(decay, CURVATURE * float(moment.diagonal().mean()) * 1e-6)
+    while True:
+        factor, failed = torch.linalg.cholesky_ex(CURVATURE * moment + ridge * identity)
+        if int(failed) == 0:
+            return torch.linalg.solve_triangular(factor, identity, upper=False)
+        ridge *= 10

@@ -1,0 +1,200 @@
+"""Stores: folders of arrays with a manifest that says what they hold.
+
+A store is built in a temporary folder beside its final place and renamed when it
+is whole; its ``manifest.json`` carries the SHA-256 of every file, so that whoever
+reads the store can tell a changed byte. Nothing in a manifest depends on the time,
+the host or the number of threads: the same job writes the same bytes.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+from numpy.lib import format as npy
+
+from nctransfer.errors import StoreError
+
+MANIFEST = "manifest.json"
+
+
+class HashingFile:
+    """A binary file that is digested while it is written; no second read is needed."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: BinaryIO = path.open("wb")
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Append ``data``; returns the number of bytes, as file objects do."""
+        view = memoryview(data).cast("B")
+        self._file.write(view)
+        self._digest.update(view)
+        self._size += view.nbytes
+        return view.nbytes
+
+    def close(self) -> dict[str, Any]:
+        """Flush to disk; returns ``{"sha256", "bytes"}``."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return {"sha256": self._digest.hexdigest(), "bytes": self._size}
+
+
+class ArrayWriter:
+    """A ``.npy`` file that grows by blocks of rows; memory stays at one block."""
+
+    def __init__(self, path: Path, shape: Sequence[int], dtype: np.dtype) -> None:
+        self.path, self.shape, self.dtype = path, tuple(shape), np.dtype(dtype)
+        self._file = HashingFile(path)
+        self._rows = 0
+        header = {"descr": npy.dtype_to_descr(self.dtype), "fortran_order": False, "shape": self.shape}
+        npy.write_array_header_1_0(self._file, header)
+
+    def append(self, rows: np.ndarray) -> None:
+        """Write the next rows, shape (n, *shape[1:]), converted to the array's dtype."""
+        if rows.shape[1:] != self.shape[1:] or self._rows + len(rows) > self.shape[0]:
+            raise StoreError(
+                f"{self.path.name}: rows {self._rows}..{self._rows + len(rows)} of shape "
+                f"{rows.shape[1:]} do not fit an array of shape {self.shape}"
+            )
+        if len(rows):
+            self._file.write(np.ascontiguousarray(rows, dtype=self.dtype).data)
+        self._rows += len(rows)
+
+    def close(self) -> dict[str, Any]:
+        """Return the manifest's entry; raises StoreError when rows are missing."""
+        if self._rows != self.shape[0]:
+            raise StoreError(f"{self.path.name}: {self._rows} rows written of {self.shape[0]}")
+        return self._file.close() | {"shape": list(self.shape), "dtype": self.dtype.str}
+
+
+class StoreWriter:
+    """A store under construction; see :func:`create_store`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._arrays: dict[str, ArrayWriter] = {}
+        self._files: list[str] = []
+        self.meta: dict[str, Any] = {}
+
+    def array(self, name: str, shape: Sequence[int], dtype: Any) -> ArrayWriter:
+        """Start the array ``{name}.npy``, to be filled block by block."""
+        writer = ArrayWriter(self.folder / f"{name}.npy", shape, np.dtype(dtype))
+        self._arrays[name] = writer
+        return writer
+
+    def put(self, name: str, array: np.ndarray) -> None:
+        """Write a whole array at once."""
+        self.array(name, array.shape, array.dtype).append(array)
+
+    def file(self, name: str) -> Path:
+        """Announce a file that the caller writes itself; returns where."""
+        self._files.append(name)
+        return self.folder / name
+
+    def finish(self) -> dict[str, Any]:
+        """Close all arrays; returns the ``files`` part of the manifest."""
+        files = {f"{name}.npy": writer.close() for name, writer in self._arrays.items()}
+        for name in self._files:
+            path = self.folder / name
+            files[name] = {"sha256": file_digest(path), "bytes": path.stat().st_size}
+        return files
+
+
+@contextmanager
+def create_store(manifest: Path, kind: str, recipe: str = "") -> Iterator[StoreWriter]:
+    """Build a store that appears under its final name only when it is whole.
+
+    Args:
+        manifest: where the manifest will be, ``.../manifest.json``; the store is its folder.
+        kind: what the store holds (``images``, ``features``, ...), checked when it is opened.
+        recipe: digest of the code and settings that make the store.
+
+    Yields:
+        a writer; whatever is put in ``writer.meta`` (plain JSON values) goes into the manifest.
+
+    Raises:
+        StoreError: an array is incomplete. Any error leaves nothing under the final name.
+    """
+    manifest = Path(manifest)
+    final = manifest.parent
+    final.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in final.parent.glob(f".{final.name}.partial-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial = final.parent / f".{final.name}.partial-{os.getpid()}"
+    partial.mkdir()
+    try:
+        writer = StoreWriter(partial)
+        yield writer
+        contents = {"kind": kind, "recipe": recipe, **writer.meta, "files": writer.finish()}
+        (partial / manifest.name).write_text(json.dumps(contents, indent=1, sort_keys=True) + "\n")
+        if final.exists():
+            shutil.rmtree(final)
+        partial.rename(final)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+class Store:
+    """A finished store, opened lazily: an array is verified and mapped when first asked for.
+
+    Raises:
+        StoreError: the manifest is missing, unreadable or of another kind.
+    """
+
+    def __init__(self, manifest: Path, kind: str) -> None:
+        self.manifest_path = Path(manifest)
+        self.folder = self.manifest_path.parent
+        try:
+            self.manifest: Mapping[str, Any] = json.loads(self.manifest_path.read_text())
+        except FileNotFoundError:
+            raise StoreError(f"{manifest}: no such store; it was not made or not completed") from None
+        except json.JSONDecodeError as error:
+            raise StoreError(f"{manifest}: not a manifest ({error}); delete it and run again") from None
+        if self.manifest.get("kind") != kind:
+            raise StoreError(f"{manifest}: a store of {self.manifest.get('kind')!r}, not of {kind!r}")
+        self._verified: set[str] = set()
+
+    def path(self, name: str) -> Path:
+        """Path of one of the store's files, its checksum verified once.
+
+        Raises:
+            StoreError: the store has no such file, or its bytes have changed.
+        """
+        entry = self.manifest["files"].get(name)
+        if entry is None:
+            raise StoreError(f"{self.folder}: no file {name!r}; there are {sorted(self.manifest['files'])}")
+        path = self.folder / name
+        if name not in self._verified:
+            if not path.is_file():
+                raise StoreError(f"{path}: missing; delete {self.manifest_path} and run again")
+            if path.stat().st_size != entry["bytes"] or file_digest(path) != entry["sha256"]:
+                raise StoreError(
+                    f"{path}: its bytes differ from the checksum in {self.manifest_path.name}; "
+                    f"delete {self.manifest_path} and run again to rebuild it"
+                )
+            self._verified.add(name)
+        return path
+
+    def array(self, name: str) -> np.ndarray:
+        """One of the store's arrays, memory-mapped and read-only."""
+        return np.load(self.path(f"{name}.npy"), mmap_mode="r", allow_pickle=False)
+
+    def verify(self) -> Self:
+        """Check every file against its checksum."""
+        for name in self.manifest["files"]:
+            self.path(name)
+        return self
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""From feature stores to tidy tables: one module a table."""

@@ -1,0 +1,48 @@
+"""The table of NC3 and NC4: how the probes' classifiers align with the class means."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from nctransfer.collapse.measure import measure_classifier
+from nctransfer.features.store import FeatureStore
+from nctransfer.storage.stores import Store
+from nctransfer.tidy.collapse import label, metric_rows
+
+
+def classifier_table(
+    stores: Mapping[str, FeatureStore], probes: Path, settings: Mapping[str, Any], device: torch.device
+) -> pd.DataFrame:
+    """Measure every trained probe on the features that it classifies.
+
+    Args:
+        stores: feature stores by split.
+        probes: manifest of the probes' store.
+        settings: names (model, view).
+        device: device to compute on.
+
+    Returns:
+        the columns of :func:`nctransfer.tidy.collapse.collapse_table`, and learning_rate,
+        weight_decay and seed of the probe.
+    """
+    trained = Store(probes, "probes")
+    rows = []
+    for split, store in stores.items():
+        labels = torch.from_numpy(store.labels).to(device)
+        for column in store.unit_columns:
+            features = torch.from_numpy(store[column.name].copy()).to(device)
+            weights, biases = trained.array(f"weight.{column.name}"), trained.array(f"bias.{column.name}")
+            for setting, weight, bias in zip(trained.manifest["settings"], weights, biases, strict=True):
+                found = measure_classifier(
+                    features,
+                    labels,
+                    torch.from_numpy(weight.copy()).to(device),
+                    torch.from_numpy(bias.copy()).to(device),
+                    classes=len(store.class_names),
+                    name=label(column, split),
+                )
+                rows += [row | setting for row in metric_rows(settings["names"], split, column, found)]
+    return pd.DataFrame(rows)

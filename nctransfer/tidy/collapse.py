@@ -1,0 +1,70 @@
+"""The table of collapse metrics: a row for each unit, pooling, split and metric."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import torch
+
+from nctransfer.collapse.measure import Measurement, measure
+from nctransfer.features.store import Column, FeatureStore
+
+
+def collapse_table(
+    stores: Mapping[str, FeatureStore], settings: Mapping[str, Any], device: torch.device
+) -> pd.DataFrame:
+    """Measure every unit of every split.
+
+    Args:
+        stores: feature stores by split.
+        settings: names (model, view), permutations, seed.
+        device: device to compute on.
+
+    Returns:
+        columns model, view, split, unit, module, pooling, metric, value, samples, classes,
+        dropped_classes, width, rank. A metric that has no meaning on these features has no row.
+
+    Raises:
+        DegenerateInputError: features on which no metric has a meaning; the unit is named.
+    """
+    rows = []
+    for split, store in stores.items():
+        labels = torch.from_numpy(store.labels).to(device)
+        for column in store.unit_columns:
+            found = measure(
+                torch.from_numpy(store[column.name].copy()).to(device),
+                labels,
+                classes=len(store.class_names),
+                permutations=settings["permutations"],
+                seed=settings["seed"],
+                name=label(column, split),
+            )
+            rows += metric_rows(settings["names"], split, column, found)
+    return pd.DataFrame(rows)
+
+
+def label(column: Column, split: str) -> str:
+    """What a column is called in messages."""
+    pooling = f", {column.pooling}" if column.pooling else ""
+    return f"unit {column.unit} ({column.module}{pooling}), {split} split"
+
+
+def metric_rows(
+    names: Mapping[str, str], split: str, column: Column, found: Measurement
+) -> list[dict[str, Any]]:
+    """Rows of one measurement."""
+    shared = {
+        **names,
+        "split": split,
+        "unit": column.unit,
+        "module": column.module,
+        "pooling": column.pooling,
+    }
+    sizes = {
+        "samples": found.samples,
+        "classes": found.classes,
+        "dropped_classes": found.dropped_classes,
+        "width": found.width,
+        "rank": found.rank,
+    }
+    return [shared | {"metric": metric, "value": value} | sizes for metric, value in found.values.items()]

@@ -1,0 +1,110 @@
+"""Linear probes of a model on a view: their weights, and the table of their accuracies."""
+
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from nctransfer.features.store import FeatureStore
+from nctransfer.probing.probes import Probe, Score, score, train_probes
+from nctransfer.probing.settings import ProbeSettings
+from nctransfer.storage.files import write_table
+from nctransfer.storage.stores import StoreWriter, create_store
+
+
+def write_probes(
+    stores: Mapping[str, FeatureStore],
+    manifest: Path,
+    settings: Mapping[str, Any],
+    device: torch.device,
+    recipe: str,
+) -> None:
+    """Train probes on the training split, test them, and write weights and accuracies as one store.
+
+    Args:
+        stores: feature stores, train and test.
+        manifest: where the store's manifest will be; beside it accuracy.parquet.
+        settings: solver, epochs, batch_size, momentum, learning_rates, learning_rate_min,
+            weight_decays, seeds, names.
+        device: device to compute on.
+        recipe: digest of the job.
+
+    Raises:
+        DegenerateInputError: features on which no probe can be trained; the unit is named.
+    """
+    train, test = stores["train"], stores["test"]
+    names = [column.name for column in train.unit_columns]
+    wanted = probe_settings(settings)
+    probes = train_probes(
+        {name: train[name] for name in names},
+        train.labels,
+        wanted,
+        class_count=len(train.class_names),
+        device=device,
+    )
+    scores = score(probes, {name: test[name] for name in names}, test.labels)
+    with create_store(manifest, "probes", recipe) as store:
+        write_table(
+            store.file("accuracy.parquet"), accuracy_table(train, probes, scores, settings["names"]), recipe
+        )
+        for name in names:
+            _put_weights(store, name, [probe for probe in probes if probe.unit == name])
+        store.meta = {"solver": settings["solver"], "settings": [_named(entry) for entry in wanted]}
+
+
+def probe_settings(settings: Mapping[str, Any]) -> list[ProbeSettings]:
+    """Every combination of learning rate, weight decay and seed; the exact solver reads the decay alone."""
+    exact = settings["solver"] == "lbfgs"
+    rates = settings["learning_rates"][:1] if exact else settings["learning_rates"]
+    seeds = settings["seeds"][:1] if exact else settings["seeds"]
+    return [
+        ProbeSettings(
+            solver=settings["solver"],
+            learning_rate=rate,
+            final_learning_rate=settings["learning_rate_min"],
+            momentum=settings["momentum"],
+            weight_decay=decay,
+            epochs=settings["epochs"],
+            batch_size=settings["batch_size"],
+            seed=seed,
+        )
+        for rate, decay, seed in product(rates, settings["weight_decays"], seeds)
+    ]
+
+
+def accuracy_table(
+    store: FeatureStore, probes: list[Probe], scores: list[Score], names: Mapping[str, str]
+) -> pd.DataFrame:
+    """Accuracy (%) and cross-entropy of every probe on both splits, a row each."""
+    columns = {column.name: column for column in store.unit_columns}
+    rows = []
+    for probe, tested in zip(probes, scores, strict=True):
+        column = columns[probe.unit]
+        shared = {**names, "unit": column.unit, "module": column.module, "pooling": column.pooling}
+        shared |= {"solver": probe.settings.solver, **_named(probe.settings), "objective": probe.objective}
+        rows.append(
+            shared
+            | {"split": "train", "accuracy": probe.train_accuracy, "cross_entropy": probe.cross_entropy}
+        )
+        rows.append(
+            shared | {"split": "test", "accuracy": tested.accuracy, "cross_entropy": tested.cross_entropy}
+        )
+    return pd.DataFrame(rows)
+
+
+def _named(settings: ProbeSettings) -> dict[str, Any]:
+    return {
+        "learning_rate": settings.learning_rate,
+        "weight_decay": settings.weight_decay,
+        "seed": settings.seed,
+    }
+
+
+def _put_weights(store: StoreWriter, name: str, probes: list[Probe]) -> None:
+    """Classifiers of a unit under all settings: weight (P, K, d), bias (P, K)."""
+    store.put(f"weight.{name}", np.stack([probe.weights.T.cpu().numpy() for probe in probes]))
+    store.put(f"bias.{name}", np.stack([probe.bias.cpu().numpy() for probe in probes]))

@@ -1,0 +1,1 @@
+"""Losses: one module each, found by name; `loss(logits, labels)` is the mean over a batch."""

@@ -1,0 +1,23 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder with real images and weights; tests that need it skip where it is absent."""
+    folder = Path(os.environ.get("NCTRANSFER_SHARED", REPOSITORY.parent / "shared")) / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real images and weights at {folder} (set NCTRANSFER_SHARED to their parent)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Path:
+    """Folder with the metrics' published test vectors."""
+    return REPOSITORY / "tests" / "vectors"

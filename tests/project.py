@@ -1,0 +1,87 @@
+"""A copy of the project in a folder of its own, driven through its real command line."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("Snakefile", "config.yaml", "config", "profiles", "workflow", "nctransfer")
+TINY = ROOT / "tests" / "tiny.yaml"
+
+
+class Project:
+    """The workflow in a temporary folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def fresh(cls, folder: Path) -> "Project":
+        """Copy the project's sources, with the overlay of the tests."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in PARTS:
+            source = ROOT / part
+            if source.is_dir():
+                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, folder / part)
+        shutil.copy2(TINY, folder / "tiny.yaml")
+        return cls(folder)
+
+    def clone(self, folder: Path) -> "Project":
+        """Copy sources, results and Snakemake's records, modification times included."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
+    def command(self, *arguments: str, overlay: str | None = "tiny.yaml") -> list[str]:
+        """The command line of a run with the project's overlay."""
+        chosen = ["--configfile", overlay] if overlay else []
+        return [sys.executable, "-m", "snakemake", "-j2", "--nocolor", *chosen, "--", *arguments]
+
+    def run(self, *targets: str, options: tuple[str, ...] = (), overlay: str | None = "tiny.yaml"):
+        """Run Snakemake; returns the finished process with its output."""
+        typed = self.command(*targets, overlay=overlay)
+        cut = typed.index("--")
+        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+        return subprocess.run(
+            [*typed[:cut], *options, *typed[cut:]],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def planned(self, *targets: str, overlay: str | None = "tiny.yaml") -> Counter[str]:
+        """Jobs that a run would do now, by rule."""
+        run = self.run(*targets, options=("-n",), overlay=overlay)
+        assert run.returncode == 0, run.stderr + run.stdout
+        table = re.search(r"^job +count\n-+ +-+\n(.*?)^total", run.stdout, re.MULTILINE | re.DOTALL)
+        if table is None:
+            assert "Nothing to be done" in run.stdout + run.stderr, run.stdout + run.stderr
+            return Counter()
+        rows = (line.split() for line in table[1].splitlines() if line.strip())
+        return Counter({rule: int(count) for rule, count in rows if rule not in ("all", "figures")})
+
+    def read(self, name: str) -> str:
+        """Text of one of its files."""
+        return (self.folder / name).read_text()
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace a text that stands once in a file."""
+        text = self.read(name)
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {name}"
+        (self.folder / name).write_text(text.replace(old, new))
+
+    def contents(self, *folders: str) -> dict[str, bytes]:
+        """Bytes of every file below folders, by path."""
+        return {
+            str(path.relative_to(self.folder)): path.read_bytes()
+            for folder in folders
+            for path in sorted((self.folder / folder).rglob("*"))
+            if path.is_file()
+        }

@@ -1,0 +1,207 @@
+"""The configuration's front end: what it accepts, and that it reports every mistake at once."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nctransfer.errors import ConfigError
+from nctransfer.plan import config, documents, schema
+
+ROOT = Path(__file__).resolve().parents[1]
+BASE = ROOT / "config.yaml"
+
+
+def overlay(folder: Path, text: str, name: str = "overlay.yaml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def errors(*overlays: Path, settings: tuple[str, ...] = ()) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        config.load(BASE, overlays, settings)
+    return [line.strip() for line in str(caught.value).splitlines()[1:]]
+
+
+def test_the_papers_configuration_is_valid_and_complete():
+    loaded = config.load(BASE)
+    assert loaded["probes"]["learning_rates"] == [0.1]
+    assert loaded["probes"]["learning_rate_min"] == 1e-4
+    assert loaded["models"]["resnet34"]["head"] is True  # a default, two levels down
+    assert loaded["study"] is None
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_overlay_of_the_project_is_valid(path):
+    assert config.load(BASE, [path])["study"] == path.stem
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1e-3", 1e-3), ("1E5", 1e5), ("-2.5e+2", -250.0), (".5e1", 5.0)]
+)
+def test_exponents_without_a_point_are_numbers(text, value):
+    assert documents.parse(f"x: {text}", "here") == {"x": value}
+
+
+def test_words_that_only_look_like_numbers_stay_text():
+    assert documents.parse("[e3, 1e, 1e-x, '1e3']", "here") == ["e3", "1e", "1e-x", "1e3"]
+
+
+def test_overlays_merge_mappings_by_key_and_lists_whole(tmp_path):
+    first = overlay(tmp_path, "study: a\nprobes: {learning_rates: [1e-2, 1e-3], epochs: 5}\n", "a.yaml")
+    second = overlay(tmp_path, "study: b\nprobes: {learning_rates: [5e-1]}\n", "b.yaml")
+    loaded = config.load(BASE, [first, second])
+    assert loaded["study"] == "b"
+    assert loaded["probes"]["learning_rates"] == [0.5]
+    assert loaded["probes"]["epochs"] == 5
+    assert loaded["probes"]["momentum"] == 0.9
+
+
+def test_single_settings_come_last_and_are_yaml(tmp_path):
+    path = overlay(tmp_path, "study: a\nseed: 1\n")
+    loaded = config.load(BASE, [path], ["seed=3", "probes={learning_rates: [1e-2]}"])
+    assert (loaded["seed"], loaded["probes"]["learning_rates"]) == (3, [0.01])
+
+
+def test_a_whole_float_becomes_an_integer(tmp_path):
+    loaded = config.load(BASE, [overlay(tmp_path, "study: a\nprobes: {epochs: 1e2}\n")])
+    assert loaded["probes"]["epochs"] == 100
+    assert isinstance(loaded["probes"]["epochs"], int)
+
+
+def test_all_mistakes_are_reported_at_once(tmp_path):
+    path = overlay(
+        tmp_path,
+        """
+study: x
+probs: {}
+probes: {epochs: many, learning_rates: []}
+features: {dtype: float64}
+""",
+    )
+    found = errors(path)
+    assert len(found) == 4
+    assert any(line.startswith("probs: unknown key (did you mean 'probes'?)") for line in found)
+    assert "probes.epochs: 'many' is not a whole number" in found
+    assert any(line.startswith("probes.learning_rates: ") for line in found)
+    assert any(
+        line.startswith("features.dtype: 'float64' is not allowed (did you mean 'float") for line in found
+    )
+
+
+def test_names_that_do_not_exist_are_all_reported_with_the_closest(tmp_path):
+    path = overlay(
+        tmp_path,
+        """
+study: x
+models: {resnet34: {name: resnt34}, other: {source: torchvisoin, name: resnet18}}
+datasets: {cifar10: {name: CIFAR11}}
+probes: {solver: sdg}
+training: {loss: crossentropy}
+figures: {fig3: {kind: layerwize, panels: [{model: resnet43, dataset: cifar01}]}}
+""",
+    )
+    found = "\n".join(errors(path))
+    for close in ("resnet34", "torchvision", "CIFAR1", "sgd", "cross_entropy", "layerwise", "cifar10"):
+        assert f"did you mean '{close}" in found, close
+    for key in (
+        "models.resnet34",
+        "models.other.source",
+        "datasets.cifar10",
+        "probes.solver",
+        "training.loss",
+    ):
+        assert f"{key}" in found
+    assert "figures.fig3.panels[0].model: no 'resnet43' in models" in found
+    assert "figures.fig3.panels[0].dataset: no 'cifar01' in datasets" in found
+
+
+@pytest.mark.parametrize("name", ["../../x", "x;touch y", "a b", ".hidden", "", "a/b", "-rf", "ä"])
+@pytest.mark.parametrize("section", ["models", "datasets", "figures"])
+def test_hostile_names_are_refused(tmp_path, name, section):
+    text = yaml.safe_dump({"study": "x", section: {name: {"source": "digits"}}}, allow_unicode=True)
+    assert any(repr(name) in line and "cannot be a name" in line for line in errors(overlay(tmp_path, text)))
+
+
+@pytest.mark.parametrize("study", ["../up", "a/b", "x;touch y"])
+def test_a_study_cannot_leave_its_folder(tmp_path, study):
+    found = errors(overlay(tmp_path, yaml.safe_dump({"study": study})))
+    assert found[0].startswith("study: ")
+
+
+def test_an_overlay_has_to_say_where_its_outputs_go(tmp_path):
+    path = overlay(tmp_path, "seed: 1\n", "mine.yaml")
+    assert "study: mine" in errors(path)[0]
+    assert config.load(BASE, [overlay(tmp_path, "study: null\nseed: 1\n")])["seed"] == 1
+
+
+def test_repeated_keys_are_refused_at_every_depth_with_both_lines(tmp_path):
+    path = overlay(tmp_path, "study: a\nseed: 1\nseed: 2\nprobes:\n  epochs: 3\n  epochs: 4\n")
+    found = errors(path)
+    assert any("line 3: key 'seed' stands already in line 2" in line for line in found)
+    assert any("line 6: key 'epochs' stands already in line 5" in line for line in found)
+
+
+def test_mistakes_of_two_files_are_reported_together(tmp_path):
+    first = overlay(tmp_path, "study: a\nseed: 1\nseed: 2\n", "a.yaml")
+    second = overlay(tmp_path, "study: b\nsede: 1\n", "b.yaml")
+    found = errors(first, second)
+    assert len(found) == 2
+    assert "did you mean 'seed'" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("study: [\n", "not readable as YAML"),
+        ("- 1\n", "a configuration is a mapping"),
+        ("study: x\nseed: .nan\n", "seed: nan is not a finite number"),
+        ("study: x\nseed: -1\n", "seed: -1 is out of range; it must be >= 0"),
+        ("study: x\nseed: true\n", "seed: True is not a whole number"),
+        ("study: x\nmodels: {18: {source: timm}}\n", "key 18 is no text"),
+        ("study: x\nmodels: {a: {}}\n", "models.a.source: missing"),
+        ("study: x\nmodels: {a: {source: timm}}\n", "models.a.name: missing; source 'timm' needs it"),
+        ("study: x\nmodels: {resnet34: {mean: [0, 0, 0]}}\n", "models.resnet34.mean: has no meaning"),
+    ],
+)
+def test_one_clear_message_each(tmp_path, text, words):
+    assert any(words in line for line in errors(overlay(tmp_path, text)))
+
+
+def test_a_missing_overlay_is_named(tmp_path):
+    assert "nowhere.yaml" in errors(tmp_path / "nowhere.yaml")[0]
+
+
+def test_a_single_setting_needs_a_value():
+    assert errors(settings=("seed",)) == ["--config 'seed': not of the form KEY=VALUE"]
+
+
+def test_every_key_of_the_schema_has_a_description_and_optional_ones_a_default():
+    rules = documents.read_mapping(config.SCHEMA)
+
+    def walk(node, path):
+        for key, part in node.get("properties", {}).items():
+            where = schema.key_path((*path, key))
+            assert part.get("description"), where
+            if not path or path[0] != "$defs":
+                assert "default" in part or key in node.get("required", []), where
+            walk(part, (*path, key))
+        for below in ("additionalProperties", "items"):
+            if isinstance(node.get(below), dict):
+                walk(node[below], (*path, "*"))
+
+    walk(rules, ())
+    walk(rules["$defs"]["training_override"], ("$defs",))
+
+
+def test_the_override_of_training_has_the_keys_of_training():
+    rules = documents.read_mapping(config.SCHEMA)
+    assert set(rules["$defs"]["training_override"]["properties"]) == set(
+        rules["properties"]["training"]["properties"]
+    )
+
+
+def test_defaults_of_the_schema_are_themselves_valid():
+    rules = documents.read_mapping(config.SCHEMA)
+    assert schema.mistakes(schema.with_defaults({}, rules, rules), rules) == []

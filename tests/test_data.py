@@ -1,0 +1,625 @@
+"""Data sources, subsets, geometry and image stores: what comes in, and what must not."""
+
+import io
+import os
+import sys
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nctransfer.data import subset
+from nctransfer.data.decode import decode
+from nctransfer.data.geometry import _resize_in_float, apply_geometry
+from nctransfer.data.images import ImageStore, prepare_images
+from nctransfer.errors import DataError, StoreError
+from nctransfer.plan import catalogue, variants
+
+SQUARE = {"resize": [8, 8], "crop": None, "interpolation": "bilinear"}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Any:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)  # two workers: order must not depend on who is first
+    yield
+    torch.set_num_threads(before)
+
+
+def encoded(value: Any, size: tuple[int, int] = (9, 7), kind: str = "PNG") -> bytes:
+    """A picture of one grey level (or colour), so that it can be told from others."""
+    buffer = io.BytesIO()
+    Image.new("RGB", size, value if isinstance(value, tuple) else (value,) * 3).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def fill(root: Path, classes: dict[str, list[int]]) -> Path:
+    """A folder of classes with one picture a grey level."""
+    for name, values in classes.items():
+        (root / name).mkdir(parents=True)
+        for value in values:
+            (root / name / f"{value:03d}.png").write_bytes(encoded(value))
+    return root
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    fill(tmp_path / "set" / "train", {"cat": [0, 1, 2, 3], "dog": [10, 11, 12]})
+    fill(tmp_path / "set" / "test", {"cat": [20], "dog": [30, 31]})
+    return tmp_path / "set"
+
+
+def make(tmp_path: Path, source: str, options: dict[str, Any], **settings: Any) -> dict[str, ImageStore]:
+    manifests = {split: tmp_path / "images" / split / "manifest.json" for split in ("train", "test")}
+    settings = {"source": source, "options": options, "geometry": SQUARE} | settings
+    prepare_images(manifests, settings, "recipe", tmp_path / "downloads")
+    return {split: ImageStore(manifest) for split, manifest in manifests.items()}
+
+
+def fails(tmp_path: Path, source: str, options: dict[str, Any], **settings: Any) -> str:
+    """Message of a failure that must leave no store of the training split."""
+    with pytest.raises(DataError) as failure:
+        make(tmp_path, source, options, **settings)
+    assert not (tmp_path / "images" / "train").exists()
+    assert not list((tmp_path / "images").glob(".*")) if (tmp_path / "images").exists() else True
+    return str(failure.value)
+
+
+def levels(store: ImageStore) -> list[int]:
+    return store.images[:, 0, 0, 0].tolist()
+
+
+# --- geometry ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("shape", [(32, 32), (37, 53), (90, 41), (8, 8)])
+def test_geometry_is_torchvisions_on_uint8_tensors(shape: tuple[int, int], mode: str) -> None:
+    from torchvision.transforms import InterpolationMode, v2
+
+    images = torch.randint(0, 256, (3, 3, *shape), dtype=torch.uint8, generator=torch.manual_seed(0))
+    for resize, crop in [([24, 40], None), (30, None), (30, 24), (20, 33), (None, 21), (None, 64), (35, 35)]:
+        steps = [v2.Identity()]
+        if resize is not None:
+            steps.append(v2.Resize(resize, interpolation=InterpolationMode(mode), antialias=True))
+        if crop is not None:
+            steps.append(v2.CenterCrop(crop))
+        expected = v2.Compose(steps)(images)
+        geometry = {"resize": resize, "crop": crop, "interpolation": mode}
+        assert torch.equal(apply_geometry(images, geometry), expected), geometry
+        # the same alone, and in the memory format that image stores give
+        channels_last = images.contiguous(memory_format=torch.channels_last)
+        assert torch.equal(apply_geometry(channels_last, geometry), expected), geometry
+        assert torch.equal(apply_geometry(images[1:2], geometry), expected[1:2]), geometry
+
+
+@pytest.mark.parametrize(("mode", "most"), [("bilinear", 1), ("bicubic", 2)])
+def test_geometry_agrees_with_pil_on_photographs(shared_data: Path, mode: str, most: int) -> None:
+    with zipfile.ZipFile(shared_data / "dtd10_160.zip") as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))[::60]
+        pictures = [decode(archive.read(name)) for name in names]
+    pil = Image.Resampling[mode.upper()]
+    for picture in pictures:
+        image = torch.from_numpy(picture).permute(2, 0, 1)[None]
+        ours = apply_geometry(image, {"resize": [224, 200], "crop": None, "interpolation": mode})
+        # Columns first: new PILs choose the order by its cost, and at sharp edges that shows.
+        wide = Image.fromarray(picture).resize((200, len(picture)), pil)
+        theirs = torch.from_numpy(np.array(wide.resize((200, 224), pil))).permute(2, 0, 1)
+        difference = (ours[0].int() - theirs.int()).abs()
+        assert difference.max() <= most
+        assert (difference > 0).float().mean() < 0.05
+
+
+@pytest.mark.parametrize(("mode", "most"), [("bilinear", 1), ("bicubic", 2)])
+def test_geometry_in_float_as_on_gpus_is_within_grey_levels(mode: str, most: int) -> None:
+    noise = torch.randint(0, 256, (2, 3, 41, 57), dtype=torch.uint8, generator=torch.manual_seed(1))
+    edges = (noise > 127).to(torch.uint8) * 255
+    for images in (noise, edges):
+        for size in [(96, 96), (17, 90), (20, 20)]:
+            exact = apply_geometry(images, {"resize": list(size), "crop": None, "interpolation": mode})
+            assert (_resize_in_float(images, size, mode).int() - exact.int()).abs().max() <= most
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize(("mode", "most"), [("bilinear", 1), ("bicubic", 2)])
+def test_geometry_on_gpu_is_within_grey_levels_of_the_cpus(mode: str, most: int) -> None:
+    images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8, generator=torch.manual_seed(1))
+    geometry = {"resize": [224, 224], "crop": None, "interpolation": mode}
+    there = apply_geometry(images.cuda(), geometry)
+    assert there.is_cuda
+    assert (there.cpu().int() - apply_geometry(images, geometry).int()).abs().max() <= most
+
+
+@pytest.mark.parametrize(
+    ("geometry", "words"),
+    [
+        ({"resise": 3}, "did you mean 'resize'"),
+        ({"resize": [3]}, r"geometry.resize: \[3\]"),
+        ({"resize": 0}, "geometry.resize: 0"),
+        ({"resize": 8, "crop": "x"}, "geometry.crop: 'x'"),
+        ({"resize": 8, "interpolation": "bicubik"}, "did you mean 'bicubic'"),
+    ],
+)
+def test_geometry_refuses(geometry: dict[str, Any], words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        apply_geometry(torch.zeros(1, 3, 4, 4, dtype=torch.uint8), geometry)
+
+
+# --- decoding ---------------------------------------------------------------------------
+
+
+def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def test_every_kind_of_picture_becomes_rgb() -> None:
+    red = Image.new("RGB", (5, 4), (250, 10, 20))
+    assert decode(saved(red, "PNG"))[0, 0].tolist() == [250, 10, 20]
+    assert decode(saved(red, "PNG")).shape == (4, 5, 3)
+    assert decode(saved(red.convert("RGBA"), "PNG"))[0, 0].tolist() == [250, 10, 20]
+    assert decode(saved(red.convert("P"), "GIF"))[0, 0].tolist() == pytest.approx([250, 10, 20], abs=30)
+    assert (
+        decode(saved(red.convert("L"), "PNG"))[0, 0].tolist()
+        == [decode(saved(red.convert("L"), "PNG"))[0, 0, 0]] * 3
+    )
+    assert decode(saved(red.convert("1"), "PNG")).max() in (0, 255)
+    assert decode(saved(red.convert("CMYK"), "TIFF"))[0, 0].tolist() == pytest.approx([250, 10, 20], abs=3)
+    transparent = red.convert("P")
+    assert decode(saved(transparent, "PNG", transparency=b"\x00" * 20))[0, 0].tolist() == pytest.approx(
+        [250, 10, 20], abs=30
+    )
+    deep = Image.fromarray(np.full((4, 5), 40 * 256 + 7, np.uint16))
+    assert decode(saved(deep, "PNG"))[0, 0].tolist() == [40, 40, 40]  # scaled, not clipped to white
+    turned = Image.new("RGB", (5, 4))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert decode(saved(turned, "JPEG", exif=exif)).shape == (4, 5, 3)  # as the field: EXIF not applied
+
+
+def test_unreadable_pictures_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    whole = saved(Image.fromarray(noise), "PNG")
+    for data, reason in [
+        (b"", "empty"),
+        (b"hello", "not an image"),
+        (whole[: len(whole) // 2], "corrupt or truncated"),
+        (whole[:60] + b"\xff" * 40 + whole[100:], "corrupt or truncated"),
+        (saved(Image.fromarray(np.ones((3, 3), np.float32)), "TIFF"), "floating-point"),
+    ]:
+        with pytest.raises(ValueError, match=reason):
+            decode(data)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ValueError, match="decompression bomb"):
+        decode(whole)
+
+
+# --- stores -----------------------------------------------------------------------------
+
+
+def test_folder_becomes_stores_in_sorted_order(tmp_path: Path, folder: Path) -> None:
+    stores = make(tmp_path, "imagefolder", {"path": str(folder)})
+    train = stores["train"]
+    assert train.class_names == ("cat", "dog")
+    assert levels(train) == [0, 1, 2, 3, 10, 11, 12]
+    assert train.labels.tolist() == [0, 0, 0, 0, 1, 1, 1]
+    assert train.labels.dtype == np.int64
+    assert train.images.dtype == np.uint8
+    assert train.images.shape == (7, 8, 8, 3)
+    assert (len(train), train.resolution) == (7, (8, 8))
+    assert train.manifest["counts"] == [4, 3]
+    assert levels(stores["test"]) == [20, 30, 31]
+    assert [len(batch) for batch in train.batches(3)] == [3, 3, 1]
+    assert np.array_equal(np.concatenate(list(train.batches(3))), train.images)
+    assert np.array_equal(train.read(2, 5), train.images[2:5])
+    assert train.read(7, 7).shape == (0, 8, 8, 3)
+    assert np.array_equal(train.read(5, 99), train.images[5:])
+
+
+def test_same_pictures_same_bytes_other_pictures_other_fingerprint(tmp_path: Path, folder: Path) -> None:
+    first = make(tmp_path / "a", "imagefolder", {"path": str(folder)})["train"]
+    torch.set_num_threads(1)
+    second = make(tmp_path / "b", "imagefolder", {"path": str(folder)})["train"]
+    assert first.manifest == second.manifest
+    small = make(tmp_path / "c", "imagefolder", {"path": str(folder)}, geometry={"resize": 4, "crop": 4})[
+        "train"
+    ]
+    assert small.manifest["checksum"] == first.manifest["checksum"]  # of the originals
+    assert small.fingerprint != first.fingerprint
+    (folder / "train" / "cat" / "000.png").write_bytes(encoded(99))
+    third = make(tmp_path / "d", "imagefolder", {"path": str(folder)})["train"]
+    assert third.fingerprint != first.fingerprint
+    assert third.manifest["checksum"] != first.manifest["checksum"]
+
+
+def test_changed_byte_in_a_store_is_found(tmp_path: Path, folder: Path) -> None:
+    store = make(tmp_path, "imagefolder", {"path": str(folder)})["train"]
+    path = tmp_path / "images" / "train" / "images.npy"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match=r"images\.npy"):
+        next(store.batches(2))
+
+
+def test_real_photographs(tmp_path: Path, shared_data: Path) -> None:
+    with zipfile.ZipFile(shared_data / "dtd10_160.zip") as archive:
+        archive.extractall(tmp_path)
+    geometry = {"resize": 64, "crop": 64, "interpolation": "bilinear"}
+    stores = make(tmp_path, "imagefolder", {"path": str(tmp_path / "dtd10")}, geometry=geometry)
+    assert stores["train"].images.shape == (800, 64, 64, 3)
+    assert stores["train"].manifest["counts"] == [80] * 10
+    assert stores["test"].manifest["counts"] == [40] * 10
+    assert stores["train"].class_names[:2] == ("banded", "blotchy")
+    path = sorted((tmp_path / "dtd10" / "train" / "banded").iterdir())[3]
+    image = torch.from_numpy(decode(path.read_bytes())).permute(2, 0, 1)[None]
+    expected = apply_geometry(image, geometry)[0].permute(1, 2, 0).numpy()
+    assert np.array_equal(stores["train"].images[3], expected)
+
+
+def test_stored_size_is_kept_without_geometry(tmp_path: Path, folder: Path) -> None:
+    store = make(tmp_path, "imagefolder", {"path": str(folder)}, geometry=None)["train"]
+    assert store.resolution == (7, 9)
+    (folder / "train" / "dog" / "big.png").write_bytes(encoded(5, (20, 20)))
+    message = fails(tmp_path / "x", "imagefolder", {"path": str(folder)}, geometry=None)
+    assert "big.png: 20 x 20 px, but" in message
+
+
+# --- subsets ----------------------------------------------------------------------------
+
+
+def test_subset_of_classes_is_renumbered_in_the_order_given(tmp_path: Path) -> None:
+    stores = make(tmp_path, "digits", {}, classes=["7", 5, "6"], geometry=None)
+    assert stores["train"].class_names == ("7", "5", "6")
+    every = make(tmp_path / "all", "digits", {}, geometry=None)
+    five = every["test"].images[every["test"].labels == 5]
+    assert np.array_equal(stores["test"].images[stores["test"].labels == 1], five)
+
+
+def test_balanced_subsets_are_seeded_nested_and_independent_of_other_classes(tmp_path: Path) -> None:
+    def pictures(seed: int, count: int, name: str, classes: list[str] | None = None) -> set[bytes]:
+        store = make(
+            tmp_path / name, "digits", {}, per_class=count, seed=seed, geometry=None, classes=classes
+        )["train"]
+        assert set(store.manifest["counts"]) == {count}
+        label = store.class_names.index("3")
+        return {image.tobytes() for image in store.images[store.labels == label]}
+
+    few = pictures(1, 10, "a")
+    assert len(few) == 10
+    assert few == pictures(1, 10, "b")
+    assert few != pictures(2, 10, "c")
+    assert few < pictures(1, 30, "d")
+    assert few == pictures(1, 10, "e", classes=["8", "3"])
+    assert len(ImageStore(tmp_path / "a" / "images" / "test" / "manifest.json")) == 450  # test stays whole
+
+
+def test_digits_are_split_once_and_for_all(tmp_path: Path) -> None:
+    stores = make(tmp_path, "digits", {}, geometry=None)
+    train, test = stores["train"], stores["test"]
+    assert len(train) + len(test) == 1797
+    assert (
+        np.abs(np.bincount(test.labels) / (np.bincount(test.labels) + np.bincount(train.labels)) - 0.25).max()
+        < 0.01
+    )
+    assert train.images.max() == 255
+    assert train.images.shape[1:] == (8, 8, 3)
+    other = make(tmp_path / "other", "digits", {"split_seed": 1, "test_fraction": 0.5}, geometry=None)
+    assert abs(len(other["test"]) - 898) < 10
+
+
+def test_split_leaves_something_on_both_sides() -> None:
+    labels = np.repeat([0, 1, 2], [2, 3, 100])
+    for fraction in (0.01, 0.99):
+        train, test = subset.split_by_fraction(labels, 3, fraction, 0)
+        assert set(labels[train]) == set(labels[test]) == {0, 1, 2}
+        assert not set(train) & set(test)
+        assert len(train) + len(test) == len(labels)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"per_class": 4}, ["per_class: 4", "'dog' has 3"]),
+        ({"test_per_class": 2}, ["2 images of each class", "'cat' has 1"]),
+        ({"classes": ["cat", "dgo"]}, ["no class 'dgo' (did you mean 'dog'?)"]),
+        ({"classes": ["cat", 2]}, ["no class 2", "there are 2"]),
+        ({"classes": ["cat", 0]}, ["0 stands more than once"]),
+        ({"classes": []}, ["empty list"]),
+        ({"geometry": {"resize": "big"}}, ["geometry.resize: 'big'"]),
+    ],
+)
+def test_impossible_subsets(tmp_path: Path, folder: Path, settings: dict[str, Any], words: list[str]) -> None:
+    message = fails(tmp_path, "imagefolder", {"path": str(folder)}, **settings)
+    assert all(word in message for word in words), message
+
+
+# --- folders as people keep them --------------------------------------------------------
+
+
+def test_all_bad_files_of_both_splits_are_named_at_once(tmp_path: Path, folder: Path) -> None:
+    cats, dogs = folder / "train" / "cat", folder / "test" / "dog"
+    whole = saved(Image.effect_noise((50, 50), 90).convert("RGB"), "JPEG")
+    (cats / "half.jpg").write_bytes(whole[: len(whole) // 2])
+    (cats / "empty.png").write_bytes(b"")
+    (cats / "notes.txt").write_text("mine")
+    (cats / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (dogs / "page.jpg").write_text("<html>404</html>")
+    (folder / "train" / "stray.png").write_bytes(encoded(1))
+    message = fails(tmp_path, "imagefolder", {"path": str(folder)})
+    assert message.startswith("6 files cannot be used")
+    for name, reason in [
+        ("train/cat/half.jpg", "truncated"),
+        ("train/cat/empty.png", "empty file"),
+        ("train/cat/notes.txt", "not a picture's name"),
+        ("train/cat/gone.png", "No such file"),
+        ("test/dog/page.jpg", "not an image"),
+        ("train/stray.png", "has no class"),
+    ]:
+        line = next(line for line in message.splitlines() if name in line)
+        assert reason in line
+    assert not (tmp_path / "images" / "test").exists()
+
+
+def test_long_lists_of_bad_files_are_cut(tmp_path: Path, folder: Path) -> None:
+    for number in range(70):
+        (folder / "train" / "cat" / f"bad{number}.png").write_bytes(b"x")
+    message = fails(tmp_path, "imagefolder", {"path": str(folder)})
+    assert message.startswith("70 files")
+    assert "and 50 more" in message
+    assert len(message.splitlines()) == 22
+
+
+def test_hidden_files_are_ignored_and_counted(tmp_path: Path, folder: Path) -> None:
+    fill(folder / "train", {".ipynb_checkpoints": [1]})
+    (folder / "train" / "cat" / ".ipynb_checkpoints").mkdir()
+    for name in (".DS_Store", "Thumbs.db", "._001.png"):
+        (folder / "train" / "cat" / name).write_bytes(b"x")
+    train = make(tmp_path, "imagefolder", {"path": str(folder)})["train"]
+    assert levels(train) == [0, 1, 2, 3, 10, 11, 12]
+    assert train.manifest["provenance"]["hidden_ignored"] == 5
+
+
+def test_hostile_names_links_and_nested_folders_are_only_data(tmp_path: Path) -> None:
+    classes = {"x;touch y": [1, 2], "$(id)": [3, 4], "é ü": [5]}
+    for split in ("train", "test"):
+        fill(tmp_path / "set" / split, classes)
+        outside = fill(tmp_path / f"elsewhere-{split}", {"deep": [7]})
+        (tmp_path / "set" / split / "linked").symlink_to(outside)
+    stores = make(tmp_path, "imagefolder", {"path": str(tmp_path / "set")})
+    assert stores["train"].class_names == ("$(id)", "linked", "x;touch y", "é ü")
+    assert levels(stores["train"]) == [3, 4, 7, 1, 2, 5]
+    assert not Path("y").exists()
+
+
+def test_links_in_a_circle_end(tmp_path: Path, folder: Path) -> None:
+    (folder / "train" / "cat" / "again").symlink_to(folder / "train" / "cat")
+    assert "a link to a folder above itself" in fails(tmp_path, "imagefolder", {"path": str(folder)})
+
+
+def test_folder_without_splits_is_split_here(tmp_path: Path) -> None:
+    root = fill(tmp_path / "set", {"a": list(range(10)), "b": list(range(20, 40))})
+    options = {"path": str(root), "test_fraction": 0.2}
+    stores = make(tmp_path, "imagefolder", options)
+    assert [stores[split].manifest["counts"] for split in stores] == [[8, 16], [2, 4]]
+    assert sorted(levels(stores["train"]) + levels(stores["test"])) == [*range(10), *range(20, 40)]
+    other = make(tmp_path / "other", "imagefolder", options | {"split_seed": 1})
+    assert levels(other["test"]) != levels(stores["test"])
+
+
+def test_wrong_folders(tmp_path: Path, folder: Path) -> None:
+    def message(name: str, path: Path = folder, **options: Any) -> str:
+        return fails(tmp_path / name, "imagefolder", {"path": str(path), **options})
+
+    assert "nowhere: no such folder" in message("a", tmp_path / "nowhere")
+    assert "test_fraction such as 0.2" in message("b", folder / "train")
+    assert "val: no such folder" in message("c", test_split="val")
+    fill(folder / "test", {"bird": [1]})
+    assert f"only in {folder / 'test'}: bird" in message("d")
+    (folder / "train" / "bird").mkdir()
+    (folder / "train" / "bird" / ".hidden.png").write_bytes(encoded(1))
+    assert "no pictures in the folders of classes 'bird'" in message("e")
+
+
+# --- arrays -----------------------------------------------------------------------------
+
+
+def pack(path: Path, **arrays: Any) -> str:
+    content = {
+        "images": np.arange(6 * 4 * 4 * 3, dtype=np.uint8).reshape(6, 4, 4, 3),
+        "labels": np.arange(6) % 3,
+    }
+    np.savez(path, **{key: value for key, value in (content | arrays).items() if value is not None})
+    return str(path)
+
+
+def test_arrays_with_and_without_names(tmp_path: Path) -> None:
+    train = pack(tmp_path / "x.npz", class_names=np.array(["a", "b", "c"]))
+    grey = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
+    test = pack(tmp_path / "y.npz", images=grey, labels=np.array([2, 0], np.uint8))
+    stores = make(tmp_path, "arrays", {"train": train, "test": test}, geometry=None)
+    assert np.array_equal(stores["train"].images, np.load(train)["images"])
+    assert stores["test"].class_names == ("a", "b", "c")
+    assert stores["test"].labels.tolist() == [2, 0]
+    assert np.array_equal(stores["test"].images, np.repeat(grey[..., None], 3, -1))
+    halves = make(tmp_path / "one", "arrays", {"path": train, "test_fraction": 0.5}, geometry=SQUARE)
+    assert [len(store) for store in halves.values()] == [3, 3]
+
+
+def test_arrays_with_geometry_equal_single_images(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (70, 6, 9, 3), dtype=np.uint8)
+    file = pack(tmp_path / "x.npz", images=images, labels=np.arange(70) % 2)
+    geometry = {"resize": 10, "crop": 8, "interpolation": "bicubic"}
+    store = make(tmp_path, "arrays", {"train": file, "test": file}, geometry=geometry)["train"]
+    one = apply_geometry(torch.from_numpy(images[69:]).permute(0, 3, 1, 2), geometry)[0].permute(1, 2, 0)
+    assert np.array_equal(store.images[69], one.numpy())
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"images": np.zeros((6, 4, 4, 3), np.float32)}, "images must be uint8"),
+        ({"images": np.zeros((6, 3, 4, 4), np.uint8)}, "channels come last"),
+        ({"images": np.zeros((6, 4), np.uint8)}, "must have shape"),
+        ({"images": np.zeros((5, 4, 4, 3), np.uint8)}, "5 images, but 6 labels"),
+        ({"images": np.zeros((0, 4, 4, 3), np.uint8), "labels": np.zeros(0, int)}, "nothing in them"),
+        ({"labels": np.array([0, 1, 2, 3, -1, 0])}, "label -1 in row 4"),
+        ({"labels": np.array([0, 1, 2, 3, 9, 9]), "class_names": np.array(list("abcd"))}, "label 9 in row 4"),
+        ({"labels": np.arange(6) / 2}, "whole numbers"),
+        ({"labels": np.zeros((6, 1), int)}, "whole numbers"),
+        ({"labels": None, "label": np.arange(6)}, "no array 'labels' (did you mean 'label'?)"),
+        ({"labels": np.array([{}] * 6)}, "pickled objects are not read"),
+        ({"class_names": np.array(["a", "b", "a"])}, "class names stand more than once: 'a'"),
+    ],
+)
+def test_bad_arrays(tmp_path: Path, arrays: dict[str, Any], words: str) -> None:
+    file = pack(tmp_path / "bad.npz", **arrays)
+    assert words in fails(tmp_path, "arrays", {"train": file, "test": file})
+
+
+def test_bad_array_files(tmp_path: Path) -> None:
+    good = pack(tmp_path / "good.npz")
+    cut = tmp_path / "cut.npz"
+    cut.write_bytes(Path(good).read_bytes()[:300])
+    np.save(tmp_path / "single.npy", np.zeros(3))
+    for file, words in [(cut, "cut.npz: cannot be read"), (tmp_path / "none.npz", "no such file")]:
+        assert words in fails(tmp_path, "arrays", {"train": str(file), "test": good})
+        assert words in fails(tmp_path, "arrays", {"train": good, "test": str(file)})
+    assert "a single array" in fails(
+        tmp_path, "arrays", {"train": str(tmp_path / "single.npy"), "test": good}
+    )
+    other = pack(tmp_path / "other.npz", class_names=np.array(["x", "y", "z"]))
+    named = pack(tmp_path / "named.npz", class_names=np.array(["a", "b", "c"]))
+    assert "class_names differ" in fails(tmp_path, "arrays", {"train": named, "test": other})
+
+
+def test_too_large_for_the_disk(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=10))
+    assert "0.0 GB free" in fails(tmp_path, "imagefolder", {"path": str(folder)})
+
+
+# --- Hugging Face -----------------------------------------------------------------------
+
+
+def parquet(path: Path, labels: list[Any], values: list[int]) -> None:
+    datasets = pytest.importorskip("datasets", reason="the optional datasets library is not installed")
+    features = datasets.Features({"img": datasets.Image(), "label": datasets.Value("string")})
+    if isinstance(labels[0], int):
+        features["label"] = datasets.ClassLabel(names=["cat", "dog"])
+    rows = {"img": [{"bytes": encoded(value), "path": None} for value in values], "label": labels}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(path)
+
+
+def test_huggingface_folder_of_parquet(tmp_path: Path) -> None:
+    (tmp_path / "hub").mkdir()
+    parquet(tmp_path / "hub" / "train-00000-of-00001.parquet", [0, 1, 1], [1, 2, 3])
+    parquet(tmp_path / "hub" / "test-00000-of-00001.parquet", [1], [9])
+    stores = make(tmp_path, "huggingface", {"path": str(tmp_path / "hub")})
+    assert stores["train"].class_names == ("cat", "dog")
+    assert levels(stores["train"]) == [1, 2, 3]
+    assert stores["train"].labels.tolist() == [0, 1, 1]
+    assert levels(stores["test"]) == [9]
+    path = str(tmp_path / "hub")
+    assert "no split 'tset' (did you mean 'test'?)" in fails(
+        tmp_path / "a", "huggingface", {"path": path, "test_split": "tset"}
+    )
+    assert "image_column 'imgs' is no column (did you mean 'img'?)" in fails(
+        tmp_path / "b", "huggingface", {"path": path, "image_column": "imgs"}
+    )
+
+
+def test_huggingface_file_with_text_labels_split_here(tmp_path: Path) -> None:
+    parquet(tmp_path / "all.parquet", ["b", "a"] * 5, list(range(10)))
+    stores = make(tmp_path, "huggingface", {"path": str(tmp_path / "all.parquet"), "test_fraction": 0.4})
+    assert stores["train"].class_names == ("a", "b")
+    assert stores["test"].manifest["counts"] == [2, 2]
+    assert all(
+        (value % 2 == 0) == (label == 1)
+        for value, label in zip(levels(stores["train"]), stores["train"].labels, strict=True)
+    )
+
+
+def test_huggingface_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    assert "nctransfer[huggingface]" in fails(tmp_path, "huggingface", {"name": "user/set"})
+
+
+# --- the catalogue ----------------------------------------------------------------------
+
+
+def test_catalogue_knows_every_source_and_torchvision_set() -> None:
+    from nctransfer.data.sources import torchvision as source
+
+    assert set(catalogue.SOURCES) == set(variants.names("nctransfer.data.sources"))
+    assert set(catalogue.TORCHVISION) == {*source.SETS, "ImageNet"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "key", "words"),
+    [
+        ({"source": "torchvison"}, ("source",), "did you mean 'torchvision'"),
+        ({"source": "torchvision", "name": "CIFAR-10"}, ("name",), "did you mean 'CIFAR10'"),
+        ({"source": "torchvision"}, (), "needs 'name'"),
+        ({"source": "torchvision", "name": "ImageNet"}, (), "cannot be downloaded"),
+        ({"source": "torchvision", "name": "DTD", "classes": [47]}, ("classes", "0"), "there are 47"),
+        ({"source": "imagefolder"}, (), "needs 'path'"),
+        ({"source": "imagefolder", "path": "/no/such"}, ("path",), "'/no/such' is no folder"),
+        ({"source": "arrays", "train": "/no.npz", "test": "/no.npz"}, ("train",), "is no file"),
+        ({"source": "arrays", "path": "/no.npz"}, (), "needs a 'test_fraction'"),
+        ({"source": "digits", "class": ["1"]}, ("class",), "did you mean 'classes'"),
+        ({"source": "digits", "classes": ["1", "11"]}, ("classes", "1"), "no class '11'"),
+        ({"source": "digits", "classes": ["1", "1"]}, ("classes", "1"), "more than once"),
+        ({"source": "digits", "per_class": 0}, ("per_class",), "positive"),
+        ({"source": "digits", "test_fraction": 1.5}, ("test_fraction",), "between 0 and 1"),
+        ({"source": "huggingface", "name": "a/b", "path": "/no/such"}, ("path",), "not both"),
+    ],
+)
+def test_mistakes_found_before_any_job(entry: dict[str, Any], key: tuple[str, ...], words: str) -> None:
+    problems = catalogue.validate_dataset(entry)
+    assert any(where == key and words in message for where, message in problems), problems
+
+
+def test_mistakes_in_folders_are_found_before_any_job(folder: Path) -> None:
+    entry = {"source": "imagefolder", "path": str(folder)}
+    assert catalogue.validate_dataset(entry) == []
+    assert "test_fraction" in catalogue.validate_dataset(entry | {"path": str(folder / "train")})[0][1]
+    wrong = catalogue.validate_dataset(entry | {"classes": ["cat", "dgo"]})
+    assert wrong[0][0] == ("classes", "1")
+    assert "did you mean 'dog'" in wrong[0][1]
+    (folder / "train" / "bird").mkdir()
+    assert "has the classes bird" in catalogue.validate_dataset(entry)[0][1]
+
+
+def test_values_of_a_wrong_type_are_left_to_the_schema() -> None:
+    for entry in [
+        {"source": 3},
+        {"source": "imagefolder", "path": ["x"], "test_fraction": "half", "classes": "cat"},
+        {"source": "torchvision", "name": ["DTD"], "per_class": "many"},
+        {"source": "arrays", "train": 3, "test": {}, "classes": {"a": 1}},
+    ]:
+        assert catalogue.validate_dataset(entry) == []
+
+
+def test_folder_digest_sees_pictures_not_times(folder: Path) -> None:
+    before = catalogue.folder_digest(folder)
+    os.utime(folder / "train" / "cat" / "000.png", (1, 1))
+    (folder / ".DS_Store").write_bytes(b"x")
+    assert catalogue.folder_digest(folder) == before
+    (folder / "train" / "cat" / "new.png").write_bytes(encoded(1))
+    assert catalogue.folder_digest(folder) != before
+
+
+def test_settings_of_an_entry_make_its_stores(tmp_path: Path) -> None:
+    entry = {"source": "digits", "classes": ["1", "2"], "per_class": 5, "test_fraction": 0.5}
+    settings = catalogue.image_settings(entry, None)
+    assert settings["options"] == {"test_fraction": 0.5}
+    assert catalogue.has_fixed_size(entry)
+    manifest = tmp_path / "train" / "manifest.json"
+    prepare_images({"train": manifest}, settings, "recipe", tmp_path)
+    assert ImageStore(manifest).manifest["counts"] == [5, 5]

@@ -1,0 +1,324 @@
+"""Probes: the recipe against torch's own loop, the exact solver against scikit-learn, bad input."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from nctransfer.errors import ConfigError, DataError, DegenerateInputError
+from nctransfer.probing.probes import Probe, score, tidy_rows, train_probes
+from nctransfer.probing.settings import ProbeSettings
+
+SHORT = ProbeSettings(epochs=6, batch_size=64)
+EXACT = ProbeSettings(solver="lbfgs")
+
+
+def problem(
+    samples: int = 300, width: int = 12, classes: int = 4, seed: int = 0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Overlapping classes on a decaying spectrum, through a ReLU; float64."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(samples) % classes
+    means = torch.randn(classes, width, generator=generator, dtype=torch.float64)
+    noise = torch.randn(samples, width, generator=generator, dtype=torch.float64)
+    scale = torch.arange(1, width + 1).double().rsqrt()
+    return torch.relu((0.6 * means[labels] + noise) * scale + 0.2), labels
+
+
+def torch_loop(
+    features: torch.Tensor, labels: torch.Tensor, settings: ProbeSettings, classes: int
+) -> nn.Linear:
+    """The recipe as anyone would write it, batches drawn from the seed."""
+    torch.manual_seed(settings.seed)
+    probe = nn.Linear(features.shape[1], classes, dtype=features.dtype)
+    optimiser = torch.optim.SGD(
+        probe.parameters(),
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+        optimiser, settings.epochs, eta_min=settings.final_learning_rate
+    )
+    generator = torch.Generator().manual_seed(settings.seed)
+    for _ in range(settings.epochs):
+        for rows in torch.randperm(len(labels), generator=generator).split(settings.batch_size):
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(probe(features[rows]), labels[rows]).backward()
+            optimiser.step()
+        schedule.step()
+    return probe
+
+
+def autograd_objective(probe: Probe, features: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+    """The objective and the norm of its gradient, by autograd."""
+    weights, bias = probe.weights.clone().requires_grad_(), probe.bias.clone().requires_grad_()
+    loss = nn.functional.cross_entropy(features @ weights + bias, labels)
+    loss = loss + probe.settings.weight_decay / 2 * (weights.square().sum() + bias.square().sum())
+    loss.backward()
+    assert weights.grad is not None
+    assert bias.grad is not None
+    return loss.item(), (weights.grad.square().sum() + bias.grad.square().sum()).sqrt().item()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SHORT,
+        replace(SHORT, seed=3, learning_rate=0.02, weight_decay=5e-2),
+        replace(SHORT, batch_size=300, momentum=0.0),
+        replace(SHORT, batch_size=1000, weight_decay=0.0),
+    ],
+    ids=["paper", "other-rates", "whole-batch", "batch-above-n"],
+)
+def test_sgd_is_torch_optim_sgd(settings: ProbeSettings) -> None:
+    features, labels = problem()
+    expected = torch_loop(features, labels, settings, classes=4)
+    probe = train_probes({"unit": features}, labels, [settings], dtype=torch.float64)[0]
+    torch.testing.assert_close(probe.weights, expected.weight.detach().T, rtol=1e-9, atol=1e-11)
+    torch.testing.assert_close(probe.bias, expected.bias.detach(), rtol=1e-9, atol=1e-11)
+
+
+def test_sgd_is_torch_optim_sgd_in_float32() -> None:
+    features, labels = problem()
+    expected = torch_loop(features.float(), labels, SHORT, classes=4)
+    probe = train_probes({"unit": features}, labels, [SHORT])[0]
+    torch.testing.assert_close(probe.weights, expected.weight.detach().T, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_probe_is_the_same_alone_and_in_company(dtype: torch.dtype) -> None:
+    labels = problem()[1]
+    features = {f"u{i}": problem(width=width, seed=i)[0] for i, width in enumerate((9, 5, 9, 14, 5))}
+    settings = [
+        SHORT,
+        replace(SHORT, learning_rate=0.01, seed=1),
+        replace(SHORT, weight_decay=1e-2),
+        replace(EXACT, weight_decay=1e-2),
+        replace(SHORT, seed=2),
+        replace(SHORT, batch_size=50, epochs=4, momentum=0.5),
+        replace(SHORT, learning_rate=0.3, seed=1),
+    ]
+    together = train_probes(features, labels, settings, dtype=dtype)
+    assert [(p.unit, p.settings) for p in together] == [(u, s) for u in features for s in settings]
+    tolerance = 1e-10 if dtype == torch.float64 else 2e-4
+    for probe in together:
+        unit = {probe.unit: features[probe.unit]}
+        alone = train_probes(unit, labels, [probe.settings], dtype=dtype)[0]
+        torch.testing.assert_close(probe.weights, alone.weights, rtol=tolerance, atol=tolerance)
+        torch.testing.assert_close(probe.bias, alone.bias, rtol=tolerance, atol=tolerance)
+        assert probe.objective == pytest.approx(alone.objective, rel=tolerance)
+
+
+def test_settings_that_differ_give_different_probes() -> None:
+    features, labels = problem()
+    settings = [
+        SHORT,
+        replace(SHORT, learning_rate=0.05),
+        replace(SHORT, weight_decay=1e-2),
+        replace(SHORT, seed=1),
+    ]
+    objectives = {round(p.objective, 6) for p in train_probes({"unit": features}, labels, settings)}
+    assert len(objectives) == len(settings)
+
+
+@pytest.mark.parametrize("settings", [SHORT, EXACT], ids=["sgd", "lbfgs"])
+def test_same_call_same_bits(settings: ProbeSettings) -> None:
+    features, labels = problem()
+    torch.manual_seed(1)
+    first = train_probes({"a": features, "b": features[:, :5]}, labels, [settings])
+    torch.manual_seed(2)
+    second = train_probes({"a": features, "b": features[:, :5]}, labels, [settings])
+    for one, other in zip(first, second, strict=True):
+        assert torch.equal(one.weights, other.weights)
+        assert torch.equal(one.bias, other.bias)
+
+
+@pytest.mark.parametrize("decay", [1e-4, 1e-2, 1.0])
+def test_lbfgs_finds_the_stationary_point(decay: float) -> None:
+    features, labels = problem()
+    settings = replace(EXACT, weight_decay=decay)
+    probe = train_probes({"unit": features}, labels, [settings], dtype=torch.float64)[0]
+    objective, steepness = autograd_objective(probe, features, labels)
+    assert probe.objective == pytest.approx(objective, rel=1e-10)
+    assert steepness < 1e-6
+
+
+def test_lbfgs_agrees_with_scikit_learn() -> None:
+    features, labels = problem()
+    decay = 1e-3
+    # The recipe decays the bias too, so scikit-learn gets it as one more feature.
+    padded = torch.cat([features, torch.ones(len(features), 1, dtype=features.dtype)], dim=1).numpy()
+    reference = LogisticRegression(C=1 / (decay * len(labels)), fit_intercept=False, tol=1e-10, max_iter=5000)
+    reference.fit(padded, labels.numpy())
+    settings = replace(EXACT, weight_decay=decay)
+    probe = train_probes({"unit": features}, labels, [settings], dtype=torch.float64)[0]
+    found = torch.cat([probe.weights, probe.bias[None]]).T.numpy()
+    np.testing.assert_allclose(found, reference.coef_, rtol=1e-4, atol=1e-5)
+    assert probe.train_accuracy == pytest.approx(100 * reference.score(padded, labels.numpy()))
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_lbfgs_in_float32_reaches_the_minimum_on_any_scale(
+    scale: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    features, labels = problem(samples=600, width=40)
+    features = features * torch.logspace(0, -3, 40, dtype=torch.float64) * scale + scale
+    with caplog.at_level(logging.WARNING):
+        single = train_probes({"unit": features}, labels, [EXACT])[0]
+    double = train_probes({"unit": features}, labels, [EXACT], dtype=torch.float64)[0]
+    assert single.objective == pytest.approx(double.objective, abs=1e-5)
+    assert not caplog.records
+
+
+def test_sgd_comes_down_to_the_minimum_and_not_below() -> None:
+    features, labels = problem(samples=1000)
+    recipe = replace(SHORT, epochs=200)
+    sgd, exact = train_probes({"unit": features}, labels, [recipe, EXACT], dtype=torch.float64)
+    assert exact.objective <= sgd.objective <= exact.objective + 2e-3
+    assert sgd.train_accuracy == pytest.approx(exact.train_accuracy, abs=0.5)
+
+
+def test_learning_rate_is_torch_cosine() -> None:
+    settings = ProbeSettings(epochs=17)
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=settings.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 17, eta_min=settings.final_learning_rate)
+    for epoch in range(17):
+        assert settings.learning_rate_at(epoch) == pytest.approx(schedule.get_last_lr()[0], rel=1e-9)
+        optimiser.step()
+        schedule.step()
+
+
+def test_arrays_memory_maps_and_tensors_are_alike(tmp_path) -> None:
+    features, labels = problem(samples=20_000)
+    half = features.to(torch.float16)
+    np.save(tmp_path / "unit.npy", half.numpy())
+    mapped = np.load(tmp_path / "unit.npy", mmap_mode="r")
+    given = [half, half.numpy(), mapped, half.float()]
+    settings = [replace(SHORT, epochs=1)]
+    probes = [train_probes({"unit": array}, labels.numpy(), settings)[0] for array in given]
+    assert all(torch.equal(probe.weights, probes[0].weights) for probe in probes)
+
+
+def test_training_leaves_the_features_as_they_are() -> None:
+    features, labels = problem()
+    single = features.float()
+    before = single.clone()
+    train_probes({"unit": single}, labels, [SHORT, EXACT])
+    assert torch.equal(single, before)
+
+
+def test_accuracy_and_rows_by_hand() -> None:
+    weights, bias = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), torch.tensor([0.0, 0.0, 0.5])
+    probe = Probe("unit", SHORT, weights, bias, train_accuracy=80.0, cross_entropy=0.4, objective=0.5)
+    features = np.array([[2.0, 0.0], [0.0, 2.0], [0.1, 0.2], [3.0, 2.0]])
+    labels = np.array([0, 1, 2, 1])
+    assert probe.accuracy(features, labels) == 75.0
+    logits = torch.from_numpy(features).float() @ weights + bias
+    expected = nn.functional.cross_entropy(logits, torch.from_numpy(labels)).item()
+    [row] = tidy_rows([probe], {"unit": features}, labels)
+    assert row["unit"] == "unit"
+    assert row["test_accuracy"] == 75.0
+    assert row["test_cross_entropy"] == pytest.approx(expected, rel=1e-6)
+    assert row["train_accuracy"] == 80.0
+    assert (row["learning_rate"], row["weight_decay"], row["seed"]) == (0.1, 1e-4, 0)
+    assert (row["width"], row["class_count"]) == (2, 3)
+
+
+def test_scores_keep_the_order_of_the_probes() -> None:
+    labels = problem()[1]
+    features = {"a": problem(seed=1)[0], "b": problem(seed=2)[0]}
+    probes = train_probes(features, labels, [SHORT, EXACT])
+    mixed = [probes[3], probes[0], probes[2], probes[1]]
+    accuracies = [found.accuracy for found in score(mixed, features, labels)]
+    assert accuracies == [probe.train_accuracy for probe in mixed]
+    assert len(set(accuracies)) > 1
+
+
+def test_a_class_of_the_list_without_samples_is_allowed() -> None:
+    features, labels = problem()
+    for solver in ("sgd", "lbfgs"):
+        settings = replace(SHORT, solver=solver)
+        probe = train_probes({"unit": features}, labels, [settings], class_count=6)[0]
+        assert probe.weights.shape == (12, 6)
+        assert probe.train_accuracy > 50
+
+
+FEATURES, LABELS = problem()
+
+
+def with_value(value: float) -> torch.Tensor:
+    features = FEATURES.clone()
+    features[17, 3] = value
+    return features
+
+
+@pytest.mark.parametrize(
+    ("features", "labels", "message"),
+    [
+        ({"good": FEATURES, "layer3.1": with_value(np.nan)}, LABELS, r"layer3\.1.*NaN"),
+        ({"good": FEATURES, "layer3.1": with_value(np.inf)}, LABELS, r"layer3\.1.*infinity"),
+        ({"good": FEATURES, "layer3.1": with_value(1e300)}, LABELS, r"layer3\.1.*infinity"),
+        ({"layer3.1": with_value(np.nan).float()}, LABELS, r"layer3\.1.*NaN"),
+        ({"layer3.1": FEATURES}, torch.full_like(LABELS, 2), r"class 2"),
+        ({"layer3.1": FEATURES}, LABELS - 1, r"-1"),
+        ({"layer3.1": FEATURES}, LABELS + 1, r"4 found, allowed are 0 to 3"),
+        ({"layer3.1": FEATURES}, LABELS.double(), r"float64"),
+        ({"layer3.1": FEATURES}, LABELS[:, None], r"shape \(300, 1\)"),
+        ({"good": FEATURES, "layer3.1": FEATURES[:-1]}, LABELS, r"layer3\.1: 299 .* 300 labels"),
+        ({"layer3.1": FEATURES[:0]}, LABELS[:0], r"labels: shape \(0,\)"),
+        ({"layer3.1": FEATURES[:, :0]}, LABELS, r"layer3\.1.*\(300, 0\)"),
+        ({"layer3.1": FEATURES[:, 0]}, LABELS, r"layer3\.1.*\(300,\)"),
+        ({}, LABELS, r"no units"),
+    ],
+    ids=[
+        "nan", "inf", "overflow", "nan-in-place", "one-class", "negative", "above", "float-labels",
+        "label-matrix", "length", "empty", "no-columns", "vector", "no-units",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
+def test_bad_input_is_named(features, labels, message: str, solver: str) -> None:
+    with pytest.raises(DegenerateInputError, match=message):
+        train_probes(features, labels, [replace(SHORT, solver=solver)], class_count=4)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
+def test_only_the_unit_that_fails_is_named(solver: str) -> None:
+    features = {"calm": FEATURES, "wild": FEATURES * 1e30, "small": FEATURES * 1e-6}
+    with pytest.raises(DegenerateInputError, match="wild") as caught:
+        train_probes(features, LABELS, [replace(SHORT, solver=solver)])
+    assert "calm" not in str(caught.value)
+    assert "small" not in str(caught.value)
+
+
+def test_only_the_rate_that_diverges_is_named() -> None:
+    unstable = replace(SHORT, learning_rate=1e30, weight_decay=1.0)
+    with pytest.raises(DegenerateInputError, match=r"unit layer1 at learning rate 1e\+30") as caught:
+        train_probes({"layer1": FEATURES}, LABELS, [replace(SHORT, learning_rate=0.25), unstable])
+    assert "0.25" not in str(caught.value)
+
+
+def test_scoring_on_other_features_is_refused() -> None:
+    probe = train_probes({"unit": FEATURES}, LABELS, [SHORT])[0]
+    with pytest.raises(DataError, match="unit unit: 5 features, its probe has 12"):
+        probe.accuracy(FEATURES[:, :5], LABELS)
+    with pytest.raises(DataError, match=r"unit unit: no features .* other"):
+        score([probe], {"other": FEATURES}, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("learning_rate", -0.1), ("weight_decay", float("nan")), ("epochs", 0), ("batch_size", 1.5)],
+)
+def test_impossible_settings_are_refused(key: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=key):
+        ProbeSettings(**{key: value})
+
+
+def test_unknown_solver_is_refused_with_the_closest() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'lbfgs'"):
+        train_probes({"unit": FEATURES}, LABELS, [ProbeSettings(solver="lbgfs")])

@@ -1,0 +1,144 @@
+"""Figure 3: fits against scipy, the plotted numbers, and files that are the same every time."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from scipy import stats
+
+from nctransfer.errors import DegenerateInputError
+from nctransfer.reporting.figures import layerwise
+from nctransfer.reporting.fits import fit_line
+from nctransfer.reporting.output import save_figure, save_numbers
+
+STYLE = {
+    "nc1_color": "#0072B2",
+    "accuracy_color": "#D55E00",
+    "fit_color": "#404040",
+    "font_size": 8,
+    "width": 6.75,
+    "dpi": 60,
+}
+
+
+def settings(panels=1, fit="nc1"):
+    panel = {"model": "m", "view": "v", "pooling": "avg", "title": "M on V"}
+    return {
+        "panels": [panel] * panels, "fit": fit, "style": STYLE, "learning_rate": 0.1, "weight_decay": 1e-4, "seed": 1,
+    }  # fmt: skip
+
+
+def tables(units=6, seeds=(1, 2)):
+    """Tables in which accuracy falls exactly linearly with NC1, with decoys that no figure may show."""
+    collapse, accuracy = [], []
+    for unit in range(units + 1):  # 0 is the stem
+        nc1 = 2.0 * (units + 1 - unit)
+        sizes = {"samples": 50, "classes": 5, "dropped_classes": 0, "width": 8, "rank": 4}
+        for split, pooling, metric, value in [
+            ("train", "avg", "nc1", nc1),
+            ("train", "avg", "nc1_shuffled", 30.0),
+            ("test", "avg", "nc1", -1.0),
+            ("train", "cls", "nc1", -2.0),
+            ("train", "avg", "cdnv", -3.0),
+        ]:
+            collapse.append(
+                {"model": "m", "view": "v", "split": split, "unit": unit, "module": f"u{unit}", "pooling": pooling,
+                 "metric": metric, "value": value, **sizes}
+            )  # fmt: skip
+        for rate, seed in [(0.1, seed) for seed in seeds] + [(0.5, 1)]:
+            for split, value in [("train", 99.0), ("test", 90 - nc1 + seed if rate == 0.1 else 0.0)]:
+                accuracy.append(
+                    {"unit": unit, "module": f"u{unit}", "pooling": "avg", "learning_rate": rate,
+                     "weight_decay": 1e-4, "seed": seed, "split": split, "accuracy": value}
+                )  # fmt: skip
+    return pd.DataFrame(collapse), pd.DataFrame(accuracy)
+
+
+def test_a_fit_is_scipys_and_its_interval_covers_it():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=16)
+    y = 3 - 2 * x + rng.normal(size=16)
+    line, reference = fit_line(x, y, seed=0), stats.linregress(x, y)
+    assert line.slope == pytest.approx(reference.slope)
+    assert line.intercept == pytest.approx(reference.intercept)
+    assert line.r2 == pytest.approx(reference.rvalue**2)
+    assert line.r2_low < line.r2 < line.r2_high
+    assert line == fit_line(x, y, seed=0)
+    assert line.r2_low != fit_line(x, y, seed=1).r2_low
+
+
+def test_an_interval_agrees_with_scipys_bootstrap():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=12)
+    y = x + rng.normal(size=12)
+
+    def r2(a, b):
+        return stats.pearsonr(a, b)[0] ** 2
+
+    found = stats.bootstrap(
+        (x, y), r2, paired=True, vectorized=False, method="percentile", n_resamples=2000, random_state=0
+    )
+    line = fit_line(x, y, seed=0)
+    assert line.r2_low == pytest.approx(found.confidence_interval.low, abs=0.05)
+    assert line.r2_high == pytest.approx(found.confidence_interval.high, abs=0.05)
+
+
+@pytest.mark.parametrize(("x", "y"), [([1, 1, 1], [1, 2, 3]), ([1, 2, 3], [5, 5, 5]), ([1], [1])])
+def test_a_constant_has_no_r2(x, y):
+    assert np.isnan(fit_line(np.array(x), np.array(y), seed=0).r2)
+
+
+def test_the_numbers_are_those_of_the_units_asked_for():
+    table = layerwise.tabulate(settings(), *[[part] for part in tables()])
+    assert list(table["unit"]) == [1, 2, 3, 4, 5, 6]
+    np.testing.assert_allclose(table["nc1"], [12, 10, 8, 6, 4, 2])
+    np.testing.assert_allclose(table["transfer_accuracy"], 90 - table["nc1"] + 1.5)  # mean over seeds 1 and 2
+    np.testing.assert_allclose(table["transfer_accuracy_std"], np.std([1, 2], ddof=1))
+    np.testing.assert_allclose(table["nc1_slope"], -1)
+    np.testing.assert_allclose(table["nc1_r2"], 1)
+    log = stats.linregress(np.log10(table["nc1"]), table["transfer_accuracy"])
+    np.testing.assert_allclose(table["log_nc1_r2"], log.rvalue**2)
+
+
+def test_a_pooling_without_units_is_named():
+    chosen = settings()
+    chosen["panels"][0]["pooling"] = "patch_mean"
+    with pytest.raises(DegenerateInputError, match=r"M on V.*patch_mean"):
+        layerwise.tabulate(chosen, *[[part] for part in tables()])
+
+
+@pytest.mark.parametrize("fit", ["nc1", "log_nc1"])
+def test_the_picture_shows_the_numbers(fit):
+    chosen = settings(panels=2, fit=fit)
+    table = layerwise.tabulate(chosen, *[[part] * 2 for part in tables()])
+    figure = layerwise.draw(table, chosen)
+    left, right = figure.axes[0], figure.axes[1]
+    part = table[table["panel"] == "a"]
+    np.testing.assert_allclose(left.lines[0].get_xydata(), part[["unit", "nc1"]])
+    assert to_hex(left.lines[0].get_color()) == STYLE["nc1_color"].lower()
+    offsets = right.collections[0].get_offsets()
+    np.testing.assert_allclose(offsets, part[["nc1", "transfer_accuracy"]])
+    assert right.get_xscale() == ("log" if fit == "log_nc1" else "linear")
+    line = right.lines[0].get_xydata()
+    x = np.log10(line[:, 0]) if fit == "log_nc1" else line[:, 0]
+    row = part.iloc[0]
+    np.testing.assert_allclose(line[:, 1], row[f"{fit}_intercept"] + row[f"{fit}_slope"] * x)
+    assert f"{row[f'{fit}_r2']:.3f}" in right.texts[0].get_text()
+
+
+def test_files_are_the_same_bytes_every_time_with_embedded_fonts_and_recipe(tmp_path):
+    chosen = settings()
+    table = layerwise.tabulate(chosen, *[[part] for part in tables()])
+    for name in ("a", "b"):
+        save_figure(
+            layerwise.draw(table, chosen), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png", 60, "abc123"
+        )
+        save_numbers(table, tmp_path / f"{name}.csv")
+    for suffix in ("pdf", "png", "csv"):
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+    pdf = (tmp_path / "a.pdf").read_bytes()
+    assert b"/Subtype /Type3" not in pdf
+    assert b"/FontType 42" in pdf or b"/CIDFontType2" in pdf
+    assert b"recipe abc123" in pdf
+    assert b"CreationDate" not in pdf
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "a.csv"), table, check_dtype=False)

@@ -1,0 +1,142 @@
+"""Stores and tables: whole or not at all, verified when read, the same bytes every time."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nctransfer.errors import StoreError
+from nctransfer.storage.files import atomic_path, read_recipe, read_table, write_table
+from nctransfer.storage.stores import Store, create_store
+
+
+def make(folder, rows=10):
+    manifest = folder / "store" / "manifest.json"
+    with create_store(manifest, "things", "r1") as store:
+        array = store.array("x", (rows, 3), np.float32)
+        for start in range(0, rows, 4):
+            array.append(np.arange(start * 3, min(start + 4, rows) * 3, dtype=np.float64).reshape(-1, 3))
+        store.put("labels", np.arange(rows))
+        store.file("note.txt").write_text("hello")
+        store.meta = {"answer": 42}
+    return manifest
+
+
+def test_what_is_written_is_read(tmp_path):
+    manifest = make(tmp_path)
+    store = Store(manifest, "things")
+    np.testing.assert_array_equal(store.array("x"), np.arange(30, dtype=np.float32).reshape(10, 3))
+    assert store.array("x").dtype == np.float32
+    assert store.manifest["answer"] == 42
+    assert store.path("note.txt").read_text() == "hello"
+    assert read_recipe(manifest) == "r1"
+
+
+def test_the_same_contents_are_the_same_bytes(tmp_path):
+    first, second = make(tmp_path / "a"), make(tmp_path / "b")
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["x.npy", "labels.npy", "note.txt"])
+def test_a_changed_byte_is_found_and_named(tmp_path, name):
+    manifest = make(tmp_path)
+    path = manifest.parent / name
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match=rf"{name}: its bytes differ.*delete .*manifest\.json"):
+        Store(manifest, "things").verify()
+
+
+def test_a_missing_or_truncated_file_is_found(tmp_path):
+    manifest = make(tmp_path)
+    (manifest.parent / "x.npy").unlink()
+    with pytest.raises(StoreError, match=r"x\.npy: missing"):
+        Store(manifest, "things").array("x")
+    (manifest.parent / "labels.npy").write_bytes(b"")
+    with pytest.raises(StoreError, match="bytes differ"):
+        Store(manifest, "things").array("labels")
+
+
+def test_nothing_appears_when_the_work_fails(tmp_path):
+    manifest = tmp_path / "store" / "manifest.json"
+    with pytest.raises(ZeroDivisionError), create_store(manifest, "things") as store:
+        store.put("x", np.ones(3))
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_array_with_missing_rows_is_no_store(tmp_path):
+    manifest = tmp_path / "store" / "manifest.json"
+    with pytest.raises(StoreError, match="2 rows written of 3"), create_store(manifest, "things") as store:
+        store.array("x", (3, 1), np.float32).append(np.ones((2, 1)))
+    assert not manifest.exists()
+
+
+@pytest.mark.parametrize("rows", [np.ones((4, 1)), np.ones((2, 2))])
+def test_rows_that_do_not_fit_are_refused(tmp_path, rows):
+    with (
+        pytest.raises(StoreError, match="do not fit"),
+        create_store(tmp_path / "s/manifest.json", "things") as store,
+    ):
+        store.array("x", (3, 1), np.float32).append(rows)
+
+
+def test_leftovers_of_a_killed_job_are_cleared_and_an_old_store_replaced(tmp_path):
+    manifest = make(tmp_path, rows=5)
+    leftover = tmp_path / ".store.partial-1"
+    leftover.mkdir()
+    (leftover / "x.npy").write_bytes(b"half")
+    make(tmp_path, rows=7)
+    assert not leftover.exists()
+    assert len(Store(manifest, "things").array("x")) == 7
+
+
+@pytest.mark.parametrize(
+    ("contents", "words"),
+    [(None, "no such store"), ("{", "not a manifest"), (json.dumps({"kind": "other"}), "a store of 'other'")],
+)
+def test_a_store_that_is_none_is_named(tmp_path, contents, words):
+    manifest = tmp_path / "manifest.json"
+    if contents is not None:
+        manifest.write_text(contents)
+    with pytest.raises(StoreError, match=words):
+        Store(manifest, "things")
+
+
+def test_an_unknown_file_is_refused_with_what_there_is(tmp_path):
+    with pytest.raises(StoreError, match=r"no file 'y.npy'.*x.npy"):
+        Store(make(tmp_path), "things").array("y")
+
+
+def test_tables_are_written_whole_and_alike(tmp_path):
+    table = pd.DataFrame({"unit": [1, 2], "name": ["a", "b"], "value": [0.1, np.nan]})
+    write_table(tmp_path / "a.parquet", table, "r7")
+    write_table(tmp_path / "b.parquet", table, "r7")
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    assert read_recipe(tmp_path / "a.parquet") == "r7"
+    pd.testing.assert_frame_equal(read_table(tmp_path / "a.parquet"), table)
+
+
+def test_a_table_that_is_none_is_named(tmp_path):
+    with pytest.raises(StoreError, match="no such table"):
+        read_table(tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 cut")
+    for read in (read_table, read_recipe):
+        with pytest.raises(StoreError, match=r"b.parquet"):
+            read(tmp_path / "b.parquet")
+
+
+def test_a_file_replaces_the_old_one_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic_path(path) as partial:
+        partial.write_text("half")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
+    with atomic_path(path) as partial:
+        assert partial.suffix == ".txt"
+        partial.write_text("new")
+    assert path.read_text() == "new"

@@ -1,0 +1,258 @@
+"""The real workflow in a folder of its own: the river, rerun precision, failures."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections import Counter
+
+import pandas as pd
+import pytest
+from project import Project
+
+FIGURE = "figures/tiny/fig3.pdf"
+DOWNSTREAM = Counter(metrics=1, figure=1)
+METRICS = "results/tiny/metrics/tiny/digits59.40pc.test10pc-8px.parquet"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Project:
+    """A project whose figure is drawn; tests work on clones."""
+    project = Project.fresh(tmp_path_factory.mktemp("finished") / "p")
+    run = project.run(FIGURE)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path) -> Project:
+    return finished.clone(tmp_path / "p")
+
+
+def test_the_river_leaves_its_stages_and_a_tidy_table_behind_the_figure(finished):
+    for suffix in ("pdf", "png", "csv"):
+        assert (finished.folder / f"figures/tiny/fig3.{suffix}").stat().st_size > 1000
+    numbers = pd.read_csv(finished.folder / "figures/tiny/fig3.csv")
+    assert list(numbers["unit"]) == list(range(1, 9))
+    assert numbers["transfer_accuracy"].between(0, 100).all()
+    assert (numbers["nc1"] > 0).all()
+    table = pd.read_parquet(finished.folder / METRICS)
+    assert {"nc1", "nc1_shuffled", "cdnv", "vci", "numerical_rank", "nc2_etf"} <= set(table["metric"])
+    assert set(table["split"]) == {"train", "test"}
+    units = pd.read_csv(finished.folder / "results/tiny/models/tiny/units.csv")
+    assert list(units["index"][:9]) == [str(index) for index in range(9)]
+    assert not (finished.folder / "results/metrics").exists()  # nothing in the paper's own folders
+
+
+def test_a_second_run_has_nothing_to_do_and_changes_nothing(project):
+    before = project.contents("results", "figures", "logs")
+    run = project.run(FIGURE)
+    assert run.returncode == 0
+    assert "Nothing to be done" in run.stderr + run.stdout
+    assert project.contents("results", "figures", "logs") == before
+
+
+def touch_everything(project):
+    later = time.time() + 100
+    for path in project.folder.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts:
+            os.utime(path, (later, later))
+
+
+def edit_keeping_time(project):
+    path = project.folder / "workflow/scripts/metrics.py"
+    times = path.stat().st_mtime_ns
+    project.edit("workflow/scripts/metrics.py", "task.recipe)", "task.recipe + '')")
+    os.utime(path, ns=(times, times))
+
+
+def edit(name, old, new):
+    return lambda project: project.edit(name, old, new)
+
+
+def add(name, text):
+    def change(project):
+        (project.folder / name).write_text(text)
+
+    return change
+
+
+def append(name, text):
+    def change(project):
+        path = project.folder / name
+        path.write_text(path.read_text() + text)
+
+    return change
+
+
+TINY = "tiny.yaml"
+NEW_FIGURE = "  fig3:\n    panels:"
+CHANGES = {
+    # nothing reruns
+    "touch every file": (touch_everything, Counter()),
+    "a comment in a module": (append("nctransfer/collapse/measure.py", "\n# a comment\n"), Counter()),
+    "a comment in a script": (append("workflow/scripts/features.py", "\n# a comment\n"), Counter()),
+    "a comment in the configuration": (append(TINY, "\n# a comment\n"), Counter()),
+    "keys in another order": (edit(TINY, "epochs: 2, batch_size: 32", "batch_size: 32, epochs: 2"), Counter()),
+    "equal values written otherwise": (edit(TINY, "probes: {epochs: 3}", "probes: {epochs: 3, weight_decays: [1.0e-4]}"), Counter()),
+    "a new loss": (add("nctransfer/training/losses/other.py", "def loss(a, b):\n    return 0\n"), Counter()),
+    "a new architecture family": (add("nctransfer/models/families/other.py", "X = 1\n"), Counter()),
+    "a new kind of figure": (add("nctransfer/reporting/figures/other.py", "X = 1\n"), Counter()),
+    "another figure of the same model": (
+        edit(TINY, NEW_FIGURE, "  again: {kind: layerwise, panels: [{model: tiny, dataset: digits59}]}\n" + NEW_FIGURE), Counter()),
+    "another family's code": (append("nctransfer/models/families/vit.py", "\nX = 1\n"), Counter()),
+    "another model": (edit(TINY, "models:\n", "models:\n  more: {source: torchvision, name: resnet34}\n"), Counter()),
+    "resources": (edit(TINY, "mem_mb: 500", "mem_mb: 600"), Counter()),
+    "a folder for downloads": (append(TINY, "paths: {downloads: elsewhere}\n"), Counter()),
+    # exactly what depends on the change reruns
+    "the colour of a line": (edit(TINY, "dpi: 60", "dpi: 60, nc1_color: black"), Counter(figure=1)),
+    "the figure's code": (append("nctransfer/reporting/figures/layerwise.py", "\nX = 1\n"), Counter(figure=1)),
+    "the probe's learning rate": (edit(TINY, "epochs: 3", "epochs: 3, learning_rates: [2e-1]"), Counter(probes=1, figure=1)),
+    "a solver's code": (append("nctransfer/probing/solvers/sgd.py", "\nX = 1\n"), Counter(probes=1, figure=1)),
+    "code of collapse": (append("nctransfer/collapse/measure.py", "\nX = 1\n"), DOWNSTREAM),
+    "a script with its old time": (edit_keeping_time, DOWNSTREAM),
+    "the extraction's batch size": (
+        append(TINY, "features: {batch_size: 16}\n"), Counter(features=1, metrics=1, probes=1, figure=1)),
+    "the downstream data set": (
+        edit(TINY, '["5", "6", "7", "8", "9"]', '["5", "6", "7", "8"]'),
+        Counter(images=1, features=1, metrics=1, probes=1, figure=1)),
+    "the source model's training": (
+        edit(TINY, "epochs: 2", "epochs: 1"), Counter(pretrain=1, model=1, features=1, metrics=1, probes=1, figure=1)),
+    "the study's seed": (
+        append(TINY, "seed: 1\n"),
+        Counter(images=2, pretrain=1, model=1, features=1, metrics=1, probes=1, figure=1)),
+    "the family's code": (
+        append("nctransfer/models/families/resnet.py", "\nX = 1\n"), Counter(model=1, features=1, metrics=1, probes=1, figure=1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_reruns_exactly_what_depends_on_it(project, name):
+    change, expected = CHANGES[name]
+    change(project)
+    assert project.planned(FIGURE) == expected
+
+
+def test_a_fresh_clone_with_copied_results_reruns_nothing(finished, tmp_path):
+    clone = Project.fresh(tmp_path / "clone")  # sources with new times
+    for name in ("results", "figures", ".snakemake"):
+        shutil.copytree(finished.folder / name, clone.folder / name, copy_function=shutil.copyfile)
+    assert clone.planned(FIGURE) == Counter()
+
+
+def test_without_snakemakes_records_what_is_there_is_trusted(project):
+    shutil.rmtree(project.folder / ".snakemake")
+    assert project.planned(FIGURE) == Counter()
+
+
+def test_results_of_other_code_are_refused_where_snakemakes_records_are_lost(project):
+    project.edit(TINY, "epochs: 3", "epochs: 3, learning_rates: [2e-1]")
+    shutil.rmtree(project.folder / ".snakemake")
+    (project.folder / FIGURE).unlink()
+    run = project.run(FIGURE)
+    assert run.returncode != 0
+    assert "accuracy.parquet: made by other code or settings" in run.stderr
+    assert not (project.folder / FIGURE).exists()
+
+
+def test_restyling_draws_the_same_numbers_again(project):
+    before = project.contents("figures")
+    project.edit(TINY, "dpi: 60", "dpi: 60, nc1_color: black")
+    run = project.run(FIGURE)
+    assert run.returncode == 0, run.stderr
+    after = project.contents("figures")
+    assert after["figures/tiny/fig3.csv"] == before["figures/tiny/fig3.csv"]
+    assert after[FIGURE] != before[FIGURE]
+    assert project.planned(FIGURE) == Counter()
+
+
+def test_a_failed_job_fails_again_until_it_is_mended_and_leaves_no_result(project):
+    name = "nctransfer/tidy/collapse.py"
+    original = project.read(name)
+    project.edit(
+        name, "    rows = []\n    for split", "    raise KeyError('broken')\n    rows = []\n    for split"
+    )
+    for _ in range(2):
+        run = project.run(FIGURE)
+        assert run.returncode != 0
+        assert "broken" in run.stderr
+        assert "Nothing to be done" not in run.stderr
+        assert not (project.folder / METRICS).exists()
+    (project.folder / name).write_text(original)
+    assert project.planned(FIGURE) == DOWNSTREAM
+    assert project.run(FIGURE).returncode == 0
+    assert project.planned(FIGURE) == Counter()
+
+
+def test_deleted_intermediates_under_a_finished_figure_rerun_nothing(project):
+    shutil.rmtree(project.folder / "results/tiny/features")
+    assert project.planned(FIGURE) == Counter()
+
+
+def test_a_changed_byte_is_found_where_it_is_read_and_the_rebuild_is_named(project):
+    store = project.folder / "results/tiny/features/tiny/digits59.40pc.test10pc-8px/train"
+    path = store / "unit03.avg.npy"
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 64
+    path.write_bytes(data)
+    (project.folder / METRICS).unlink()
+    (project.folder / FIGURE).unlink()
+    run = project.run(FIGURE)
+    assert run.returncode != 0
+    assert "unit03.avg.npy: its bytes differ" in run.stderr
+    assert "manifest.json and run again" in run.stderr
+    (store / "manifest.json").unlink()
+    run = project.run(FIGURE)
+    assert run.returncode == 0, run.stderr
+
+
+def test_the_classifiers_metrics_are_a_target(project):
+    target = "results/tiny/classifier_metrics/tiny/digits59.40pc.test10pc-8px.parquet"
+    run = project.run(target)
+    assert run.returncode == 0, run.stderr
+    table = pd.read_parquet(project.folder / target)
+    assert set(table["metric"]) == {"nc3", "nc4"}
+    assert table[table["metric"] == "nc4"]["value"].between(0, 1).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "figures: {fig3: {panels: [{model: tny, dataset: digits59}]}}\n",
+            ("no 'tny' in models (did you mean 'tiny'?)",),
+        ),
+        ("probs: {epochs: 1}\n", ("probs: unknown key (did you mean 'probes'?)",)),
+        (
+            "features: {dtype: x}\nmetrics: {permutations: none}\n",
+            ("features.dtype: 'x'", "metrics.permutations: 'none'"),
+        ),
+    ],
+)
+def test_mistakes_end_the_run_before_any_job_with_all_of_them_named(finished, tmp_path, text, words):
+    overlay = tmp_path / "bad.yaml"
+    overlay.write_text("study: bad\n" + text)
+    typed = finished.command("figures/bad/fig3.pdf", overlay="tiny.yaml")
+    typed.insert(typed.index("--"), str(overlay))
+    run = subprocess.run(typed, cwd=finished.folder, capture_output=True, text=True, check=False)
+    assert run.returncode != 0
+    for word in words:
+        assert word in run.stderr + run.stdout
+    assert "Traceback" not in run.stderr
+    assert not (finished.folder / "results/bad").exists()
+
+
+@pytest.mark.parametrize("target", ["figures/tiny/fig33.pdf", "results/tiny/metrics/tinny/x.parquet"])
+def test_a_target_that_is_none_is_refused(finished, target):
+    run = finished.run(target, options=("-n",))
+    assert run.returncode != 0
+    assert "MissingRuleException" in run.stderr + run.stdout
+
+
+def test_the_papers_figure_plans_the_papers_models(finished):
+    run = finished.run("figures/fig3.pdf", options=("-n", "--printshellcmds"), overlay=None)
+    assert run.returncode == 0, run.stderr
+    planned = finished.planned("figures/fig3.pdf", overlay=None)
+    assert planned == Counter(images=1, model=2, features=2, metrics=2, probes=2, figure=1)
+    for key in ("cifar10-224px", "cifar10-384px", "resnet34", "vit-b32-384"):
+        assert key in run.stdout

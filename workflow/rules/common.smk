@@ -1,0 +1,88 @@
+# Functions of the rules. The plan (nctransfer/plan) knows every job's settings, inputs
+# and recipe; here they are only handed to Snakemake. Nothing below may import torch:
+# every job of a cluster reads the Snakefile again.
+
+import nctransfer
+from nctransfer.errors import NCTransferError
+from nctransfer.plan import config as front_end
+from nctransfer.plan.grid import Plan
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(workflow.basedir)
+ENVIRONMENT = "../envs/nctransfer.yaml"
+
+if Path(nctransfer.__file__).resolve().parent != (ROOT / "nctransfer").resolve():
+    raise WorkflowError(
+        f"the package in use is {nctransfer.__file__}, not the one beside the Snakefile; "
+        "uninstall the other: pip uninstall nctransfer"
+    )
+
+
+def load_config():
+    """Read the configuration through the front end instead of Snakemake's own."""
+    settings = workflow.config_settings
+    try:
+        return front_end.load(
+            ROOT / "config.yaml",
+            list(settings.configfiles),
+            # a list on the command line, one text in the jobs that Snakemake starts
+            settings.config_args if isinstance(settings.config_args, list) else [],
+        )
+    except NCTransferError as error:
+        raise WorkflowError(str(error)) from None
+
+
+config.clear()
+config.update(load_config())
+plan = Plan(config, ROOT)
+
+RESULTS, FIGURES, LOGS = plan.results, plan.figures, plan.logs
+CPU_THREADS = config["resources"]["threads"]
+MEMORY = config["resources"]["mem_mb"]
+RUNTIME = config["resources"]["runtime"]
+
+
+def names(keys):
+    """Regular expression of exactly these keys: a typo in a target is no match."""
+    return "|".join(map(re.escape, keys)) or "(?!)"
+
+
+wildcard_constraints:
+    images=names(plan.image_keys),
+    model=names(config["models"]),
+    view=names(plan.view_keys),
+    figure=names(config["figures"]),
+
+
+def planned(stage):
+    """The plan's job for a rule's wildcards, its mistakes told as the workflow's."""
+    derive = getattr(plan, stage)
+
+    def job(wildcards):
+        try:
+            return derive(*wildcards)
+        except NCTransferError as error:
+            raise WorkflowError(str(error)) from None
+
+    return job
+
+
+def inputs_of(stage):
+    """Input function of a rule."""
+    return lambda wildcards: planned(stage)(wildcards).inputs
+
+
+def settings_of(stage):
+    """What the configuration says to the job; beside the recipe for its script to read."""
+    return lambda wildcards: planned(stage)(wildcards).settings
+
+
+def recipe_of(stage):
+    """Digest of the job's code, settings and inputs: the parameter that decides about reruns."""
+    return lambda wildcards: planned(stage)(wildcards).recipe
+
+
+def made_by(stage):
+    """Recipes that the job's inputs must carry; its script refuses others."""
+    return lambda wildcards: planned(stage)(wildcards).made_by

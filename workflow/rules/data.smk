@@ -1,0 +1,25 @@
+# Data sets, as published or as given, to stores of uint8 images.
+
+
+rule images:
+    input:
+        unpack(inputs_of("images")),
+    output:
+        train=f"{RESULTS}/images/{{images}}/train/manifest.json",
+        test=f"{RESULTS}/images/{{images}}/test/manifest.json",
+    params:
+        settings=settings_of("images"),
+        recipe=recipe_of("images"),
+        made_by=made_by("images"),
+    log:
+        f"{LOGS}/images/{{images}}.log",
+    conda:
+        ENVIRONMENT
+    threads: CPU_THREADS
+    resources:
+        mem_mb=MEMORY,
+        runtime=RUNTIME,
+    message:
+        "Decoding {wildcards.images}"
+    script:
+        "../scripts/images.py"

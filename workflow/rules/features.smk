@@ -1,0 +1,26 @@
+# One forward pass per model and view leaves the features of all units.
+
+
+rule features:
+    input:
+        unpack(inputs_of("features")),
+    output:
+        train=f"{RESULTS}/features/{{model}}/{{view}}/train/manifest.json",
+        test=f"{RESULTS}/features/{{model}}/{{view}}/test/manifest.json",
+    params:
+        settings=settings_of("features"),
+        recipe=recipe_of("features"),
+        made_by=made_by("features"),
+    log:
+        f"{LOGS}/features/{{model}}/{{view}}.log",
+    conda:
+        ENVIRONMENT
+    threads: CPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=MEMORY,
+        runtime=RUNTIME,
+    message:
+        "Extracting features of {wildcards.model} on {wildcards.view}"
+    script:
+        "../scripts/features.py"

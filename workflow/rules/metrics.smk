@@ -1,0 +1,58 @@
+# Neural-collapse metrics of features, and of the classifiers that were fitted to them.
+
+
+rule metrics:
+    input:
+        unpack(inputs_of("metrics")),
+    output:
+        table=f"{RESULTS}/metrics/{{model}}/{{view}}.parquet",
+    params:
+        settings=settings_of("metrics"),
+        recipe=recipe_of("metrics"),
+        made_by=made_by("metrics"),
+    log:
+        f"{LOGS}/metrics/{{model}}/{{view}}.log",
+    conda:
+        ENVIRONMENT
+    threads: CPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=MEMORY,
+        runtime=RUNTIME,
+    message:
+        "Measuring collapse of {wildcards.model} on {wildcards.view}"
+    script:
+        "../scripts/metrics.py"
+
+
+rule classifier_metrics:
+    input:
+        unpack(inputs_of("classifier_metrics")),
+    output:
+        table=f"{RESULTS}/classifier_metrics/{{model}}/{{view}}.parquet",
+    params:
+        settings=settings_of("classifier_metrics"),
+        recipe=recipe_of("classifier_metrics"),
+        made_by=made_by("classifier_metrics"),
+    log:
+        f"{LOGS}/classifier_metrics/{{model}}/{{view}}.log",
+    conda:
+        ENVIRONMENT
+    threads: CPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=MEMORY,
+        runtime=RUNTIME,
+    message:
+        "Measuring the probes' classifiers of {wildcards.model} on {wildcards.view}"
+    script:
+        "../scripts/classifier_metrics.py"
+
+
+rule metrics_tables:
+    input:
+        collect(
+            f"{RESULTS}/{{table}}/{{shown}}.parquet",
+            table=["metrics", "classifier_metrics"],
+            shown=plan.shown,
+        ),

@@ -1,0 +1,52 @@
+# Pre-trained models: trained here on a source data set, or fetched from where they are
+# published; then kept as weights and a list of units.
+
+
+rule pretrain:
+    input:
+        unpack(inputs_of("pretrain")),
+    output:
+        manifest=f"{RESULTS}/pretraining/{{model}}/manifest.json",
+        weights=f"{RESULTS}/pretraining/{{model}}/weights.safetensors",
+        history=f"{RESULTS}/pretraining/{{model}}/history.parquet",
+    params:
+        settings=settings_of("pretrain"),
+        recipe=recipe_of("pretrain"),
+        made_by=made_by("pretrain"),
+    log:
+        f"{LOGS}/pretrain/{{model}}.log",
+    conda:
+        ENVIRONMENT
+    threads: CPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=MEMORY,
+        runtime=RUNTIME,
+    message:
+        "Pre-training {wildcards.model}"
+    script:
+        "../scripts/pretrain.py"
+
+
+rule model:
+    input:
+        unpack(inputs_of("model")),
+    output:
+        manifest=f"{RESULTS}/models/{{model}}/manifest.json",
+        weights=f"{RESULTS}/models/{{model}}/weights.safetensors",
+        units=f"{RESULTS}/models/{{model}}/units.csv",
+    params:
+        settings=settings_of("model"),
+        recipe=recipe_of("model"),
+        made_by=made_by("model"),
+    log:
+        f"{LOGS}/model/{{model}}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=MEMORY,
+        runtime=RUNTIME,
+    message:
+        "Fetching {wildcards.model}"
+    script:
+        "../scripts/model.py"

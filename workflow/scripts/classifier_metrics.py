@@ -1,0 +1,13 @@
+"""Measure how the probes' classifiers align with the class means (NC3, NC4)."""
+
+from pathlib import Path
+
+from nctransfer.features.store import FeatureStore
+from nctransfer.job import job
+from nctransfer.storage.files import write_table
+from nctransfer.tidy.classifiers import classifier_table
+
+with job(snakemake) as task:
+    stores = {split: FeatureStore(Path(snakemake.input[split])) for split in ("train", "test")}
+    table = classifier_table(stores, Path(snakemake.input.probes), task.settings, task.device())
+    write_table(Path(snakemake.output.table), table, task.recipe)

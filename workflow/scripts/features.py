@@ -1,0 +1,14 @@
+"""Leave the features of all units of a model on a data set."""
+
+from pathlib import Path
+
+from nctransfer.data.image_store import ImageStore
+from nctransfer.features.extract import extract_features
+from nctransfer.job import job
+from nctransfer.models.zoo import load_model
+
+with job(snakemake) as task:
+    backbone = load_model(Path(snakemake.input.model), task.device())
+    for split in ("train", "test"):
+        images = ImageStore(Path(snakemake.input[split]))
+        extract_features(backbone, images, Path(snakemake.output[split]), task.settings, task.recipe)

@@ -1,0 +1,10 @@
+"""Decode a data set once and store it as uint8."""
+
+from pathlib import Path
+
+from nctransfer.data.images import prepare_images
+from nctransfer.job import job
+
+with job(snakemake) as task:
+    manifests = {split: Path(snakemake.output[split]) for split in ("train", "test")}
+    prepare_images(manifests, task.settings, task.recipe, task.downloads)

@@ -1,0 +1,14 @@
+"""Measure the collapse of every unit's features."""
+
+from pathlib import Path
+
+from nctransfer.features.store import FeatureStore
+from nctransfer.job import job
+from nctransfer.storage.files import write_table
+from nctransfer.tidy.collapse import collapse_table
+
+with job(snakemake) as task:
+    stores = {split: FeatureStore(Path(snakemake.input[split])) for split in ("train", "test")}
+    write_table(
+        Path(snakemake.output.table), collapse_table(stores, task.settings, task.device()), task.recipe
+    )

@@ -1,0 +1,15 @@
+"""Fetch a model's weights and say which units it has."""
+
+import os
+from pathlib import Path
+
+from nctransfer.job import job
+from nctransfer.models.zoo import save_model
+
+with job(snakemake) as task:
+    # where torch.hub and the Hugging Face hub cache what they download, unless the user says so
+    os.environ.setdefault("TORCH_HOME", str(task.downloads.absolute() / "torch"))
+    os.environ.setdefault("HF_HOME", str(task.downloads.absolute() / "huggingface"))
+    checkpoint = snakemake.input.get("checkpoint")
+    manifest = Path(snakemake.output.manifest)
+    save_model(manifest, task.settings, task.recipe, Path(checkpoint) if checkpoint else None)

@@ -1,0 +1,11 @@
+"""Train linear probes on the features of all units at once."""
+
+from pathlib import Path
+
+from nctransfer.features.store import FeatureStore
+from nctransfer.job import job
+from nctransfer.tidy.probes import write_probes
+
+with job(snakemake) as task:
+    stores = {split: FeatureStore(Path(snakemake.input[split])) for split in ("train", "test")}
+    write_probes(stores, Path(snakemake.output.manifest), task.settings, task.device(), task.recipe)
