@@ -7,10 +7,6 @@ rule images:
     output:
         train=f"{RESULTS}/images/{{images}}/train/manifest.json",
         test=f"{RESULTS}/images/{{images}}/test/manifest.json",
-    params:
-        settings=settings_of("images"),
-        recipe=recipe_of("images"),
-        made_by=made_by("images"),
     log:
         f"{LOGS}/images/{{images}}.log",
     conda:
@@ -19,6 +15,10 @@ rule images:
     resources:
         mem_mb=MEMORY,
         runtime=RUNTIME,
+    params:
+        settings=settings_of("images"),
+        recipe=recipe_of("images"),
+        made_by=made_by("images"),
     message:
         "Decoding {wildcards.images}"
     script:

@@ -7,10 +7,6 @@ rule features:
     output:
         train=f"{RESULTS}/features/{{model}}/{{view}}/train/manifest.json",
         test=f"{RESULTS}/features/{{model}}/{{view}}/test/manifest.json",
-    params:
-        settings=settings_of("features"),
-        recipe=recipe_of("features"),
-        made_by=made_by("features"),
     log:
         f"{LOGS}/features/{{model}}/{{view}}.log",
     conda:
@@ -20,6 +16,10 @@ rule features:
         gpu=1,
         mem_mb=MEMORY,
         runtime=RUNTIME,
+    params:
+        settings=settings_of("features"),
+        recipe=recipe_of("features"),
+        made_by=made_by("features"),
     message:
         "Extracting features of {wildcards.model} on {wildcards.view}"
     script:

@@ -8,10 +8,6 @@ rule figure:
         pdf=f"{FIGURES}/{{figure}}.pdf",
         png=f"{FIGURES}/{{figure}}.png",
         csv=f"{FIGURES}/{{figure}}.csv",
-    params:
-        settings=settings_of("figure"),
-        recipe=recipe_of("figure"),
-        made_by=made_by("figure"),
     log:
         f"{LOGS}/figure/{{figure}}.log",
     conda:
@@ -19,6 +15,10 @@ rule figure:
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        settings=settings_of("figure"),
+        recipe=recipe_of("figure"),
+        made_by=made_by("figure"),
     message:
         "Drawing {wildcards.figure}"
     script:

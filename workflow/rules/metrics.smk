@@ -6,10 +6,6 @@ rule metrics:
         unpack(inputs_of("metrics")),
     output:
         table=f"{RESULTS}/metrics/{{model}}/{{view}}.parquet",
-    params:
-        settings=settings_of("metrics"),
-        recipe=recipe_of("metrics"),
-        made_by=made_by("metrics"),
     log:
         f"{LOGS}/metrics/{{model}}/{{view}}.log",
     conda:
@@ -19,6 +15,10 @@ rule metrics:
         gpu=1,
         mem_mb=MEMORY,
         runtime=RUNTIME,
+    params:
+        settings=settings_of("metrics"),
+        recipe=recipe_of("metrics"),
+        made_by=made_by("metrics"),
     message:
         "Measuring collapse of {wildcards.model} on {wildcards.view}"
     script:
@@ -30,10 +30,6 @@ rule classifier_metrics:
         unpack(inputs_of("classifier_metrics")),
     output:
         table=f"{RESULTS}/classifier_metrics/{{model}}/{{view}}.parquet",
-    params:
-        settings=settings_of("classifier_metrics"),
-        recipe=recipe_of("classifier_metrics"),
-        made_by=made_by("classifier_metrics"),
     log:
         f"{LOGS}/classifier_metrics/{{model}}/{{view}}.log",
     conda:
@@ -43,6 +39,10 @@ rule classifier_metrics:
         gpu=1,
         mem_mb=MEMORY,
         runtime=RUNTIME,
+    params:
+        settings=settings_of("classifier_metrics"),
+        recipe=recipe_of("classifier_metrics"),
+        made_by=made_by("classifier_metrics"),
     message:
         "Measuring the probes' classifiers of {wildcards.model} on {wildcards.view}"
     script:

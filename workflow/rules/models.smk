@@ -9,10 +9,6 @@ rule pretrain:
         manifest=f"{RESULTS}/pretraining/{{model}}/manifest.json",
         weights=f"{RESULTS}/pretraining/{{model}}/weights.safetensors",
         history=f"{RESULTS}/pretraining/{{model}}/history.parquet",
-    params:
-        settings=settings_of("pretrain"),
-        recipe=recipe_of("pretrain"),
-        made_by=made_by("pretrain"),
     log:
         f"{LOGS}/pretrain/{{model}}.log",
     conda:
@@ -22,6 +18,10 @@ rule pretrain:
         gpu=1,
         mem_mb=MEMORY,
         runtime=RUNTIME,
+    params:
+        settings=settings_of("pretrain"),
+        recipe=recipe_of("pretrain"),
+        made_by=made_by("pretrain"),
     message:
         "Pre-training {wildcards.model}"
     script:
@@ -35,10 +35,6 @@ rule model:
         manifest=f"{RESULTS}/models/{{model}}/manifest.json",
         weights=f"{RESULTS}/models/{{model}}/weights.safetensors",
         units=f"{RESULTS}/models/{{model}}/units.csv",
-    params:
-        settings=settings_of("model"),
-        recipe=recipe_of("model"),
-        made_by=made_by("model"),
     log:
         f"{LOGS}/model/{{model}}.log",
     conda:
@@ -46,6 +42,10 @@ rule model:
     resources:
         mem_mb=MEMORY,
         runtime=RUNTIME,
+    params:
+        settings=settings_of("model"),
+        recipe=recipe_of("model"),
+        made_by=made_by("model"),
     message:
         "Fetching {wildcards.model}"
     script:

@@ -7,10 +7,6 @@ rule probes:
     output:
         manifest=f"{RESULTS}/probes/{{model}}/{{view}}/manifest.json",
         accuracy=f"{RESULTS}/probes/{{model}}/{{view}}/accuracy.parquet",
-    params:
-        settings=settings_of("probes"),
-        recipe=recipe_of("probes"),
-        made_by=made_by("probes"),
     log:
         f"{LOGS}/probes/{{model}}/{{view}}.log",
     conda:
@@ -20,6 +16,10 @@ rule probes:
         gpu=1,
         mem_mb=MEMORY,
         runtime=RUNTIME,
+    params:
+        settings=settings_of("probes"),
+        recipe=recipe_of("probes"),
+        made_by=made_by("probes"),
     message:
         "Training probes on {wildcards.model} and {wildcards.view}"
     script:
