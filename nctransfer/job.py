@@ -7,7 +7,6 @@ alone.
 """
 
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -93,15 +92,13 @@ def job(snakemake: Any) -> Iterator[Job]:
 
 
 def _log_to(path: Path) -> None:
-    """Send the package's log to a file, and warnings to the terminal too."""
+    """Send the package's log to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = logging.FileHandler(path, mode="w")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    terminal = logging.StreamHandler()
-    terminal.setLevel(logging.WARNING)
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    logger.handlers = [file, terminal] if os.environ.get("NCTRANSFER_VERBOSE") else [file]
+    logger.handlers = [file]
 
 
 def _refuse_stale(inputs: Any, made_by: Mapping[str, str]) -> None:

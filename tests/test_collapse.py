@@ -161,10 +161,11 @@ def test_centres_on_the_mean_of_class_means_not_of_samples(vectors):
 # ---------------------------------------------------------------- precision
 
 
+@pytest.mark.parametrize("offset", [1e3, 1e6])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_large_common_offset_costs_no_digits(dtype):
+def test_a_large_common_offset_costs_no_digits(dtype, offset):
     features, labels = problem(5, 10, 64, largest=50)
-    shifted = (features + 1000).astype(dtype)
+    shifted = (features + offset).astype(dtype)
     statistics = class_statistics(shifted, labels)
     tolerance = 1e-4 if dtype == np.float32 else 1e-8
     assert nc1(statistics) == pytest.approx(reference_nc1(shifted, labels), rel=tolerance)
@@ -255,7 +256,7 @@ def test_order_of_rows_and_of_classes_does_not_matter():
 
 
 def test_shuffled_labels_of_noise_give_the_textbook_level():
-    classes, per_class, width = 10, 20, 2048
+    classes, per_class, width = 10, 50, 2048
     features = np.random.default_rng(14).normal(size=(classes * per_class, width)).astype(np.float32)
     labels = np.arange(len(features)) % classes
     statistics = class_statistics(features, labels)
@@ -304,19 +305,20 @@ def test_a_simplex_has_no_geometric_deviation_and_a_stretched_one_has():
 def test_the_nearest_centre_classifier_is_self_dual_and_agrees_with_the_centres():
     features, labels = symmetric_problem()
     statistics = class_statistics(features, labels)
-    means = statistics.means.numpy()
-    values = measure_classifier(features, labels, 3 * means, -1.5 * (means**2).sum(1)).values
-    assert values["nc3"] == pytest.approx(0, abs=1e-9)
-    assert values["nc4"] == 0
-    swapped = means[[1, 0, 2, 3, 4]]
-    values = measure_classifier(features, labels, swapped, -0.5 * (swapped**2).sum(1)).values
+    weight, bias = statistics.centred_means.numpy(), -0.5 * (statistics.means.numpy() ** 2).sum(1)
+    values = measure_classifier(features, labels, 3 * weight, 3 * bias).values
+    assert values == pytest.approx({"nc3": 0, "nc4": 0}, abs=1e-9)
+    swap = [1, 0, 2, 3, 4]
+    values = measure_classifier(features, labels, weight[swap], bias[swap]).values
     assert values["nc3"] > 0.5
     assert values["nc4"] == pytest.approx(2 / 5)
 
 
 def test_nc3_and_nc4_agree_with_their_definitions():
-    features, labels = problem(16, 6, 10, largest=30)
     rng = np.random.default_rng(5)
+    labels = rng.integers(0, 6, 2000)
+    # Means at uneven distances from their centre, and many samples between them.
+    features = rng.normal(size=(2000, 10)) + 0.05 * (labels**2)[:, None]
     weight, bias = rng.normal(size=(6, 10)), 3 * rng.normal(size=6)
     means = np.stack([group.mean(0) for group in members_of(features, labels)])
     product = weight @ (means - means.mean(0)).T
@@ -342,7 +344,11 @@ def test_a_classifier_may_know_classes_without_samples():
     dense = measure_classifier(features, labels, weight[present], None)
     assert sparse.dropped_classes == 3
     assert sparse.values["nc3"] == pytest.approx(dense.values["nc3"], rel=1e-12)
-    assert sparse.values["nc4"] >= dense.values["nc4"]
+    means = np.stack([group.mean(0) for group in members_of(features, labels)])
+    nearest = present[((features[:, None] - means) ** 2).sum(2).argmin(1)]
+    votes = (features @ weight.T).argmax(1)
+    assert sparse.values["nc4"] == (votes != nearest).mean()
+    assert 0 < (votes != nearest).mean() < 1
 
 
 @pytest.mark.parametrize(

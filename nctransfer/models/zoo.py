@@ -150,8 +150,8 @@ def _check_plan(settings: Mapping[str, Any], metadata: Metadata, name: str) -> N
     if native is not None and native != metadata.native:
         raise ModelError(
             f"{name}: the installed library prepares images by {metadata.native}, the plan's table says "
-            f"{native}; set `preprocess` to a geometry of resize, crop and interpolation, or install the "
-            "library version of requirements.lock"
+            f"{native}; set `preprocess: paper` for this model, or install the library version of "
+            "requirements.lock"
         )
 
 

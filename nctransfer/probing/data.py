@@ -25,16 +25,12 @@ class UnitGroup:
     Attributes:
         names: the units, in the order of their columns.
         width: features of one unit, d.
-        matrix: (N, U * d) features; unit u owns the columns ``u * d`` to ``(u + 1) * d``.
+        columns: of the matrix of all features; unit u owns d of them, from ``columns.start + u * d``.
     """
 
     names: tuple[str, ...]
     width: int
-    matrix: Tensor
-
-    def unit(self, index: int) -> Tensor:
-        """Features of one unit, (N, d), without a copy."""
-        return self.matrix[:, index * self.width : (index + 1) * self.width]
+    columns: slice
 
 
 @dataclass(frozen=True)
@@ -43,23 +39,31 @@ class ProbeData:
 
     Attributes:
         groups: the units, gathered by width.
+        matrix: (N, sum of U * d), all features: one row is all that a sample has, in one piece, so
+            that picking the samples of a batch reads memory once.
         labels: (N,) int64 class indices on the features' device.
         class_count: number of classes, K.
     """
 
     groups: tuple[UnitGroup, ...]
+    matrix: Tensor
     labels: Tensor
     class_count: int
 
     @property
     def device(self) -> torch.device:
         """Where features and labels are."""
-        return self.labels.device
+        return self.matrix.device
 
     @property
     def dtype(self) -> torch.dtype:
         """Type of the features, hence of the weights."""
-        return self.groups[0].matrix.dtype
+        return self.matrix.dtype
+
+    def unit(self, group: UnitGroup, index: int) -> Tensor:
+        """Features of one unit of a group, (N, d), without a copy."""
+        start = group.columns.start + index * group.width
+        return self.matrix[:, start : start + group.width]
 
 
 def gather(
@@ -71,7 +75,7 @@ def gather(
 ) -> ProbeData:
     """Check the features and bring them to the device once.
 
-    A lone unit of its width that already is a tensor of this device and type is used where it is.
+    A lone unit that already is a tensor of this device and type is used where it is.
 
     Args:
         features: unit name -> (N, d) array; memory-mapped arrays are read once, in slices.
@@ -91,11 +95,13 @@ def gather(
     for name, array in features.items():
         _check_shape(name, array, len(targets))
         members.setdefault(int(array.shape[1]), []).append(name)
-    groups = tuple(
-        UnitGroup(tuple(names), width, _side_by_side({n: features[n] for n in names}, width, device, dtype))
-        for width, names in sorted(members.items())
-    )
-    return ProbeData(groups, targets.to(device), class_count)
+    groups, start = [], 0
+    for width, names in sorted(members.items()):
+        groups.append(UnitGroup(tuple(names), width, slice(start, start + width * len(names))))
+        start += width * len(names)
+    ordered = {name: features[name] for group in groups for name in group.names}
+    matrix = _side_by_side(ordered, len(targets), start, device, dtype)
+    return ProbeData(tuple(groups), matrix, targets.to(device), class_count)
 
 
 def row_slices(samples: int, width: int, device: torch.device) -> Iterator[slice]:
@@ -136,18 +142,20 @@ def _check_shape(name: str, array: Array, samples: int) -> None:
 
 
 def _side_by_side(
-    members: Mapping[str, Array], width: int, device: torch.device, dtype: torch.dtype
+    features: Mapping[str, Array], samples: int, width: int, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
-    """Features of units of one width as one (N, U * d) matrix."""
-    name, first = next(iter(members.items()))
-    if len(members) == 1 and isinstance(first, Tensor) and _in_place(first, device, dtype):
-        for start in range(0, len(first), ROWS_PER_COPY):
+    """Features of all units as one (N, width) matrix."""
+    name, first = next(iter(features.items()))
+    if len(features) == 1 and isinstance(first, Tensor) and _in_place(first, device, dtype):
+        for start in range(0, samples, ROWS_PER_COPY):
             _check_finite(name, first[start : start + ROWS_PER_COPY])
         return first
-    matrix = torch.empty(first.shape[0], width * len(members), device=device, dtype=dtype)
-    for index, (name, array) in enumerate(members.items()):
-        columns = matrix[:, index * width : (index + 1) * width]
-        for start in range(0, len(columns), ROWS_PER_COPY):
+    matrix = torch.empty(samples, width, device=device, dtype=dtype)
+    column = 0
+    for name, array in features.items():
+        columns = matrix[:, column : column + array.shape[1]]
+        column += array.shape[1]
+        for start in range(0, samples, ROWS_PER_COPY):
             rows = array[start : start + ROWS_PER_COPY]
             target = columns[start : start + ROWS_PER_COPY]
             # np.array, not as_tensor: torch warns about memory maps that are read-only.

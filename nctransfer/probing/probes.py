@@ -144,7 +144,7 @@ def score(probes: Sequence[Probe], features: Mapping[str, Array], labels: Array)
         data = gather({unit: features[unit]}, labels, first.class_count, bias.device, bias.dtype)
         weight = torch.stack([probes[index].weights.T for index in indices])
         accuracy, entropy = measure(
-            data.groups[0].unit(0),
+            data.matrix,
             data.labels,
             weight,
             torch.stack([probes[index].bias for index in indices]),
@@ -211,7 +211,7 @@ def _probes(
     found = {}
     for index, unit in enumerate(group.names):
         weight, bias = weights.weight[index], weights.bias[index]
-        accuracy, entropy = measure(group.unit(index), data.labels, weight, bias)
+        accuracy, entropy = measure(data.unit(group, index), data.labels, weight, bias)
         for entry, value in zip(settings, entropy, strict=True):
             if not math.isfinite(value):
                 raise DegenerateInputError(

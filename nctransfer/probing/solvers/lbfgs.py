@@ -62,7 +62,7 @@ def fit(data: ProbeData, settings: Sequence[ProbeSettings]) -> list[Weights]:
         for group in data.groups:
             thetas = []
             for index, name in enumerate(group.names):
-                thetas.append(_fit_unit(name, group.unit(index), data, decays)[place])
+                thetas.append(_fit_unit(name, data.unit(group, index), data, decays)[place])
                 bar.update()
             theta = torch.stack(thetas)
             solved.append(Weights(theta[..., :-1].contiguous(), theta[..., -1].contiguous()))

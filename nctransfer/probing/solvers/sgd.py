@@ -7,8 +7,9 @@ shuffling loader that keeps the last, smaller batch; only the arithmetic is arra
 otherwise. On features of a few hundred columns a step of one probe costs microseconds
 and its loader a millisecond, so here
 
-- a step gathers the rows of all units of a width at once and serves every setting of a
-  seed; seeds ride along, their samples side by side in a row of the batch;
+- a step picks the rows of all units at once and serves every setting of a seed; units of
+  a width share one batched product (seeds, having their own batches, share nothing and run
+  one after the other, which caches prefer);
 - the gradient of softmax cross-entropy, (P - Y)^T X / B, is written out, and added by the
   same batched product that decays the momentum;
 - logits are kept as (classes, batch): the products ``W X^T`` and ``G X`` then read X
@@ -51,26 +52,22 @@ def fit(data: ProbeData, settings: Sequence[ProbeSettings]) -> list[Weights]:
     """
     chosen: dict[int, list[tuple[Tensor, Tensor]]] = {}
     for indices in _runs(settings):
-        run = _Run(data, [[settings[index] for index in row] for row in indices])
+        run = _Run(data, [settings[index] for index in indices])
         run.train()
-        for seed, row in enumerate(indices):
-            chosen.update((index, run.classifiers(seed, position)) for position, index in enumerate(row))
+        chosen.update((index, run.classifiers(position)) for position, index in enumerate(indices))
     found = []
-    for g in range(len(data.groups)):
-        pairs = [chosen[index][g] for index in range(len(settings))]
+    for group in range(len(data.groups)):
+        pairs = [chosen[index][group] for index in range(len(settings))]
         weight = torch.stack([weight for weight, _ in pairs], dim=1)
         found.append(Weights(weight, torch.stack([bias for _, bias in pairs], dim=1)))
     return found
 
 
-def _runs(settings: Sequence[ProbeSettings]) -> list[list[list[int]]]:
-    """Indices of the settings of each run: a row a seed, rows equally long."""
-    seeds: dict[tuple[float, ...], list[int]] = {}
+def _runs(settings: Sequence[ProbeSettings]) -> list[list[int]]:
+    """Indices of the settings that see the same batches with the same momentum, hence train together."""
+    runs: dict[tuple[float, ...], list[int]] = {}
     for index, entry in enumerate(settings):
-        seeds.setdefault((entry.epochs, entry.batch_size, entry.momentum, entry.seed), []).append(index)
-    runs: dict[tuple[float, ...], list[list[int]]] = {}
-    for (epochs, batch, momentum, _), row in seeds.items():
-        runs.setdefault((epochs, batch, momentum, len(row)), []).append(row)
+        runs.setdefault((entry.epochs, entry.batch_size, entry.momentum, entry.seed), []).append(index)
     return list(runs.values())
 
 
@@ -91,96 +88,100 @@ def epoch_order(samples: int, generator: torch.Generator) -> Tensor:
 class _Stack:
     """A number for every weight and bias, in one vector, so that updating all is one operation.
 
+    Dimensions: U units of a group, S settings, K classes, d features.
+
     Attributes:
         flat: the vector.
-        shapes: of each group of units: R seeds, U units, S settings a seed, K classes.
-        weights: views of the vector, (R * U, S * K, d) for each group.
-        biases: likewise, (R * U, S * K) for each group.
-        bias: the biases of all groups, (sum of R * U, S * K).
+        weights: views of the vector, (U, S * K, d) for each group.
+        biases: likewise, (U, S * K) for each group.
+        bias: the biases of all groups, (sum of U, S * K).
     """
 
-    def __init__(self, data: ProbeData, seeds: int, per_seed: int) -> None:
-        classes = data.class_count
-        self.shapes = [(seeds, len(group.names), per_seed, classes) for group in data.groups]
-        batches = [seeds * len(group.names) for group in data.groups]
-        columns = per_seed * classes
-        sizes = [batch * columns * group.width for batch, group in zip(batches, data.groups, strict=True)]
-        total = sum(sizes) + sum(batches) * columns
+    def __init__(self, data: ProbeData, settings: int) -> None:
+        units = [len(group.names) for group in data.groups]
+        columns = settings * data.class_count
+        sizes = [len(group.names) * columns * group.width for group in data.groups]
+        total = sum(sizes) + sum(units) * columns
         self.flat = torch.zeros(total, device=data.device, dtype=data.dtype)
-        self.bias = self.flat[sum(sizes) :].view(sum(batches), columns)
-        self.biases = list(self.bias.split(batches))
-        self.weights = [
-            part.view(batch, columns, -1)
-            for part, batch in zip(self.flat[: sum(sizes)].split(sizes), batches, strict=True)
-        ]
+        self.bias = self.flat[sum(sizes) :].view(sum(units), columns)
+        self.biases = list(self.bias.split(units))
+        parts = self.flat[: sum(sizes)].split(sizes)
+        self.weights = [part.view(count, columns, -1) for part, count in zip(parts, units, strict=True)]
+        self.settings = settings
 
     def by_setting(self, group: int) -> tuple[Tensor, Tensor]:
-        """Weights (R, U, S, K, d) and biases (R, U, S, K) of a group."""
-        shape = self.shapes[group]
-        return self.weights[group].view(*shape, -1), self.biases[group].view(shape)
+        """Weights (U, S, K, d) and biases (U, S, K) of a group."""
+        split = (self.settings, -1)
+        return self.weights[group].unflatten(1, split), self.biases[group].unflatten(1, split)
 
-    def fill(self, values: list[list[float]]) -> None:
-        """Give all weights and biases of a setting its value; a row of values a seed."""
-        table = torch.tensor(values, dtype=self.flat.dtype, device=self.flat.device)[:, None, :, None]
-        for group in range(len(self.shapes)):
+    def fill(self, values: list[float]) -> None:
+        """Give all weights and biases of a setting its value."""
+        table = torch.tensor(values, dtype=self.flat.dtype, device=self.flat.device)[:, None]
+        for group in range(len(self.weights)):
             weight, bias = self.by_setting(group)
             weight.copy_(table[..., None])
             bias.copy_(table)
 
 
 class _Buffers:
-    """Room for a step with b samples a seed.
+    """Room for a step with b samples, and the operands of its products.
 
     Attributes:
-        gathered: per group (b * R, U * d), the samples of the R seeds side by side.
-        inputs: per group the same as (R * U, b, d).
-        logits: (sum of R * U, S * K, b) of all groups.
+        gathered: (b, sum of U * d), the samples.
+        logits: (sum of U, S, K, b).
         gradient: likewise; the softmax, then the gradient with respect to the logits.
-        bias_gradient: (sum of R * U, S * K).
-        one_hot: (R, K, b) targets.
+        flat_gradient: the same memory as (sum of U, S * K, b).
+        bias_gradient: (sum of U, S * K).
+        one_hot: (K, b) targets.
+        forward: for each group bias (U, S * K, 1), weight (U, S * K, d), inputs (U, d, b), logits
+            (U, S * K, b).
+        backward: likewise momentum (U, S * K, d), gradient (U, S * K, b), inputs (U, b, d).
     """
 
-    def __init__(self, data: ProbeData, stack: _Stack, size: int) -> None:
-        device, dtype = data.device, data.dtype
-        self.gathered, self.inputs = [], []
-        for group, (seeds, units, _, _) in zip(data.groups, stack.shapes, strict=True):
-            room = torch.empty(size * seeds, units * group.width, device=device, dtype=dtype)
-            self.gathered.append(room)
-            self.inputs.append(room.view(size, seeds * units, group.width).transpose(0, 1))
-        self.logits = torch.empty(*stack.bias.shape, size, device=device, dtype=dtype)
-        self.gradient = torch.empty_like(self.logits)
-        self.bias_gradient = torch.empty_like(stack.bias)
-        self.one_hot = torch.empty(stack.shapes[0][0], data.class_count, size, device=device, dtype=dtype)
-        batches = [len(weights) for weights in stack.weights]
-        self.logits_of = list(self.logits.split(batches))
-        self.gradient_of = list(self.gradient.split(batches))
+    def __init__(self, data: ProbeData, parameters: _Stack, momenta: _Stack, size: int) -> None:
+        units, columns = parameters.bias.shape
+        like = parameters.flat.new_empty
+        self.gathered = like(size, data.matrix.shape[1])
+        flat_logits, self.flat_gradient = like(units, columns, size), like(units, columns, size)
+        self.logits = flat_logits.unflatten(1, (parameters.settings, -1))
+        self.gradient = self.flat_gradient.unflatten(1, (parameters.settings, -1))
+        self.bias_gradient = like(units, columns)
+        self.one_hot = like(data.class_count, size)
+        self.forward: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        self.backward: list[tuple[Tensor, Tensor, Tensor]] = []
+        first = 0
+        for index, group in enumerate(data.groups):
+            span = slice(first, first + len(group.names))
+            first = span.stop
+            shape = (len(group.names), group.width)
+            inputs = self.gathered[:, group.columns].unflatten(1, shape).transpose(0, 1)
+            bias, weight = parameters.biases[index][..., None], parameters.weights[index]
+            self.forward.append((bias, weight, inputs.mT, flat_logits[span]))
+            self.backward.append((momenta.weights[index], self.flat_gradient[span], inputs))
 
 
 class _Run:
-    """One training of all units; a row of settings a seed, all of equal epochs, batch size and momentum."""
+    """One training of all units, under settings of equal seed, epochs, batch size and momentum."""
 
-    def __init__(self, data: ProbeData, settings: list[list[ProbeSettings]]) -> None:
+    def __init__(self, data: ProbeData, settings: list[ProbeSettings]) -> None:
         self.data = data
         self.settings = settings
-        self.recipe = settings[0][0]
-        self.parameters, self.momenta, self.decay, self.rate = (
-            _Stack(data, len(settings), len(settings[0])) for _ in range(4)
-        )
-        self.decay.fill([[entry.weight_decay for entry in row] for row in settings])
+        self.recipe = settings[0]
+        self.parameters, self.momenta, self.decay, self.rate = (_Stack(data, len(settings)) for _ in range(4))
+        self.decay.fill([entry.weight_decay for entry in settings])
         for index, group in enumerate(data.groups):
             weight, bias = self.parameters.by_setting(index)
-            for seed, row in enumerate(settings):
-                first_weight, first_bias = initial(group.width, data.class_count, row[0].seed, data.dtype)
-                weight[seed] = first_weight.to(data.device)
-                bias[seed] = first_bias.to(data.device)
-        self.generators = [torch.Generator().manual_seed(row[0].seed) for row in settings]
-        self.classes = torch.arange(data.class_count, device=data.device)[None, :, None]
+            first_weight, first_bias = initial(group.width, data.class_count, self.recipe.seed, data.dtype)
+            weight.copy_(first_weight)
+            bias.copy_(first_bias)
+        self.generator = torch.Generator().manual_seed(self.recipe.seed)
+        self.classes = torch.arange(data.class_count, device=data.device)[:, None]
         self.buffers: dict[int, _Buffers] = {}
 
-    def classifiers(self, seed: int, position: int) -> list[tuple[Tensor, Tensor]]:
-        """Weight (U, K, d) and bias (U, K) of each group for one setting of a seed."""
+    def classifiers(self, position: int) -> list[tuple[Tensor, Tensor]]:
+        """Weight (U, K, d) and bias (U, K) of each group under one setting."""
         pairs = [self.parameters.by_setting(group) for group in range(len(self.data.groups))]
-        return [(weight[seed, :, position], bias[seed, :, position]) for weight, bias in pairs]
+        return [(weight[:, position], bias[:, position]) for weight, bias in pairs]
 
     @torch.no_grad()
     def train(self) -> None:
@@ -192,47 +193,37 @@ class _Run:
         epochs = self.recipe.epochs
         every = max(1, epochs // REPORTS)
         for epoch in tqdm(range(epochs), desc="probes", unit="epoch", leave=False, disable=None):
-            self.rate.fill([[-entry.learning_rate_at(epoch) for entry in row] for row in self.settings])
+            self.rate.fill([-entry.learning_rate_at(epoch) for entry in self.settings])
             self._epoch()
             self._check_finite(epoch)
             if (epoch + 1) % every == 0:
-                logger.info("probes by SGD: epoch %d of %d", epoch + 1, epochs)
+                logger.info("probes by SGD, seed %d: epoch %d of %d", self.recipe.seed, epoch + 1, epochs)
 
     def _epoch(self) -> None:
-        samples, size, seeds = len(self.data.labels), self.recipe.batch_size, len(self.settings)
-        orders = torch.stack([epoch_order(samples, generator) for generator in self.generators])
-        orders = orders.to(self.data.device)
-        targets = self.data.labels[orders][:, None]
-        interleaved = orders.T.reshape(-1)
+        samples, size = len(self.data.labels), self.recipe.batch_size
+        order = epoch_order(samples, self.generator).to(self.data.device)
+        targets = self.data.labels[order]
         for start in range(0, samples, size):
             end = min(start + size, samples)
             if end - start not in self.buffers:  # at most two: the last batch is smaller
-                self.buffers[end - start] = _Buffers(self.data, self.parameters, end - start)
-            index = interleaved[start * seeds : end * seeds]
-            self._step(index, targets[:, :, start:end], self.buffers[end - start])
+                self.buffers[end - start] = _Buffers(self.data, self.parameters, self.momenta, end - start)
+            self._step(order[start:end], targets[start:end], self.buffers[end - start])
 
     def _step(self, index: Tensor, targets: Tensor, room: _Buffers) -> None:
-        """One batch: gather, logits, softmax minus one-hot, momenta, weights."""
-        momentum, count = self.recipe.momentum, targets.shape[-1]
-        parameters, momenta = self.parameters, self.momenta
-        for group, weight, bias, gathered, inputs, logits in zip(
-            self.data.groups, parameters.weights, parameters.biases, room.gathered, room.inputs,
-            room.logits_of, strict=True,
-        ):  # fmt: skip
-            torch.index_select(group.matrix, 0, index, out=gathered)
-            torch.baddbmm(bias[:, :, None], weight, inputs.mT, out=logits)
-        by_class = (room.logits.shape[0], -1, self.data.class_count, count)
-        torch.softmax(room.logits.view(by_class), 2, out=room.gradient.view(by_class))
+        """One batch: samples, logits, softmax minus one-hot, momenta, weights."""
+        momentum, share = self.recipe.momentum, 1 / len(targets)
+        torch.index_select(self.data.matrix, 0, index, out=room.gathered)
+        for bias, weight, inputs, logits in room.forward:
+            torch.baddbmm(bias, weight, inputs, out=logits)
+        torch.softmax(room.logits, 2, out=room.gradient)
         torch.eq(targets, self.classes, out=room.one_hot)
-        for shape, inputs, gradient, weight in zip(
-            parameters.shapes, room.inputs, room.gradient_of, momenta.weights, strict=True
-        ):
-            gradient.view(*shape, count).sub_(room.one_hot[:, None, None])
-            weight.baddbmm_(gradient, inputs, beta=momentum, alpha=1 / count)
-        torch.mean(room.gradient, -1, out=room.bias_gradient)
-        torch.add(room.bias_gradient, momenta.bias, alpha=momentum, out=momenta.bias)
-        momenta.flat.addcmul_(parameters.flat, self.decay.flat)
-        parameters.flat.addcmul_(momenta.flat, self.rate.flat)
+        room.gradient.sub_(room.one_hot)
+        for velocity, gradient, inputs in room.backward:
+            velocity.baddbmm_(gradient, inputs, beta=momentum, alpha=share)
+        torch.mean(room.flat_gradient, -1, out=room.bias_gradient)
+        torch.add(room.bias_gradient, self.momenta.bias, alpha=momentum, out=self.momenta.bias)
+        self.momenta.flat.addcmul_(self.parameters.flat, self.decay.flat)
+        self.parameters.flat.addcmul_(self.momenta.flat, self.rate.flat)
 
     def _check_finite(self, epoch: int) -> None:
         if torch.isfinite(self.parameters.flat).all():
@@ -240,9 +231,9 @@ class _Run:
         lost: dict[str, None] = {}
         for index, group in enumerate(self.data.groups):
             weight, _ = self.parameters.by_setting(index)
-            bad = ~torch.isfinite(weight).flatten(3).all(dim=3)
-            for seed, unit, position in bad.nonzero().tolist():
-                rate = self.settings[seed][position].learning_rate
+            bad = ~torch.isfinite(weight).flatten(2).all(dim=2)
+            for unit, position in bad.nonzero().tolist():
+                rate = self.settings[position].learning_rate
                 lost[f"unit {group.names[unit]} at learning rate {rate:g}"] = None
         raise DegenerateInputError(
             f"probes diverged by epoch {epoch + 1}: {', '.join(lost)}; lower the rate or scale the features"

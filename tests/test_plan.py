@@ -1,0 +1,175 @@
+"""The plan: what the paper's configuration means, and what keys say of contents."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nctransfer.errors import ConfigError
+from nctransfer.plan import config
+from nctransfer.plan.grid import Plan, geometry_key
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def plan(*overlays: Path) -> Plan:
+    return Plan(config.load(ROOT / "config.yaml", overlays), ROOT)
+
+
+def overlay(folder: Path, text: str) -> Path:
+    path = folder / "overlay.yaml"
+    path.write_text("study: x\n" + text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def paper() -> Plan:
+    return plan()
+
+
+def test_figure_3_is_planned_as_the_paper_describes_it(paper):
+    panels = paper.figure("fig3").settings["panels"]
+    assert [(panel["model"], panel["view"], panel["pooling"]) for panel in panels] == [
+        ("resnet34", "cifar10-224px", "avg"),
+        ("vit-b32-384", "cifar10-384px", "token_mean"),  # the average over all tokens
+    ]
+    resnet, vit = paper.model("resnet34").settings, paper.model("vit-b32-384").settings
+    assert (resnet["source"], resnet["name"], resnet["weights"]) == (
+        "torchvision",
+        "resnet34",
+        "IMAGENET1K_V1",
+    )
+    assert (resnet["size"], vit["size"]) == ([224, 224], [384, 384])
+    assert paper.facts("resnet34").known.units == 16
+    assert paper.facts("vit-b32-384").known.units == 12
+    images = paper.images("cifar10").settings
+    assert (images["source"], images["options"]["name"], images["per_class"]) == (
+        "torchvision",
+        "CIFAR10",
+        None,
+    )
+    probes = paper.probes("resnet34", "cifar10-224px").settings
+    assert (probes["solver"], probes["epochs"], probes["momentum"]) == ("sgd", 200, 0.9)
+    assert (probes["learning_rates"], probes["learning_rate_min"], probes["weight_decays"]) == (
+        [0.1],
+        1e-4,
+        [1e-4],
+    )
+
+
+def test_small_images_are_stored_once_for_all_sizes(paper):
+    assert paper.images("cifar10").settings["geometry"] is None
+    first = paper.features("resnet34", "cifar10-224px")
+    second = paper.features("vit-b32-384", "cifar10-384px")
+    assert first.inputs["train"] == second.inputs["train"]
+    assert first.settings["geometry"]["resize"] == [224, 224]
+    assert second.settings["geometry"]["resize"] == [384, 384]
+
+
+def test_large_images_are_stored_once_for_each_geometry(tmp_path):
+    chosen = plan(
+        overlay(
+            tmp_path,
+            """
+datasets: {dtd: {source: torchvision, name: DTD}}
+models:
+  vit: {source: timm, name: vit_base_patch16_224.augreg_in21k_ft_in1k}
+  native34: {source: torchvision, name: resnet34, preprocess: native}
+  native18: {source: torchvision, name: resnet18, preprocess: native}
+""",
+        )
+    )
+    view = {model: chosen.view(model, "dtd").images for model in ("resnet34", "vit", "native34", "native18")}
+    assert view["resnet34"] == view["vit"] == "dtd-224px"
+    assert view["native34"] == view["native18"] == "dtd-native256c224bilinear-once"
+    assert chosen.images("dtd-224px").settings["geometry"]["resize"] == [224, 224]
+
+
+def test_subsets_are_in_the_key(tmp_path):
+    chosen = plan(overlay(tmp_path, "datasets: {cifar10: {per_class: 100, test_per_class: 5}}\n"))
+    assert chosen.view("resnet34", "cifar10").key == "cifar10.100pc.test5pc-224px"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"resize": [224, 224]}, {"resize": [384, 384]}),
+        ({"resize": 256, "crop": 224}, {"resize": 232, "crop": 224}),
+        ({"resize": 256, "crop": 224}, {"resize": [256, 256], "crop": 224}),
+        ({"resize": 256, "crop": 224}, {"resize": 256, "crop": 224, "interpolation": "bicubic"}),
+        ({"resize": 256, "crop": 224}, {"resize": 256, "crop": 224, "rounding": "once"}),
+        ({"resize": [224, 224]}, {"resize": [224, 224], "interpolation": "bicubic"}),
+    ],
+)
+def test_other_geometries_have_other_keys(one, other):
+    default = {"crop": None, "interpolation": "bilinear"}
+    assert geometry_key(default | one) != geometry_key(default | other)
+
+
+def test_two_data_sets_cannot_share_a_view(tmp_path):
+    text = "datasets: {cifar10: {per_class: 5}, cifar10.5pc: {source: torchvision, name: CIFAR100}}\n"
+    chosen = plan(overlay(tmp_path, text))
+    with pytest.raises(ConfigError, match=r"its view .* is also that of"):
+        _ = chosen.view_keys
+
+
+def test_jobs_have_seeds_of_their_own_that_follow_the_studys(tmp_path, paper):
+    seeds = {
+        paper.images("cifar10").settings["seed"],
+        paper.metrics("resnet34", "cifar10-224px").settings["seed"],
+        paper.metrics("vit-b32-384", "cifar10-384px").settings["seed"],
+        *paper.probes("resnet34", "cifar10-224px").settings["seeds"],
+    }
+    assert len(seeds) == 4
+    again = plan()
+    assert again.images("cifar10").settings["seed"] == paper.images("cifar10").settings["seed"]
+    assert plan(overlay(tmp_path, "seed: 1\n")).images("cifar10").settings["seed"] not in seeds
+    assert max(seeds) < np.iinfo(np.int32).max
+
+
+def test_a_missing_weights_file_is_named_with_its_key(tmp_path):
+    text = "models: {mine: {source: local, architecture: cifar/resnet20, weights: nowhere.safetensors}}\n"
+    with pytest.raises(ConfigError, match=r"models.mine.weights: no file 'nowhere.safetensors'"):
+        plan(overlay(tmp_path, text)).model("mine")
+
+
+def test_a_pooling_that_the_figure_lacks_is_named(tmp_path):
+    text = "figures: {fig3: {panels: [{model: resnet34, dataset: cifar10, pooling: cls}]}}\n"
+    with pytest.raises(ConfigError, match=r"figures.fig3.panels\[0\].pooling: model 'resnet34' has no 'cls'"):
+        plan(overlay(tmp_path, text)).figure("fig3")
+
+
+def test_a_view_that_is_none_is_refused(paper):
+    with pytest.raises(ConfigError, match="'resnet34' has no view 'cifar10-384px'; it has: cifar10-224px"):
+        paper.features("resnet34", "cifar10-384px")
+
+
+@pytest.mark.parametrize(
+    ("modules", "forbidden"),
+    [
+        (
+            ["nctransfer.plan.grid", "nctransfer.plan.config", "nctransfer.plan.command"],
+            ["torch", "numpy", "pandas"],
+        ),
+        (["nctransfer.tidy.collapse", "nctransfer.job"], ["torchvision", "timm", "open_clip", "matplotlib"]),
+        (["nctransfer.tidy.classifiers"], ["torchvision", "timm", "open_clip"]),
+        (
+            ["nctransfer.tidy.probes", "nctransfer.probing.solvers.sgd", "nctransfer.probing.solvers.lbfgs"],
+            ["torchvision", "timm", "open_clip"],
+        ),
+        (
+            ["nctransfer.reporting.figures.layerwise", "nctransfer.reporting.output", "nctransfer.job"],
+            ["torch", "torchvision", "timm"],
+        ),
+        (
+            ["nctransfer.training.pretraining", "nctransfer.models.architectures.small"],
+            ["torchvision", "timm"],
+        ),
+    ],
+)
+def test_jobs_start_without_libraries_that_they_do_not_need(modules, forbidden):
+    code = f"import sys; import {', '.join(modules)}; print([m for m in {forbidden} if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

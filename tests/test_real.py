@@ -1,0 +1,71 @@
+"""Real images and real pre-trained weights through the real workflow (skipped where they are absent)."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import yaml
+from project import Project
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def project(tmp_path, shared_data) -> Project:
+    project = Project.fresh(tmp_path / "p")
+    unpack = [sys.executable, str(shared_data / "unpack.py"), str(tmp_path / "arrays"), "cifar10"]
+    subprocess.run(unpack, check=True, capture_output=True)
+    overlay = {
+        "study": "real",
+        "datasets": {
+            "cifar": {
+                "source": "arrays",
+                "train": str(tmp_path / "arrays/cifar10_train.npz"),
+                "test": str(tmp_path / "arrays/cifar10_test.npz"),
+                "per_class": 30,
+                "test_per_class": 20,
+            }
+        },
+        "models": {
+            "mobilenet": {
+                "source": "local",
+                "architecture": "torchvision/mobilenet_v2",
+                "weights": str(shared_data / "mobilenet_v2.safetensors"),
+                "head": False,
+            },
+            "vit": {
+                "source": "local",
+                "architecture": "timm/vit_tiny_patch16_224",
+                "weights": str(shared_data / "vit_tiny_patch16_224.safetensors"),
+            },
+        },
+        "features": {"batch_size": 50},
+        "probes": {"epochs": 60},
+        "figures": {
+            "fig3": {
+                "panels": [
+                    {"model": "mobilenet", "dataset": "cifar"},
+                    {"model": "vit", "dataset": "cifar", "pooling": "token_mean"},
+                ]
+            }
+        },
+        "resources": {"threads": 2, "mem_mb": 4000, "runtime": 30},
+    }
+    (project.folder / "real.yaml").write_text(yaml.safe_dump(overlay))
+    return project
+
+
+def test_imagenet_models_collapse_with_depth_and_transfer_better_for_it(project):
+    run = project.run("figures/real/fig3.pdf", overlay="real.yaml")
+    assert run.returncode == 0, run.stdout + run.stderr
+    table = pd.read_csv(project.folder / "figures/real/fig3.csv")
+    mobilenet, vit = (part for _, part in table.groupby("panel"))
+    assert list(mobilenet["unit"]) == list(range(1, 18))
+    assert list(vit["unit"]) == list(range(1, 13))
+    for part in (mobilenet, vit):
+        assert part["nc1"].iloc[-1] < part["nc1"].iloc[0]
+        assert part["transfer_accuracy"].iloc[-1] > part["transfer_accuracy"].iloc[0] + 15
+        assert part["nc1_slope"].iloc[0] < 0  # the paper's claim, claim by unit
+        assert part["log_nc1_r2"].iloc[0] > 0.5
+    assert vit["transfer_accuracy"].iloc[-1] > 70

@@ -1,0 +1,117 @@
+"""Tidy tables of probes and classifiers, from feature stores."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from nctransfer.features.store import Column, FeatureStore, write_columns
+from nctransfer.storage.files import read_table
+from nctransfer.storage.stores import Store, create_store
+from nctransfer.tidy.classifiers import classifier_table
+from nctransfer.tidy.collapse import collapse_table
+from nctransfer.tidy.probes import write_probes
+
+CPU = torch.device("cpu")
+NAMES = {"model": "m", "view": "v"}
+PROBES = {
+    "solver": "sgd",
+    "epochs": 20,
+    "batch_size": 16,
+    "momentum": 0.9,
+    "learning_rates": [0.1, 0.01],
+    "learning_rate_min": 1e-4,
+    "weight_decays": [1e-4, 1e-2],
+    "seeds": [1, 2],
+    "names": NAMES,
+}
+
+
+@pytest.fixture
+def stores(tmp_path) -> dict[str, FeatureStore]:
+    """Two units: the second is far more collapsed; logits that no table may hold."""
+    rng = np.random.default_rng(0)
+    means = rng.normal(size=(4, 6))
+    columns = [
+        Column("unit01.avg", 1, "a", "avg", 6),
+        Column("unit02.avg", 2, "b", "avg", 6),
+        Column("logits", 4, "fc", "", 4),
+    ]
+    made = {}
+    for split, count in (("train", 80), ("test", 40)):
+        labels = np.arange(count) % 4
+        noise = rng.normal(size=(count, 6))
+        manifest = tmp_path / split / "manifest.json"
+        with create_store(manifest, "features") as store:
+            store.put("labels", labels)
+            store.meta = {
+                "samples": count,
+                "columns": [vars(column) for column in columns],
+                "class_names": list("wxyz"),
+                "format": "npy",
+                "dtype": "float32",
+            }
+            widths = {column.name: column.width for column in columns}
+            with write_columns(store, widths, count, "float32", "npy") as target:
+                target.append(
+                    {
+                        "unit01.avg": means[labels] + noise,
+                        "unit02.avg": means[labels] + 0.1 * noise,
+                        "logits": means[labels][:, :4],
+                    }
+                )
+        made[split] = FeatureStore(manifest)
+    return made
+
+
+def test_probes_leave_a_row_for_each_unit_setting_and_split_and_their_weights(stores, tmp_path):
+    manifest = tmp_path / "probes" / "manifest.json"
+    write_probes(stores, manifest, PROBES, CPU, "r")
+    table = read_table(manifest.with_name("accuracy.parquet"))
+    assert len(table) == 2 * 2 * 2 * 2 * 2
+    assert set(table["unit"]) == {1, 2}
+    assert not table.duplicated(["unit", "learning_rate", "weight_decay", "seed", "split"]).any()
+    best = table[
+        (table["learning_rate"] == 0.1) & (table["weight_decay"] == 1e-4) & (table["split"] == "test")
+    ]
+    means = best.groupby("unit")["accuracy"].mean()
+    assert means[2] == 100
+    assert means[2] > means[1]
+    weights = Store(manifest, "probes").array("weight.unit02.avg")
+    assert weights.shape == (8, 4, 6)
+    # the stored classifier is the one that was scored
+    bias = Store(manifest, "probes").array("bias.unit02.avg")
+    logits = stores["test"]["unit02.avg"] @ weights[0].T + bias[0]
+    row = best[(best["unit"] == 2) & (best["seed"] == 1)].iloc[0]
+    assert 100 * np.mean(logits.argmax(1) == stores["test"].labels) == row["accuracy"]
+
+
+def test_the_exact_solver_reads_only_the_weight_decay(stores, tmp_path):
+    manifest = tmp_path / "probes" / "manifest.json"
+    write_probes(stores, manifest, PROBES | {"solver": "lbfgs"}, CPU, "r")
+    table = read_table(manifest.with_name("accuracy.parquet"))
+    assert len(table) == 2 * 2 * 2
+    objective = table[table["split"] == "train"].set_index(["unit", "weight_decay"])["objective"]
+    assert objective[1, 1e-2] > objective[1, 1e-4]
+
+
+def test_collapse_is_measured_on_every_unit_and_split(stores):
+    table = collapse_table(stores, {"names": NAMES, "permutations": 2, "seed": 0}, CPU)
+    nc1 = table[table["metric"] == "nc1"].set_index(["split", "unit"])["value"]
+    assert nc1["train", 2] == pytest.approx(nc1["train", 1] / 100, rel=0.3)
+    assert len(nc1) == 4
+    assert (table["classes"] == 4).all()
+    assert set(table[table["split"] == "train"]["samples"]) == {80}
+    again = collapse_table(stores, {"names": NAMES, "permutations": 2, "seed": 0}, CPU)
+    pd.testing.assert_frame_equal(table, again)
+
+
+def test_classifiers_of_collapsed_features_agree_with_the_nearest_class_centre(stores, tmp_path):
+    manifest = tmp_path / "probes" / "manifest.json"
+    write_probes(stores, manifest, PROBES, CPU, "r")
+    table = classifier_table(stores, manifest, {"names": NAMES}, CPU)
+    nc4 = table[(table["metric"] == "nc4") & (table["unit"] == 2) & (table["learning_rate"] == 0.1)]
+    assert (nc4["value"] < 0.05).all()
+    nc3 = table[table["metric"] == "nc3"]["value"]
+    assert nc3.between(0, 2).all()
+    assert len(table) == 2 * 2 * 2 * 8
