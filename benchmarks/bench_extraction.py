@@ -110,15 +110,14 @@ def compare(count: int, repeats: int) -> None:
                 if repeat:  # the first round warms up
                     times.setdefault(job.__name__, []).append(time.perf_counter() - start)
     base = median(times["bare"])
-    print(
-        f"ResNet34, 224 px, {count} images, batches of {BATCH}, {torch.get_num_threads()} threads, medians of {repeats}"
-    )
-    print(f"  bare forward                              {base / count * 1e3:8.2f} ms/image")
-    print(f"  all units, pooled                         {median(times['capture']) / base:8.3f} x")
-    print(f"  whole job: read, enlarge, all units, disk {median(times['whole']) / base:8.3f} x")
-    print(
-        f"  a full pass per unit                      {median(times['per_unit']) / base * len(batches):8.2f} x"
-    )
+    threads = torch.get_num_threads()
+    print(f"ResNet34, 224 px, {count} images, batches of {BATCH}, {threads} threads, medians of {repeats}")
+    for what, seconds in {
+        "all units, pooled": median(times["capture"]),
+        "whole job: read, enlarge, all units, disk": median(times["whole"]),
+        "a full pass per unit": median(times["per_unit"]) * len(batches),
+    }.items():
+        print(f"  {what:42} {seconds / base:7.3f} x the bare forward ({base / count * 1e3:.1f} ms/image)")
 
 
 def wide_backbone() -> Backbone:

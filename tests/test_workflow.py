@@ -3,8 +3,10 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -256,3 +258,15 @@ def test_the_papers_figure_plans_the_papers_models(finished):
     assert planned == Counter(images=1, model=2, features=2, metrics=2, probes=2, figure=1)
     for key in ("cifar10-224px", "cifar10-384px", "resnet34", "vit-b32-384"):
         assert key in run.stdout
+
+
+def test_the_command_works_exactly_as_typed_in_the_projects_environment(finished):
+    typed = [Path(sys.executable).parent / "snakemake", "-n", "-j4", "--resources", "gpu=1", "figures/fig3.pdf"]
+    run = subprocess.run(typed, cwd=finished.folder, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "Drawing fig3" in run.stdout
+
+
+def test_without_a_limit_one_gpu_job_runs_at_a_time(finished):
+    logs = sorted((finished.folder / ".snakemake/log").glob("*.log"))
+    assert 'gpu=Resource("gpu", 1)' in logs[0].read_text()
