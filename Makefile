@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= 2
+# gpu=0: on the CPU, where several jobs that would share a GPU can run at once
+DEMO = $(BIN)/snakemake -j$(CORES) --resources gpu=0 --quiet rules host --configfile config/demo.yaml
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,11 +30,11 @@ $(READY): requirements.lock nctransfer/plan/command.py
 
 # --- the main job ----------------------------------------------------------------------
 demo: $(READY) ## Set up and draw figures/demo/fig3.pdf on handwritten digits
-	@$(BIN)/snakemake -j$(CORES) --quiet rules host --configfile config/demo.yaml -- figures/demo/fig3.pdf
+	@$(DEMO) -- figures/demo/fig3.pdf
 	@echo "figures/demo/fig3.pdf (picture: fig3.png, numbers: fig3.csv)"
 
 demo-paper: $(READY) ## Set up and draw every figure there is, in small, on handwritten digits
-	@$(BIN)/snakemake -j$(CORES) --quiet rules host --configfile config/demo.yaml -- all
+	@$(DEMO) -- all
 
 # --- checks ----------------------------------------------------------------------------
 test: $(READY) ## Set up and run the tests (under 10 minutes on 2 cores)

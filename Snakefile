@@ -1,4 +1,6 @@
 # Front door of the workflow: configuration, stages of the river, names of targets.
+import os
+import re
 import sys
 from pathlib import Path
 

@@ -29,7 +29,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from nctransfer.collapse.statistics import class_sorted_rows, class_statistics
+from nctransfer.collapse.rows import class_sorted_rows
+from nctransfer.collapse.statistics import class_statistics
 from nctransfer.collapse.variability import nc1
 
 
@@ -106,7 +107,7 @@ def compare(samples: int, width: int, classes: int, repeats: int, clock: Callabl
     for name, value in values.items():
         ratio = median["ours"] / median[name]
         shown = "" if value is None else f"{value:13.6f}"
-        print(f"{name:18}{median[name]:9.3f}{ratio:11.2f}{1 / ratio:11.1f}{shown}")
+        print(f"{name:18}{median[name]:9.3f}{ratio:11.2f}{1 / ratio:11.1f}{shown}", flush=True)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nctransfer.collapse import statistics as statistics_module
+from nctransfer.collapse import rows as rows_module
 from nctransfer.collapse.geometry import centre_disagreement, equiangle, equinorm, etf_distance, self_duality
 from nctransfer.collapse.measure import measure, measure_classifier
 from nctransfer.collapse.statistics import class_statistics
@@ -206,7 +206,7 @@ def test_extreme_scales_neither_vanish_nor_overflow(scale):
 def test_blocks_that_cut_classes_add_up(monkeypatch):
     features, labels = problem(9, 7, 24, largest=30)
     whole = measure(features, labels).values
-    monkeypatch.setitem(statistics_module.BLOCK_BYTES, "cpu", 24 * 8 * 5)
+    monkeypatch.setitem(rows_module.BLOCK_BYTES, "cpu", 24 * 8 * 5)
     assert measure(features, labels).values == pytest.approx(whole, rel=1e-10)
 
 

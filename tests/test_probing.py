@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from nctransfer.errors import ConfigError, DataError, DegenerateInputError
-from nctransfer.probing.probes import Probe, score, tidy_rows, train_probes
+from nctransfer.probing.probes import Probe, score, train_probes
 from nctransfer.probing.settings import ProbeSettings
 
 SHORT = ProbeSettings(epochs=6, batch_size=64)
@@ -212,7 +212,7 @@ def test_training_leaves_the_features_as_they_are() -> None:
     assert torch.equal(single, before)
 
 
-def test_accuracy_and_rows_by_hand() -> None:
+def test_accuracy_and_cross_entropy_by_hand() -> None:
     weights, bias = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), torch.tensor([0.0, 0.0, 0.5])
     probe = Probe("unit", SHORT, weights, bias, train_accuracy=80.0, cross_entropy=0.4, objective=0.5)
     features = np.array([[2.0, 0.0], [0.0, 2.0], [0.1, 0.2], [3.0, 2.0]])
@@ -220,13 +220,9 @@ def test_accuracy_and_rows_by_hand() -> None:
     assert probe.accuracy(features, labels) == 75.0
     logits = torch.from_numpy(features).float() @ weights + bias
     expected = nn.functional.cross_entropy(logits, torch.from_numpy(labels)).item()
-    [row] = tidy_rows([probe], {"unit": features}, labels)
-    assert row["unit"] == "unit"
-    assert row["test_accuracy"] == 75.0
-    assert row["test_cross_entropy"] == pytest.approx(expected, rel=1e-6)
-    assert row["train_accuracy"] == 80.0
-    assert (row["learning_rate"], row["weight_decay"], row["seed"]) == (0.1, 1e-4, 0)
-    assert (row["width"], row["class_count"]) == (2, 3)
+    [found] = score([probe], {"unit": features}, labels)
+    assert found.accuracy == 75.0
+    assert found.cross_entropy == pytest.approx(expected, rel=1e-6)
 
 
 def test_scores_keep_the_order_of_the_probes() -> None:

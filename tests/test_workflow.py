@@ -261,7 +261,14 @@ def test_the_papers_figure_plans_the_papers_models(finished):
 
 
 def test_the_command_works_exactly_as_typed_in_the_projects_environment(finished):
-    typed = [Path(sys.executable).parent / "snakemake", "-n", "-j4", "--resources", "gpu=1", "figures/fig3.pdf"]
+    typed = [
+        Path(sys.executable).parent / "snakemake",
+        "-n",
+        "-j4",
+        "--resources",
+        "gpu=1",
+        "figures/fig3.pdf",
+    ]
     run = subprocess.run(typed, cwd=finished.folder, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "Drawing fig3" in run.stdout

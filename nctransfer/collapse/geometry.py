@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nctransfer.collapse.inputs import as_tensor
-from nctransfer.collapse.statistics import MEAN_TOLERANCE, ClassStatistics, block_rows, product_dtype
+from nctransfer.collapse.rows import block_rows, product_dtype
+from nctransfer.collapse.statistics import MEAN_TOLERANCE, ClassStatistics
 from nctransfer.errors import DegenerateInputError
 
 

@@ -7,13 +7,12 @@ smaller values mean more collapse. Notation as there.
 import torch
 from torch import Tensor
 
+from nctransfer.collapse.rows import block_rows, product_dtype
 from nctransfer.collapse.statistics import (
     MEAN_TOLERANCE,
     ClassStatistics,
-    block_rows,
     class_statistics,
     discriminant_directions,
-    product_dtype,
 )
 from nctransfer.errors import DegenerateInputError
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -152,30 +152,6 @@ def score(probes: Sequence[Probe], features: Mapping[str, Array], labels: Array)
         for position, index in enumerate(indices):
             scores[index] = Score(accuracy[position], entropy[position])
     return [scores[index] for index in range(len(probes))]
-
-
-def tidy_rows(
-    probes: Sequence[Probe], test_features: Mapping[str, Array], test_labels: Array
-) -> list[dict[str, str | int | float]]:
-    """One row a probe: unit, width, classes, settings, train and test numbers.
-
-    Accuracies are percentages.
-    """
-    rows = []
-    for probe, result in zip(probes, score(probes, test_features, test_labels), strict=True):
-        row: dict[str, str | int | float] = {
-            "unit": probe.unit,
-            "width": len(probe.weights),
-            "class_count": probe.class_count,
-            **asdict(probe.settings),
-            "train_accuracy": probe.train_accuracy,
-            "test_accuracy": result.accuracy,
-            "cross_entropy": probe.cross_entropy,
-            "test_cross_entropy": result.cross_entropy,
-            "objective": probe.objective,
-        }
-        rows.append(row)
-    return rows
 
 
 @torch.no_grad()
