@@ -1,7 +1,7 @@
 """NC1 against the usual way and against its floor, side by side in one process.
 
     python benchmarks/bench_nc1.py [--samples 50000 --width 2048 --classes 10 100 --repeats 5]
-        [--threads 2] [--clock wall|cpu]
+        [--threads 1] [--clock wall|cpu]
 
 * ours: ``nc1(class_statistics(features, labels))`` from rows in random order; sorted: the same
   from rows sorted by class.
@@ -14,7 +14,7 @@
   fit in the cache and padded to a multiple of 16 columns.
 
 Medians; the runs of all candidates are interleaved. Run it on an idle machine, or on a busy one
-with ``--threads 1 --clock cpu``, which counts the processor's seconds instead of the wall's.
+with ``--clock cpu`` and one thread, which counts the processor's seconds instead of the wall's.
 """
 
 import argparse
@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=2048)
     parser.add_argument("--classes", type=int, nargs="+", default=[10, 100])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
