@@ -73,9 +73,10 @@ def floor(features: torch.Tensor, labels: torch.Tensor, classes: int, factor: to
 def tuned_floor(features: torch.Tensor, labels: torch.Tensor, factor: torch.Tensor) -> None:
     """Class sums in float64 and one product in blocks."""
     rows = class_sorted_rows(features, labels, classes=None, name="features")
-    for block, parts in rows.blocks(features.dtype):
-        for _, first, end in parts:
-            block[first:end].sum(0, dtype=torch.float64)
+    rows.map_blocks(
+        features.dtype,
+        lambda block, parts: [block[first:end].sum(0, dtype=torch.float64) for _, first, end in parts],
+    )
     for block in features.split(512):
         block @ factor
 

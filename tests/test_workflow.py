@@ -64,7 +64,7 @@ def touch_everything(project):
 def edit_keeping_time(project):
     path = project.folder / "workflow/scripts/metrics.py"
     times = path.stat().st_mtime_ns
-    project.edit("workflow/scripts/metrics.py", "task.recipe)", "task.recipe + '')")
+    project.edit("workflow/scripts/metrics.py", "task.recipe", "task.recipe + ''")
     os.utime(path, ns=(times, times))
 
 

@@ -1,9 +1,13 @@
 """The rows of a feature matrix, class by class, without moving them."""
 
+import threading
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import TypeVar
 
 import torch
 from numpy.typing import NDArray
@@ -15,6 +19,10 @@ from nctransfer.errors import DegenerateInputError
 # A block of rows fits in a CPU core's share of the cache, so that each row is read from
 # memory once a pass; a GPU prefers few large kernels.
 BLOCK_BYTES = {"cpu": 4 << 20, "cuda": 256 << 20}
+
+R = TypeVar("R")
+Segment = tuple[int, int, int]
+"""Class index, first row and end row in a block."""
 
 
 @dataclass(frozen=True)
@@ -45,27 +53,43 @@ class ClassSortedRows:
         """Rows of the index-th class that has samples, (n_k, d), in the features' dtype."""
         return self._rows(self.bounds[index], self.bounds[index + 1])
 
-    def blocks(self, dtype: torch.dtype) -> Iterator[tuple[Tensor, list[tuple[int, int, int]]]]:
+    def map_blocks(self, dtype: torch.dtype, function: Callable[[Tensor, list[Segment]], R]) -> list[R]:
         """Visit all rows once, sorted by class, in blocks that stay in the cache.
 
-        Args:
-            dtype: precision that the block is converted to.
+        On the CPU blocks are worked on side by side, one thread each: a block is too small for
+        several threads to share. Results come in the order of the rows and do not depend on the
+        number of threads.
 
-        Yields:
-            rows (B, d), a scratch copy that the caller may overwrite, and the block's
-            segments ``(class index, first row, end row)``.
+        Args:
+            dtype: precision that a block is converted to.
+            function: gets a block (B, d), a scratch copy that it may overwrite, and its segments.
+
+        Returns:
+            what the function gave for each block.
         """
         samples, width = self.features.shape
         size = block_rows(self.features, dtype)
-        scratch = torch.empty(min(size, samples), width, dtype=dtype, device=self.features.device)
-        for start in range(0, samples, size):
+        local = threading.local()
+
+        def visit(start: int) -> R:
             stop = min(start + size, samples)
-            rows = scratch[: stop - start]
+            if not hasattr(local, "scratch"):
+                local.scratch = torch.empty(
+                    min(size, samples), width, dtype=dtype, device=self.features.device
+                )
+            block = local.scratch[: stop - start]
             if self.order is not None and self.features.dtype == dtype:
-                torch.index_select(self.features, 0, self.order[start:stop], out=rows)
+                torch.index_select(self.features, 0, self.order[start:stop], out=block)
             else:
-                rows.copy_(self._rows(start, stop))
-            yield rows, segments(self.bounds, start, stop)
+                block.copy_(self._rows(start, stop))
+            return function(block, segments(self.bounds, start, stop))
+
+        starts = range(0, samples, size)
+        threads = torch.get_num_threads()
+        if self.features.device.type != "cpu" or threads == 1 or len(starts) == 1:
+            return [visit(start) for start in starts]
+        with one_thread_an_operation(), ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(visit, starts))
 
     def _rows(self, start: int, stop: int) -> Tensor:
         if self.order is None:
@@ -121,13 +145,24 @@ def product_dtype(features: Tensor) -> torch.dtype:
     return torch.float64 if features.dtype == torch.float64 else torch.float32
 
 
-def segments(bounds: tuple[int, ...], start: int, stop: int) -> list[tuple[int, int, int]]:
+@contextmanager
+def one_thread_an_operation() -> Iterator[None]:
+    """Have torch's operations run on the thread that calls them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # threads started from here on take it over
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def segments(bounds: tuple[int, ...], start: int, stop: int) -> list[Segment]:
     """Cut the sorted rows start:stop at the classes' bounds.
 
     Returns:
         ``(class index, first row, end row)`` for each class in the block, rows counted from ``start``.
     """
-    found = []
+    found: list[Segment] = []
     index = bisect_right(bounds, start) - 1
     while index < len(bounds) - 1 and bounds[index] < stop:
         first, end = max(bounds[index], start), min(bounds[index + 1], stop)
