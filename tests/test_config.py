@@ -90,6 +90,42 @@ features: {dtype: float64}
     )
 
 
+def test_a_mistake_in_one_entry_does_not_hide_those_in_others(tmp_path):
+    path = overlay(
+        tmp_path,
+        """
+study: x
+devise: cpu
+models: {resnet34: {name: resnt34}, other: {sourc: timm}}
+datasets: {cifar10: {per_class: -1}}
+figures:
+  fig3: {kind: layerwize, panels: [{model: resnet43, dataset: cifar10}]}
+  fig9: {kind: layerwise, panels: [{model: other, dataset: cifar10}]}
+""",
+    )
+    found = "\n".join(errors(path))
+    for words in (
+        "devise: unknown key",
+        "no model 'resnt34'",
+        "other.sourc: unknown key",
+        "per_class: -1",
+        "'layerwize'",
+        "'resnet43'",
+    ):
+        assert words in found, words
+    assert "fig9" not in found  # its model and data set are there, if wrong themselves
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "latin.yaml"
+    path.write_bytes("study: x # caf\xe9\n".encode("latin-1"))
+    assert "latin.yaml: not UTF-8 text" in errors(path)[0]
+
+
+def test_the_study_may_come_from_the_command_line(tmp_path):
+    assert config.load(BASE, [overlay(tmp_path, "seed: 1\n")], ["study=foo"])["study"] == "foo"
+
+
 def test_names_that_do_not_exist_are_all_reported_with_the_closest(tmp_path):
     path = overlay(
         tmp_path,
@@ -163,6 +199,15 @@ def test_mistakes_of_two_files_are_reported_together(tmp_path):
         ("study: x\nmodels: {a: {}}\n", "models.a.source: missing"),
         ("study: x\nmodels: {a: {source: timm}}\n", "models.a.name: missing; source 'timm' needs it"),
         ("study: x\nmodels: {resnet34: {mean: [0, 0, 0]}}\n", "models.resnet34.mean: has no meaning"),
+        ("study: x\ndevice: 2024-13-45\n", "not readable as YAML"),
+        ("&x {study: *x}\n", "refers to what it is a part of"),
+        ("study: x\nstyle: {nc1_color: bleu}\n", "style.nc1_color: 'bleu' is no colour"),
+        ("study: x\ntraining: {batch_size: 1}\n", "training.batch_size: 1 is out of range"),
+        (
+            "study: x\nfigures: {fig3: {panels: [{model: resnet34, dataset: cifar10, pooling: cls}]}}\n",
+            "figures.fig3.panels[0].pooling: model 'resnet34' has no 'cls'; it has: avg",
+        ),
+        ("study: x\nmodels: {resnet34: {family: vit}}\n", "models.resnet34.poolings: missing; family 'vit'"),
     ],
 )
 def test_one_clear_message_each(tmp_path, text, words):

@@ -146,7 +146,7 @@ def test_an_image_that_does_not_fit_alone_is_an_error(backbone, images, monkeypa
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(Backbone, "capture", capture)
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(ModelError, match=r"a single image of .* does not fit in memory"):
         list(forward_pass(backbone, images, ["avg"], SETTINGS))
 
 
@@ -173,6 +173,14 @@ def test_features_that_are_not_finite_are_named_and_nothing_is_left(backbone, im
     )
     with pytest.raises(DegenerateInputError, match=r"unit 5 \(layer3.0\) are not finite from image 0"):
         extract(bad.eval(), images, tmp_path / "x")
+    assert not list((tmp_path / "x").iterdir())
+
+
+def test_features_too_large_for_their_stored_type_are_named(backbone, images, tmp_path, monkeypatch):
+    original = Backbone.normalise
+    monkeypatch.setattr(Backbone, "normalise", lambda self, pixels: original(self, pixels) * 1e7)
+    with pytest.raises(DegenerateInputError, match=r"not finite from image 0 .*features.dtype to float32"):
+        extract(backbone, images, tmp_path / "x", dtype="float16")
     assert not list((tmp_path / "x").iterdir())
 
 

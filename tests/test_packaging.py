@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from nctransfer.errors import ConfigError
+from nctransfer.plan import config
+from nctransfer.plan.grid import Plan
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -78,21 +82,15 @@ def test_no_path_of_a_machine_is_in_the_sources():
     assert found == []
 
 
-def test_the_readmes_overlay_is_valid_but_for_its_folder(tmp_path):
-    from nctransfer.errors import ConfigError
-    from nctransfer.plan import config
-
-    block = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_the_readmes_overlay_plans_its_figure_once_its_folder_is_there(tmp_path):
+    block = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
     path = tmp_path / "mine.yaml"
-    path.write_text(block[1])
-    with pytest.raises(ConfigError) as caught:
-        config.load(ROOT / "config.yaml", [path])
-    lines = str(caught.value).splitlines()
-    assert len(lines) == 2
-    assert "datasets.leaves.path: '/data/leaves' is no folder" in lines[1]
-    (tmp_path / "leaves").mkdir()
+    path.write_text(block)
+    plan = Plan(config.load(ROOT / "config.yaml", [path]), ROOT)
+    with pytest.raises(ConfigError, match=r"datasets.leaves.path: '/data/leaves' is no folder"):
+        plan.figure("layers")
     for name in ("train/a", "train/b", "test/a", "test/b"):
         (tmp_path / "leaves" / name).mkdir(parents=True)
-    path.write_text(block[1].replace("/data/leaves", str(tmp_path / "leaves")))
-    loaded = config.load(ROOT / "config.yaml", [path])
-    assert loaded["study"] == "mine"
+    path.write_text(block.replace("/data/leaves", str(tmp_path / "leaves")))
+    plan = Plan(config.load(ROOT / "config.yaml", [path]), ROOT)
+    assert [panel["model"] for panel in plan.figure("layers").settings["panels"]] == ["convnext", "clip"]

@@ -115,6 +115,51 @@ def test_two_data_sets_cannot_share_a_view(tmp_path):
         _ = chosen.view_keys
 
 
+def test_two_data_sets_cannot_share_an_image_store(tmp_path):
+    (tmp_path / "leaves").mkdir()
+    text = f"""
+datasets:
+  a: {{source: imagefolder, path: {tmp_path}/leaves, test_fraction: 0.5}}
+  a-224px: {{source: digits}}
+"""
+    with pytest.raises(ConfigError, match=r"its image store 'a-224px' is also that of"):
+        _ = plan(overlay(tmp_path, text)).image_keys
+
+
+def test_a_size_other_than_the_librarys_has_no_native_geometry(tmp_path):
+    text = "preprocess: native\nmodels: {resnet34: {size: 128}}\n"
+    with pytest.raises(ConfigError, match=r"models.resnet34.size: 128 is not the 224"):
+        plan(overlay(tmp_path, text)).view("resnet34", "cifar10")
+
+
+def test_a_model_trained_here_is_shown_its_own_size_whatever_its_architecture(tmp_path):
+    model = "{source: pretraining, architecture: torchvision/resnet18, size: 32, dataset: cifar10}"
+    chosen = plan(overlay(tmp_path, f"preprocess: native\nmodels: {{mine: {model}}}\n"))
+    assert chosen.pretrain("mine").settings["geometry"]["resize"] == [32, 32]
+
+
+def test_a_model_that_no_target_needs_stops_nothing(tmp_path):
+    text = "preprocess: native\nmodels: {odd: {source: timm, name: resnet18.a1_in1k, size: 100}}\n"
+    chosen = plan(overlay(tmp_path, text))
+    assert not [view for model, view in chosen._views if model == "odd"]
+    assert chosen.figure("fig3").settings["panels"][0]["view"].startswith("cifar10-native")
+    with pytest.raises(ConfigError, match=r"models.odd.size"):
+        chosen.features("odd", "cifar10-100px")
+
+
+def test_folders_of_the_user_count_by_their_contents_behind_links_too(tmp_path):
+    real = tmp_path / "elsewhere"
+    for split in ("train", "val"):
+        for name in ("n01", "n02"):
+            (real / split / name).mkdir(parents=True)
+    (tmp_path / "imagenet").symlink_to(real)
+    text = f"datasets: {{big: {{source: torchvision, name: ImageNet, path: {tmp_path}/imagenet}}}}\n"
+    before = plan(overlay(tmp_path, text)).images("big-224px").recipe
+    assert plan(overlay(tmp_path, text)).images("big-224px").recipe == before
+    (real / "train/n01/a.jpg").write_bytes(b"x")
+    assert plan(overlay(tmp_path, text)).images("big-224px").recipe != before
+
+
 def test_jobs_have_seeds_of_their_own_that_follow_the_studys(tmp_path, paper):
     seeds = {
         paper.images("cifar10").settings["seed"],
@@ -133,12 +178,6 @@ def test_a_missing_weights_file_is_named_with_its_key(tmp_path):
     text = "models: {mine: {source: local, architecture: cifar/resnet20, weights: nowhere.safetensors}}\n"
     with pytest.raises(ConfigError, match=r"models.mine.weights: no file 'nowhere.safetensors'"):
         plan(overlay(tmp_path, text)).model("mine")
-
-
-def test_a_pooling_that_the_figure_lacks_is_named(tmp_path):
-    text = "figures: {fig3: {panels: [{model: resnet34, dataset: cifar10, pooling: cls}]}}\n"
-    with pytest.raises(ConfigError, match=r"figures.fig3.panels\[0\].pooling: model 'resnet34' has no 'cls'"):
-        plan(overlay(tmp_path, text)).figure("fig3")
 
 
 def test_a_view_that_is_none_is_refused(paper):

@@ -107,7 +107,7 @@ CHANGES = {
     "resources": (edit(TINY, "mem_mb: 500", "mem_mb: 600"), Counter()),
     "a folder for downloads": (append(TINY, "paths: {downloads: elsewhere}\n"), Counter()),
     # exactly what depends on the change reruns
-    "the colour of a line": (edit(TINY, "dpi: 60", "dpi: 60, nc1_color: black"), Counter(figure=1)),
+    "the colour of a line": (edit(TINY, "dpi: 60", "dpi: 60, nc1_color: \"#000000\""), Counter(figure=1)),
     "the figure's code": (append("nctransfer/reporting/figures/layerwise.py", "\nX = 1\n"), Counter(figure=1)),
     "the probe's learning rate": (edit(TINY, "epochs: 3", "epochs: 3, learning_rates: [2e-1]"), Counter(probes=1, figure=1)),
     "a solver's code": (append("nctransfer/probing/solvers/sgd.py", "\nX = 1\n"), Counter(probes=1, figure=1)),
@@ -159,7 +159,7 @@ def test_results_of_other_code_are_refused_where_snakemakes_records_are_lost(pro
 
 def test_restyling_draws_the_same_numbers_again(project):
     before = project.contents("figures")
-    project.edit(TINY, "dpi: 60", "dpi: 60, nc1_color: black")
+    project.edit(TINY, "dpi: 60", 'dpi: 60, nc1_color: "#000000"')
     run = project.run(FIGURE)
     assert run.returncode == 0, run.stderr
     after = project.contents("figures")

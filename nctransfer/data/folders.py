@@ -16,8 +16,7 @@ import numpy as np
 from nctransfer.data.decode import is_picture_name
 from nctransfer.data.raw import RawSplit
 from nctransfer.errors import DataError
-
-_HIDDEN = frozenset({"thumbs.db", "desktop.ini", "__macosx", "ehthumbs.db", "@eadir", "$recycle.bin"})
+from nctransfer.plan.catalogue import is_hidden
 
 
 @dataclass
@@ -43,11 +42,6 @@ class Listing:
             locate=lambda row: str(files[row]),
             problems=tuple(self.problems),
         )
-
-
-def is_hidden(name: str) -> bool:
-    """Whether systems and editors, not people, put files of this name among pictures."""
-    return name.startswith(".") or name.lower() in _HIDDEN
 
 
 def class_folders(root: Path) -> list[str]:

@@ -64,7 +64,7 @@ def extract_features(
         }
         with write_columns(store, widths, len(images), settings["dtype"], settings["format"]) as target:
             for start, capture in forward_pass(backbone, images, poolings, settings):
-                block = _columns_of(capture, poolings)
+                block = _columns_of(capture, poolings, settings["dtype"])
                 _refuse_non_finite(block, columns, start)
                 target.append(block)
 
@@ -97,7 +97,7 @@ def forward_pass(
         index of the batch's first image, and what the batch left.
 
     Raises:
-        RuntimeError: not even a single image fits in memory.
+        ModelError: not even a single image fits in memory.
     """
     device = next(backbone.parameters()).device
     if settings["channels_last"]:
@@ -114,17 +114,14 @@ def forward_pass(
         while start < len(images):
             batch = pending.result()
             pending = reader.submit(_read, images, start + len(batch), size, device)
-            try:
-                pixels = batch.to(device, non_blocking=True)
-                pixels = apply_geometry(pixels, settings["geometry"])
-                inputs = backbone.normalise(pixels)
-                if settings["channels_last"]:
-                    inputs = inputs.contiguous(memory_format=torch.channels_last)
-                capture = backbone.capture(inputs, poolings=poolings)
-            except RuntimeError as error:
-                if not _out_of_memory(error) or size == 1:
-                    raise
-                size = max(1, min(size, len(batch)) // 2)
+            capture = _capture(backbone, batch.to(device, non_blocking=True), poolings, settings)
+            if capture is None:
+                if len(batch) == 1:
+                    raise ModelError(
+                        f"{backbone.identity.name}: a single image of {settings['geometry']} "
+                        "does not fit in memory"
+                    )
+                size = len(batch) // 2
                 logger.warning("out of memory: going on with batches of %d images", size)
                 torch.cuda.empty_cache()
                 pending = reader.submit(_read, images, start, size, device)
@@ -142,6 +139,21 @@ def _read(images: ImageStore, start: int, size: int, device: torch.device) -> Te
     return rows.pin_memory() if device.type == "cuda" and len(rows) else rows
 
 
+def _capture(
+    backbone: Backbone, pixels: Tensor, poolings: Sequence[str], settings: Mapping[str, Any]
+) -> Capture | None:
+    """What a batch leaves, or None where it does not fit in memory; nothing of it is then held."""
+    try:
+        inputs = backbone.normalise(apply_geometry(pixels, settings["geometry"]))
+        if settings["channels_last"]:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return backbone.capture(inputs, poolings=poolings)
+    except RuntimeError as error:
+        if not _out_of_memory(error):
+            raise
+        return None
+
+
 def _out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
 
@@ -157,8 +169,8 @@ def _checked(poolings: Sequence[str], backbone: Backbone) -> tuple[str, ...]:
     return tuple(poolings)
 
 
-def _columns_of(capture: Capture, poolings: Sequence[str]) -> dict[str, np.ndarray]:
-    """Bring a batch's features to the host, float32, by column name."""
+def _columns_of(capture: Capture, poolings: Sequence[str], dtype: str) -> dict[str, np.ndarray]:
+    """Bring a batch's features to the host, in the type that they are stored in, by column name."""
     columns = {
         column_name(index, pooling): by_pooling[pooling]
         for index, by_pooling in capture.units.items()
@@ -167,7 +179,8 @@ def _columns_of(capture: Capture, poolings: Sequence[str]) -> dict[str, np.ndarr
     columns[PENULTIMATE] = capture.penultimate
     if capture.logits is not None:
         columns[LOGITS] = capture.logits
-    return {name: values.float().cpu().numpy() for name, values in columns.items()}
+    stored = getattr(torch, dtype)
+    return {name: values.to(stored).cpu().numpy() for name, values in columns.items()}
 
 
 def _refuse_non_finite(block: Mapping[str, np.ndarray], columns: Sequence[Column], start: int) -> None:
@@ -177,5 +190,6 @@ def _refuse_non_finite(block: Mapping[str, np.ndarray], columns: Sequence[Column
         if not finite.all():
             raise DegenerateInputError(
                 f"features of unit {column.unit} ({column.module}) are not finite from image "
-                f"{start + int(finite.argmin())} on; check the weights, or set features.precision: float32"
+                f"{start + int(finite.argmin())} on; check the weights, or set features.precision and "
+                "features.dtype to float32"
             )

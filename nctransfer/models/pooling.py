@@ -18,13 +18,10 @@ from nctransfer.models.layout import Layout
 def mean_of_last(x: Tensor) -> Tensor:
     """Mean over the last dimension, (N, C, P) -> (N, C), in float32 at least.
 
-    Half-precision maps are summed by a product with ones: ``.mean`` over them is an
-    order of magnitude slower on a CPU, and the product accumulates in float32.
+    Half-precision maps are widened first: on a CPU ``.mean`` over them is an order of magnitude
+    slower, and a product with ones would round its sums to half precision again.
     """
-    if x.dtype in (torch.bfloat16, torch.float16):
-        total = torch.matmul(x, torch.ones(x.shape[-1], dtype=x.dtype, device=x.device))
-        return total.float() / x.shape[-1]
-    return x.mean(-1)
+    return x.float().mean(-1) if x.dtype in (torch.bfloat16, torch.float16) else x.mean(-1)
 
 
 def average(x: Tensor, layout: Layout) -> Tensor:

@@ -52,6 +52,11 @@ TORCHVISION: dict[str, KnownSet] = {
     "ImageNet": KnownSet(None, 1000, "train / val folders of the entry's path"),
 }
 
+# Keys that name files or folders of the user's.
+PATH_KEYS = ("path", "train", "test")
+
+_HIDDEN = frozenset({"thumbs.db", "desktop.ini", "__macosx", "ehthumbs.db", "@eadir", "$recycle.bin"})
+
 COMMON = ("source", "classes", "per_class", "test_per_class", "seed")
 
 _SPLITTING = ("train_split", "test_split", "test_fraction", "split_seed")
@@ -97,27 +102,47 @@ def image_settings(entry: Mapping[str, Any], geometry: Mapping[str, Any] | None)
     }
 
 
+def is_hidden(name: str) -> bool:
+    """Whether systems and editors, not people, put files of this name among pictures."""
+    return name.startswith(".") or name.lower() in _HIDDEN
+
+
 def input_files(entry: Mapping[str, Any]) -> list[str]:
     """Files of the user that a data set is made of, where they are few: a rule's inputs."""
-    keys = {"arrays": ("train", "test", "path")}.get(str(entry.get("source")), ())
-    return [str(entry[key]) for key in keys if entry.get(key) is not None]
+    paths = [Path(entry[key]).expanduser() for key in PATH_KEYS if entry.get(key) is not None]
+    return [str(path) for path in paths if not path.is_dir()]
+
+
+def input_folders(entry: Mapping[str, Any]) -> list[Path]:
+    """Folders of the user that a data set is made of: their contents are digested."""
+    paths = [Path(entry[key]).expanduser() for key in PATH_KEYS if entry.get(key) is not None]
+    return [path for path in paths if path.is_dir()]
 
 
 def folder_digest(path: Path) -> str:
-    """Digest of the names and sizes of all visible files below a folder.
+    """Digest of the names and sizes of all visible files below a folder, behind links too.
 
     Tells a job that pictures were added, removed or replaced by others of another size,
     at the price of a directory walk; touched files change nothing.
     """
-    lines = []
-    for folder, folders, files in os.walk(path, followlinks=False):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in files:
-            if not name.startswith("."):
-                file = Path(folder, name)
-                size = file.stat().st_size if file.exists() else -1
-                lines.append(f"{file.relative_to(path).as_posix()}\t{size}\n")
-    return hashlib.sha256("".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
+    lines = sorted(_sizes(str(path), "", ()))
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _sizes(folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
+    status = os.stat(folder)
+    here = (status.st_dev, status.st_ino)
+    if here in above:  # a link to a folder above itself
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if is_hidden(entry.name):
+                continue
+            if entry.is_dir():
+                yield from _sizes(entry.path, f"{prefix}{entry.name}/", (*above, here))
+            else:
+                size = entry.stat().st_size if os.path.exists(entry.path) else -1
+                yield f"{prefix}{entry.name}\t{size}\n"
 
 
 def validate_dataset(entry: Mapping[str, Any]) -> list[Problem]:
@@ -234,7 +259,7 @@ def _imagefolder(entry: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _class_folders(entry: Mapping[str, Any], folders: list[Path]) -> Iterator[Problem]:
     names = [
-        {item.name for item in folder.iterdir() if item.is_dir() and not item.name.startswith(".")}
+        {item.name for item in folder.iterdir() if item.is_dir() and not is_hidden(item.name)}
         for folder in folders
     ]
     for folder, here in zip(folders, names, strict=True):

@@ -83,6 +83,7 @@ def load(base: Path, overlays: Sequence[Path] = (), settings: Iterable[str] = ()
     """
     found: list[str] = []
     config: dict[str, Any] = {}
+    silent: list[Path] = []  # overlays that do not say where their outputs go
     for path in (base, *overlays):
         try:
             part = documents.read_mapping(path)
@@ -90,42 +91,64 @@ def load(base: Path, overlays: Sequence[Path] = (), settings: Iterable[str] = ()
             found += str(error).splitlines()
             continue
         if path != base and "study" not in part:
-            found.append(
-                f"{path}: an overlay says where its outputs go: set `study: {Path(path).stem}` "
-                "(results/, figures/ subfolder), or `study: null` to write to the paper's own folders"
-            )
+            silent.append(path)
         config = merge(config, part)
     try:
-        config = merge(config, parse_settings(settings))
+        single = parse_settings(settings)
     except ConfigError as error:
         found += str(error).splitlines()
+        single = {}
+    if "study" not in single:
+        found += [
+            f"{path}: an overlay says where its outputs go: set `study: {Path(path).stem}` "
+            "(results/, figures/ subfolder), or `study: null` to write to the paper's own folders"
+            for path in silent
+        ]
+    config = merge(config, single)
     rules = documents.read_mapping(SCHEMA)
     wrong = schema.mistakes(config, rules)
-    if not wrong:
-        config = schema.with_defaults(config, rules, rules)
-        wrong = sorted(set(_cross_check(config)))
-    found += wrong
+    sound = schema.with_defaults(schema.without_mistakes(config, rules), rules, rules)
+    found += sorted({*wrong, *_cross_check(sound, config)})
+    config = sound
     if found:
         count = "one mistake" if len(found) == 1 else f"{len(found)} mistakes"
         raise ConfigError("\n".join([f"{count} in the configuration:", *(f"  {line}" for line in found)]))
     return config
 
 
-def _cross_check(config: Mapping[str, Any]) -> Iterator[str]:
-    """Check what one key says of another, and names against what there is."""
+def _cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator[str]:
+    """Check what one key says of another, and names against what there is.
+
+    Args:
+        config: the complete configuration, less what the schema refuses.
+        named: the configuration as it was given; its names are known even where an entry is wrong.
+    """
     for key, entry in config["datasets"].items():
         for path, message in catalogue.validate_dataset(given(entry)):
-            yield f"{schema.key_path(('datasets', key, *path))}: {message}"
+            # files and folders are looked for when a target needs them: other entries cost nothing
+            if path[:1] not in [(name,) for name in catalogue.PATH_KEYS]:
+                yield f"{schema.key_path(('datasets', key, *path))}: {message}"
     for key, entry in config["models"].items():
-        yield from _check_model(key, entry, config)
+        yield from _check_model(key, entry, named)
     yield from _check_variant("probes.solver", "nctransfer.probing.solvers", config["probes"]["solver"])
     yield from _check_variant("training.loss", "nctransfer.training.losses", config["training"]["loss"])
     for key, figure in config["figures"].items():
         yield from _check_variant(f"figures.{key}.kind", "nctransfer.reporting.figures", figure["kind"])
         for index, panel in enumerate(figure["panels"]):
+            where = f"figures.{key}.panels[{index}]"
             for field, section in (("model", "models"), ("dataset", "datasets")):
-                where = f"figures.{key}.panels[{index}].{field}"
-                yield from _check_reference(where, panel[field], section, config)
+                yield from _check_reference(f"{where}.{field}", panel[field], section, named)
+            if panel["model"] in config["models"]:
+                yield from _check_pooling(f"{where}.pooling", panel, config["models"][panel["model"]])
+
+
+def _check_pooling(where: str, panel: Mapping[str, Any], entry: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        poolings = describe_model(entry).poolings
+    except (ConfigError, KeyError):
+        return  # reported where the model is checked
+    if panel["pooling"] not in (None, *poolings):
+        yield f"{where}: model {panel['model']!r} has no {panel['pooling']!r}; it has: {', '.join(poolings)}"
 
 
 def given(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,8 +157,9 @@ def given(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_reference(where: str, name: str, section: str, config: Mapping[str, Any]) -> Iterator[str]:
-    if name not in config[section]:
-        known = sorted(config[section])
+    entries = config.get(section)
+    known = sorted(map(str, entries)) if isinstance(entries, dict) else []
+    if name not in known:
         yield f"{where}: no {name!r} in {section}{suggestion(name, known)}; there are: {', '.join(known)}"
 
 
@@ -172,4 +196,4 @@ def _check_model(key: str, entry: Mapping[str, Any], config: Mapping[str, Any]) 
         try:
             describe_model(entry)
         except ConfigError as error:
-            yield f"{where}: {error}"
+            yield f"{where}.{error}" if str(error).startswith(("poolings:", "size:")) else f"{where}: {error}"

@@ -1,5 +1,6 @@
 """YAML as a person means it: ``1e-3`` is a number and a key stands once."""
 
+import json
 import re
 from collections.abc import Hashable
 from pathlib import Path
@@ -53,8 +54,12 @@ def parse(text: str, origin: str) -> Any:
             value = loader.get_single_data()
         finally:
             loader.dispose()
-    except (yaml.YAMLError, TypeError) as error:
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"{origin}: not readable as YAML: {' '.join(str(error).split())}") from None
+    try:
+        json.dumps(value, default=str, skipkeys=True)
+    except ValueError:
+        raise ConfigError(f"{origin}: an alias (*) refers to what it is a part of") from None
     if loader.repeated:
         raise ConfigError("\n".join(f"{origin}, {repeat}" for repeat in loader.repeated))
     return value
@@ -67,9 +72,11 @@ def read_mapping(path: Path) -> dict[str, Any]:
         ConfigError: the file is missing, no YAML, no mapping or repeats keys.
     """
     try:
-        text = Path(path).read_text()
+        text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text ({error})") from None
     value = parse(text, str(path))
     if value is None:
         return {}

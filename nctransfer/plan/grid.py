@@ -7,17 +7,19 @@ configuration that no target needs are never looked at.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from nctransfer.errors import ConfigError
 from nctransfer.plan import catalogue
 from nctransfer.plan.config import given
-from nctransfer.plan.model_facts import ModelFacts, describe_model
+from nctransfer.plan.model_facts import LIBRARIES, ModelFacts, describe_model
 from nctransfer.plan.recipe import recipe
+from nctransfer.plan.schema import key_path
 
 SPLITS = ("train", "test")
 
@@ -49,6 +51,19 @@ class View:
     geometry: dict[str, Any]
 
 
+def once(method: Callable[..., Job]) -> Callable[..., Job]:
+    """Derive each job once: Snakemake asks for its inputs, settings and recipe one by one."""
+
+    @wraps(method)
+    def derived(plan: "Plan", *keys: str) -> Job:
+        name = (method.__name__, *keys)
+        if name not in plan.jobs:
+            plan.jobs[name] = method(plan, *keys)
+        return plan.jobs[name]
+
+    return derived
+
+
 class Plan:
     """Every job that a configuration describes.
 
@@ -63,6 +78,7 @@ class Plan:
         self.results = "/".join(filter(None, ("results", study)))
         self.figures = "/".join(filter(None, ("figures", study)))
         self.logs = "/".join(filter(None, ("logs", study)))
+        self.jobs: dict[tuple[str, ...], Job] = {}
 
     # --- what is shown to whom -------------------------------------------------------
 
@@ -71,13 +87,15 @@ class Plan:
         try:
             return describe_model(self.config["models"][model])
         except ConfigError as error:
-            raise ConfigError(f"models.{model}: {error}") from None
+            raise ConfigError(f"models.{model}.{error}") from None
 
     def view(self, model: str, dataset: str) -> View:
         """How a model is shown a data set."""
         entry, facts = self.config["models"][model], self.facts(model)
-        native = (entry["preprocess"] or self.config["preprocess"]) == "native"
-        geometry = facts.known.native() if native and facts.published else facts.paper
+        try:
+            geometry = facts.geometry(entry["preprocess"] or self.config["preprocess"])
+        except ConfigError as error:
+            raise ConfigError(f"models.{model}.{error}") from None
         base = self._subset_key(dataset)
         shape = geometry_key(geometry)
         fixed = catalogue.has_fixed_size(given(self.config["datasets"][dataset]))
@@ -96,19 +114,20 @@ class Plan:
     def _views(self) -> dict[tuple[str, str], View]:
         """All views by (model, view key); two data sets never share one."""
         views: dict[tuple[str, str], View] = {}
-        for model in self.config["models"]:
-            for dataset in self.config["datasets"]:
+        for model, dataset in product(self.config["models"], self.config["datasets"]):
+            try:
                 view = self.view(model, dataset)
-                other = views.setdefault((model, view.key), view)
-                if other.dataset != dataset:
-                    raise ConfigError(
-                        f"datasets.{dataset}: its view {view.key!r} is also that of {other.dataset!r}"
-                    )
+            except ConfigError:
+                continue  # without a view; who asks for one is told why
+            _claim(views, (model, view.key), view, "view", view.key)
         return views
 
     @cached_property
     def _image_stores(self) -> dict[str, View]:
-        return {view.images: view for view in self._views.values()}
+        stores: dict[str, View] = {}
+        for view in self._views.values():
+            _claim(stores, view.images, view, "image store", view.images)
+        return stores
 
     @property
     def view_keys(self) -> list[str]:
@@ -130,24 +149,30 @@ class Plan:
         try:
             return self._views[model, key]
         except KeyError:
+            for dataset in self.config["datasets"]:
+                self.view(model, dataset)  # says why a model has no views
             known = sorted(view for name, view in self._views if name == model)
             raise ConfigError(f"model {model!r} has no view {key!r}; it has: {', '.join(known)}") from None
 
     # --- jobs, in the order of the river -----------------------------------------------
 
+    @once
     def images(self, key: str) -> Job:
         """Decode a data set once and store it as uint8."""
         view = self._image_stores[key]
         entry = given(self.config["datasets"][view.dataset])
+        if problems := catalogue.validate_dataset(entry):
+            lines = (f"{key_path(('datasets', view.dataset, *path))}: {text}" for path, text in problems)
+            raise ConfigError("\n".join(lines))
         stored = None if catalogue.has_fixed_size(entry) else view.geometry
         settings = catalogue.image_settings(entry, stored) | {"seed": self._seed("images", view.dataset)}
         # files are inputs, whose contents Snakemake compares; of folders names and sizes count
         files = {f"file_{index}": path for index, path in enumerate(catalogue.input_files(entry))}
-        folder = Path(entry["path"]) if entry["source"] == "imagefolder" else None
-        contents = catalogue.folder_digest(folder.expanduser()) if folder else ""
+        contents = "".join(catalogue.folder_digest(folder) for folder in catalogue.input_folders(entry))
         variant = f"nctransfer.data.sources.{settings['source']}"
         return self._job("images", settings, files, variants=[variant], outside=contents)
 
+    @once
     def pretrain(self, model: str) -> Job:
         """Train a source model."""
         entry = self.config["models"][model]
@@ -169,14 +194,15 @@ class Plan:
         ]
         return self._job("pretrain", settings, inputs, dict.fromkeys(SPLITS, self.images(images)), variants)
 
+    @once
     def model(self, model: str) -> Job:
         """Fetch a model's weights and say which units it has."""
         entry, facts = self.config["models"][model], self.facts(model)
         hidden = {"poolings", "preprocess", "training", "dataset"}
         settings = {name: value for name, value in given(entry).items() if name not in hidden}
         settings |= {"family": facts.family, "size": list(facts.size)}
-        if facts.published and facts.known.resize is not None:
-            settings["native"] = facts.known.native()  # checked against the installed library
+        if entry["source"] in LIBRARIES and (entry["preprocess"] or self.config["preprocess"]) == "native":
+            settings["native"] = facts.geometry("native")  # checked against the installed library
         inputs, parents = {}, {}
         if entry["source"] == "pretraining":
             inputs["checkpoint"] = f"{self.results}/pretraining/{model}/weights.safetensors"
@@ -191,6 +217,7 @@ class Plan:
         ]
         return self._job("model", settings, inputs, parents, variants)
 
+    @once
     def features(self, model: str, view: str) -> Job:
         """Leave the features of all units, from one forward pass."""
         shown, facts = self._find_view(model, view), self.facts(model)
@@ -205,6 +232,7 @@ class Plan:
         parents = {"model": self.model(model), **dict.fromkeys(SPLITS, self.images(shown.images))}
         return self._job("features", settings, inputs, parents, self._network_variants(facts))
 
+    @once
     def metrics(self, model: str, view: str) -> Job:
         """Measure the collapse of every unit's features."""
         settings = {
@@ -216,6 +244,7 @@ class Plan:
         parents = dict.fromkeys(SPLITS, self.features(model, view))
         return self._job("metrics", settings, self._feature_stores(model, view), parents)
 
+    @once
     def probes(self, model: str, view: str) -> Job:
         """Train linear probes on the features of all units at once."""
         probes = self.config["probes"]
@@ -230,6 +259,7 @@ class Plan:
         parents = dict.fromkeys(SPLITS, self.features(model, view))
         return self._job("probes", settings, inputs, parents, variants)
 
+    @once
     def classifier_metrics(self, model: str, view: str) -> Job:
         """Measure how the probes' classifiers align with the class means (NC3, NC4)."""
         settings = {"names": {"model": model, "view": view}, "device": self.config["device"]}
@@ -237,6 +267,7 @@ class Plan:
         parents = dict.fromkeys(SPLITS, self.features(model, view)) | {"probes": self.probes(model, view)}
         return self._job("classifier_metrics", settings, inputs, parents)
 
+    @once
     def figure(self, figure: str) -> Job:
         """Draw a figure from tidy tables."""
         entry = self.config["figures"][figure]
@@ -244,11 +275,6 @@ class Plan:
         for index, panel in enumerate(entry["panels"]):
             model, view = panel["model"], self.view(panel["model"], panel["dataset"]).key
             pooling = panel["pooling"] or self.facts(model).poolings[0]
-            if pooling not in self.facts(model).poolings:
-                raise ConfigError(
-                    f"figures.{figure}.panels[{index}].pooling: model {model!r} has no {pooling!r}; "
-                    f"it has: {', '.join(self.facts(model).poolings)}"
-                )
             panels.append(
                 {
                     "model": model,
@@ -326,6 +352,16 @@ class Plan:
             variants,
         )
         return Job(plain, digest, dict(inputs), made_by)
+
+
+def _claim(claimed: dict[Any, View], name: Hashable, view: View, kind: str, key: str) -> None:
+    """Give a name to a view; another data set must not have it."""
+    other = claimed.setdefault(name, view)
+    if other.dataset != view.dataset:
+        raise ConfigError(
+            f"datasets.{view.dataset}: its {kind} {key!r} is also that of {other.dataset!r}; "
+            "rename one of them"
+        )
 
 
 def geometry_key(geometry: Mapping[str, Any]) -> str:

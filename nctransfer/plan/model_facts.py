@@ -22,12 +22,14 @@ class ModelFacts:
     """A model as the plan sees it: how it is built, cut, shown images and pooled.
 
     Attributes:
+        source: where the weights come from.
         known: the network's row in the table.
         family: module of nctransfer/models/families that cuts it into units.
         size: height and width that it is shown, in pixels.
         poolings: what features are stored; the first is shown where a figure asks for none.
     """
 
+    source: str
     known: KnownModel
     family: str
     size: tuple[int, int]
@@ -41,12 +43,24 @@ class ModelFacts:
     @property
     def published(self) -> bool:
         """Whether a library publishes weights, and with them a transform of its own."""
-        return self.known.source in LIBRARIES
+        return self.known.source in LIBRARIES and self.source != "pretraining"
 
-    @property
-    def paper(self) -> dict[str, Any]:
-        """Geometry of ``preprocess: paper``: every image resized to the model's size."""
-        return {"resize": list(self.size), "crop": None, "interpolation": "bilinear"}
+    def geometry(self, preprocess: str) -> dict[str, Any]:
+        """How images are brought to the model's size, as ``paper`` or ``native``.
+
+        Networks without published weights have no transform of their own.
+
+        Raises:
+            ConfigError: the library's transform cannot be expressed, or is for another size.
+        """
+        if preprocess == "paper" or not self.published:
+            return {"resize": list(self.size), "crop": None, "interpolation": "bilinear"}
+        if self.size != self.known.size:
+            raise ConfigError(
+                f"size: {self.size[0]} is not the {self.known.size[0]} of the library's own transform; "
+                "leave it out, or set `preprocess: paper`"
+            )
+        return self.known.native()
 
 
 def describe_model(entry: Mapping[str, Any]) -> ModelFacts:
@@ -54,14 +68,12 @@ def describe_model(entry: Mapping[str, Any]) -> ModelFacts:
 
     Raises:
         ConfigError: the name, weights or architecture is not known, a pooling does not suit its
-            units, or its library has no transform that ``preprocess: native`` could use.
+            units, or the family is not the table's and no poolings are given.
     """
     if entry["source"] in LIBRARIES:
         known = lookup(entry["source"], entry["name"], entry["weights"])
     else:
         known = lookup_architecture(entry["architecture"])
-    if entry["preprocess"] == "native":
-        known.native()
     size = (entry["size"], entry["size"]) if entry["size"] else known.size
     if entry["family"] in (None, known.family):
         for pooling in entry["poolings"] or ():
@@ -70,6 +82,10 @@ def describe_model(entry: Mapping[str, Any]) -> ModelFacts:
                     f"poolings: {pooling!r} does not suit this network; allowed: {', '.join(known.poolings)}"
                 )
         default = tuple(pooling for pooling in DEFAULT_POOLINGS if pooling in known.poolings)
+    elif entry["poolings"]:
+        default = ()  # cut otherwise than the table says: the features job checks them
     else:
-        default = ("avg",)  # cut otherwise than the table says: the features job checks it
-    return ModelFacts(known, entry["family"] or known.family, size, tuple(entry["poolings"] or default))
+        raise ConfigError(f"poolings: missing; family {entry['family']!r} is not the usual {known.family!r}")
+    return ModelFacts(
+        entry["source"], known, entry["family"] or known.family, size, tuple(entry["poolings"] or default)
+    )

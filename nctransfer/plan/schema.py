@@ -42,6 +42,26 @@ def mistakes(config: Any, schema: Mapping[str, Any]) -> list[str]:
     return sorted(set(lines))
 
 
+def without_mistakes(config: Any, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what the schema refuses: an entry of a section (`models.x`), or a whole section.
+
+    What is left can be completed and checked further, so that one mistake does not hide others.
+    """
+    if not isinstance(config, dict) or any(_unspeakable(config, ())):
+        return {}
+    kept = {key: dict(part) if isinstance(part, dict) else part for key, part in config.items()}
+    for error in Draft202012Validator(schema).iter_errors(config):
+        path = [str(part) for part in error.absolute_path]
+        if error.validator == "additionalProperties" and not path:
+            for key in set(kept) - set(schema["properties"]):
+                del kept[key]
+        elif len(path) >= 2 and isinstance(kept.get(path[0]), dict):
+            kept[path[0]].pop(path[1], None)
+        elif path:
+            kept.pop(path[0], None)
+    return kept
+
+
 def _unspeakable(value: Any, path: tuple[Any, ...]) -> Iterator[str]:
     """Name keys that are no text and numbers that are not finite."""
     if isinstance(value, dict):
@@ -79,6 +99,8 @@ def _describe(error: ValidationError) -> Iterator[str]:
         case "enum":
             names = ", ".join("null" if name is None else str(name) for name in rule)
             yield f"{where}: {value!r} is not allowed{suggestion(value, rule)}; allowed: {names}"
+        case "pattern" if rule.startswith("^#"):
+            yield f"{where}: {value!r} is no colour; write red, green and blue as '#rrggbb'"
         case "pattern":
             # for propertyNames the instance is the key itself and the path that of its mapping
             yield (

@@ -14,6 +14,15 @@ import pyarrow.parquet as pq
 from nctransfer.errors import StoreError
 
 
+def sync(path: Path) -> None:
+    """Have a file's or folder's contents reach the disk: a rename alone does not outlive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def atomic_path(final: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``final`` that replaces it if the block succeeds."""
@@ -25,7 +34,9 @@ def atomic_path(final: Path) -> Iterator[Path]:
     partial = final.with_name(f".{final.stem}.partial-{os.getpid()}{final.suffix}")
     try:
         yield partial
+        sync(partial)
         os.replace(partial, final)
+        sync(final.parent)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from nctransfer.errors import StoreError
+from nctransfer.storage.files import sync
 
 MANIFEST = "manifest.json"
 
@@ -81,7 +82,7 @@ class StoreWriter:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._arrays: dict[str, ArrayWriter] = {}
-        self._files: list[str] = []
+        self.files: list[str] = []
         self.meta: dict[str, Any] = {}
 
     def array(self, name: str, shape: Sequence[int], dtype: Any) -> ArrayWriter:
@@ -96,13 +97,13 @@ class StoreWriter:
 
     def file(self, name: str) -> Path:
         """Announce a file that the caller writes itself; returns where."""
-        self._files.append(name)
+        self.files.append(name)
         return self.folder / name
 
     def finish(self) -> dict[str, Any]:
         """Close all arrays; returns the ``files`` part of the manifest."""
         files = {f"{name}.npy": writer.close() for name, writer in self._arrays.items()}
-        for name in self._files:
+        for name in self.files:
             path = self.folder / name
             files[name] = {"sha256": file_digest(path), "bytes": path.stat().st_size}
         return files
@@ -135,9 +136,12 @@ def create_store(manifest: Path, kind: str, recipe: str = "") -> Iterator[StoreW
         yield writer
         contents = {"kind": kind, "recipe": recipe, **writer.meta, "files": writer.finish()}
         (partial / manifest.name).write_text(json.dumps(contents, indent=1, sort_keys=True) + "\n")
+        for name in (*writer.files, manifest.name):
+            sync(partial / name)
         if final.exists():
             shutil.rmtree(final)
         partial.rename(final)
+        sync(final.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -1,5 +1,6 @@
 """The table of collapse metrics: a row for each unit, pooling, split and metric."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,8 @@ import torch
 
 from nctransfer.collapse.measure import Measurement, measure
 from nctransfer.features.store import Column, FeatureStore
+
+logger = logging.getLogger(__name__)
 
 
 def collapse_table(
@@ -40,6 +43,8 @@ def collapse_table(
                 name=label(column, split),
             )
             rows += metric_rows(settings["names"], split, column, found)
+            for metric, reason in found.undefined.items():
+                logger.info("%s has no value: %s", metric, reason)
     return pd.DataFrame(rows)
 
 
