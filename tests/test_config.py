@@ -106,7 +106,7 @@ figures:
     found = "\n".join(errors(path))
     for words in (
         "devise: unknown key",
-        "no model 'resnt34'",
+        "model 'resnt34' of torchvision",
         "other.sourc: unknown key",
         "per_class: -1",
         "'layerwize'",
