@@ -199,6 +199,10 @@ def test_mistakes_of_two_files_are_reported_together(tmp_path):
         ("study: x\nmodels: {a: {}}\n", "models.a.source: missing"),
         ("study: x\nmodels: {a: {source: timm}}\n", "models.a.name: missing; source 'timm' needs it"),
         ("study: x\nmodels: {resnet34: {mean: [0, 0, 0]}}\n", "models.resnet34.mean: has no meaning"),
+        (
+            "study: x\nmodels: {mine: {source: local, architecture: open_clip/ViT-B-32, weights: a.safetensors}}\n",
+            "models.mine.std: missing; open_clip publishes",
+        ),
         ("study: x\ndevice: 2024-13-45\n", "not readable as YAML"),
         ("&x {study: *x}\n", "refers to what it is a part of"),
         ("study: x\nstyle: {nc1_color: bleu}\n", "style.nc1_color: 'bleu' is no colour"),

@@ -184,6 +184,10 @@ def _check_model(key: str, entry: Mapping[str, Any], config: Mapping[str, Any]) 
         yield f"{where}.{name}: has no meaning for source {entry['source']!r}; allowed: {meant}"
     for name in sorted(required - present):
         yield f"{where}.{name}: missing; source {entry['source']!r} needs it"
+    if entry["source"] == "local" and str(entry["architecture"]).startswith("open_clip/"):
+        for name in ("mean", "std"):
+            if entry[name] is None:
+                yield f"{where}.{name}: missing; open_clip publishes its architectures with several"
     if entry["family"] is not None:
         yield from _check_variant(f"{where}.family", "nctransfer.models.families", entry["family"])
     if entry["dataset"] is not None:

@@ -46,10 +46,6 @@ class KnownModel:
     size: tuple[int, int]
     interpolation: str
 
-    def paper(self) -> dict[str, Any]:
-        """Geometry of ``preprocess: paper``: every image resized to the input's size."""
-        return {"resize": list(self.size), "crop": None, "interpolation": "bilinear"}
-
     def native(self) -> dict[str, Any]:
         """Geometry of ``preprocess: native``: the library's own evaluation transform.
 

@@ -30,7 +30,11 @@ def fetch(settings: Mapping[str, Any], checkpoint: Path | None) -> Fetched:
     """
     path = existing(checkpoint or settings.get("weights"), "weights")
     architecture = Architecture.parse(settings.get("architecture", ""), settings.get("options"))
-    metadata = _prepared(architecture.metadata(), _given(settings, path), path)
+    metadata = architecture.metadata()
+    if architecture.library == "open_clip":
+        # its architectures are published with several: which one is the file's own to know
+        metadata = replace(metadata, mean=None, std=None)
+    metadata = _prepared(metadata, _given(settings, path), path)
     architecture = replace(architecture, options={**metadata.options, **architecture.options})
     state = architecture.module.adapt(architecture.name, read_weights(path))
     network, layout = _built(architecture, settings["family"])
