@@ -45,10 +45,14 @@ def scripts_of(pid: int) -> list[int]:
     return running
 
 
-def kill(pids: list[int]) -> None:
+def kill(pids: list[int]) -> int:
+    """Kill processes; returns how many there still were."""
+    found = 0
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+            found += 1
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +89,11 @@ def test_a_killed_run_ends_like_an_undisturbed_one(undisturbed, tmp_path, victim
     process = started(project)
     time.sleep(when)
     if victim == "script":
-        kill(scripts_of(process.pid))  # none between two jobs: the run then simply goes on
-        process.wait(timeout=120)
+        while process.poll() is None and not (running := scripts_of(process.pid)):
+            time.sleep(0.02)  # between two jobs
+        hit = kill(running) if process.poll() is None else 0
+        failed = process.wait(timeout=120) != 0
+        assert failed == bool(hit)  # a killed script ends the run; nothing else does
     else:
         below = children(process.pid)
         process.kill()

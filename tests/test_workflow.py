@@ -260,6 +260,14 @@ def test_the_papers_figure_plans_the_papers_models(finished):
         assert key in run.stdout
 
 
+def test_data_sets_with_clashing_names_end_the_run_with_one_message(project):
+    project.edit(TINY, "datasets:\n", "datasets:\n  digits59.40pc.test10pc: {source: digits}\n")
+    run = project.run(FIGURE, options=("-n",))
+    assert run.returncode != 0
+    assert "is also that of" in run.stderr + run.stdout
+    assert "Traceback" not in run.stderr
+
+
 def test_the_command_works_exactly_as_typed_in_the_projects_environment(finished):
     typed = [
         Path(sys.executable).parent / "snakemake",

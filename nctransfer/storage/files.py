@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -61,12 +60,6 @@ def read_table(path: Path) -> pd.DataFrame:
         raise StoreError(f"{path}: no such table") from None
     except pa.ArrowException as error:
         raise StoreError(f"{path}: not a readable Parquet table ({error}); delete it and run again") from None
-
-
-def write_json(path: Path, contents: Any) -> None:
-    """Write plain values as JSON with sorted keys: the same values, the same bytes."""
-    with atomic_path(path) as partial:
-        partial.write_text(json.dumps(contents, indent=1, sort_keys=True) + "\n")
 
 
 def read_recipe(path: Path) -> str:

@@ -37,9 +37,18 @@ def load_config():
         raise WorkflowError(str(error)) from None
 
 
+def load_plan():
+    """Plan the jobs; names that clash or have no view are mistakes of the configuration too."""
+    try:
+        plan = Plan(config, ROOT)
+        return plan, plan.image_keys, plan.view_keys, plan.shown
+    except NCTransferError as error:
+        raise WorkflowError(str(error)) from None
+
+
 config.clear()
 config.update(load_config())
-plan = Plan(config, ROOT)
+plan, IMAGE_KEYS, VIEW_KEYS, SHOWN = load_plan()
 
 RESULTS, FIGURES, LOGS = plan.results, plan.figures, plan.logs
 CPU_THREADS = config["resources"]["threads"]
@@ -53,9 +62,9 @@ def names(keys):
 
 
 wildcard_constraints:
-    images=names(plan.image_keys),
+    images=names(IMAGE_KEYS),
     model=names(config["models"]),
-    view=names(plan.view_keys),
+    view=names(VIEW_KEYS),
     figure=names(config["figures"]),
 
 

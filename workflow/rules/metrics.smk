@@ -54,5 +54,5 @@ rule metrics_tables:
         collect(
             f"{RESULTS}/{{table}}/{{shown}}.parquet",
             table=["metrics", "classifier_metrics"],
-            shown=plan.shown,
+            shown=SHOWN,
         ),
