@@ -23,9 +23,12 @@ localrules:
     all,
     figures,
     metrics_tables,
+    models,
+    tables,
 
 
 rule all:
     default_target: True
     input:
         rules.figures.input,
+        rules.tables.input,

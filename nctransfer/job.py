@@ -7,6 +7,7 @@ alone.
 """
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -31,9 +32,11 @@ class Job:
     Attributes:
         settings: what the configuration says to this job, plain values.
         recipe: digest of code, settings and inputs, written into every output.
-        threads: CPU threads that Snakemake granted.
+        threads: CPU threads to compute with: those of the configuration as far as the machine has
+            them, whatever ``-j`` is, since sums over more threads differ in their last bits.
         gpus: GPUs that Snakemake granted; ``--resources gpu=0`` grants none.
         downloads: folder for published data sets and weights.
+        runs: how long trainings behave while they run.
     """
 
     settings: dict[str, Any]
@@ -41,6 +44,7 @@ class Job:
     threads: int
     gpus: int
     downloads: Path
+    runs: dict[str, Any]
 
     def device(self) -> "torch.device":
         """Device to compute on, torch's thread count set to the job's.
@@ -76,10 +80,11 @@ def job(snakemake: Any) -> Iterator[Job]:
         yield Job(
             settings=dict(snakemake.params.settings),
             recipe=snakemake.params.recipe,
-            threads=snakemake.threads,
+            threads=min(snakemake.config["resources"]["threads"], _processors()),
             gpus=snakemake.resources.get("gpu", 0),
-            # not a parameter: where files are cached changes no result
+            # no parameters: neither where files are cached nor how often a training is saved changes a result
             downloads=Path(snakemake.config["paths"]["downloads"]),
+            runs=dict(snakemake.config["runs"]),
         )
         logger.info("done")
     except NCTransferError as error:
@@ -89,6 +94,13 @@ def job(snakemake: Any) -> Iterator[Job]:
     except Exception:
         logger.error("%s", traceback.format_exc())
         raise
+
+
+def _processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _log_to(path: Path) -> None:

@@ -230,25 +230,76 @@ def test_every_key_of_the_schema_has_a_description_and_optional_ones_a_default()
     rules = documents.read_mapping(config.SCHEMA)
 
     def walk(node, path):
+        node = schema._resolved(node, rules)
         for key, part in node.get("properties", {}).items():
             where = schema.key_path((*path, key))
             assert part.get("description"), where
-            if not path or path[0] != "$defs":
-                assert "default" in part or key in node.get("required", []), where
+            assert "default" in part or key in node.get("required", []), where
             walk(part, (*path, key))
         for below in ("additionalProperties", "items"):
             if isinstance(node.get(below), dict):
                 walk(node[below], (*path, "*"))
 
     walk(rules, ())
-    walk(rules["$defs"]["training_override"], ("$defs",))
 
 
-def test_the_override_of_training_has_the_keys_of_training():
-    rules = documents.read_mapping(config.SCHEMA)
-    assert set(rules["$defs"]["training_override"]["properties"]) == set(
-        rules["properties"]["training"]["properties"]
+def test_an_override_has_the_keys_of_what_it_overrides_and_no_defaults(tmp_path):
+    text = "families: {f: {architecture: small/resnet18, dataset: cifar10, size: 32, members: {aug: "
+    text += "{augmentation: [1], training: {momentum: 0, adversary: {steps: 3.0}}}}}}\n"
+    found = config.load(BASE, [overlay(tmp_path, "study: x\n" + text)])
+    assert found["families"]["f"]["members"]["aug"]["training"] == {"momentum": 0, "adversary": {"steps": 3}}
+    assert found["models"]["f-aug1"]["training"] == {
+        "momentum": 0, "adversary": {"steps": 3}, "augmentation": {"level": 1},
+    }  # fmt: skip
+    assert "training.momentun: unknown key (did you mean 'momentum'?)" in " ".join(
+        errors(overlay(tmp_path, "study: x\n" + text.replace("momentum", "momentun")))
     )
+
+
+FAMILY = "families: {f: {architecture: small/resnet18, dataset: cifar10, size: 32, members: {aug: %s}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (FAMILY % "{}", "families.f.members.aug: has none of them; it takes exactly one of augmentation"),
+        (FAMILY % "{augmentation: [1], heads: [none]}", "families.f.members.aug: has augmentation and heads"),
+        (FAMILY % "{augmentation: [6]}", "families.f.members.aug.augmentation[0]: 6 is out of range"),
+        (FAMILY % "{adversary: [6]}", "families.f.members.aug.training.adversary.level: 6 has no radius"),
+        (FAMILY % "{heads: [mlp]}", "'mlp' is no projection head; allowed: none, linear, mlp1"),
+        (
+            FAMILY % "{heads: [none], training: {loss: supervised_contrastive}}",
+            "families.f.members.aug.training.projection.head: none does not suit loss supervised_contrastive",
+        ),
+        (
+            FAMILY % "{adversary: [1], training: {loss: supervised_contrastive, projection: {head: mlp1}}}",
+            "families.f.members.aug.training.adversary.level: 1 does not suit loss supervised_contrastive",
+        ),
+        (FAMILY.replace("dataset: cifar10", "dataset: cifar1") % "{augmentation: [1, 2]}", "families.f.dataset: no 'cifar1' in datasets"),
+        (
+            "models: {f-aug1: {source: torchvision, name: resnet34}}\n" + FAMILY % "{augmentation: [1]}",
+            "families.f.members.aug: 'f-aug1' is also the key of another model",
+        ),
+        ("training: {warmup_epochs: 200}\n", "training.warmup_epochs: 200 leaves nothing of 200 epochs"),
+        (
+            "figures: {fig1: {panels: [{dataset: cifar10, series: [{group: cifar100-resnet50-agu}]}]}}\n",
+            "figures.fig1.panels[0].series[0].group: no 'cifar100-resnet50-agu' in families (did you mean",
+        ),
+        ("figures: {fig1: {panels: [{dataset: cifar10, series: [{name: x}]}]}}\n", "takes either group or models"),
+        ("figures: {fig1: {panels: [{dataset: cifar10, model: resnet34}]}}\n", "figures.fig1.panels[0]: has model; kind 'transfer' takes series"),
+        ("figures: {fig1: {panels: [{series: [{models: {a: resnet34}}]}]}}\n", "figures.fig1.panels[0].dataset: missing"),
+        (
+            "figures: {f: {kind: over_training, panels: [{model: cifar100-resnet50-aug1}]}}\n",
+            "'cifar100-resnet50-aug1' takes no snapshots; set training.snapshot_every",
+        ),
+        ("figures: {f: {kind: over_training, panels: [{model: resnet34}]}}\n", "'resnet34' is not trained here"),
+        ("tables: {t: {kind: pretrainin, panels: [{dataset: cifar10, series: [{models: {a: resnet34}}]}]}}\n", "tables.t.kind: no 'pretrainin' in tables (did you mean 'pretraining'?)"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_families_and_panels_are_named(tmp_path, text, words):
+    found = errors(overlay(tmp_path, "study: x\n" + text))
+    assert any(words in line for line in found), found
+    assert len(found) == 1, found
 
 
 def test_defaults_of_the_schema_are_themselves_valid():

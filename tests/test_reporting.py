@@ -1,4 +1,4 @@
-"""Figure 3: fits against scipy, the plotted numbers, and files that are the same every time."""
+"""Fits against numpy and scipy, figure 3: the plotted numbers, and files that are the same every time."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from scipy import stats
 
 from nctransfer.errors import DegenerateInputError
 from nctransfer.reporting.figures import layerwise
-from nctransfer.reporting.fits import fit_line
+from nctransfer.reporting.fits import correlation, fit_line, fit_parabola
 from nctransfer.reporting.output import save_figure, save_numbers
 
 STYLE = {
@@ -51,7 +51,7 @@ def tables(units=6, seeds=(1, 2)):
                     {"unit": unit, "module": f"u{unit}", "pooling": "avg", "learning_rate": rate,
                      "weight_decay": 1e-4, "seed": seed, "split": split, "accuracy": value}
                 )  # fmt: skip
-    return pd.DataFrame(collapse), pd.DataFrame(accuracy)
+    return {("metrics", "m", "v"): pd.DataFrame(collapse), ("probes", "m", "v"): pd.DataFrame(accuracy)}
 
 
 def test_a_fit_is_scipys_and_its_interval_covers_it():
@@ -88,8 +88,111 @@ def test_a_constant_has_no_r2(x, y):
     assert np.isnan(fit_line(np.array(x), np.array(y), seed=0).r2)
 
 
+def test_a_parabola_is_numpys_and_turns_where_its_derivative_vanishes():
+    rng = np.random.default_rng(1)
+    x = rng.uniform(0.2, 1.8, 10)
+    y = 78 - 10 * (x - 1) ** 2 + rng.normal(scale=0.5, size=10)
+    parabola = fit_parabola(x, y, seed=0)
+    reference = np.polynomial.Polynomial.fit(x, y, 2).convert()
+    np.testing.assert_allclose([parabola.constant, parabola.slope, parabola.curvature], reference.coef)
+    assert parabola.turn == pytest.approx(reference.deriv().roots()[0])
+    residual = y - reference(x)
+    assert parabola.r2 == pytest.approx(1 - (residual @ residual) / ((y - y.mean()) @ (y - y.mean())))
+    assert parabola.turn_low < parabola.turn < parabola.turn_high
+    assert parabola.maximum
+    assert parabola.inside
+    np.testing.assert_allclose(parabola(x), reference(x))
+    assert parabola == fit_parabola(x, y, seed=0)
+    assert parabola.turn_low != fit_parabola(x, y, seed=1).turn_low
+
+
+def test_the_interval_of_a_turn_is_the_bootstraps_of_numpys_parabolas():
+    rng = np.random.default_rng(2)
+    x = rng.uniform(0, 2, 12)
+    y = -((x - 1) ** 2) + rng.normal(scale=0.1, size=12)
+    rows = np.random.default_rng(7).integers(0, 12, (400, 12))
+    turns = [np.polynomial.Polynomial.fit(x[r], y[r], 2).convert().deriv().roots()[0] for r in rows]
+    parabola = fit_parabola(x, y, seed=7, resamples=400)
+    np.testing.assert_allclose(
+        [parabola.turn_low, parabola.turn_high], np.percentile(turns, [2.5, 97.5]), rtol=1e-6
+    )
+
+
+def test_a_parabola_of_far_away_points_loses_no_digits():
+    x = np.array([0.0, 1.0, 2.0, 4.0]) + 1e4
+    parabola = fit_parabola(x, (x - 10001.5) ** 2, seed=0)
+    assert parabola.turn == pytest.approx(10001.5)
+    assert not parabola.maximum
+    assert parabola.inside
+    assert not fit_parabola(x, (x - 9000.0) ** 2, seed=0).inside
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        ([0.1, 0.7, 0.1, 0.7, 0.1], [1, 2, 3, 4, 0]),
+        ([1, 2, 1, 2], [1, 2, 3, 4]),
+        ([1, 1, 1], [1, 2, 3]),
+        ([1], [1]),
+        ([1, 2, 3, 4], [5] * 4),
+    ],
+)
+def test_a_parabola_without_a_turn_says_so(x, y):
+    parabola = fit_parabola(np.array(x), np.array(y), seed=0)
+    assert np.isnan([parabola.turn, parabola.turn_low, parabola.turn_high, parabola.r2]).all()
+    assert not parabola.inside
+    assert not parabola.maximum
+
+
+def test_three_points_have_a_turn_without_an_interval():
+    parabola = fit_parabola(np.array([0.0, 1.0, 3.0]), np.array([1.0, 2.0, -4.0]), seed=0)
+    assert parabola.r2 == pytest.approx(1)
+    assert np.isfinite(parabola.turn)
+    assert np.isnan(parabola.turn_low)
+
+
+def test_a_correlation_is_numpys_with_fishers_interval():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=10)
+    y = -x + rng.normal(size=10)
+    found = correlation(x, y)
+    r = np.corrcoef(x, y)[0, 1]
+    assert found.pearson == pytest.approx(r)
+    half = stats.norm.ppf(0.975) / np.sqrt(10 - 3)
+    assert found.pearson_low == pytest.approx(np.tanh(np.arctanh(r) - half))
+    assert found.pearson_high == pytest.approx(np.tanh(np.arctanh(r) + half))
+    ranks = np.argsort(np.argsort(x)), np.argsort(np.argsort(y))
+    assert found.spearman == pytest.approx(np.corrcoef(*ranks)[0, 1])
+    assert found.points == 10
+
+
+def test_an_interval_covers_the_truth_at_the_sizes_of_the_figures():
+    rng = np.random.default_rng(5)
+    for n in (4, 7, 10):
+        covered = 0
+        for _ in range(400):
+            x = rng.normal(size=n)
+            found = correlation(x, -0.8 * x + 0.6 * rng.normal(size=n))  # rho = -0.8
+            covered += found.pearson_low <= -0.8 <= found.pearson_high
+        assert 0.92 <= covered / 400 <= 0.98, n
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [([1, 1, 1, 1], [1, 2, 3, 4]), ([1, 2, 3], [0.1 + 0.2, 0.3, 0.3]), ([1, 2], [3, 4]), ([1], [1])],
+)
+def test_a_correlation_with_a_constant_or_of_two_points_has_no_value(x, y):
+    found = correlation(np.array(x, float), np.array(y, float))
+    assert np.isnan([found.pearson, found.pearson_low, found.pearson_high, found.spearman]).all()
+
+
+def test_three_points_say_nothing_about_a_correlation():
+    found = correlation(np.array([1.0, 2, 3]), np.array([1.0, 2, 2.5]))
+    assert (found.pearson_low, found.pearson_high) == (-1, 1)
+
+
 def test_the_numbers_are_those_of_the_units_asked_for():
-    table = layerwise.tabulate(settings(), *[[part] for part in tables()])
+    table = layerwise.tabulate(settings(), tables())
     assert list(table["unit"]) == [1, 2, 3, 4, 5, 6]
     np.testing.assert_allclose(table["nc1"], [12, 10, 8, 6, 4, 2])
     np.testing.assert_allclose(table["transfer_accuracy"], 90 - table["nc1"] + 1.5)  # mean over seeds 1 and 2
@@ -104,13 +207,13 @@ def test_a_pooling_without_units_is_named():
     chosen = settings()
     chosen["panels"][0]["pooling"] = "patch_mean"
     with pytest.raises(DegenerateInputError, match=r"M on V.*patch_mean"):
-        layerwise.tabulate(chosen, *[[part] for part in tables()])
+        layerwise.tabulate(chosen, tables())
 
 
 @pytest.mark.parametrize("fit", ["nc1", "log_nc1"])
 def test_the_picture_shows_the_numbers(fit):
     chosen = settings(panels=2, fit=fit)
-    table = layerwise.tabulate(chosen, *[[part] * 2 for part in tables()])
+    table = layerwise.tabulate(chosen, tables())
     figure = layerwise.draw(table, chosen)
     left, right = figure.axes[0], figure.axes[1]
     part = table[table["panel"] == "a"]
@@ -128,7 +231,7 @@ def test_the_picture_shows_the_numbers(fit):
 
 def test_files_are_the_same_bytes_every_time_with_embedded_fonts_and_recipe(tmp_path):
     chosen = settings()
-    table = layerwise.tabulate(chosen, *[[part] for part in tables()])
+    table = layerwise.tabulate(chosen, tables())
     for name in ("a", "b"):
         save_figure(
             layerwise.draw(table, chosen), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png", 60, "abc123"

@@ -91,6 +91,11 @@ def write_weights(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str
         save_file(plain, partial, metadata=text)
 
 
+def weights_name(epoch: int | None = None) -> str:
+    """Name of the file of a training's weights: at its end, or its snapshot after an epoch."""
+    return "weights.safetensors" if epoch is None else f"epoch{epoch:05d}.safetensors"
+
+
 def load_strictly(
     network: nn.Module, state: Mapping[str, Tensor], where: str, ignore: Sequence[str] = ()
 ) -> None:

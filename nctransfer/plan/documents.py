@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +83,19 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigError(f"{path}: holds a {type(value).__name__}; a configuration is a mapping of keys")
     return value
+
+
+def merge(base: Mapping[str, Any], *overlays: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay mappings over each other, the last on top: mappings key by key, everything else whole."""
+    merged = dict(base)
+    for overlay in overlays:
+        for key, value in overlay.items():
+            below = merged.get(key)
+            both = isinstance(below, Mapping) and isinstance(value, Mapping)
+            merged[key] = merge(below, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def given(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys that an entry sets, as against those that defaults filled with null or nothing."""
+    return {key: value for key, value in entry.items() if value is not None and value != {}}

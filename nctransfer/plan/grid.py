@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from nctransfer.errors import ConfigError
-from nctransfer.plan import catalogue
-from nctransfer.plan.config import given
+from nctransfer.plan import catalogue, families, pictures
+from nctransfer.plan.documents import given, merge
 from nctransfer.plan.model_facts import LIBRARIES, ModelFacts, describe_model
 from nctransfer.plan.recipe import recipe
 from nctransfer.plan.schema import key_path
+from nctransfer.plan.training import training_settings
 
 SPLITS = ("train", "test")
 
@@ -77,6 +78,7 @@ class Plan:
         study = config["study"]
         self.results = "/".join(filter(None, ("results", study)))
         self.figures = "/".join(filter(None, ("figures", study)))
+        self.tables = "/".join(filter(None, ("tables", study)))
         self.logs = "/".join(filter(None, ("logs", study)))
         self.jobs: dict[tuple[str, ...], Job] = {}
 
@@ -141,9 +143,8 @@ class Plan:
 
     @property
     def shown(self) -> list[str]:
-        """``model/view`` of every panel of every figure."""
-        pairs = (panel for figure in self.config["figures"].values() for panel in figure["panels"])
-        return sorted({f"{pair['model']}/{self.view(pair['model'], pair['dataset']).key}" for pair in pairs})
+        """``model/view`` of everything whose transfer accuracy a figure or table shows."""
+        return sorted({f"{model}/{view}" for model, view in pictures.shown(self)})
 
     def _find_view(self, model: str, key: str) -> View:
         try:
@@ -177,7 +178,7 @@ class Plan:
         """Train a source model."""
         entry = self.config["models"][model]
         images = self.view(model, entry["dataset"]).images
-        training = {**self.config["training"], **entry["training"]}
+        training = training_settings(merge(self.config["training"], entry["training"]))
         settings = {
             "architecture": entry["architecture"],
             "options": entry["options"],
@@ -189,7 +190,7 @@ class Plan:
         }
         inputs = {split: self._store("images", images, split) for split in SPLITS}
         variants = [
-            f"nctransfer.training.losses.{training['loss']}",
+            f"nctransfer.training.losses.{training['loss']['name']}",
             f"nctransfer.models.architectures.{self.facts(model).library}",
         ]
         return self._job("pretrain", settings, inputs, dict.fromkeys(SPLITS, self.images(images)), variants)
@@ -198,16 +199,17 @@ class Plan:
     def model(self, model: str) -> Job:
         """Fetch a model's weights and say which units it has."""
         entry, facts = self.config["models"][model], self.facts(model)
-        hidden = {"poolings", "preprocess", "training", "dataset"}
+        hidden = {"poolings", "preprocess", "training", "dataset", *families.DERIVED}
         settings = {name: value for name, value in given(entry).items() if name not in hidden}
         settings |= {"family": facts.family, "size": list(facts.size)}
         if entry["source"] in LIBRARIES and (entry["preprocess"] or self.config["preprocess"]) == "native":
             settings["native"] = facts.geometry("native")  # checked against the installed library
         inputs, parents = {}, {}
         if entry["source"] == "pretraining":
-            inputs["checkpoint"] = f"{self.results}/pretraining/{model}/weights.safetensors"
-            inputs["training"] = self._store("pretraining", model)
-            parents["training"] = self.pretrain(model)
+            trained = entry.get("snapshot_of", model)
+            settings |= {"epoch": entry["epoch"]} if "epoch" in entry else {}
+            inputs["checkpoint"] = self._store("pretraining", trained)
+            parents["checkpoint"] = self.pretrain(trained)
         elif entry["source"] == "local":
             inputs["checkpoint"] = _existing(f"models.{model}.weights", entry["weights"])
             del settings["weights"]
@@ -268,38 +270,45 @@ class Plan:
         return self._job("classifier_metrics", settings, inputs, parents)
 
     @once
+    def head_metrics(self, model: str, view: str) -> Job:
+        """Measure how a model's own classifier aligns with the class means of its source data (NC3, NC4)."""
+        settings = {"names": {"model": model, "view": view}, "device": self.config["device"]}
+        inputs = self._feature_stores(model, view) | {"model": self._store("models", model)}
+        parents = dict.fromkeys(SPLITS, self.features(model, view)) | {"model": self.model(model)}
+        return self._job("head_metrics", settings, inputs, parents)
+
+    @once
     def figure(self, figure: str) -> Job:
         """Draw a figure from tidy tables."""
         entry = self.config["figures"][figure]
-        panels, inputs, parents = [], {}, {}
-        for index, panel in enumerate(entry["panels"]):
-            model, view = panel["model"], self.view(panel["model"], panel["dataset"]).key
-            pooling = panel["pooling"] or self.facts(model).poolings[0]
-            panels.append(
-                {
-                    "model": model,
-                    "view": view,
-                    "pooling": pooling,
-                    "title": panel["title"] or f"{model} on {panel['dataset']}",
-                }
-            )
-            inputs[f"metrics_{index}"] = f"{self.results}/metrics/{model}/{view}.parquet"
-            inputs[f"probes_{index}"] = f"{self.results}/probes/{model}/{view}/accuracy.parquet"
-            parents[f"metrics_{index}"] = self.metrics(model, view)
-            parents[f"probes_{index}"] = self.probes(model, view)
+        options = {"fit": entry["fit"], "curve": entry["curve"], "seed": self._seed("figure", figure)}
+        return self._picture("figure", entry, options)
+
+    @once
+    def table(self, table: str) -> Job:
+        """Write a table from tidy tables."""
+        return self._picture("table", self.config["tables"][table], {})
+
+    def _picture(self, script: str, entry: Mapping[str, Any], options: Mapping[str, Any]) -> Job:
+        readings = pictures.Readings(self)
+        panels = [pictures.resolve(self, panel, entry["kind"], readings) for panel in entry["panels"]]
         probes = self.config["probes"]
         settings = {
+            **options,
             "kind": entry["kind"],
-            "fit": entry["fit"],
             "panels": panels,
+            "tables": readings.tables,
             "style": self.config["style"],
             "learning_rate": probes["learning_rates"][0],
             "weight_decay": probes["weight_decays"][0],
-            "seed": self._seed("figure", figure),
         }
-        return self._job(
-            "figure", settings, inputs, parents, [f"nctransfer.reporting.figures.{entry['kind']}"]
-        )
+        variant = f"nctransfer.reporting.{script}s.{entry['kind']}"
+        return self._job(script, settings, readings.inputs, readings.parents, [variant])
+
+    @once
+    def listing(self) -> Job:
+        """List all models but snapshots."""
+        return self._job("models", {"models": [list(row) for row in families.listing(self.config)]}, {})
 
     # --- pieces ------------------------------------------------------------------------
 

@@ -101,6 +101,8 @@ def _describe(error: ValidationError) -> Iterator[str]:
             yield f"{where}: {value!r} is not allowed{suggestion(value, rule)}; allowed: {names}"
         case "pattern" if rule.startswith("^#"):
             yield f"{where}: {value!r} is no colour; write red, green and blue as '#rrggbb'"
+        case "pattern" if rule.startswith("^(none|linear|"):
+            yield f"{where}: {value!r} is no projection head; allowed: none, linear, mlp1, mlp2, ..., mlp9"
         case "pattern":
             # for propertyNames the instance is the key itself and the path that of its mapping
             yield (
@@ -119,23 +121,23 @@ def _describe(error: ValidationError) -> Iterator[str]:
 def with_defaults(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
     """Fill in the schema's defaults, at every depth; whole floats become integers where asked for.
 
+    A part marked ``x-partial`` overrides another part of the configuration: nothing is filled in there.
+
     Args:
         value: a valid configuration, or a part of one.
         schema: the schema of that part.
         root: the whole schema, for references.
     """
-    if "$ref" in schema:
-        node: Any = root
-        for part in schema["$ref"].removeprefix("#/").split("/"):
-            node = node[part]
-        schema = {**node, **{key: entry for key, entry in schema.items() if key != "$ref"}}
+    schema = _resolved(schema, root)
     if isinstance(value, dict):
         known = schema.get("properties", {})
         other = schema.get("additionalProperties")
+        partial = schema.get("x-partial", False)
+        parts = {key: {**part, "x-partial": True} if partial else part for key, part in known.items()}
         filled = {
-            key: with_defaults(value[key] if key in value else part["default"], part, root)
-            for key, part in known.items()
-            if key in value or "default" in part
+            key: with_defaults(value[key] if key in value else _default(part, root), part, root)
+            for key, part in parts.items()
+            if key in value or ("default" in _resolved(part, root) and not partial)
         }
         for key in value.keys() - known.keys():
             filled[key] = with_defaults(value[key], other, root) if isinstance(other, dict) else value[key]
@@ -145,3 +147,17 @@ def with_defaults(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]
     if isinstance(value, float) and "integer" in schema.get("type", ()) and "number" not in schema["type"]:
         return int(value)
     return value
+
+
+def _default(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    return _resolved(schema, root)["default"]
+
+
+def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Follow a reference; keys beside it win."""
+    if "$ref" not in schema:
+        return schema
+    node: Any = root
+    for part in schema["$ref"].removeprefix("#/").split("/"):
+        node = node[part]
+    return {**node, **{key: entry for key, entry in schema.items() if key != "$ref"}}

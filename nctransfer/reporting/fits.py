@@ -1,8 +1,13 @@
-"""Straight-line fits and how far they can be trusted."""
+"""Lines, parabolas and correlations, and how far they can be trusted."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
+
+# what a figure's abscissa may be fitted in
+FITS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"nc1": np.asarray, "log_nc1": np.log10}
 
 
 @dataclass(frozen=True)
@@ -55,3 +60,144 @@ def _least_squares(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray
         slope = np.where(sxx > 0, sxy / sxx, np.nan)
         r2 = np.where((sxx > 0) & (syy > 0), sxy * sxy / (sxx * syy), np.nan)
     return slope, y.mean(1) - slope * x.mean(1), r2
+
+
+@dataclass(frozen=True)
+class Parabola:
+    """Least-squares parabola constant + slope x + curvature x^2 through n points.
+
+    Attributes:
+        constant: value at 0.
+        slope: derivative at 0.
+        curvature: coefficient of x^2.
+        r2: share of the variance explained.
+        turn: where it turns, -slope / (2 curvature).
+        turn_low: lower end of the turning point's percentile bootstrap interval (95 %).
+        turn_high: upper end.
+        maximum: it opens downwards, so that the turn is a maximum.
+        inside: the turn lies within the range of the data; elsewhere it is extrapolated.
+        points: n.
+    """
+
+    constant: float
+    slope: float
+    curvature: float
+    r2: float
+    turn: float
+    turn_low: float
+    turn_high: float
+    maximum: bool
+    inside: bool
+    points: int
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Ordinates of the parabola."""
+        return self.constant + self.slope * x + self.curvature * x * x
+
+
+def fit_parabola(x: np.ndarray, y: np.ndarray, seed: int, resamples: int = 5000) -> Parabola:
+    """Fit y = constant + slope x + curvature x^2.
+
+    The interval of the turning point resamples points. Where the curvature is hardly
+    different from 0 it reaches far beyond the data, which is the answer: there is no turn
+    to speak of.
+
+    Args:
+        x: abscissas, shape (n,).
+        y: ordinates, shape (n,).
+        seed: seed of the resampling.
+        resamples: number of bootstrap resamples.
+
+    Returns:
+        the parabola; all numbers are NaN with fewer than three different x, r2 and turn where y
+        is constant, the interval with fewer than four points (a parabola passes through any three).
+    """
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    n = len(x)
+    (constant, slope, curvature), r2, turn = (value[..., 0] for value in _parabolas(x[None], y[None]))
+    low, high = np.nan, np.nan
+    if n > 3:
+        rows = np.random.default_rng(seed).integers(0, n, (resamples, n))
+        drawn = _parabolas(x[rows], y[rows])[2]
+        drawn = drawn[np.isfinite(drawn)]
+        if len(drawn) and np.isfinite(turn):
+            low, high = np.percentile(drawn, [2.5, 97.5])
+    return Parabola(
+        constant=float(constant),
+        slope=float(slope),
+        curvature=float(curvature),
+        r2=float(r2),
+        turn=float(turn),
+        turn_low=float(low),
+        turn_high=float(high),
+        maximum=bool(curvature < 0),
+        inside=bool(np.isfinite(turn) and x.min() <= turn <= x.max()),
+        points=n,
+    )
+
+
+def _parabolas(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Coefficients (3, rows), r2 and turning point (rows,) for every row of x and y, shape (rows, n).
+
+    x^2 is made orthogonal to 1 and x first, so that two different x show as a remainder of 0.
+    """
+    centre = x.mean(1, keepdims=True)
+    dx, dy = x - centre, y - y.mean(1, keepdims=True)
+    square = dx * dx
+    sxx, syy = square.sum(1), (dy * dy).sum(1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lean = np.where(sxx > 0, (square * dx).sum(1) / sxx, np.nan)
+        rest = square - square.mean(1, keepdims=True) - lean[:, None] * dx
+        size = (rest * rest).sum(1)
+        bends = size > 1e-20 * (square * square).sum(1)  # three different x
+        curvature = np.where(bends, (rest * dy).sum(1) / size, np.nan)
+        tilt = (dx * dy).sum(1) / sxx
+        varies = syy > 0
+        r2 = np.where(varies, (tilt * tilt * sxx + curvature * curvature * size) / syy, np.nan)
+        middle = centre[:, 0]
+        at_centre = tilt - curvature * lean  # derivative there
+        turn = np.where(varies, middle - at_centre / (2 * curvature), np.nan)
+    slope = at_centre - 2 * curvature * middle
+    value = y.mean(1) - curvature * square.mean(1)
+    constant = value - at_centre * middle + curvature * middle * middle
+    return np.stack([constant, slope, curvature]), r2, turn
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Pearson's r of n points with its interval (95 %), and Spearman's rho."""
+
+    pearson: float
+    pearson_low: float
+    pearson_high: float
+    spearman: float
+    points: int
+
+
+def correlation(x: np.ndarray, y: np.ndarray) -> Correlation:
+    """Correlate x with y.
+
+    The interval is Fisher's: normal in artanh r with standard deviation 1 / sqrt(n - 3). At
+    the n of the paper's figures (4 to 12) a bootstrap is too narrow: most resamples of four
+    points hold three or fewer of them, which lie close to some line. Fisher's assumes that both
+    are normal, but grows as it should: to (-1, 1) at three points, which say nothing.
+
+    Args:
+        x: shape (n,).
+        y: shape (n,).
+
+    Returns:
+        the correlation; NaN where x or y is constant, or n < 3.
+    """
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    if len(x) < 3 or _constant(x) or _constant(y):
+        return Correlation(np.nan, np.nan, np.nan, np.nan, len(x))
+    found = stats.pearsonr(x, y)
+    interval = found.confidence_interval(0.95)
+    rank = stats.spearmanr(x, y).statistic
+    return Correlation(float(found.statistic), float(interval.low), float(interval.high), float(rank), len(x))
+
+
+def _constant(values: np.ndarray) -> bool:
+    """Whether values differ by no more than rounding."""
+    return bool(np.ptp(values) <= 1e-12 * np.abs(values).max())

@@ -1,4 +1,8 @@
-"""Writing a figure: vector PDF, PNG and the plotted numbers; the same numbers, the same bytes."""
+"""Writing figures and tables: the same numbers, the same bytes.
+
+A figure is a vector PDF, a PNG and the plotted numbers; a table its numbers, and what a reader
+sees of them as Markdown and LaTeX.
+"""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -24,3 +28,29 @@ def save_numbers(table: pd.DataFrame, csv: Path) -> None:
     """Write the plotted numbers as CSV, numbers in full precision."""
     with atomic_path(csv) as partial:
         table.to_csv(partial, index=False, lineterminator="\n")
+
+
+def save_table(
+    numbers: pd.DataFrame, readable: pd.DataFrame, csv: Path, md: Path, tex: Path, recipe: str
+) -> None:
+    """Write a table as CSV, Markdown and LaTeX (booktabs), its recipe and library version as a comment.
+
+    Args:
+        numbers: every number, in full precision, for the CSV.
+        readable: what a reader sees, all text; the first column names the row.
+        csv: where the numbers go.
+        md: where the Markdown goes.
+        tex: where the LaTeX goes, a bare ``tabular``.
+        recipe: digest of the job.
+    """
+    note = f"recipe {recipe}; pandas {version('pandas')}"
+    save_numbers(numbers, csv)
+    others = len(readable.columns) - 1
+    markdown = readable.to_markdown(
+        index=False, disable_numparse=True, colalign=("left",) + ("right",) * others
+    )
+    latex = readable.to_latex(index=False, escape=True, column_format="l" + "r" * others)
+    latex = latex.replace("±", r"$\pm$")
+    for path, text in ((md, f"{markdown}\n\n<!-- {note} -->\n"), (tex, f"% {note}\n{latex}")):
+        with atomic_path(path) as partial:
+            partial.write_text(text, encoding="utf-8", newline="\n")

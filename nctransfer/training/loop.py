@@ -1,13 +1,14 @@
 """Training a source model: SGD with momentum and a cosine, images kept on the device.
 
-Source: Appendix E of the paper. Images are standardised and otherwise shown as they
-are (augmentation level 1); they live on the device as uint8, so that a step costs
-what the network costs.
+Source: Appendix E of the paper. Images live on the device as uint8, augmented there by the
+batch, so that a step costs what the network costs. All that is random in an epoch (order,
+augmentation, the adversary's start) is a function of seed, epoch and sample: a run that goes
+on from a checkpoint, between any two steps, ends as if it had never stopped.
 """
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,155 +18,289 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nctransfer.errors import TrainingError
-from nctransfer.plan import variants
+from nctransfer.training.adversary import Adversary
+from nctransfer.training.augmentation import Augmentation
+from nctransfer.training.checkpoints import Checkpoints
+from nctransfer.training.evaluation import Split, evaluate
+from nctransfer.training.keyed import sample_keys
+from nctransfer.training.objective import Objective
+from nctransfer.training.schedule import learning_rate
+from nctransfer.training.stopping import StopRequest
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Split:
-    """A split on the device: images (N, 3, S, S) uint8 and labels (N,) int64."""
-
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
+CHECKED_EVERY = 100  # steps between two looks at the loss: each look waits for the device
+# Numbers that are augmented at once, many batches of small images: the operations of a batch of
+# CIFAR take a GPU longer to start than to do. No number depends on it.
+AUGMENTED_AT_ONCE = 2**24
 
 
 @dataclass(frozen=True)
-class Standardisation:
-    """Mean and standard deviation of each channel, of pixels in [0, 1]."""
+class Data:
+    """What a training reads: both splits on the device, and the seed of all that is random."""
 
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    @classmethod
-    def of(cls, images: Tensor) -> "Standardisation":
-        """Measure the images (N, C, H, W) uint8, in blocks; a constant channel is left unscaled."""
-        total = torch.zeros(images.shape[1], dtype=torch.float64, device=images.device)
-        square = torch.zeros_like(total)
-        for block in images.split(1024):
-            pixels = block.double() / 255
-            total += pixels.sum((0, 2, 3))
-            square += (pixels * pixels).sum((0, 2, 3))
-        count = images.numel() / images.shape[1]
-        mean = total / count
-        std = (square / count - mean * mean).clamp_min(0).sqrt()
-        std = torch.where(std > 1e-6, std, torch.ones_like(std))
-        return cls(tuple(mean.tolist()), tuple(std.tolist()))
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Standardise uint8 images to float32."""
-        mean = torch.tensor(self.mean, device=images.device).view(1, -1, 1, 1)
-        std = torch.tensor(self.std, device=images.device).view(1, -1, 1, 1)
-        return images.to(torch.float32).div_(255).sub_(mean).div_(std)
+    train: Split
+    test: Split
+    seed: int
 
 
-def cosine(epoch: int, epochs: int, start: float, end: float) -> float:
-    """Learning rate of an epoch (from 0), annealed from ``start`` towards ``end``."""
-    return end + (start - end) * (1 + math.cos(math.pi * epoch / epochs)) / 2
-
-
-def train(
-    network: nn.Module,
-    splits: Mapping[str, Split],
-    scale: Standardisation,
-    settings: Mapping[str, Any],
-    seed: int,
-) -> pd.DataFrame:
-    """Train a network in place.
+class Training:
+    """One training under way.
 
     Args:
-        network: on the splits' device.
-        splits: train and test.
-        scale: standardisation of the images.
-        settings: loss, epochs, batch_size, learning_rate, learning_rate_min, momentum, weight_decay.
-        seed: seed of the order of samples.
-
-    Returns:
-        history: loss (train only) and accuracy in percent by epoch and split.
+        network: takes pixels in [0, 1], standardises them itself; trained in place.
+        objective: the loss.
+        data: the splits, on the network's device.
+        settings: see ``plan.training.training_settings``.
+        checkpoints: where it leaves what it needs to go on.
+        weights: what a snapshot of the network keeps.
 
     Raises:
-        TrainingError: the training split has fewer than two images, or the loss is not finite.
+        TrainingError: the training split has fewer than two images.
     """
-    train_split = splits["train"]
-    if len(train_split) < 2:
-        raise TrainingError(f"training needs at least 2 images; the training split has {len(train_split)}")
-    criterion = variants.load("nctransfer.training.losses", settings["loss"]).loss
-    optimiser = torch.optim.SGD(
-        network.parameters(),
-        lr=settings["learning_rate"],
-        momentum=settings["momentum"],
-        weight_decay=settings["weight_decay"],
-    )
-    order = torch.Generator().manual_seed(seed)
-    rows = []
-    for epoch in tqdm(range(settings["epochs"]), unit="epoch", disable=None):
-        rate = cosine(epoch, settings["epochs"], settings["learning_rate"], settings["learning_rate_min"])
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        loss, accuracy = _epoch(
-            network, train_split, scale, criterion, optimiser, order, settings["batch_size"]
-        )
-        if not math.isfinite(loss):
-            raise TrainingError(f"the loss is {loss} in epoch {epoch + 1}; lower training.learning_rate")
-        test_accuracy = evaluate(network, splits["test"], scale)
-        rows.append(
-            {"epoch": epoch + 1, "split": "train", "learning_rate": rate, "loss": loss, "accuracy": accuracy}
-        )
-        rows.append(
-            {
-                "epoch": epoch + 1,
-                "split": "test",
-                "learning_rate": rate,
-                "loss": math.nan,
-                "accuracy": test_accuracy,
-            }
-        )
-        logger.info(
-            "epoch %d: loss %.4f, train %.2f %%, test %.2f %%", epoch + 1, loss, accuracy, test_accuracy
-        )
-    return pd.DataFrame(rows)
 
+    def __init__(
+        self,
+        network: nn.Module,
+        objective: Objective,
+        data: Data,
+        settings: Mapping[str, Any],
+        checkpoints: Checkpoints,
+        weights: Callable[[], Mapping[str, Tensor]],
+    ) -> None:
+        if len(data.train) < 2:
+            raise TrainingError(f"training needs at least 2 images; the training split has {len(data.train)}")
+        self.network, self.objective, self.data, self.settings = network, objective, data, settings
+        self.checkpoints, self._weights = checkpoints, weights
+        self.augmentation = Augmentation.from_settings(settings["augmentation"])
+        attack = settings["adversary"]
+        self.adversary = None if attack is None else Adversary.from_settings(attack)
+        self.optimiser = torch.optim.SGD(
+            network.parameters(),
+            lr=settings["learning_rate"],
+            momentum=settings["momentum"],
+            weight_decay=settings["weight_decay"],
+        )
+        # on the CPU torch 2.15 crashes in narrow channels-last networks with 3, 5 or 6 threads
+        last = settings["channels_last"] and self.device.type == "cuda"
+        self._layout = torch.channels_last if last else torch.contiguous_format
+        network.to(memory_format=self._layout)  # type: ignore[call-overload]
+        self._compiled: nn.Module = torch.compile(network) if settings["compile"] else network
+        # batch normalisation has no variance of one sample: a last batch of one is left out
+        size = settings["batch_size"]
+        self.steps = len(data.train) // size + (len(data.train) % size > 1)
+        self.epoch, self.step = 0, 0
+        self.rows: list[dict[str, Any]] = []
+        self._begin_epoch()
 
-def _epoch(
-    network: nn.Module,
-    split: Split,
-    scale: Standardisation,
-    criterion: Any,
-    optimiser: torch.optim.Optimizer,
-    order: torch.Generator,
-    batch_size: int,
-) -> tuple[float, float]:
-    """One pass in random order; returns mean loss and accuracy (%) as seen while training."""
-    network.train()
-    device = split.labels.device
-    loss_sum = torch.zeros((), device=device)
-    correct = torch.zeros((), device=device, dtype=torch.int64)
-    seen = 0
-    for rows in torch.randperm(len(split), generator=order).to(device).split(batch_size):
-        if len(rows) < 2:  # batch normalisation has no variance of one sample
-            continue
-        labels = split.labels[rows]
-        logits = network(scale(split.images[rows]))
-        loss = criterion(logits, labels)
-        optimiser.zero_grad(set_to_none=True)
+    @property
+    def device(self) -> torch.device:
+        """Device of the data and the network."""
+        return self.data.train.labels.device
+
+    def run(self, stop: StopRequest, log: Callable[[list[dict[str, Any]]], None] | None = None) -> pd.DataFrame:
+        """Train to the end, from the newest whole checkpoint if there is one.
+
+        Args:
+            stop: looked at after every step.
+            log: told the rows of the history of every epoch.
+
+        Returns:
+            history: epoch, split, images (clean or adversarial), learning_rate, loss and accuracy (%). The
+            training split's rows are as seen while training, NaN where nothing names a class yet.
+
+        Raises:
+            TrainingError: the loss is not finite, or a stop was asked for.
+        """
+        self._resume()
+        epochs, total = self.settings["epochs"], self.settings["epochs"] * self.steps
+        done = self.epoch * self.steps + self.step
+        with tqdm(total=total, initial=done, unit="step", disable=None, mininterval=1) as bar:
+            while self.epoch < epochs:
+                self._run_epoch(stop, bar)
+                if log is not None:
+                    log([row for row in self.rows if row["epoch"] == self.epoch])
+        return pd.DataFrame(self.rows)
+
+    # --- an epoch ---------------------------------------------------------------------
+
+    def _begin_epoch(self) -> None:
+        self._losses = torch.zeros(self.steps, device=self.device)
+        self._correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        self._scored = self.objective.ready
+        # what layers of the network draw themselves (dropout) follows from seed and epoch too
+        torch.manual_seed(self.data.seed + self.epoch)
+
+    def _run_epoch(self, stop: StopRequest, bar: Any) -> None:
+        self.network.train()
+        batches = self._batches(self._order())
+        while self.step < self.steps:
+            self._set_rate()
+            self._losses[self.step] = self._take_step(*next(batches))
+            self.step += 1
+            bar.update()
+            if stop.name is not None:
+                self._stop(stop.name)
+            if self.step % CHECKED_EVERY == 0:
+                self._refuse_divergence()
+            if self.checkpoints.due():
+                self._save()
+        self._refuse_divergence()
+        self.objective.end_epoch()
+        rate = self._rate(self.steps - 1)
+        self.epoch, self.step = self.epoch + 1, 0
+        self._record(rate)
+        if self.epoch in self.settings["snapshots"]:
+            self.checkpoints.snapshot(self.epoch, self._weights())
+        self._begin_epoch()
+        if self.checkpoints.due_after_epoch():
+            self._save()
+
+    def _order(self) -> Tensor:
+        """Order of the samples in this epoch; drawn on the CPU, where it is the same everywhere."""
+        epoch_key = sample_keys(self.data.seed, self.epoch, torch.zeros(1)).item()
+        generator = torch.Generator().manual_seed(int(epoch_key) & (2**63 - 1))
+        return torch.randperm(len(self.data.train), generator=generator).to(self.device)
+
+    def _rate(self, step: int) -> float:
+        return learning_rate(self.settings, self.epoch, step, self.steps)
+
+    def _set_rate(self) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._rate(self.step)
+
+    def _batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Augmented pixels, labels and keys of the batches that are left of the epoch, views behind each other."""
+        split, size, views = self.data.train, self.settings["batch_size"], range(self.objective.views)
+        chunk = max(1, AUGMENTED_AT_ONCE // (size * len(views) * split.images[0].numel())) * size
+        for rows in order[self.step * size : self.steps * size].split(chunk):
+            keys = [sample_keys(self.data.seed, self.epoch, rows, view) for view in views]
+            pixels = [self.augmentation(split.images[rows], key) for key in keys]
+            labels = split.labels[rows]
+            for batch in range(0, len(rows), size):
+                part = slice(batch, batch + size)
+                shown = torch.cat([view[part] for view in pixels]).contiguous(memory_format=self._layout)
+                yield shown, labels[part].repeat(len(views)), torch.cat([key[part] for key in keys])
+
+    def _take_step(self, pixels: Tensor, labels: Tensor, keys: Tensor) -> Tensor:
+        """One update; returns the batch's mean loss, left on the device."""
+        objective = self.objective
+        with self._autocast():
+            if self.adversary is not None:
+                pixels = self.adversary.attack(self._compiled, objective, pixels, labels, keys)
+            outputs = self._compiled(pixels)
+        loss: Tensor = objective(outputs, labels)
+        self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
-        # summed on the device: reading a number every step would stall it
-        loss_sum += loss.detach() * len(rows)
-        correct += (logits.detach().argmax(1) == labels).sum()
-        seen += len(rows)
-    return loss_sum.item() / seen, 100 * correct.item() / seen
+        self.optimiser.step()
+        # kept on the device: reading a number every step would stall it
+        outputs = outputs.detach()
+        if self._scored:
+            self._correct += (objective.predict(outputs) == labels).sum()
+        objective.observe(outputs, labels)
+        return loss.detach()
 
+    def _autocast(self) -> torch.autocast:
+        wanted = self.settings["precision"] == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted)
 
-@torch.inference_mode()
-def evaluate(network: nn.Module, split: Split, scale: Standardisation, batch_size: int = 512) -> float:
-    """Accuracy in percent, in evaluation mode."""
-    network.eval()
-    correct = sum(
-        (network(scale(images)).argmax(1) == labels).sum()
-        for images, labels in zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True)
-    )
-    return 100 * int(correct) / len(split)
+    def _record(self, rate: float) -> None:
+        """Add the rows of the epoch that has just ended to the history."""
+        size, samples = self.settings["batch_size"], len(self.data.train)
+        sizes = torch.full((self.steps,), float(size), dtype=torch.float64)
+        sizes[-1] = min(size, samples - size * (self.steps - 1))
+        seen = float(sizes.sum())
+        loss = float(self._losses.double().cpu() @ sizes) / seen
+        share = float(self._correct) / (seen * self.objective.views) if self._scored else math.nan
+        attacked = "clean" if self.adversary is None else "adversarial"
+        shared = {"epoch": self.epoch, "learning_rate": rate}
+        rows = [{**shared, "split": "train", "images": attacked, "loss": loss, "accuracy": 100 * share}]
+        rows += [{**shared, "split": "test", **row} for row in self._evaluations()]
+        columns = ("epoch", "split", "images", "learning_rate", "loss", "accuracy")
+        self.rows += [{column: row[column] for column in columns} for row in rows]
+        self.checkpoints.write_history(self.rows)
+        for row in rows:
+            logger.info(
+                "epoch %d: %s, %s images: loss %.4f, accuracy %.2f %%",
+                self.epoch, row["split"], row["images"], row["loss"], row["accuracy"],
+            )  # fmt: skip
+
+    def _evaluations(self) -> list[dict[str, Any]]:
+        with self._autocast():
+            found = [{"images": "clean"} | evaluate(self.network, self.objective, self.data.test)]
+            if self.adversary is not None:
+                every, last = self.settings["adversary"]["evaluate_every"], self.settings["epochs"]
+                if self.epoch % every == 0 or self.epoch == last:
+                    attack = self.adversary, self.data.seed
+                    scores = evaluate(self.network, self.objective, self.data.test, attack)
+                    found.append({"images": "adversarial"} | scores)
+        return found
+
+    # --- stopping and going on --------------------------------------------------------
+
+    def _refuse_divergence(self) -> None:
+        """Raise TrainingError where a loss of this epoch is not finite."""
+        wrong = (~torch.isfinite(self._losses[: self.step])).nonzero()
+        if not len(wrong):
+            return
+        step = int(wrong[0])
+        loss = float(self._losses[step])
+        kept = self.checkpoints.newest()
+        raise TrainingError(
+            f"the loss is {loss} in epoch {self.epoch + 1}, step {step + 1} of {self.steps}, at learning rate "
+            f"{self._rate(step):.4g}; lower training.learning_rate or set training.warmup_epochs "
+            + (f"(the last good checkpoint is kept: {kept})" if kept else "(no checkpoint was written yet)")
+        )
+
+    def _stop(self, signal: str) -> None:
+        self._save()
+        raise TrainingError(
+            f"stopped by {signal} in epoch {self.epoch + 1}, after step {self.step} of {self.steps}; a checkpoint "
+            "is written, and the same command goes on from there"
+        )
+
+    def _save(self) -> None:
+        """Write a checkpoint, unless what it would hold is not finite."""
+        self._refuse_divergence()
+        floating = [value for value in self.network.state_dict().values() if value.is_floating_point()]
+        if not bool(torch.stack([torch.isfinite(value).all() for value in floating]).all()):
+            return  # the next loss will say so, and where
+        self.checkpoints.save(
+            self.epoch,
+            self.step,
+            {
+                "epoch": self.epoch,
+                "step": self.step,
+                "rows": self.rows,
+                "network": self.network.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "objective": self.objective.state_dict(),
+                "losses": self._losses,
+                "correct": self._correct,
+                "scored": self._scored,
+                "random": self._random_state(),
+            },
+        )
+
+    def _resume(self) -> None:
+        state = self.checkpoints.load()
+        if state is None:
+            return
+        self.epoch, self.step, self.rows = state["epoch"], state["step"], state["rows"]
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.objective.load_state_dict(state["objective"])
+        self._losses.copy_(state["losses"])
+        self._correct.copy_(state["correct"])
+        self._scored = state["scored"]
+        torch.set_rng_state(state["random"][0])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random"][1], self.device)
+        logger.info("goes on after epoch %d, step %d", self.epoch, self.step)
+
+    def _random_state(self) -> list[Tensor]:
+        """State of torch's generators, which layers like dropout draw from."""
+        states = [torch.get_rng_state()]
+        if self.device.type == "cuda":
+            states.append(torch.cuda.get_rng_state(self.device))
+        return states

@@ -1,6 +1,9 @@
 """From image stores to the weights of a source model."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,57 +13,117 @@ from nctransfer.data.geometry import apply_geometry
 from nctransfer.data.image_store import ImageStore
 from nctransfer.errors import DataError
 from nctransfer.models.architecture import Architecture
-from nctransfer.models.weights import write_weights
+from nctransfer.models.layout import classifying_layers
+from nctransfer.models.weights import weights_name, write_weights
+from nctransfer.plan import variants
 from nctransfer.storage.files import write_table
 from nctransfer.storage.stores import create_store
-from nctransfer.training.loop import Split, Standardisation, train
+from nctransfer.training.checkpoints import Checkpoints, link_or_copy
+from nctransfer.training.evaluation import Split, Standardisation, Standardised
+from nctransfer.training.heads import attach_head, without_head
+from nctransfer.training.loop import Data, Training
+from nctransfer.training.monitoring import tensorboard
+from nctransfer.training.objective import Objective
+from nctransfer.training.stopping import stop_requests
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a training is given that changes nothing of its result.
+
+    Attributes:
+        device: to train on.
+        checkpoints: folder of its checkpoints.
+        checkpoint_minutes: between two of them; 0 writes one after every epoch.
+        tensorboard: folder of its TensorBoard log, None for none.
+    """
+
+    device: torch.device
+    checkpoints: Path
+    checkpoint_minutes: float = 10.0
+    tensorboard: Path | None = None
 
 
 def pretrain(
     stores: Mapping[str, ImageStore],
     manifest: Path,
     settings: Mapping[str, Any],
-    device: torch.device,
     recipe: str,
+    surroundings: Surroundings,
 ) -> None:
-    """Train a source model and write its weights and history as one store.
+    """Train a source model, and write weights, snapshots and history as one store.
 
     Args:
         stores: the source data set, train and test.
-        manifest: where the store's manifest will be; beside it weights.safetensors and history.parquet.
+        manifest: where the store's manifest will be; beside it weights.safetensors, history.parquet
+            and a file for each snapshot.
         settings: architecture, options, geometry, size, training, seed.
-        device: device to train on.
         recipe: digest of the job.
+        surroundings: device, checkpoints, log.
 
     Raises:
-        ModelError: the architecture is not known.
+        ModelError: the architecture is not known, or has no linear head to put a projection on.
         DataError: the splits differ in their classes.
+        TrainingError: the loss is not finite, or a stop was asked for.
     """
     if list(stores["train"].class_names) != list(stores["test"].class_names):
         raise DataError("the training and the test split of the source data set name different classes")
-    torch.manual_seed(settings["seed"])
-    classes = len(stores["train"].class_names)
-    architecture = Architecture.parse(settings["architecture"], settings["options"], classes)
-    network = architecture.build().to(device)
+    device, training = surroundings.device, settings["training"]
     splits = {name: load_split(store, settings["geometry"], device) for name, store in stores.items()}
     scale = Standardisation.of(splits["train"].images)
-    history = train(network, splits, scale, settings["training"], settings["seed"])
+    network, objective, weights = _build(settings, len(stores["train"].class_names), device)
+    described = {
+        "architecture": settings["architecture"],
+        "options": settings["options"],
+        "mean": scale.mean,
+        "std": scale.std,
+        "size": settings["size"],
+        "classes": len(stores["train"].class_names),
+        "class_names": list(stores["train"].class_names),
+        "head": _keeps_head(settings, objective),
+    }
+    checkpoints = Checkpoints(surroundings.checkpoints, recipe, surroundings.checkpoint_minutes, described)
+    data = Data(splits["train"], splits["test"], settings["seed"])
+    whole = Standardised(network, scale).to(device)
+    run = Training(whole, objective, data, training, checkpoints, weights)
+    with ExitStack() as opened:
+        log = opened.enter_context(tensorboard(surroundings.tensorboard))
+        history = run.run(opened.enter_context(stop_requests()), log)
     with create_store(manifest, "pretraining", recipe) as result:
-        described = {
-            "architecture": settings["architecture"],
-            "options": settings["options"],
-            "mean": scale.mean,
-            "std": scale.std,
-            "size": settings["size"],
-            "classes": classes,
-            "class_names": list(stores["train"].class_names),
-        }
-        write_weights(result.file("weights.safetensors"), network.state_dict(), described)
+        write_weights(result.file(weights_name()), weights(), described)
         write_table(result.file("history.parquet"), history, recipe)
+        for epoch in training["snapshots"]:
+            link_or_copy(checkpoints.snapshot_path(epoch), result.file(weights_name(epoch)))
         result.meta = {
             "settings": dict(settings),
             "images": {name: store.fingerprint for name, store in stores.items()},
         }
+    checkpoints.clear()
+
+
+def _build(
+    settings: Mapping[str, Any], classes: int, device: torch.device
+) -> tuple[torch.nn.Module, Objective, Callable[[], Mapping[str, torch.Tensor]]]:
+    """Network with its training head, objective, and what of the network's weights is kept."""
+    torch.manual_seed(settings["seed"])
+    training = settings["training"]
+    objective: Objective = variants.load("nctransfer.training.losses", training["loss"]["name"]).build(
+        training["loss"], classes
+    )
+    architecture = Architecture.parse(settings["architecture"], settings["options"], classes)
+    network = architecture.build()
+    if _keeps_head(settings, objective):
+        return network.to(device), objective.to(device), network.state_dict
+    head = classifying_layers(network)[0]
+    attach_head(network, head, training["projection"], classes if objective.classifies else None)
+    return network.to(device), objective.to(device), lambda: without_head(network.state_dict(), head)
+
+
+def _keeps_head(settings: Mapping[str, Any], objective: Objective) -> bool:
+    """Whether the classifier is the network's own; with a projection it is thrown away after training."""
+    return settings["training"]["projection"] is None and objective.classifies
 
 
 def load_split(store: ImageStore, geometry: Mapping[str, Any], device: torch.device) -> Split:

@@ -50,7 +50,7 @@ config.clear()
 config.update(load_config())
 plan, IMAGE_KEYS, VIEW_KEYS, SHOWN = load_plan()
 
-RESULTS, FIGURES, LOGS = plan.results, plan.figures, plan.logs
+RESULTS, FIGURES, TABLES, LOGS = plan.results, plan.figures, plan.tables, plan.logs
 CPU_THREADS = config["resources"]["threads"]
 MEMORY = config["resources"]["mem_mb"]
 RUNTIME = config["resources"]["runtime"]
@@ -66,6 +66,7 @@ wildcard_constraints:
     model=names(config["models"]),
     view=names(VIEW_KEYS),
     figure=names(config["figures"]),
+    table=names(config["tables"]),
 
 
 def planned(stage):

@@ -1,4 +1,4 @@
-# Figures: pure functions of tidy tables and style.
+# Figures and tables: pure functions of tidy tables and style.
 
 
 rule figure:
@@ -25,6 +25,35 @@ rule figure:
         "../scripts/figure.py"
 
 
+rule table:
+    input:
+        unpack(inputs_of("table")),
+    output:
+        csv=f"{TABLES}/{{table}}.csv",
+        md=f"{TABLES}/{{table}}.md",
+        tex=f"{TABLES}/{{table}}.tex",
+    log:
+        f"{LOGS}/table/{{table}}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=settings_of("table"),
+        recipe=recipe_of("table"),
+        made_by=made_by("table"),
+    message:
+        "Writing {wildcards.table}"
+    script:
+        "../scripts/table.py"
+
+
 rule figures:
     input:
         collect(f"{FIGURES}/{{figure}}.pdf", figure=config["figures"]),
+
+
+rule tables:
+    input:
+        collect(f"{TABLES}/{{table}}.csv", table=config["tables"]),

@@ -49,6 +49,30 @@ rule classifier_metrics:
         "../scripts/classifier_metrics.py"
 
 
+rule head_metrics:
+    input:
+        unpack(inputs_of("head_metrics")),
+    output:
+        table=f"{RESULTS}/head_metrics/{{model}}/{{view}}.parquet",
+    log:
+        f"{LOGS}/head_metrics/{{model}}/{{view}}.log",
+    conda:
+        ENVIRONMENT
+    threads: CPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=MEMORY,
+        runtime=RUNTIME,
+    params:
+        settings=settings_of("head_metrics"),
+        recipe=recipe_of("head_metrics"),
+        made_by=made_by("head_metrics"),
+    message:
+        "Measuring the classifier of {wildcards.model} on {wildcards.view}"
+    script:
+        "../scripts/head_metrics.py"
+
+
 rule metrics_tables:
     input:
         collect(

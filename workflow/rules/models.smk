@@ -50,3 +50,22 @@ rule model:
         "Fetching {wildcards.model}"
     script:
         "../scripts/model.py"
+
+
+# Nothing is written, so it lists them whenever it is asked to.
+rule models:
+    log:
+        f"{LOGS}/models.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        settings=settings_of("listing"),
+        recipe=recipe_of("listing"),
+        made_by=made_by("listing"),
+    message:
+        "Listing the models of the configuration"
+    script:
+        "../scripts/models.py"

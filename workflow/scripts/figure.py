@@ -10,12 +10,13 @@ from nctransfer.storage.files import read_table
 with job(snakemake) as task:
     settings = task.settings
     figure = variants.load("nctransfer.reporting.figures", settings["kind"])
-    panels = range(len(settings["panels"]))
-    metrics = [read_table(Path(snakemake.input[f"metrics_{index}"])) for index in panels]
-    probes = [read_table(Path(snakemake.input[f"probes_{index}"])) for index in panels]
-    table = figure.tabulate(settings, metrics, probes)
-    picture = figure.draw(table, settings)
-    save_numbers(table, Path(snakemake.output.csv))
+    tables = {
+        tuple(name): read_table(Path(snakemake.input[f"table_{index}"]))
+        for index, name in enumerate(settings["tables"])
+    }
+    numbers = figure.tabulate(settings, tables)
+    picture = figure.draw(numbers, settings)
+    save_numbers(numbers, Path(snakemake.output.csv))
     save_figure(
         picture, Path(snakemake.output.pdf), Path(snakemake.output.png), settings["style"]["dpi"], task.recipe
     )

@@ -4,8 +4,15 @@ from pathlib import Path
 
 from nctransfer.data.image_store import ImageStore
 from nctransfer.job import job
-from nctransfer.training.pretraining import pretrain
+from nctransfer.training.pretraining import Surroundings, pretrain
 
 with job(snakemake) as task:
     stores = {split: ImageStore(Path(snakemake.input[split])) for split in ("train", "test")}
-    pretrain(stores, Path(snakemake.output.manifest), task.settings, task.device(), task.recipe)
+    manifest, log = Path(snakemake.output.manifest), Path(snakemake.log[0])
+    surroundings = Surroundings(
+        device=task.device(),
+        checkpoints=manifest.parents[2] / "checkpoints" / manifest.parent.name,
+        checkpoint_minutes=task.runs["checkpoint_minutes"],
+        tensorboard=log.parents[1] / "tensorboard" / log.stem if task.runs["tensorboard"] else None,
+    )
+    pretrain(stores, manifest, task.settings, task.recipe, surroundings)

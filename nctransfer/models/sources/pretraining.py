@@ -7,7 +7,8 @@ from typing import Any
 from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Architecture, Metadata
 from nctransfer.models.fetched import Fetched, existing
-from nctransfer.models.weights import load_strictly, read_metadata, read_weights
+from nctransfer.models.layout import classifying_layers
+from nctransfer.models.weights import load_strictly, read_metadata, read_weights, weights_name
 from nctransfer.storage.stores import MANIFEST, Store
 
 NEEDED = ("architecture", "options", "mean", "std", "size", "classes")
@@ -17,17 +18,17 @@ def fetch(settings: Mapping[str, Any], checkpoint: Path | None) -> Fetched:
     """Load a checkpoint that a pre-training job wrote.
 
     Args:
-        settings: nothing of it is needed beyond what the checkpoint holds.
+        settings: ``epoch`` of a snapshot; without it the weights at the end of the training are meant.
         checkpoint: the manifest of a store of kind ``pretraining``, or its safetensors file, with
             the metadata ``architecture`` (library/name), ``options``, ``mean``, ``std``,
-            ``size``, ``classes`` and optionally ``class_names``.
+            ``size``, ``classes`` and optionally ``class_names`` and ``head`` (false: thrown away after training).
 
     Raises:
         ModelError: the checkpoint is missing, damaged or says too little.
     """
     path = existing(checkpoint or settings.get("weights"), "checkpoint")
     if path.name == MANIFEST:
-        path = Store(path, "pretraining").path("weights.safetensors")
+        path = Store(path, "pretraining").path(weights_name(settings.get("epoch")))
     described = read_metadata(path)
     absent = [key for key in NEEDED if key not in described]
     if absent:
@@ -36,7 +37,9 @@ def fetch(settings: Mapping[str, Any], checkpoint: Path | None) -> Fetched:
         )
     architecture = Architecture.parse(described["architecture"], described["options"], described["classes"])
     network = architecture.build()
-    load_strictly(network, architecture.module.adapt(architecture.name, read_weights(path)), str(path))
+    state = architecture.module.adapt(architecture.name, read_weights(path))
+    headless = described.get("head", True) is False
+    load_strictly(network, state, str(path), ignore=classifying_layers(network)[:1] if headless else ())
     size, names = described["size"], described.get("class_names")
     height, width = (size, size) if isinstance(size, int) else size
     metadata = Metadata(
@@ -47,4 +50,4 @@ def fetch(settings: Mapping[str, Any], checkpoint: Path | None) -> Fetched:
         classes=described["classes"],
         class_names=tuple(names) if names else None,
     )
-    return Fetched(network, architecture, metadata, headless=False)
+    return Fetched(network, architecture, metadata, headless=headless)

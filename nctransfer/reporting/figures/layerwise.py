@@ -6,33 +6,28 @@ a unit, with the fitted line. The same fit in log NC1 is always computed; `fit` 
 which of the two is drawn.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting.fits import Line, fit_line
+from nctransfer.reporting.fits import FITS, Line, fit_line
+from nctransfer.reporting.points import Tables
+from nctransfer.reporting.style import NC1, headroom, letter, new_figure, styled
 
-FITS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"nc1": np.asarray, "log_nc1": np.log10}
 
-
-def tabulate(
-    settings: Mapping[str, Any], metrics: Sequence[pd.DataFrame], probes: Sequence[pd.DataFrame]
-) -> pd.DataFrame:
+def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
     """Every number of the figure, a row a panel and unit.
 
     Args:
         settings: the figure's settings (panels, learning rate, weight decay, seed).
-        metrics: for each panel, the table of collapse metrics.
-        probes: for each panel, the table of probe accuracies.
+        tables: tidy tables by (name, model, view): ``metrics`` and ``probes`` of every panel.
 
     Returns:
         nc1, nc1_shuffled, train and transfer accuracy (%, mean over seeds) by panel and
@@ -42,11 +37,10 @@ def tabulate(
         DegenerateInputError: a panel's tables have no units at the pooling asked for.
     """
     rows = []
-    for index, (panel, collapse, accuracy) in enumerate(
-        zip(settings["panels"], metrics, probes, strict=True)
-    ):
-        table = _panel_table(settings, panel, collapse, accuracy)
-        table.insert(0, "panel", chr(ord("a") + index))
+    for index, panel in enumerate(settings["panels"]):
+        measured = panel["model"], panel["view"]
+        table = _panel_table(settings, panel, tables["metrics", *measured], tables["probes", *measured])
+        table.insert(0, "panel", letter(index))
         for name, transform in FITS.items():
             line = fit_line(
                 transform(table["nc1"].to_numpy()), table["transfer_accuracy"].to_numpy(), settings["seed"]
@@ -99,27 +93,14 @@ def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
         settings: the figure's settings (style, fit).
     """
     style = settings["style"]
-    size = style["font_size"]
-    look: Any = {
-        "font.size": size,
-        "axes.labelsize": size,
-        "axes.titlesize": size + 1,
-        "xtick.labelsize": size - 1,
-        "ytick.labelsize": size - 1,
-        "legend.fontsize": size - 1,
-        "lines.linewidth": 1.4,
-        "lines.markersize": 4,
-        "axes.linewidth": 0.6,
-    }
     panels = list(table.groupby("panel", sort=True))
-    with sns.axes_style("ticks"), sns.plotting_context("paper"), matplotlib.rc_context(look):
-        size_inches = (style["width"], 0.38 * style["width"] * len(panels))
-        figure = Figure(size_inches, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06))
+    with styled(style):
+        figure = new_figure(style["width"], 0.38 * style["width"] * len(panels))
         axes = figure.subplots(len(panels), 2, squeeze=False, width_ratios=[1.15, 1])
-        for (letter, part), (left, right) in zip(panels, axes, strict=True):
+        for (name, part), (left, right) in zip(panels, axes, strict=True):
             _draw_units(left, part, style)
             _draw_law(right, part, settings["fit"], style)
-            left.set_title(f"({letter}) {part['title'].iloc[0]}", loc="left")
+            left.set_title(f"({name}) {part['title'].iloc[0]}", loc="left")
         figure.canvas.draw()  # fonts and ticks are set while the style holds
     return figure
 
@@ -140,7 +121,7 @@ def _draw_units(axes: Axes, part: pd.DataFrame, style: Mapping[str, Any]) -> Non
         linestyle="--",
     )
     axes.set_xlabel("Layer (unit, 1 = shallowest)")
-    axes.set_ylabel(r"$\mathcal{NC}_1$ on downstream training data", color=style["nc1_color"])
+    axes.set_ylabel(f"{NC1} on downstream training data", color=style["nc1_color"])
     other.set_ylabel("Transfer accuracy (%)", color=style["accuracy_color"])
     axes.tick_params(axis="y", colors=style["nc1_color"])
     other.tick_params(axis="y", colors=style["accuracy_color"])
@@ -148,14 +129,14 @@ def _draw_units(axes: Axes, part: pd.DataFrame, style: Mapping[str, Any]) -> Non
     axes.set_ylim(bottom=0)
     axes.legend(
         handles=[axes.lines[0], other.lines[0]],
-        labels=[r"$\mathcal{NC}_1$", "accuracy"],
+        labels=[NC1, "accuracy"],
         loc="upper center",
         bbox_to_anchor=(0.5, 1.0),
         ncols=2,
         frameon=False,
     )
-    _headroom(axes)
-    _headroom(other)
+    headroom(axes)
+    headroom(other)
     sns.despine(ax=axes, right=False)
     sns.despine(ax=other, right=False, left=True)
 
@@ -199,13 +180,7 @@ def _draw_law(axes: Axes, part: pd.DataFrame, fit: str, style: Mapping[str, Any]
         ha="right",
         va="top",
     )
-    axes.set_xlabel(r"$\mathcal{NC}_1$ on downstream training data")
+    axes.set_xlabel(f"{NC1} on downstream training data")
     axes.set_ylabel("Transfer accuracy (%)")
-    _headroom(axes)
+    headroom(axes)
     sns.despine(ax=axes)
-
-
-def _headroom(axes: Axes) -> None:
-    """Leave room above the data for a legend or a note."""
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.18 * (high - low))

@@ -1,1 +1,1 @@
-"""Losses: one module each, found by name; `loss(logits, labels)` is the mean over a batch."""
+"""Losses: one module each, found by name; ``build(settings, classes)`` returns an ``Objective``."""

@@ -1,0 +1,184 @@
+"""What a JSON schema cannot say of a configuration: what one key says of another, and names.
+
+Every mistake is one line that names the key.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nctransfer.errors import ConfigError, suggestion
+from nctransfer.plan import catalogue, documents, families, schema, variants
+from nctransfer.plan.documents import given
+from nctransfer.plan.model_facts import describe_model
+from nctransfer.plan.training import snapshot_epochs, training_problems
+
+_LIBRARY = {"name", "weights", "family", "size", "preprocess", "poolings"}
+# Which keys an entry of `models:` may have, and which it must, by source.
+MODEL_KEYS = {
+    "torchvision": (_LIBRARY, {"name"}),
+    "timm": (_LIBRARY, {"name"}),
+    "open_clip": (_LIBRARY, {"name"}),
+    "local": (
+        {
+            "architecture",
+            "weights",
+            "options",
+            "family",
+            "size",
+            "preprocess",
+            "mean",
+            "std",
+            "head",
+            "poolings",
+        },
+        {"architecture", "weights"},
+    ),
+    "pretraining": (
+        {"architecture", "dataset", "options", "family", "size", "poolings", "training"},
+        {"architecture", "dataset", "size"},
+    ),
+}
+# What a panel of a kind shows; kinds that are not listed may have either.
+PANELS = {
+    "layerwise": "model",
+    "over_training": "model",
+    "transfer": "series",
+    "comparison": "series",
+    "pretraining": "series",
+}
+
+
+def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator[str]:
+    """Check what one key says of another, and names against what there is.
+
+    Args:
+        config: the complete configuration, less what the schema refuses.
+        named: the configuration as it was given; its names are known even where an entry is wrong.
+    """
+    for key, entry in config["datasets"].items():
+        for path, message in catalogue.validate_dataset(given(entry)):
+            # files and folders are looked for when a target needs them: other entries cost nothing
+            if path[:1] not in [(name,) for name in catalogue.PATH_KEYS]:
+                yield f"{schema.key_path(('datasets', key, *path))}: {message}"
+    for key, entry in config["models"].items():
+        yield from _check_model(key, entry, named, config)
+    yield from _check_variant("probes.solver", "nctransfer.probing.solvers", config["probes"]["solver"])
+    yield from _check_training("training", config["training"])
+    for section in ("figures", "tables"):
+        for key, entry in config[section].items():
+            package = f"nctransfer.reporting.{section}"
+            yield from _check_variant(f"{section}.{key}.kind", package, entry["kind"])
+            for index, panel in enumerate(entry["panels"]):
+                where = f"{section}.{key}.panels[{index}]"
+                yield from _check_panel(where, entry["kind"], panel, config, named)
+
+
+def _check_panel(
+    where: str, kind: str, panel: Mapping[str, Any], config: Mapping[str, Any], named: Mapping[str, Any]
+) -> Iterator[str]:
+    shown = [field for field in ("model", "series") if panel[field] is not None]
+    wanted = PANELS.get(kind)
+    if len(shown) != 1 or wanted not in (None, shown[0]):
+        yield f"{where}: has {' and '.join(shown) or 'no model'}; kind {kind!r} takes {wanted or 'one of them'}"
+    for field, section in (("model", "models"), ("dataset", "datasets"), ("nc1_on", "datasets")):
+        if panel[field] is not None:
+            yield from _check_reference(f"{where}.{field}", panel[field], section, named)
+    if panel["dataset"] is None and kind != "over_training":
+        yield f"{where}.dataset: missing; it has no default"
+    if panel["model"] in config["models"]:
+        entry = config["models"][panel["model"]]
+        yield from _check_pooling(f"{where}.pooling", panel, entry)
+        if kind == "over_training":
+            yield from _check_snapshots(f"{where}.model", panel["model"], entry, config)
+    for index, series in enumerate(panel["series"] or ()):
+        yield from _check_series(f"{where}.series[{index}]", series, config, named)
+
+
+def _check_series(
+    where: str, series: Mapping[str, Any], config: Mapping[str, Any], named: Mapping[str, Any]
+) -> Iterator[str]:
+    if (series["group"] is None) == (series["models"] is None):
+        yield f"{where}: takes either group or models"
+    for label, model in (series["models"] or {}).items():
+        yield from _check_reference(f"{where}.models.{label}", model, "models", named)
+    if series["group"] is not None:
+        known = sorted(families.group_members(config))
+        if series["group"] not in known:
+            close = suggestion(series["group"], known)
+            yield f"{where}.group: no {series['group']!r} in families{close}; there are: {', '.join(known)}"
+
+
+def _check_snapshots(
+    where: str, model: str, entry: Mapping[str, Any], config: Mapping[str, Any]
+) -> Iterator[str]:
+    if entry["source"] != "pretraining":
+        yield f"{where}: {model!r} is not trained here, so it has no snapshots"
+    elif not snapshot_epochs(documents.merge(config["training"], entry["training"])):
+        yield f"{where}: {model!r} takes no snapshots; set training.snapshot_every for it"
+
+
+def _check_pooling(where: str, panel: Mapping[str, Any], entry: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        poolings = describe_model(entry).poolings
+    except (ConfigError, KeyError):
+        return  # reported where the model is checked
+    if panel["pooling"] not in (None, *poolings):
+        yield f"{where}: model {panel['model']!r} has no {panel['pooling']!r}; it has: {', '.join(poolings)}"
+
+
+def _check_reference(where: str, name: str, section: str, config: Mapping[str, Any]) -> Iterator[str]:
+    entries = config.get(section)
+    known = sorted(map(str, entries)) if isinstance(entries, dict) else []
+    if name not in known:
+        yield f"{where}: no {name!r} in {section}{suggestion(name, known)}; there are: {', '.join(known)}"
+
+
+def _check_variant(where: str, package: str, name: str) -> Iterator[str]:
+    try:
+        variants.module_name(package, name)
+    except ConfigError as error:
+        yield f"{where}: {error}"
+
+
+def _check_training(where: str, training: Mapping[str, Any]) -> Iterator[str]:
+    yield from _check_variant(f"{where}.loss", "nctransfer.training.losses", training["loss"])
+    for key, message in training_problems(training):
+        yield f"{where}.{key}: {message}"
+
+
+def _check_model(
+    key: str, entry: Mapping[str, Any], config: Mapping[str, Any], study: Mapping[str, Any]
+) -> Iterator[str]:
+    if "snapshot_of" in entry:
+        return  # what it is a snapshot of is checked
+    member = entry.get("member_of", f"models.{key}")
+    where = member.partition(".members.")[0]  # what members share stands with the family
+    if entry["source"] not in MODEL_KEYS:
+        known = ", ".join(MODEL_KEYS)
+        close = suggestion(entry["source"], MODEL_KEYS)
+        yield f"{where}.source: {entry['source']!r} is no source of models{close}; allowed: {known}"
+        return
+    allowed, required = MODEL_KEYS[entry["source"]]
+    present = set(given(entry)) - {"source", *families.DERIVED} - ({"head"} if entry["head"] else set())
+    for name in sorted(present - allowed):
+        meant = ", ".join(sorted(allowed))
+        yield f"{where}.{name}: has no meaning for source {entry['source']!r}; allowed: {meant}"
+    for name in sorted(required - present):
+        yield f"{where}.{name}: missing; source {entry['source']!r} needs it"
+    if entry["source"] == "local" and str(entry["architecture"]).startswith("open_clip/"):
+        for name in ("mean", "std"):
+            if entry[name] is None:
+                yield f"{where}.{name}: missing; open_clip publishes its architectures with several"
+    if entry["family"] is not None:
+        yield from _check_variant(f"{where}.family", "nctransfer.models.families", entry["family"])
+    if entry["dataset"] is not None:
+        yield from _check_reference(f"{where}.dataset", entry["dataset"], "datasets", config)
+    if entry["source"] == "pretraining":
+        shared = set(_check_training("", study["training"]))  # the study's own mistakes are told once
+        training = documents.merge(study["training"], entry["training"])
+        yield from (f"{member}.training{line}" for line in _check_training("", training) if line not in shared)
+    if required <= present and not present - allowed:
+        try:
+            describe_model(entry)
+        except ConfigError as error:
+            yield f"{where}.{error}" if str(error).startswith(("poolings:", "size:")) else f"{where}: {error}"

@@ -1,0 +1,150 @@
+"""What figures and tables show: from panels of the configuration to the tidy tables they read."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nctransfer.plan.documents import merge
+from nctransfer.plan.families import group_members, snapshot_key
+from nctransfer.plan.training import EMBEDDING_LOSSES, snapshot_epochs
+
+if TYPE_CHECKING:
+    from nctransfer.plan.grid import Job, Plan
+
+
+class Readings:
+    """The tidy tables that a picture reads, each once.
+
+    Attributes:
+        tables: (name, model, view) of each, in the order of the inputs ``table_0``, ``table_1``, ...
+        inputs: their files, by the name of the input.
+        parents: the jobs that make them, by the name of the input.
+    """
+
+    def __init__(self, plan: "Plan") -> None:
+        self._plan = plan
+        self.tables: list[tuple[str, str, str]] = []
+        self.inputs: dict[str, str] = {}
+        self.parents: dict[str, Job] = {}
+
+    def metrics(self, model: str, view: str) -> None:
+        """Collapse metrics of a model's features."""
+        self._add("metrics", model, view, f"metrics/{model}/{view}", self._plan.metrics(model, view))
+
+    def probes(self, model: str, view: str) -> None:
+        """Accuracies of the probes on them."""
+        path = f"probes/{model}/{view}/accuracy"
+        self._add("probes", model, view, path, self._plan.probes(model, view))
+
+    def head_metrics(self, model: str, view: str) -> None:
+        """NC3 and NC4 of the model's own classifier."""
+        job = self._plan.head_metrics(model, view)
+        self._add("head_metrics", model, view, f"head_metrics/{model}/{view}", job)
+
+    def history(self, model: str) -> None:
+        """Loss and accuracy by epoch of a training."""
+        self._add("history", model, "", f"pretraining/{model}/history", self._plan.pretrain(model))
+
+    def _add(self, name: str, model: str, view: str, path: str, job: "Job") -> None:
+        if (name, model, view) not in self.tables:
+            key = f"table_{len(self.tables)}"
+            self.tables.append((name, model, view))
+            self.inputs[key] = f"{self._plan.results}/{path}.parquet"
+            self.parents[key] = job
+
+
+def resolve(plan: "Plan", panel: Mapping[str, Any], kind: str, readings: Readings) -> dict[str, Any]:
+    """What a panel shows, and note what it reads.
+
+    Args:
+        plan: the plan.
+        panel: a panel of the configuration.
+        kind: of the figure or table.
+        readings: the tables of the whole picture, added to.
+    """
+    if panel["series"] is not None:
+        return _points(plan, panel, readings)
+    if kind == "over_training":
+        return _snapshots(plan, panel, readings)
+    return _units(plan, panel, readings)
+
+
+def shown(plan: "Plan") -> Iterator[tuple[str, str]]:
+    """Model and view of everything whose transfer accuracy a figure or table shows."""
+    for section in ("figures", "tables"):
+        for picture in plan.config[section].values():
+            for panel in picture["panels"]:
+                if panel["dataset"] is not None and picture["kind"] != "over_training":
+                    for model in [panel["model"]] if panel["model"] else _models(plan, panel):
+                        yield model, plan.view(model, panel["dataset"]).key
+
+
+def _models(plan: "Plan", panel: Mapping[str, Any]) -> list[str]:
+    return [model for series in panel["series"] for model in _labelled(plan, series).values()]
+
+
+def _labelled(plan: "Plan", series: Mapping[str, Any]) -> dict[str, str]:
+    models: dict[str, str] = series["models"] or group_members(plan.config)[series["group"]]
+    return models
+
+
+def _title(plan: "Plan", dataset: str) -> str:
+    title: str = plan.config["style"]["titles"].get(dataset, dataset)
+    return title
+
+
+def _units(plan: "Plan", panel: Mapping[str, Any], readings: Readings) -> dict[str, Any]:
+    model, view = panel["model"], plan.view(panel["model"], panel["dataset"]).key
+    readings.metrics(model, view)
+    readings.probes(model, view)
+    return {
+        "model": model,
+        "view": view,
+        "pooling": panel["pooling"] or plan.facts(model).poolings[0],
+        "title": panel["title"] or f"{model} on {_title(plan, panel['dataset'])}",
+    }
+
+
+def _points(plan: "Plan", panel: Mapping[str, Any], readings: Readings) -> dict[str, Any]:
+    measured = panel["nc1_on"] or panel["dataset"]
+    points = []
+    for series in panel["series"]:
+        for label, model in _labelled(plan, series).items():
+            view, nc1_view = plan.view(model, panel["dataset"]).key, plan.view(model, measured).key
+            readings.metrics(model, nc1_view)
+            readings.probes(model, view)
+            shared = {"series": series["name"], "label": label, "model": model}
+            points.append({**shared, "view": view, "nc1_view": nc1_view})
+    return {
+        "title": panel["title"] or _title(plan, panel["dataset"]),
+        "dataset": _title(plan, panel["dataset"]),
+        "nc1_dataset": _title(plan, measured),
+        "points": points,
+    }
+
+
+def _snapshots(plan: "Plan", panel: Mapping[str, Any], readings: Readings) -> dict[str, Any]:
+    model = panel["model"]
+    entry = plan.config["models"][model]
+    training = merge(plan.config["training"], entry["training"])
+    dataset = panel["dataset"] or entry["dataset"]
+    view = plan.view(model, dataset).key
+    # the model's own classifier knows the classes of its source data only, if it was kept at all
+    classifies = (
+        dataset == entry["dataset"]
+        and training["loss"] not in EMBEDDING_LOSSES
+        and training["projection"]["head"] == "none"
+    )
+    snapshots = []
+    for epoch in snapshot_epochs(training):
+        snapshot = snapshot_key(model, epoch)
+        readings.metrics(snapshot, view)
+        if classifies:
+            readings.head_metrics(snapshot, view)
+        snapshots.append({"epoch": epoch, "model": snapshot})
+    readings.history(model)
+    return {
+        "title": panel["title"] or f"{model} on {_title(plan, dataset)}",
+        "model": model,
+        "view": view,
+        "snapshots": snapshots,
+    }

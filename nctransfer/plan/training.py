@@ -1,0 +1,106 @@
+"""What a training reads of its configuration, and nothing else.
+
+Levels are resolved to what they mean, options that a choice does not read are left out:
+so a change reruns the trainings that it changes.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# Options of losses; a loss that is not listed is given all of them.
+LOSS_OPTIONS = {
+    "cross_entropy": ("label_smoothing",),
+    "mean_squared_error": ("mse_weight", "mse_target"),
+    "supervised_contrastive": ("temperature",),
+}
+# Losses on embeddings; the others end in a classifier.
+EMBEDDING_LOSSES = ("supervised_contrastive",)
+# From which augmentation level on an option is read.
+AUGMENTATION_OPTIONS = {"crop_padding": 2, "jitter": 4, "grayscale": 5}
+PLAIN = (
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "learning_rate_min",
+    "warmup_epochs",
+    "momentum",
+    "weight_decay",
+    "precision",
+    "channels_last",
+    "compile",
+)
+
+
+def snapshot_epochs(training: Mapping[str, Any]) -> list[int]:
+    """Epochs after which a training keeps its weights; the last is one of them."""
+    every, last = training["snapshot_every"], training["epochs"]
+    return sorted({*range(every, last, every), last}) if every else []
+
+
+def training_settings(training: Mapping[str, Any]) -> dict[str, Any]:
+    """Resolve a complete ``training`` section.
+
+    Returns:
+        the plain options, and loss (name and options), augmentation, adversary (None without one;
+        radius and step in pixels of [0, 1]), projection (None without one) and snapshots (epochs).
+    """
+    return {
+        **{name: training[name] for name in PLAIN},
+        "loss": {"name": training["loss"], **_loss_options(training)},
+        "augmentation": _augmentation(training["augmentation"]),
+        "adversary": _adversary(training["adversary"]),
+        "projection": _projection(training["projection"]),
+        "snapshots": snapshot_epochs(training),
+    }
+
+
+def training_problems(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Find what a schema cannot say: for each mistake the key and the message."""
+    level, radii = training["adversary"]["level"], training["adversary"]["radii"]
+    if level > len(radii):
+        yield "adversary.level", f"{level} has no radius; adversary.radii has {len(radii)}"
+    if training["warmup_epochs"] >= training["epochs"]:
+        yield (
+            "warmup_epochs",
+            f"{training['warmup_epochs']} leaves nothing of {training['epochs']} epochs for the cosine",
+        )
+    if training["loss"] in EMBEDDING_LOSSES:
+        if training["projection"]["head"] == "none":
+            yield (
+                "projection.head",
+                f"none does not suit loss {training['loss']}; allowed: linear, mlp1, mlp2, ...",
+            )
+        if level:
+            yield "adversary.level", f"{level} does not suit loss {training['loss']}, which has no classifier"
+
+
+def _loss_options(training: Mapping[str, Any]) -> dict[str, Any]:
+    every = sorted(name for names in LOSS_OPTIONS.values() for name in names)
+    return {name: training[name] for name in LOSS_OPTIONS.get(training["loss"], every)}
+
+
+def _augmentation(options: Mapping[str, Any]) -> dict[str, Any]:
+    read = {name: options[name] for name, level in AUGMENTATION_OPTIONS.items() if options["level"] >= level}
+    return {"level": options["level"], **read}
+
+
+def _adversary(options: Mapping[str, Any]) -> dict[str, Any] | None:
+    if not options["level"]:
+        return None
+    radius = options["radii"][options["level"] - 1] / 255
+    return {
+        "radius": radius,
+        "steps": options["steps"],
+        "step_size": options["step_factor"] * radius / options["steps"],
+        "batch_norm": options["batch_norm"],
+        "evaluate_every": options["evaluate_every"],
+    }
+
+
+def _projection(options: Mapping[str, Any]) -> dict[str, Any] | None:
+    head = options["head"]
+    if head == "none":
+        return None
+    layers = 0 if head == "linear" else int(head.removeprefix("mlp"))
+    hidden = {"hidden": options["hidden"]} if layers else {"hidden": None}
+    return {"layers": layers, **hidden, "output": options["output"]}

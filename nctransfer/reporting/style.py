@@ -1,0 +1,153 @@
+"""What all figures share: fonts and lines, colours, a grid of axes, room for notes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+NC1 = r"$\mathcal{NC}_1$"
+SPLITS = {"train": "training", "test": "test"}  # in words
+
+# Okabe and Ito's colours, told apart by the colour-blind; the order is that of the series
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "^", "s", "D", "v", "p", "*")
+
+
+@contextmanager
+def styled(style: Mapping[str, Any]) -> Iterator[None]:
+    """Hold the style of the config; fonts and ticks are set when the figure is laid out inside."""
+    size = style["font_size"]
+    look: Any = {
+        "font.size": size,
+        "axes.labelsize": size,
+        "axes.titlesize": size + 1,
+        "xtick.labelsize": size - 1,
+        "ytick.labelsize": size - 1,
+        "legend.fontsize": size - 1,
+        "lines.linewidth": 1.4,
+        "lines.markersize": 4,
+        "axes.linewidth": 0.6,
+    }
+    with sns.axes_style("ticks"), sns.plotting_context("paper"), matplotlib.rc_context(look):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches, whose axes make room for what stands around them."""
+    return Figure((width, height), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06))
+
+
+def letter(index: int) -> str:
+    """Name of a panel: a, b, ..."""
+    return chr(ord("a") + index)
+
+
+def grid(count: int, width: float, narrowest: float = 2.1) -> tuple[int, int]:
+    """Rows and columns for axes no narrower than ``narrowest`` inches, rows as equal as can be.
+
+    Four panels on a page of 6.75 inches are 2 x 2, three one row.
+    """
+    fitting = max(1, int(width // narrowest))
+    rows = -(-count // fitting)
+    return rows, -(-count // rows)
+
+
+def headroom(axes: Axes) -> None:
+    """Leave room above the data for a legend or a note."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.18 * (high - low))
+
+
+def round_ticks(axis: Axis) -> None:
+    """Label a linear axis with a few round numbers."""
+    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+
+
+def plain_ticks(axis: Axis) -> None:
+    """Label a logarithmic axis with a few plain numbers; after its limits are set, which decide on them."""
+    low, high = axis.get_view_interval()
+    decades = np.log10(high / low)
+    if decades < 0.7:
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_minor_locator(NullLocator())
+    else:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 1.7 else (1,), numticks=8))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def shades(color: str, count: int) -> list[str]:
+    """``count`` shades of a colour from light to the colour itself."""
+    base = np.array(to_rgb(color))
+    lightest = 0.08 if count > 1 else 1  # all but white: points have a rim
+    return [to_hex(1 - (1 - base) * share) for share in np.linspace(lightest, 1, count)]
+
+
+def place_note(axes: Axes, note: str, points: np.ndarray, gap: float = 0.035) -> Text:
+    """Write a note into the corner farthest from the points, with room made where there is none.
+
+    Needs a figure that has been laid out. Of equally empty corners the upper right one is taken.
+
+    Args:
+        axes: axes whose limits are final but for the room made here.
+        note: text.
+        points: what the note may not hide, (n, 2) in data coordinates.
+        gap: distance kept from the points, share of the axes.
+    """
+    text = axes.text(0.5, 0.5, note, transform=axes.transAxes, fontsize="small", zorder=2)
+    text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1})  # over guide lines
+    frame, box = axes.get_window_extent(), text.get_window_extent()
+    width, height = box.width / frame.width, box.height / frame.height
+    corners = [(right, top) for top in (True, False) for right in (True, False)]
+    clearances = [_clearance(axes, points, _box(corner, width, height)) for corner in corners]
+    best = int(np.argmax(clearances))
+    right, top = corners[best]
+    if clearances[best] < gap:
+        right, top = corners[0]
+        _room_above(axes, points, height + 2 * gap)
+    text.set(
+        x=0.97 if right else 0.03,
+        y=0.97 if top else 0.03,
+        ha="right" if right else "left",
+        va="top" if top else "bottom",
+    )
+    return text
+
+
+def _box(corner: tuple[bool, bool], width: float, height: float) -> Sequence[float]:
+    """Left, right, bottom and top of a note in a corner, shares of the axes."""
+    right, top = corner
+    left = 0.97 - width if right else 0.03
+    bottom = 0.97 - height if top else 0.03
+    return left, left + width, bottom, bottom + height
+
+
+def _in_axes(axes: Axes, points: np.ndarray) -> np.ndarray:
+    """Points in shares of the axes, (n, 2)."""
+    return axes.transAxes.inverted().transform(axes.transData.transform(points))
+
+
+def _clearance(axes: Axes, points: np.ndarray, box: Sequence[float]) -> float:
+    """Distance of a box to the nearest point, share of the axes; 0 where one lies inside."""
+    left, right, bottom, top = box
+    x, y = _in_axes(axes, points).T
+    dx = np.maximum(np.maximum(left - x, x - right), 0)
+    dy = np.maximum(np.maximum(bottom - y, y - top), 0)
+    return float(np.hypot(dx, dy).min())
+
+
+def _room_above(axes: Axes, points: np.ndarray, share: float) -> None:
+    """Raise the upper limit so that the points leave the upper ``share`` of the axes free."""
+    low, high = axes.get_ylim()
+    highest = float(points[:, 1].max())
+    axes.set_ylim(low, max(high, low + (highest - low) / (1 - share)))

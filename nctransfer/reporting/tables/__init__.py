@@ -1,0 +1,1 @@
+"""Tables: one module each, found by name; `tabulate` gives the numbers, `present` what a reader sees."""

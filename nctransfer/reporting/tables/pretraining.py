@@ -1,0 +1,64 @@
+"""Pre-trainings with their source NC1 and transfer accuracy (the unnumbered table of Appendix B)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from nctransfer.reporting.points import Tables, points_table
+from nctransfer.reporting.style import SPLITS
+
+
+def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
+    """Every number of the table, a row a panel and point.
+
+    Args:
+        settings: the table's settings (panels, learning rate, weight decay).
+        tables: tidy tables by (name, model, view): ``metrics`` and ``probes`` of every point.
+
+    Returns:
+        the columns of :func:`~nctransfer.reporting.points.points_table`.
+
+    Raises:
+        DegenerateInputError: a point has no NC1 or no accuracy.
+    """
+    return points_table(settings, tables)
+
+
+def present(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """What a reader sees: text, numbers rounded, a row a point of the first panel, in its order.
+
+    Further panels (downstream data sets, or NC1 on another set) add columns; points that they
+    do not share stay empty.
+
+    Args:
+        table: what :func:`tabulate` gave.
+        settings: the table's settings; nothing of them is read.
+
+    Returns:
+        ``Pre-training``, and for every panel ``NC1 on <data set>``, ``Accuracy on <title> (%)`` with
+        the standard deviation where there are several seeds, then with ``Seeds``.
+    """
+    names = (table["series"] + " " + table["label"]).str.strip()
+    first = table["panel"] == table["panel"].iloc[0]
+    readable = pd.DataFrame({"Pre-training": names[first].to_numpy()}, index=table.loc[first, "model"])
+    for _, part in table.groupby("panel", sort=True):
+        part = part.set_index("model")
+        measured = f"NC1 on {part['nc1_dataset'].iloc[0]} {SPLITS[part['split'].iloc[0]]} data"
+        readable[measured] = part["nc1"].map(_nc1)
+        title = part["title"].iloc[0]
+        readable[f"Transfer accuracy on {title} (%)"] = part.apply(_accuracy, axis=1)
+        if (part["seeds"] > 1).any():
+            readable[f"Seeds on {title}"] = part["seeds"].map(str)
+    return readable.fillna("").reset_index(drop=True)
+
+
+def _nc1(value: float) -> str:
+    """Three decimals, unless they would all be zeros."""
+    return f"{value:.3f}" if value >= 0.0005 else f"{value:.1e}"
+
+
+def _accuracy(row: pd.Series) -> str:
+    """Mean, and standard deviation over several seeds."""
+    spread = f" ± {row['transfer_accuracy_std']:.2f}" if row["seeds"] > 1 else ""
+    return f"{row['transfer_accuracy']:.2f}{spread}"

@@ -1,0 +1,58 @@
+"""The table of NC3 and NC4 of a model's own classifier, on the data that it was trained on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from nctransfer.collapse.measure import measure_classifier
+from nctransfer.errors import DegenerateInputError
+from nctransfer.features.store import PENULTIMATE, FeatureStore
+from nctransfer.models.weights import read_weights
+from nctransfer.storage.stores import Store
+from nctransfer.tidy.collapse import label, metric_rows
+
+
+def head_table(
+    stores: Mapping[str, FeatureStore], model: Path, settings: Mapping[str, Any], device: torch.device
+) -> pd.DataFrame:
+    """Measure a classifier on the penultimate features that it classifies.
+
+    Args:
+        stores: feature stores by split.
+        model: manifest of the model's store.
+        settings: names (model, view).
+        device: device to compute on.
+
+    Returns:
+        the columns of :func:`nctransfer.tidy.collapse.collapse_table`.
+
+    Raises:
+        DegenerateInputError: the model has no classifier, or one of other classes.
+    """
+    store = Store(model, "model")
+    head, names = store.manifest["head"], store.manifest["class_names"]
+    if head is None:
+        raise DegenerateInputError(f"{model}: this model has no classifier, so neither NC3 nor NC4")
+    state = read_weights(store.path("weights.safetensors"))
+    weight, bias = state[f"{head['name']}.weight"].to(device), state.get(f"{head['name']}.bias")
+    rows = []
+    for split, features in stores.items():
+        if list(names or ()) != list(features.class_names):
+            raise DegenerateInputError(
+                f"{model}: its classifier names other classes than {features.class_names[:5]}..."
+            )
+        for column in features.unit_columns:
+            if column.module == PENULTIMATE:
+                found = measure_classifier(
+                    torch.from_numpy(features[column.name].copy()).to(device),
+                    torch.from_numpy(features.labels).to(device),
+                    weight,
+                    None if bias is None else bias.to(device),
+                    classes=len(features.class_names),
+                    name=label(column, split),
+                )
+                rows += metric_rows(settings["names"], split, column, found)
+    return pd.DataFrame(rows)

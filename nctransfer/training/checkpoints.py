@@ -1,0 +1,139 @@
+"""What a training leaves on disk while it runs: checkpoints, snapshots, history.
+
+They lie in a folder of their own, since Snakemake deletes the declared outputs of a job
+that fails. A checkpoint is a store like any other: written whole or not at all, verified
+when read; the last two are kept, so that a damaged one costs the work since the one before.
+"""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from nctransfer.errors import StoreError
+from nctransfer.models.weights import weights_name, write_weights
+from nctransfer.storage.files import write_table
+from nctransfer.storage.stores import Store, create_store, file_digest
+
+logger = logging.getLogger(__name__)
+
+KEPT = 2
+STATE = "state.pt"
+
+
+class Checkpoints:
+    """Checkpoints and snapshots of one training.
+
+    Args:
+        folder: theirs alone; it goes away when the training is complete.
+        recipe: of the job; what another recipe left is deleted.
+        minutes: between two checkpoints; 0 writes one after every epoch.
+        described: metadata of the snapshots' weights.
+    """
+
+    def __init__(
+        self, folder: Path, recipe: str, minutes: float, described: Mapping[str, Any] | None = None
+    ) -> None:
+        self.folder, self.recipe, self.minutes = Path(folder), recipe, minutes
+        self._described = dict(described or {})
+        self._last = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether it is time for another checkpoint, between two steps."""
+        return self.minutes > 0 and time.monotonic() - self._last >= 60 * self.minutes
+
+    def due_after_epoch(self) -> bool:
+        """Whether one is written after every epoch, or it is time for one."""
+        return self.minutes == 0 or self.due()
+
+    def save(self, epoch: int, step: int, state: Mapping[str, Any]) -> Path:
+        """Write a checkpoint; only the newest are kept.
+
+        Args:
+            epoch: complete epochs.
+            step: steps of the epoch under way.
+            state: tensors and plain values.
+
+        Returns:
+            its manifest.
+        """
+        manifest = self.folder / f"epoch{epoch:05d}-step{step:07d}" / "manifest.json"
+        with create_store(manifest, "checkpoint", self.recipe) as store:
+            torch.save({**state, "snapshots": self._snapshots(epoch)}, store.file(STATE))
+        for old in self._manifests()[:-KEPT]:
+            shutil.rmtree(old.parent)
+        self._last = time.monotonic()
+        logger.info("checkpoint after epoch %d, step %d", epoch, step)
+        return manifest
+
+    def load(self) -> dict[str, Any] | None:
+        """The newest checkpoint that is whole, or None; others are deleted.
+
+        A checkpoint whose snapshots are gone or altered is not whole.
+        """
+        for manifest in reversed(self._manifests()):
+            try:
+                store = Store(manifest, "checkpoint")
+                if store.manifest.get("recipe") != self.recipe:
+                    raise StoreError(f"{manifest.parent}: of other code or settings")
+                # weights_only: nothing is unpickled but tensors and plain values
+                state: dict[str, Any] = torch.load(store.path(STATE), map_location="cpu", weights_only=True)
+                self._verify(state.pop("snapshots"))
+            except (StoreError, RuntimeError, OSError, EOFError, KeyError) as error:
+                logger.warning("checkpoint not used, the one before is tried: %s", error)
+                shutil.rmtree(manifest.parent, ignore_errors=True)
+                continue
+            return state
+        self.clear()
+        return None
+
+    def newest(self) -> Path | None:
+        """Folder of the newest checkpoint."""
+        manifests = self._manifests()
+        return manifests[-1].parent if manifests else None
+
+    def snapshot(self, epoch: int, state: Mapping[str, Tensor]) -> None:
+        """Keep the weights after an epoch."""
+        write_weights(self.snapshot_path(epoch), state, self._described)
+
+    def snapshot_path(self, epoch: int) -> Path:
+        """Where an epoch's snapshot is."""
+        return self.folder / weights_name(epoch)
+
+    def write_history(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Leave the history so far, to be looked at while the training runs."""
+        write_table(self.folder / "history.parquet", pd.DataFrame(list(rows)), self.recipe)
+
+    def clear(self) -> None:
+        """Delete everything."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _manifests(self) -> list[Path]:
+        """Manifests of all checkpoints, oldest first."""
+        return sorted(self.folder.glob("epoch*-step*/manifest.json"))
+
+    def _snapshots(self, epoch: int) -> dict[str, str]:
+        """Checksums of the snapshots up to an epoch."""
+        paths = sorted(self.folder.glob("epoch*.safetensors"))
+        return {path.name: file_digest(path) for path in paths if path.name <= weights_name(epoch)}
+
+    def _verify(self, snapshots: Mapping[str, str]) -> None:
+        for name, digest in snapshots.items():
+            path = self.folder / name
+            if not path.is_file() or file_digest(path) != digest:
+                raise StoreError(f"{path}: missing or altered")
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Have a file under another name too, without a second copy where the disk allows it."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,104 @@
+"""What a network reaches on a split, on clean images or under attack."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nctransfer.training.adversary import Adversary
+from nctransfer.training.keyed import sample_keys
+from nctransfer.training.objective import Objective
+
+
+@dataclass(frozen=True)
+class Split:
+    """A split on the device: images (N, 3, S, S) uint8 and labels (N,) int64."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """Mean and standard deviation of each channel, of pixels in [0, 1]."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def of(cls, images: Tensor) -> "Standardisation":
+        """Measure the images (N, C, H, W) uint8, in blocks; a constant channel is left unscaled."""
+        total = torch.zeros(images.shape[1], dtype=torch.float64, device=images.device)
+        square = torch.zeros_like(total)
+        for block in images.split(1024):
+            pixels = block.double() / 255
+            total += pixels.sum((0, 2, 3))
+            square += (pixels * pixels).sum((0, 2, 3))
+        count = images.numel() / images.shape[1]
+        mean = total / count
+        std = (square / count - mean * mean).clamp_min(0).sqrt()
+        std = torch.where(std > 1e-6, std, torch.ones_like(std))
+        return cls(tuple(mean.tolist()), tuple(std.tolist()))
+
+
+class Standardised(nn.Module):
+    """A network that takes pixels in [0, 1]: it standardises them itself, so attacks live in pixel space."""
+
+    def __init__(self, network: nn.Module, scale: Standardisation) -> None:
+        super().__init__()
+        self.network = network
+        # no part of the weights: the source's mean and std are kept with the model
+        self.register_buffer("mean", torch.tensor(scale.mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(scale.std).view(1, -1, 1, 1), persistent=False)
+
+    mean: Tensor
+    std: Tensor
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Outputs of the network for pixels (B, 3, H, W)."""
+        outputs: Tensor = self.network((pixels - self.mean) / self.std)
+        return outputs
+
+
+@torch.no_grad()
+def evaluate(
+    network: nn.Module,
+    objective: Objective,
+    split: Split,
+    attack: tuple[Adversary, int] | None = None,
+    batch_size: int = 512,
+) -> dict[str, float]:
+    """Loss and accuracy of a network in evaluation mode, which it is left in.
+
+    Args:
+        network: takes pixels.
+        objective: names the classes.
+        split: images and labels.
+        attack: the adversary whose images are shown, and the seed of its starts; None shows clean ones.
+        batch_size: images at a time.
+
+    Returns:
+        loss (NaN where it is no function of single images) and accuracy in percent (NaN where no class
+        can be named yet).
+    """
+    network.eval()
+    device = split.labels.device
+    loss = torch.zeros((), dtype=torch.float64, device=device)
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+    for rows in torch.arange(len(split), device=device).split(batch_size):
+        pixels, labels = split.images[rows].float().div_(255), split.labels[rows]
+        if attack is not None:
+            adversary, seed = attack
+            pixels = adversary.attack(network, objective, pixels, labels, sample_keys(seed, 0, rows))
+        outputs = network(pixels)
+        correct += (objective.predict(outputs) == labels).sum()
+        if objective.classifies:
+            loss += objective(outputs, labels).double() * len(rows)
+    return {
+        "loss": float(loss) / len(split) if objective.classifies else math.nan,
+        "accuracy": 100 * int(correct) / len(split) if objective.ready else math.nan,
+    }

@@ -1,0 +1,79 @@
+"""Projection heads: what stands between the penultimate feature and the loss in pre-training only.
+
+Source: the paper's section on pre-training; MLP-k has k hidden layers with ReLU, so the
+linear head is MLP-0 and the head of Khosla et al. 2020 is MLP-1.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from torch import Tensor, nn
+
+from nctransfer.errors import ModelError
+
+
+def projection_head(width: int, layers: int, hidden: int, output: int) -> nn.Sequential:
+    """Make an MLP with ``layers`` hidden layers and a linear last one.
+
+    Args:
+        width: of the penultimate feature.
+        layers: number of hidden layers, each followed by a ReLU; 0 is a linear head.
+        hidden: width of the hidden layers.
+        output: width of the projection.
+    """
+    widths = [width, *[hidden] * layers]
+    modules: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        modules += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*modules, nn.Linear(widths[-1], output))
+
+
+def attach_head(
+    network: nn.Module, path: str, projection: Mapping[str, Any] | None, classes: int | None
+) -> None:
+    """Put the head of a pre-training where the network's classification layer is.
+
+    Without a projection and with as many classes as the layer has, the layer stays as it is.
+
+    Args:
+        network: changed in place.
+        path: of the classification layer, an ``nn.Linear``.
+        projection: layers, hidden (None: the width of the penultimate feature), output; or None.
+        classes: outputs of a linear classifier on top of the projection; None for no classifier.
+
+    Raises:
+        ModelError: there is no ``nn.Linear`` at ``path``.
+    """
+    layer = _classification_layer(network, path)
+    if projection is None and classes == layer.out_features:
+        return
+    width = layer.in_features
+    parts: list[nn.Module] = []
+    if projection is not None:
+        hidden = projection.get("hidden") or width
+        parts.append(projection_head(width, projection["layers"], hidden, projection["output"]))
+        width = projection["output"]
+    if classes is not None:
+        parts.append(nn.Linear(width, classes))
+    head = nn.Sequential(*parts).to(layer.weight)
+    parent, _, name = path.rpartition(".")
+    setattr(network.get_submodule(parent), name, head)
+
+
+def without_head(state: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
+    """Drop what lies at ``path`` from a state dict."""
+    return {name: value for name, value in state.items() if not name.startswith(f"{path}.")}
+
+
+def _classification_layer(network: nn.Module, path: str) -> nn.Linear:
+    try:
+        layer = network.get_submodule(path) if path else None
+    except AttributeError:
+        layer = None
+    if not isinstance(layer, nn.Linear):
+        found = "nothing" if layer is None else type(layer).__name__
+        raise ModelError(
+            f"{type(network).__name__}: there is {found} at {path!r}; a training head replaces an nn.Linear"
+        )
+    return layer

@@ -1,0 +1,92 @@
+"""Random numbers without state: a pure function of a sample's key and of what they are for.
+
+A generator's numbers depend on the order in which they are drawn, so on the batch
+layout and on the device. Here the number i of a stream of a sample is
+splitmix64 (Steele, Lea & Flood 2014) at that position, in wrapping 64-bit integer
+arithmetic, which every device does alike: a resumed run, another batch size or a
+GPU see the same numbers.
+"""
+
+import math
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+
+_WORD = 2**64
+_GAMMA = 0x9E3779B97F4A7C15
+_MULTIPLIERS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
+_LAST_SHIFT = 31
+_BITS = 24  # of a float32's mantissa, the hidden one included
+
+
+class Stream(IntEnum):
+    """What numbers are drawn for; a new purpose takes a new number, so that no other's numbers move."""
+
+    CROP = 0
+    FLIP = 1
+    JITTER = 2
+    JITTER_ORDER = 3
+    JITTER_FACTORS = 4
+    GRAYSCALE = 5
+    ATTACK = 6
+
+
+def sample_keys(seed: int, epoch: int, samples: Tensor, view: int = 0) -> Tensor:
+    """Make one key for each sample, different in each epoch and each of its augmented views.
+
+    Args:
+        seed: of the run.
+        epoch: number of the epoch.
+        samples: positions of the samples in the data set, shape (B,), integers.
+        view: number of the augmented view of the sample.
+
+    Returns:
+        keys, shape (B,), int64, on the device of ``samples``.
+    """
+    state = 0
+    for number in (seed, epoch, view):
+        state = _splitmix(state, number)
+    return _mix(samples.to(torch.int64).add(1).mul_(_signed(_GAMMA)).add_(_signed(state)))
+
+
+def uniform(keys: Tensor, stream: int, *shape: int) -> Tensor:
+    """Draw uniform numbers for each key.
+
+    Args:
+        keys: shape (B,), int64.
+        stream: what the numbers are for (see :class:`Stream`); streams are independent.
+        shape: of one key's numbers.
+
+    Returns:
+        multiples of 2^-24 in [0, 1), shape (B, *shape), float32.
+    """
+    start = _mix(keys + _signed(_GAMMA * (stream + 1)))
+    places = torch.arange(1, math.prod(shape) + 1, device=keys.device).mul_(_signed(_GAMMA))
+    words = _mix(start.unsqueeze(1) + places)
+    return _shift(words, 64 - _BITS).to(torch.float32).mul_(2.0**-_BITS).view(len(keys), *shape)
+
+
+def _splitmix(state: int, number: int) -> int:
+    """Output ``number`` (from 0) of the splitmix64 generator that starts at ``state``."""
+    word = (state + _GAMMA * (number + 1)) % _WORD
+    for shift, multiplier in _MULTIPLIERS:
+        word = (word ^ (word >> shift)) * multiplier % _WORD
+    return word ^ (word >> _LAST_SHIFT)
+
+
+def _mix(words: Tensor) -> Tensor:
+    """The finaliser of splitmix64, int64 standing for the 64 bits."""
+    for shift, multiplier in _MULTIPLIERS:
+        words = (words ^ _shift(words, shift)).mul_(_signed(multiplier))
+    return words ^ _shift(words, _LAST_SHIFT)
+
+
+def _shift(words: Tensor, places: int) -> Tensor:
+    """Shift right, zeros coming in: torch's shift of a negative int64 brings ones."""
+    return (words >> places).bitwise_and_(2 ** (64 - places) - 1)
+
+
+def _signed(word: int) -> int:
+    """The int64 with the same 64 bits."""
+    return (word + _WORD // 2) % _WORD - _WORD // 2

@@ -1,0 +1,46 @@
+"""TensorBoard, for those who ask for it: the history of a training while it runs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nctransfer.errors import ConfigError
+
+Log = Callable[[list[dict[str, Any]]], None]
+
+
+@contextmanager
+def tensorboard(folder: Path | None) -> Iterator[Log | None]:
+    """Open a TensorBoard log.
+
+    Args:
+        folder: of the log; None logs nothing.
+
+    Yields:
+        a function that logs the rows of an epoch's history (see ``loop.Training.run``).
+
+    Raises:
+        ConfigError: the package tensorboard is not installed.
+    """
+    if folder is None:
+        yield None
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ConfigError(
+            "runs.tensorboard: true needs the package tensorboard; `pip install tensorboard`, or set it to false"
+        ) from None
+    with SummaryWriter(folder) as writer:
+
+        def log(rows: list[dict[str, Any]]) -> None:
+            for row in rows:
+                name = f"{row['split']}_{row['images']}"
+                writer.add_scalar(f"accuracy/{name}", row["accuracy"], row["epoch"])
+                if row["loss"] == row["loss"]:  # NaN where the split has none
+                    writer.add_scalar(f"loss/{name}", row["loss"], row["epoch"])
+                writer.add_scalar("learning_rate", row["learning_rate"], row["epoch"])
+            writer.flush()
+
+        yield log

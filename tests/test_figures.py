@@ -1,0 +1,533 @@
+"""Figures and tables of pre-trained models: the numbers, what is drawn of them, and panels with little to draw."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from scipy import stats
+
+from nctransfer.errors import DegenerateInputError
+from nctransfer.reporting.figures import comparison, over_training, transfer
+from nctransfer.reporting.output import save_figure, save_numbers, save_table
+from nctransfer.reporting.points import points_table
+from nctransfer.reporting.tables import pretraining
+
+STYLE = {
+    "nc1_color": "#0072B2",
+    "accuracy_color": "#D55E00",
+    "fit_color": "#404040",
+    "font_size": 8,
+    "width": 6.75,
+    "dpi": 60,
+}
+TEN = [
+    {"series": series, "label": str(level), "model": f"{series}{level}"}
+    for series in ("Aug.", "Adv.")
+    for level in range(1, 6)
+]
+LEVELS = [f"{series} {level}" for series in ("Aug.", "Adv.") for level in range(1, 6)]
+SOURCE_NC1 = dict(
+    zip([point["model"] for point in TEN], [0.25, 0.4, 0.6, 0.9, 1.0, 0.5, 0.8, 1.1, 1.4, 1.75], strict=True)
+)
+HEADS = {"CE": ["none", "MLP-1"], "MSE": ["none", "MLP-1"], "SupCon": ["linear", "MLP-1", "MLP-2"]}
+
+
+def metrics(model, view, values):
+    """Collapse of a model: the penultimate feature on training data, and decoys that no figure may show."""
+    rows = []
+    for (metric, value), (split, module, decoy) in itertools.product(
+        values.items(),
+        [("train", "penultimate", 0), ("test", "penultimate", 100), ("train", "layer4.1", 200)],
+    ):
+        rows.append(
+            {"model": model, "view": view, "split": split, "unit": 9, "module": module,
+             "pooling": "avg" if decoy == 200 else "", "metric": metric, "value": value + decoy,
+             "samples": 500, "classes": 5, "dropped_classes": 0, "width": 16, "rank": 4}
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def probes(model, view, accuracies):
+    """Test accuracy by seed of the probes at (0.1, 1e-4), training 5 points higher, and decoys."""
+    rows = []
+    for rate, decay, module in [
+        (0.1, 1e-4, "penultimate"),
+        (0.05, 1e-4, "penultimate"),
+        (0.1, 5e-4, "penultimate"),
+        (0.1, 1e-4, "layer4.1"),
+    ]:
+        real = (rate, decay, module) == (0.1, 1e-4, "penultimate")
+        for seed, accuracy in enumerate(accuracies):
+            for split, more in (("train", 5.0), ("test", 0.0)):
+                rows.append(
+                    {"model": model, "view": view, "unit": 9, "module": module, "pooling": "", "solver": "sgd",
+                     "learning_rate": rate, "weight_decay": decay, "seed": seed, "split": split,
+                     "accuracy": accuracy + more if real else 1.0}
+                )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def settings(panels, curve="line", fit="nc1"):
+    return {
+        "kind": "transfer", "fit": fit, "curve": curve, "style": STYLE, "learning_rate": 0.1, "weight_decay": 1e-4,
+        "seed": 1, "panels": panels,
+    }  # fmt: skip
+
+
+def panel(title, points, nc1_view="cifar100"):
+    return {
+        "title": title, "view": title.lower(), "nc1_view": nc1_view, "nc1_dataset": nc1_view, "split": "train",
+        "points": points,
+    }  # fmt: skip
+
+
+def tables(panels, nc1=SOURCE_NC1.__getitem__, accuracy=lambda nc1: 78 - 10 * (nc1 - 1) ** 2, spread=(0.0,)):
+    found = {}
+    for part, point in [(each, point) for each in panels for point in each["points"]]:
+        model = point["model"]
+        value = nc1(model)
+        found["metrics", model, part["nc1_view"]] = metrics(
+            model, part["nc1_view"], {"nc1": value, "nc1_shuffled": 9.0, "cdnv": -1.0}
+        )
+        found["probes", model, part["view"]] = probes(
+            model, part["view"], [accuracy(value) + more for more in spread]
+        )
+    return found
+
+
+def heads():
+    """Three panels, one a loss, and a NC1 for every model."""
+    panels = [
+        panel(loss, [{"series": loss, "label": head, "model": f"{loss}-{head}"} for head in names])
+        for loss, names in HEADS.items()
+    ]
+    models = [point["model"] for part in panels for point in part["points"]]
+    return panels, dict(zip(models, np.geomspace(0.01, 3, len(models)), strict=True))
+
+
+def markers(axes):
+    """Positions of the marks on axes, one collection each."""
+    return np.concatenate(
+        [found.get_offsets() for found in axes.collections if type(found).__name__ == "PathCollection"]
+    )
+
+
+def words(figure):
+    (legend,) = figure.legends
+    return [text.get_text() for text in legend.get_texts() if text.get_text()]
+
+
+def boxes(figure):
+    return {axes: axes.get_window_extent() for axes in figure.axes}
+
+
+def test_points_hold_the_penultimate_feature_at_the_probes_asked_for():
+    panels = [panel("A", TEN), panel("B", TEN[:3])]
+    table = points_table(settings(panels), tables(panels, spread=(0.0, 1.0, 5.0)))
+    assert list(table["panel"]) == ["a"] * 10 + ["b"] * 3
+    assert list(table["order"]) == [*range(5), *range(5), 0, 1, 2]
+    expected = np.array([SOURCE_NC1[model] for model in table["model"]])
+    np.testing.assert_allclose(table["nc1"], expected)
+    np.testing.assert_allclose(table["nc1_shuffled"], 9)
+    np.testing.assert_allclose(table["transfer_accuracy"], 78 - 10 * (expected - 1) ** 2 + 2)
+    np.testing.assert_allclose(table["train_accuracy"], table["transfer_accuracy"] + 5)
+    np.testing.assert_allclose(table["transfer_accuracy_std"], np.std([0, 1, 5], ddof=1))
+    assert set(table["seeds"]) == {3}
+    assert table.loc[0, ["samples", "classes", "width", "rank"]].tolist() == [500, 5, 16, 4]
+
+
+def test_a_point_of_one_seed_has_no_spread():
+    panels = [panel("A", TEN[:2])]
+    table = points_table(settings(panels), tables(panels))
+    assert set(table["transfer_accuracy_std"]) == {0.0}
+    assert set(table["seeds"]) == {1}
+
+
+def test_a_point_without_nc1_is_named_with_what_there_is():
+    panels = [panel("A", TEN)]
+    found = tables(panels)
+    found["metrics", "Adv.2", "cifar100"] = found["metrics", "Adv.2", "cifar100"].query("metric != 'nc1'")
+    with pytest.raises(DegenerateInputError, match=r"'A', point 'Adv\. 2'.*no nc1 .*nc1_shuffled, cdnv"):
+        points_table(settings(panels), found)
+
+
+def test_a_point_without_a_probe_is_named_with_the_settings_there_are():
+    panels = [panel("A", TEN)]
+    chosen = settings(panels) | {"learning_rate": 0.2}
+    with pytest.raises(DegenerateInputError, match=r"'Aug\. 1'.*0\.2.*0\.0001.*0\.1 and 0\.0001, 0\.05"):
+        points_table(chosen, tables(panels))
+
+
+def test_a_transfer_table_repeats_the_fits_of_its_panel():
+    panels = [panel("A", TEN), panel("B", TEN[:4])]
+    table = transfer.tabulate(settings(panels), tables(panels))
+    for _, part in table.groupby("panel"):
+        for fit, x in (("nc1", part["nc1"]), ("log_nc1", np.log10(part["nc1"]))):
+            line = stats.linregress(x, part["transfer_accuracy"])
+            np.testing.assert_allclose(part[f"{fit}_slope"], line.slope)
+            np.testing.assert_allclose(part[f"{fit}_pearson"], line.rvalue)
+            assert part[f"{fit}_pearson_low"].nunique() == 1
+            rho = stats.spearmanr(part["nc1"], part["transfer_accuracy"]).statistic
+            np.testing.assert_allclose(part[f"{fit}_spearman"], rho)
+    first = table[table["panel"] == "a"].iloc[0]
+    assert first["nc1_parabola_turn"] == pytest.approx(1)
+    assert first["nc1_parabola_curvature"] == pytest.approx(-10)
+    assert first["nc1_parabola_maximum"]
+    assert first["nc1_parabola_inside"]
+    log = np.polynomial.Polynomial.fit(
+        *np.log10(list(SOURCE_NC1.values()))[None],
+        78 - 10 * (np.array(list(SOURCE_NC1.values())) - 1) ** 2,
+        2,
+    )
+    assert first["log_nc1_parabola_turn"] == pytest.approx(10 ** log.convert().deriv().roots()[0])
+
+
+@pytest.mark.parametrize("fit", ["nc1", "log_nc1"])
+def test_a_transfer_figure_shows_every_point_and_the_line(fit):
+    panels = [panel(title, TEN) for title in ("A", "B", "C", "D")]
+    chosen = settings(panels, fit=fit)
+    table = transfer.tabulate(chosen, tables(panels, spread=(-1.0, 1.0)))
+    figure = transfer.draw(table, chosen)
+    assert len(figure.axes) == 4
+    for axes, (name, part) in zip(figure.axes, table.groupby("panel"), strict=True):
+        np.testing.assert_allclose(markers(axes), part[["nc1", "transfer_accuracy"]])
+        assert axes.get_title(loc="left") == f"({name}) {name.upper()}"
+        assert axes.get_xlabel().endswith("on cifar100 training data")
+        assert axes.get_xscale() == ("log" if fit == "log_nc1" else "linear")
+        (bars,) = [found for found in axes.collections if type(found).__name__ == "LineCollection"]
+        spans = [np.ptp(segment[:, 1]) for segment in bars.get_segments()]
+        np.testing.assert_allclose(spans, 2 * np.std([-1, 1], ddof=1))
+        line = next(found for found in axes.lines if len(found.get_xdata()) == 200).get_xydata()
+        x = np.log10(line[:, 0]) if fit == "log_nc1" else line[:, 0]
+        row = part.iloc[0]
+        np.testing.assert_allclose(line[:, 1], row[f"{fit}_intercept"] + row[f"{fit}_slope"] * x)
+        (note,) = axes.texts
+        text = note.get_text().replace("\N{MINUS SIGN}", "-")
+        interval = f"[{row[f'{fit}_pearson_low']:.2f}, {row[f'{fit}_pearson_high']:.2f}]"
+        assert f"r = {row[f'{fit}_pearson']:.2f} {interval}" in text
+        assert "n = 10" in text
+
+
+def test_the_legend_names_every_point_once_outside_the_axes():
+    panels = [panel(title, TEN) for title in ("A", "B")]
+    chosen = settings(panels)
+    figure = transfer.draw(transfer.tabulate(chosen, tables(panels)), chosen)
+    assert sorted(words(figure)) == sorted(LEVELS)
+    legend = figure.legends[0].get_window_extent()
+    assert figure.bbox.x0 <= legend.x0
+    assert legend.x1 <= figure.bbox.x1
+    assert figure.bbox.y0 <= legend.y0
+    assert not any(legend.overlaps(box) for box in boxes(figure).values())
+
+
+@pytest.mark.parametrize("panel_count", [1, 2])
+def test_a_shorter_series_loses_and_takes_no_name_in_the_legend(panel_count):
+    panels = [panel("A", TEN[:5] + TEN[5:7])] * panel_count
+    chosen = settings(panels)
+    figure = transfer.draw(transfer.tabulate(chosen, tables(panels)), chosen)
+    assert sorted(words(figure)) == sorted(LEVELS[:7])
+    places = {text.get_text(): text.get_window_extent() for text in figure.legends[0].get_texts()}
+    along, across = (
+        ("y0", "x0") if panel_count == 1 else ("x0", "y0")
+    )  # beside a column a series, below a row
+    for series in ("Aug.", "Adv."):
+        ranks = {round(getattr(box, across)) for name, box in places.items() if name.startswith(series)}
+        assert len(ranks) == 1
+    assert getattr(places["Aug. 2"], along) == pytest.approx(getattr(places["Adv. 2"], along), abs=1)
+
+
+@pytest.mark.parametrize(("slope", "right", "top"), [(10, False, True), (10, True, False), (-10, True, True)])
+def test_a_note_stands_in_the_emptiest_corner(slope, right, top):
+    points = [{"series": "s", "label": str(i), "model": str(i)} for i in range(9)]
+    nc1 = {str(i): 1 + i / 2 for i in range(9)}
+    # a line of points, and one more in the other free corner
+    other = {(10, False, True): (4.9, 12.0), (10, True, False): (1.1, 48.0), (-10, True, True): (1.1, -38.0)}
+    nc1["0"], height = other[slope, right, top]
+    panels = [panel("A", points)]
+    chosen = settings(panels, curve="none")
+    found = tables(
+        panels, nc1=nc1.__getitem__, accuracy=lambda nc1: height if nc1 in (1.1, 4.9) else slope * nc1
+    )
+    (axes,) = transfer.draw(transfer.tabulate(chosen, found), chosen).axes
+    assert axes.texts[0].get_ha() == ("right" if right else "left")
+    assert axes.texts[0].get_va() == ("top" if top else "bottom")
+
+
+def test_series_have_markers_and_levels_grow_darker():
+    panels = [panel("A", TEN)]
+    chosen = settings(panels)
+    (axes,) = transfer.draw(transfer.tabulate(chosen, tables(panels)), chosen).axes
+    points = {found.get_label(): found for found in axes.collections if found.get_label() in LEVELS}
+    assert list(points) == LEVELS
+    shapes = [len(found.get_paths()[0].vertices) for found in points.values()]
+    assert len(set(shapes[:5])) == len(set(shapes[5:])) == 1
+    assert shapes[0] != shapes[5]
+    light = [found.get_facecolor()[0, :3].sum() for found in points.values()]
+    assert (np.diff(light[:5]) < 0).all()
+    assert (np.diff(light[5:]) < 0).all()
+    assert len({to_hex(found.get_edgecolor()[0]) for found in points.values()}) == 2
+
+
+def test_panels_of_a_loss_each_share_a_legend_of_heads_and_join_them():
+    panels, nc1 = heads()
+    chosen = settings(panels, curve="path")
+    table = transfer.tabulate(chosen, tables(panels, nc1=nc1.__getitem__))
+    figure = transfer.draw(table, chosen)
+    assert words(figure) == ["none", "linear", "MLP-1", "MLP-2"]
+    looks = {}
+    for axes, (_, part) in zip(figure.axes, table.groupby("panel"), strict=True):
+        (path,) = axes.lines
+        np.testing.assert_allclose(path.get_xydata(), part[["nc1", "transfer_accuracy"]])
+        for found in axes.collections[-len(part) :]:
+            looks.setdefault(found.get_label(), set()).add(to_hex(found.get_facecolor()[0]))
+    assert sorted(looks) == ["MLP-1", "MLP-2", "linear", "none"]
+    assert all(len(colors) == 1 for colors in looks.values())  # the same head, the same colour
+    assert len(set.union(*looks.values())) == 4
+
+
+def test_a_parabolas_turn_is_marked_only_where_it_lies_among_the_points():
+    panels = [panel("A", TEN), panel("B", TEN[:3])]  # B ends at 0.6, before the turn at 1
+    chosen = settings(panels, curve="parabola")
+    figure = transfer.draw(transfer.tabulate(chosen, tables(panels)), chosen)
+    with_turn, without = figure.axes
+    (mark,) = [line for line in with_turn.lines if line.get_linestyle() == ":"]
+    np.testing.assert_allclose(mark.get_xdata(), 1)
+    assert "maximum at 1 [1, 1]" in with_turn.texts[0].get_text()
+    assert not [line for line in without.lines if line.get_linestyle() == ":"]
+    assert "no turning point in range" in without.texts[0].get_text()
+    curve = with_turn.lines[0].get_xydata()
+    np.testing.assert_allclose(curve[:, 1], 78 - 10 * (curve[:, 0] - 1) ** 2)
+
+
+def test_no_curve_is_drawn_where_none_is_asked_for():
+    panels = [panel("A", TEN)]
+    chosen = settings(panels, curve="none")
+    (axes,) = transfer.draw(transfer.tabulate(chosen, tables(panels)), chosen).axes
+    assert len(axes.lines) == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_note_hides_no_point(seed):
+    rng = np.random.default_rng(seed)
+    points = [{"series": "s", "label": str(i), "model": str(i)} for i in range(40)]  # points in every corner
+    nc1 = dict(zip(map(str, range(40)), rng.uniform(1, 5, 40), strict=True))
+    accuracy = dict(zip(nc1.values(), rng.uniform(20, 80, 40), strict=True))
+    panels = [panel("A", points), panel("B", points)]
+    chosen = settings(panels, curve="none")
+    figure = transfer.draw(
+        transfer.tabulate(chosen, tables(panels, nc1=nc1.__getitem__, accuracy=accuracy.__getitem__)), chosen
+    )
+    for axes in figure.axes:
+        box = axes.texts[0].get_window_extent()
+        inside = [box.contains(*axes.transData.transform(place)) for place in markers(axes)]
+        assert not any(inside)
+        assert axes.get_window_extent().containsx(box.x0)
+        assert axes.get_window_extent().containsx(box.x1)
+        assert axes.get_window_extent().containsy(box.y1)
+
+
+@pytest.mark.parametrize("fit", ["nc1", "log_nc1"])
+@pytest.mark.parametrize("curve", ["line", "parabola", "path", "none"])
+@pytest.mark.parametrize("count", [1, 2, 10])
+def test_a_panel_of_one_point_or_of_equal_points_still_draws(fit, curve, count):
+    panels = [panel("A", TEN[:count])]
+    chosen = settings(panels, curve=curve, fit=fit)
+    table = transfer.tabulate(chosen, tables(panels, nc1=lambda model: 0.7, accuracy=lambda nc1: 50.0))
+    (axes,) = transfer.draw(table, chosen).axes
+    assert len(markers(axes)) == count
+    assert f"r undefined, n = {count}" in axes.texts[0].get_text()
+
+
+def test_a_comparison_groups_losses_and_shows_each_value():
+    panels, nc1 = heads()
+    joined = [panel("A", [point for part in panels for point in part["points"]])]
+    chosen = settings(joined) | {"kind": "comparison"}
+    table = comparison.tabulate(chosen, tables(joined, nc1=nc1.__getitem__, spread=(0.0, 1.0)))
+    figure = comparison.draw(table, chosen)
+    left, right = figure.axes
+    assert left.get_yscale() == "log"
+    assert right.get_yscale() == "linear"
+    for axes, column in ((left, "nc1"), (right, "transfer_accuracy")):
+        places = markers(axes)
+        np.testing.assert_allclose(places[:, 1], table[column])
+        assert [tick.get_text() for tick in axes.get_xticklabels()] == ["CE", "MSE", "SupCon"]
+        groups = np.array([["CE", "MSE", "SupCon"].index(name) for name in table["series"]])
+        np.testing.assert_array_equal(np.round(places[:, 0]), groups)
+        assert len(set(places[:, 0])) == len(table)
+        for group in range(3):
+            assert places[groups == group, 0].mean() == pytest.approx(group)
+    assert [text.get_text() for text in left.texts] == [f"{value:.3g}" for value in table["nc1"]]
+    assert [text.get_text() for text in right.texts] == [f"{v:.1f}" for v in table["transfer_accuracy"]]
+    assert words(figure) == ["none", "linear", "MLP-1", "MLP-2"]
+
+
+def test_numbers_in_a_full_comparison_do_not_overlap():
+    points = [
+        {"series": loss, "label": str(head), "model": f"{loss}{head}"} for loss in "ABC" for head in range(4)
+    ]
+    joined = [panel("A", points)]
+    chosen = settings(joined) | {"kind": "comparison"}
+    found = tables(joined, nc1=lambda model: 0.123, accuracy=lambda nc1: 77.77)  # all at one height
+    figure = comparison.draw(comparison.tabulate(chosen, found), chosen)
+    for axes in figure.axes:
+        extents = [text.get_window_extent() for text in axes.texts]
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(extents, 2))
+
+
+def trainings(heads=(True, False), epochs=(1, 10, 100)):
+    """Panels of pre-trainings with and without a classifier, and their tables."""
+    found, panels = {}, []
+    for index, has_head in enumerate(heads):
+        model = f"m{index}"
+        for epoch in epochs:
+            snapshot = f"{model}.epoch{epoch}"
+            found["metrics", snapshot, "c100"] = metrics(
+                snapshot,
+                "c100",
+                {
+                    "nc1": 1 / epoch,
+                    "nc1_shuffled": 9.0,
+                    "nc2_equinorm": 2 / epoch,
+                    "nc2_equiangle": 3 / epoch,
+                    "cdnv": 7.0,
+                },
+            )
+            if has_head:
+                found["head_metrics", snapshot, "c100"] = metrics(
+                    snapshot, "c100", {"nc3": 4 / epoch, "nc4": 5 / epoch}
+                )
+        rows = [
+            {"epoch": epoch, "split": split, "images": images, "learning_rate": 0.1, "loss": 1.0 / epoch,
+             "accuracy": np.nan if epoch == 1 else float(epoch)}
+            for epoch in range(1, 6)
+            for split, images in [("train", "clean"), ("test", "clean"), ("test", "adversarial")]
+        ]  # fmt: skip
+        found["history", model, ""] = pd.DataFrame(rows)
+        panels.append(
+            {"title": f"M{index}", "view": "c100", "model": model,
+             "snapshots": [{"epoch": epoch, "model": f"{model}.epoch{epoch}"} for epoch in epochs]}
+        )  # fmt: skip
+    return settings(panels) | {"kind": "over_training"}, found
+
+
+def test_a_training_table_holds_each_quantity_of_each_snapshot():
+    chosen, found = trainings()
+    table = over_training.tabulate(chosen, found)
+    for panel_name, quantities in (
+        ("a", {"nc1": 1, "nc2_equinorm": 2, "nc2_equiangle": 3, "nc3": 4, "nc4": 5}),
+        ("b", {"nc1": 1, "nc2_equinorm": 2, "nc2_equiangle": 3}),
+    ):
+        part = table[table["panel"] == panel_name]
+        assert set(part["quantity"]) == {*quantities, "nc1_shuffled", "loss", "accuracy"}
+        for quantity, factor in quantities.items():
+            rows = part[part["quantity"] == quantity]
+            assert list(rows["epoch"]) == [1, 10, 100]
+            np.testing.assert_allclose(rows["value"], factor / rows["epoch"])
+            assert set(rows["split"]) == {"train"}
+    accuracy = table[(table["quantity"] == "accuracy") & (table["panel"] == "a")]
+    assert sorted(set(accuracy["epoch"])) == [2, 3, 4, 5]  # epoch 1 has none
+    assert len(accuracy) == 12
+
+
+def test_a_training_figure_draws_the_curves_and_says_where_there_is_no_classifier():
+    chosen, found = trainings()
+    figure = over_training.draw(over_training.tabulate(chosen, found), chosen)
+    assert len(figure.axes) == 12
+    first, second = figure.axes[:6], figure.axes[6:]
+    assert first[0].get_yscale() == "log"
+    np.testing.assert_allclose(first[0].lines[0].get_xydata(), [[1, 1], [10, 0.1], [100, 0.01]])
+    assert [line.get_label() for line in first[1].lines] == ["equal norms", "equal angles"]
+    np.testing.assert_allclose(first[2].lines[0].get_ydata(), [4, 0.4, 0.04])
+    np.testing.assert_allclose(first[3].lines[0].get_ydata(), [5, 0.5, 0.05])
+    assert [line.get_label() for line in first[5].lines] == ["train", "test", "test, adversarial"]
+    np.testing.assert_allclose(first[5].lines[0].get_xydata(), [[n, n] for n in range(2, 6)])
+    for axes in second[2:4]:
+        assert not axes.lines
+        assert "no classifier" in axes.texts[0].get_text()
+
+
+def test_a_training_figure_without_any_classifier_leaves_no_axes_for_one():
+    chosen, found = trainings(heads=(False,))
+    figure = over_training.draw(over_training.tabulate(chosen, found), chosen)
+    assert [axes.get_ylabel() for axes in figure.axes][2:] == ["Loss", "Accuracy (%)"]
+
+
+def test_a_snapshot_without_nc1_is_named():
+    chosen, found = trainings()
+    found["metrics", "m0.epoch10", "c100"] = found["metrics", "m0.epoch10", "c100"].query("metric != 'nc1'")
+    with pytest.raises(DegenerateInputError, match=r"'M0', snapshot 'm0\.epoch10'.*no nc1 "):
+        over_training.tabulate(chosen, found)
+
+
+def pretrainings(spread=(0.0,), values=(0.001, 0.7714)):
+    rows = [
+        {"series": "", "label": "MSE_a (w/o proj.)", "model": "mse"},
+        {"series": "CE", "label": "w/o", "model": "ce"},
+    ]
+    panels = [panel("CIFAR-10", rows)]
+    nc1 = dict(zip(("mse", "ce"), values, strict=True))
+    chosen = settings(panels)
+    return pretraining.tabulate(chosen, tables(panels, nc1=nc1.__getitem__, spread=spread)), chosen
+
+
+def test_the_pretraining_table_reads_as_the_papers():
+    table, chosen = pretrainings()
+    readable = pretraining.present(table, chosen)
+    assert list(readable.columns) == [
+        "Pre-training", "NC1 on cifar100 training data", "Transfer accuracy on CIFAR-10 (%)"
+    ]  # fmt: skip
+    assert readable.iloc[0].tolist() == ["MSE_a (w/o proj.)", "0.001", f"{78 - 10 * 0.999**2:.2f}"]
+    assert readable.iloc[1].tolist()[:2] == ["CE w/o", "0.771"]
+
+
+def test_a_table_of_several_seeds_shows_spread_and_number():
+    table, chosen = pretrainings(spread=(0.0, 1.0, 5.0))
+    readable = pretraining.present(table, chosen)
+    mean, spread = 78 - 10 * 0.999**2 + 2, np.std([0, 1, 5], ddof=1)
+    assert readable.iloc[0, 2] == f"{mean:.2f} ± {spread:.2f}"
+    assert list(readable["Seeds on CIFAR-10"]) == ["3", "3"]
+
+
+def test_an_nc1_too_small_for_three_decimals_is_no_zero():
+    table, chosen = pretrainings(values=(0.00012, 0.5))
+    assert pretraining.present(table, chosen).iloc[0, 1] == "1.2e-04"
+
+
+def test_a_written_table_is_the_same_bytes_with_its_recipe(tmp_path):
+    table, chosen = pretrainings(spread=(0.0, 1.0))
+    for name in "ab":
+        paths = [tmp_path / f"{name}.{suffix}" for suffix in ("csv", "md", "tex")]
+        save_table(table, pretraining.present(table, chosen), *paths, "abc123")
+    for suffix in ("csv", "md", "tex"):
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+    back = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)
+    pd.testing.assert_frame_equal(back, table, check_dtype=False)
+    latex = (tmp_path / "a.tex").read_text("utf-8")
+    assert r"MSE\_a (w/o proj.) & 0.001 &" in latex
+    assert r"(\%)" in latex
+    assert r"$\pm$" in latex
+    assert r"\toprule" in latex
+    markdown = (tmp_path / "a.md").read_text("utf-8").splitlines()
+    assert [cell.strip() for cell in markdown[2].split("|")][1:3] == ["MSE_a (w/o proj.)", "0.001"]
+    assert "recipe abc123" in latex
+    assert "recipe abc123" in markdown[-1]
+
+
+@pytest.mark.parametrize("kind", ["transfer", "comparison", "over_training"])
+def test_figures_are_the_same_bytes_every_time(kind, tmp_path):
+    if kind == "over_training":
+        figure = over_training
+        chosen, found = trainings()
+    else:
+        figure = {"transfer": transfer, "comparison": comparison}[kind]
+        panels = [panel("A", TEN)]
+        chosen, found = settings(panels, curve="parabola"), tables(panels, spread=(0.0, 1.0))
+    for name in "ab":
+        table = figure.tabulate(chosen, found)
+        paths = [tmp_path / f"{name}.{suffix}" for suffix in ("pdf", "png")]
+        save_figure(figure.draw(table, chosen), *paths, 60, "abc123")
+        save_numbers(table, tmp_path / f"{name}.csv")
+    for suffix in ("pdf", "png", "csv"):
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()

@@ -1,0 +1,13 @@
+"""Measure how a model's own classifier aligns with the class means of its source data (NC3, NC4)."""
+
+from pathlib import Path
+
+from nctransfer.features.store import FeatureStore
+from nctransfer.job import job
+from nctransfer.storage.files import write_table
+from nctransfer.tidy.heads import head_table
+
+with job(snakemake) as task:
+    stores = {split: FeatureStore(Path(snakemake.input[split])) for split in ("train", "test")}
+    table = head_table(stores, Path(snakemake.input.model), task.settings, task.device())
+    write_table(Path(snakemake.output.table), table, task.recipe)

@@ -1,0 +1,9 @@
+"""List the models of the configuration, members of families included."""
+
+from nctransfer.job import job
+
+with job(snakemake) as task:
+    rows = task.settings["models"]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)] if rows else []
+    for key, network, origin in rows:
+        print(f"{key:{widths[0]}}  {network:{widths[1]}}  {origin}")

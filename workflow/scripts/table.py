@@ -1,0 +1,19 @@
+"""Write a table from tidy tables."""
+
+from pathlib import Path
+
+from nctransfer.job import job
+from nctransfer.plan import variants
+from nctransfer.reporting.output import save_table
+from nctransfer.storage.files import read_table
+
+with job(snakemake) as task:
+    settings = task.settings
+    kind = variants.load("nctransfer.reporting.tables", settings["kind"])
+    tables = {
+        tuple(name): read_table(Path(snakemake.input[f"table_{index}"]))
+        for index, name in enumerate(settings["tables"])
+    }
+    numbers = kind.tabulate(settings, tables)
+    files = (Path(snakemake.output[suffix]) for suffix in ("csv", "md", "tex"))
+    save_table(numbers, *files, task.recipe)
