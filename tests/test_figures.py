@@ -78,21 +78,21 @@ def settings(panels, curve="line", fit="nc1"):
 
 def panel(title, points, nc1_view="cifar100"):
     return {
-        "title": title, "view": title.lower(), "nc1_view": nc1_view, "nc1_dataset": nc1_view, "split": "train",
-        "points": points,
+        "title": title, "nc1_dataset": nc1_view, "split": "train",
+        "points": [{**point, "view": title.lower(), "nc1_view": nc1_view} for point in points],
     }  # fmt: skip
 
 
 def tables(panels, nc1=SOURCE_NC1.__getitem__, accuracy=lambda nc1: 78 - 10 * (nc1 - 1) ** 2, spread=(0.0,)):
     found = {}
-    for part, point in [(each, point) for each in panels for point in each["points"]]:
+    for point in [point for each in panels for point in each["points"]]:
         model = point["model"]
         value = nc1(model)
-        found["metrics", model, part["nc1_view"]] = metrics(
-            model, part["nc1_view"], {"nc1": value, "nc1_shuffled": 9.0, "cdnv": -1.0}
+        found["metrics", model, point["nc1_view"]] = metrics(
+            model, point["nc1_view"], {"nc1": value, "nc1_shuffled": 9.0, "cdnv": -1.0}
         )
-        found["probes", model, part["view"]] = probes(
-            model, part["view"], [accuracy(value) + more for more in spread]
+        found["probes", model, point["view"]] = probes(
+            model, point["view"], [accuracy(value) + more for more in spread]
         )
     return found
 

@@ -59,6 +59,118 @@ def test_figure_3_is_planned_as_the_paper_describes_it(paper):
     )
 
 
+LEVELS = [f"cifar100-resnet50-{kind}{level}" for kind in ("aug", "adv") for level in range(1, 6)]
+
+
+def test_the_figures_of_pre_training_are_planned_as_the_paper_describes_them(paper):
+    for figure in ("fig1", "fig15"):
+        panels = paper.figure(figure).settings["panels"]
+        assert [panel["title"] for panel in panels] == ["CIFAR-10", "Aircraft", "DTD", "Pet"]
+        for panel in panels:
+            assert [point["model"] for point in panel["points"]] == LEVELS
+        own = [{point["nc1_view"] for point in panel["points"]} for panel in panels]
+        views = [{point["view"] for point in panel["points"]} for panel in panels]
+        assert views == [{"cifar10-32px"}, {"aircraft-32px"}, {"dtd-32px"}, {"pet-32px"}]
+        assert own == (views if figure == "fig15" else [{"cifar10-32px"}] * 4)
+    tenth = paper.figure("fig10").settings
+    assert tenth["curve"] == "parabola"
+    assert [point["model"] for point in tenth["panels"][0]["points"]] == LEVELS
+    assert {point["nc1_view"] for point in tenth["panels"][0]["points"]} == {"cifar100-32px"}
+
+
+def test_every_level_is_trained_by_the_papers_recipe(paper):
+    radii = []
+    for model in LEVELS:
+        settings = paper.pretrain(model).settings
+        training = settings["training"]
+        assert (settings["architecture"], settings["size"]) == ("small/resnet50", [32, 32])
+        assert paper.config["models"][model]["dataset"] == "cifar100"
+        named = ("epochs", "learning_rate", "learning_rate_min", "momentum", "weight_decay")
+        assert [training[name] for name in named] == [200, 0.1, 1e-4, 0.9, 1e-4]
+        assert training["loss"] == {"name": "cross_entropy", "label_smoothing": 0}
+        assert training["projection"] is None
+        attack = training["adversary"]
+        assert training["augmentation"]["level"] == (3 if attack else int(model[-1]))
+        if attack:
+            radii.append(round(255 * attack["radius"], 9))
+            assert attack["steps"] == 7
+            assert attack["step_size"] == pytest.approx(2.5 * attack["radius"] / 7)
+    assert radii == [1, 2, 3, 5, 8]
+
+
+def test_losses_and_heads_are_those_of_the_paper(paper):
+    heads = {}
+    for panel in paper.figure("fig11").settings["panels"]:
+        for point in panel["points"]:
+            training = paper.pretrain(point["model"]).settings["training"]
+            assert training["augmentation"]["level"] == 5
+            projection = training["projection"]
+            heads[training["loss"]["name"], point["label"]] = projection and projection["layers"]
+            assert paper.pretrain(point["model"]).settings["architecture"] == "small/resnet50"
+    classifying = {"none": None, "MLP-1": 1, "MLP-2": 2, "MLP-3": 3}
+    expected = {
+        (loss, head): layers
+        for loss in ("cross_entropy", "mean_squared_error")
+        for head, layers in classifying.items()
+    }
+    contrastive = {"linear": 0, "MLP-1": 1, "MLP-2": 2, "MLP-3": 3}
+    expected |= {("supervised_contrastive", head): layers for head, layers in contrastive.items()}
+    assert heads == expected
+    rows = paper.table("tableB").settings["panels"][0]["points"]
+    found = [paper.pretrain(row["model"]).settings for row in rows]
+    assert [entry["training"]["loss"]["name"] for entry in found] == [
+        "mean_squared_error", "cross_entropy", "supervised_contrastive", "supervised_contrastive",
+    ]  # fmt: skip
+    assert [
+        entry["training"]["projection"] and entry["training"]["projection"]["layers"] for entry in found
+    ] == [None, None, 0, 1]
+    assert {entry["architecture"] for entry in found} == {"small/resnet18"}
+
+
+def test_figures_share_their_models(paper):
+    trained = set()
+    for figure in ("fig1", "fig10", "fig11", "fig12", "fig15"):
+        trained |= {
+            point["model"] for panel in paper.figure(figure).settings["panels"] for point in panel["points"]
+        }
+    assert len(trained) == 10 + 11 + 12  # levels; losses and heads, one of them a level; those of ResNet18
+
+
+def test_a_training_reads_no_option_that_it_has_no_use_for(tmp_path, paper):
+    text = """
+training:
+  temperature: 0.5
+  mse_target: 2
+  projection: {hidden: 7}
+  augmentation: {grayscale: 0.9, jitter: {hue: 0}}
+  adversary: {radii: [1, 2, 3, 5, 9], steps: 7, evaluate_every: 10}
+  snapshot_every: 0
+"""
+    other = plan(overlay(tmp_path, text))
+    rerun = {
+        model
+        for model in paper.config["models"]
+        if "member_of" in paper.config["models"][model] and "snapshot_of" not in paper.config["models"][model]
+        and other.pretrain(model).settings["training"] != paper.pretrain(model).settings["training"]
+    }  # fmt: skip
+    unmoved = {*LEVELS[:3], *(f"cifar100-resnet50-adv{level}" for level in range(1, 5))}
+    assert not rerun & unmoved
+    assert {"cifar100-resnet50-aug4", "cifar100-resnet50-aug5", "cifar100-resnet50-adv5"} <= rerun
+    assert {"cifar100-resnet50-mse", "cifar100-resnet50-supcon-linear"} <= rerun
+
+
+def test_snapshots_are_models_measured_on_the_source_data(paper):
+    panel = paper.figure("collapse-over-training").settings["panels"][0]
+    assert panel["view"] == "cifar100-32px"
+    assert [entry["epoch"] for entry in panel["snapshots"]] == list(range(20, 201, 20))
+    job = paper.model("cifar100-resnet18-ce.epoch20")
+    assert job.settings["epoch"] == 20
+    assert job.inputs["checkpoint"] == "results/pretraining/cifar100-resnet18-ce/manifest.json"
+    assert paper.pretrain("cifar100-resnet18-ce").settings["training"]["snapshots"] == list(
+        range(20, 201, 20)
+    )
+
+
 def test_small_images_are_stored_once_for_all_sizes(paper):
     assert paper.images("cifar10").settings["geometry"] is None
     first = paper.features("resnet34", "cifar10-224px")
@@ -181,7 +293,7 @@ def test_a_missing_weights_file_is_named_with_its_key(tmp_path):
 
 
 def test_a_view_that_is_none_is_refused(paper):
-    with pytest.raises(ConfigError, match="'resnet34' has no view 'cifar10-384px'; it has: .*cifar10-224px"):
+    with pytest.raises(ConfigError, match=r"'resnet34' has no view 'cifar10-384px'; it has: .*cifar10-224px"):
         paper.features("resnet34", "cifar10-384px")
 
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from nctransfer.errors import StoreError
-from nctransfer.storage.files import atomic_path, read_recipe, read_table, write_table
+from nctransfer.storage.files import atomic_path, read_recipe
 from nctransfer.storage.stores import Store, create_store
+from nctransfer.storage.tables import read_table, write_table
 
 
 def make(folder, rows=10):

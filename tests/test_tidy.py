@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from nctransfer.features.store import Column, FeatureStore, write_columns
-from nctransfer.storage.files import read_table
 from nctransfer.storage.stores import Store, create_store
+from nctransfer.storage.tables import read_table
 from nctransfer.tidy.classifiers import classifier_table
 from nctransfer.tidy.collapse import collapse_table
 from nctransfer.tidy.probes import write_probes

@@ -10,7 +10,7 @@ from torch import nn
 
 from nctransfer.errors import TrainingError
 from nctransfer.plan import variants
-from nctransfer.storage.files import read_table
+from nctransfer.storage.tables import read_table
 from nctransfer.training.checkpoints import Checkpoints
 from nctransfer.training.evaluation import Split, Standardisation, Standardised, evaluate
 from nctransfer.training.keyed import sample_keys
@@ -50,11 +50,15 @@ def splits() -> dict[str, Split]:
     return {"train": whole, "test": Split(whole.images[:20], whole.labels[:20])}
 
 
-def build(splits, folder: Path, *, seed: int = 3, recipe: str = "r", minutes: float = 0, **changes) -> Training:
+def build(
+    splits, folder: Path, *, seed: int = 3, recipe: str = "r", minutes: float = 0, **changes
+) -> Training:
     """A training of a small network with dropout, whose state batch normalisation and torch's generator share."""
     settings = SETTINGS | changes
     torch.manual_seed(seed)
-    objective = variants.load("nctransfer.training.losses", settings["loss"]["name"]).build(settings["loss"], 2)
+    objective = variants.load("nctransfer.training.losses", settings["loss"]["name"]).build(
+        settings["loss"], 2
+    )
     network = nn.Sequential(
         nn.Conv2d(3, 4, 3),
         nn.BatchNorm2d(4),
@@ -143,7 +147,9 @@ def test_it_learns_what_can_be_learnt_and_keeps_a_history(splits, tmp_path):
     losses = history[history["split"] == "train"]["loss"]
     assert losses.iloc[-1] < losses.iloc[0]
     assert history.iloc[0]["learning_rate"] == pytest.approx(0.05)
-    pd.testing.assert_frame_equal(read_table(tmp_path / "history.parquet"), history)  # as it stood while running
+    pd.testing.assert_frame_equal(
+        read_table(tmp_path / "history.parquet"), history
+    )  # as it stood while running
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others(splits, tmp_path):
@@ -182,7 +188,9 @@ def test_an_epoch_shows_every_image_once_but_a_last_one_alone(splits, tmp_path):
 def test_an_adversary_of_radius_0_is_clean_training_exactly(splits, tmp_path):
     clean = build(splits, tmp_path / "a", augmentation=AUGMENTED)
     clean.run(StopRequest())
-    attacked = build(splits, tmp_path / "b", augmentation=AUGMENTED, adversary=ATTACK | {"radius": 0.0, "step_size": 0.0})
+    attacked = build(
+        splits, tmp_path / "b", augmentation=AUGMENTED, adversary=ATTACK | {"radius": 0.0, "step_size": 0.0}
+    )
     attacked.run(StopRequest())
     assert equal(weights(clean), weights(attacked))
 
@@ -198,7 +206,9 @@ def test_adversarial_training_reports_robust_beside_clean_accuracy(splits, tmp_p
     assert last.loc["adversarial", "loss"] > last.loc["clean", "loss"]
     pixels = splits["test"].images.float() / 255
     adversary, rows = training.adversary, torch.arange(20)
-    found = adversary.attack(training.network, training.objective, pixels, splits["test"].labels, sample_keys(3, 0, rows))
+    found = adversary.attack(
+        training.network, training.objective, pixels, splits["test"].labels, sample_keys(3, 0, rows)
+    )
     right = training.network.eval()(found).argmax(1) == splits["test"].labels
     assert last.loc["adversarial", "accuracy"] == pytest.approx(100 * right.float().mean().item())
 
@@ -227,7 +237,10 @@ def test_bfloat16_changes_the_arithmetic_and_not_the_weights_type(splits, tmp_pa
 KINDS = {
     "clean": {"augmentation": AUGMENTED, "snapshots": [2, 4]},
     "adversarial": {"adversary": ATTACK, "augmentation": AUGMENTED, "epochs": 3},
-    "contrastive": {"loss": {"name": "supervised_contrastive", "temperature": 0.1}, "augmentation": AUGMENTED},
+    "contrastive": {
+        "loss": {"name": "supervised_contrastive", "temperature": 0.1},
+        "augmentation": AUGMENTED,
+    },
     "warming up": {"warmup_epochs": 2},
 }
 
@@ -250,7 +263,9 @@ def test_a_run_stopped_between_two_steps_goes_on_as_if_nothing_had_been(splits, 
     whole = build(splits, tmp_path / "whole", **KINDS[kind])
     expected = whole.run(StopRequest())
     stopped = build(splits, tmp_path / "stopped", minutes=1e9, **KINDS[kind])
-    with pytest.raises(TrainingError, match=r"stopped by SIGTERM in epoch \d+, after step \d of 4; a checkpoint"):
+    with pytest.raises(
+        TrainingError, match=r"stopped by SIGTERM in epoch \d+, after step \d of 4; a checkpoint"
+    ):
         stopped.run(StopAfter(looks))
     torch.manual_seed(99)  # another process, in another state
     again = build(splits, tmp_path / "stopped", minutes=1e9, **KINDS[kind])
@@ -258,7 +273,10 @@ def test_a_run_stopped_between_two_steps_goes_on_as_if_nothing_had_been(splits, 
     pd.testing.assert_frame_equal(found, expected)
     assert equal(weights(whole), weights(again))
     for epoch in KINDS[kind].get("snapshots", []):
-        assert again.checkpoints.snapshot_path(epoch).read_bytes() == whole.checkpoints.snapshot_path(epoch).read_bytes()
+        assert (
+            again.checkpoints.snapshot_path(epoch).read_bytes()
+            == whole.checkpoints.snapshot_path(epoch).read_bytes()
+        )
 
 
 def stopped_late(splits, folder: Path) -> Training:
@@ -327,7 +345,9 @@ def test_divergence_names_epoch_step_and_rate_and_keeps_the_last_good_checkpoint
         return loss * math.nan if (training.epoch, training.step) == (2, 1) else loss
 
     training._take_step = fail
-    with pytest.raises(TrainingError, match=r"the loss is nan in epoch 3, step 2 of 4, at learning rate 0\.025") as caught:
+    with pytest.raises(
+        TrainingError, match=r"the loss is nan in epoch 3, step 2 of 4, at learning rate 0\.025"
+    ) as caught:
         training.run(StopRequest())
     assert "lower training.learning_rate" in str(caught.value)
     assert "epoch00002-step0000000" in str(caught.value)

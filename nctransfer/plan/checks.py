@@ -79,7 +79,8 @@ def _check_panel(
     shown = [field for field in ("model", "series") if panel[field] is not None]
     wanted = PANELS.get(kind)
     if len(shown) != 1 or wanted not in (None, shown[0]):
-        yield f"{where}: has {' and '.join(shown) or 'no model'}; kind {kind!r} takes {wanted or 'one of them'}"
+        found = " and ".join(shown) or "no model"
+        yield f"{where}: has {found}; kind {kind!r} takes {wanted or 'model or series'}"
     for field, section in (("model", "models"), ("dataset", "datasets"), ("nc1_on", "datasets")):
         if panel[field] is not None:
             yield from _check_reference(f"{where}.{field}", panel[field], section, named)
@@ -176,7 +177,9 @@ def _check_model(
     if entry["source"] == "pretraining":
         shared = set(_check_training("", study["training"]))  # the study's own mistakes are told once
         training = documents.merge(study["training"], entry["training"])
-        yield from (f"{member}.training{line}" for line in _check_training("", training) if line not in shared)
+        yield from (
+            f"{member}.training{line}" for line in _check_training("", training) if line not in shared
+        )
     if required <= present and not present - allowed:
         try:
             describe_model(entry)

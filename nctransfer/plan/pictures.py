@@ -118,6 +118,7 @@ def _points(plan: "Plan", panel: Mapping[str, Any], readings: Readings) -> dict[
         "title": panel["title"] or _title(plan, panel["dataset"]),
         "dataset": _title(plan, panel["dataset"]),
         "nc1_dataset": _title(plan, measured),
+        "split": "train",
         "points": points,
     }
 

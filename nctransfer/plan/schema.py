@@ -134,23 +134,21 @@ def with_defaults(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]
         other = schema.get("additionalProperties")
         partial = schema.get("x-partial", False)
         parts = {key: {**part, "x-partial": True} if partial else part for key, part in known.items()}
-        filled = {
-            key: with_defaults(value[key] if key in value else _default(part, root), part, root)
-            for key, part in parts.items()
-            if key in value or ("default" in _resolved(part, root) and not partial)
-        }
-        for key in value.keys() - known.keys():
-            filled[key] = with_defaults(value[key], other, root) if isinstance(other, dict) else value[key]
-        return {key: filled[key] for key in sorted(filled)}
+        filled = {}  # in the order given: labels of a figure keep theirs
+        for key, entry in value.items():
+            if key in parts:
+                filled[key] = with_defaults(entry, parts[key], root)
+            else:
+                filled[key] = with_defaults(entry, other, root) if isinstance(other, dict) else entry
+        for key, part in parts.items():
+            if key not in filled and not partial and "default" in _resolved(part, root):
+                filled[key] = with_defaults(_resolved(part, root)["default"], part, root)
+        return filled
     if isinstance(value, list):
         return [with_defaults(entry, schema.get("items", {}), root) for entry in value]
     if isinstance(value, float) and "integer" in schema.get("type", ()) and "number" not in schema["type"]:
         return int(value)
     return value
-
-
-def _default(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
-    return _resolved(schema, root)["default"]
 
 
 def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,10 +17,10 @@ def points_table(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
     """Every point of every panel, a row each.
 
     Args:
-        settings: panels (title, view, nc1_view, nc1_dataset, split, points of series, label and
-            model), learning_rate, weight_decay.
-        tables: tidy tables by (name, model, view): ``metrics`` on a panel's nc1_view, ``probes`` on its
-            view, for the models of its points.
+        settings: panels (title, nc1_dataset, split, points of series, label, model, view and
+            nc1_view), learning_rate, weight_decay.
+        tables: tidy tables by (name, model, view): ``metrics`` on a point's nc1_view, ``probes`` on its
+            view.
 
     Returns:
         panel, title, series, label, order (of a point in its series, from 0), model, view, nc1_view,
@@ -46,9 +46,12 @@ def points_table(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
                     "label": point["label"],
                     "order": places[series],
                     "model": model,
-                    **{key: panel[key] for key in ("view", "nc1_view", "nc1_dataset", "split")},
-                    **_collapse(tables["metrics", model, panel["nc1_view"]], panel["split"], name),
-                    **_accuracy(tables["probes", model, panel["view"]], settings, name),
+                    "view": point["view"],
+                    "nc1_view": point["nc1_view"],
+                    "nc1_dataset": panel["nc1_dataset"],
+                    "split": panel["split"],
+                    **_collapse(tables["metrics", model, point["nc1_view"]], panel["split"], name),
+                    **_accuracy(tables["probes", model, point["view"]], settings, name),
                 }
             )
     return pd.DataFrame(rows)

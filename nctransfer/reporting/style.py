@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -45,6 +46,12 @@ def styled(style: Mapping[str, Any]) -> Iterator[None]:
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure, in inches, whose axes make room for what stands around them."""
     return Figure((width, height), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06))
+
+
+def panel_title(part: pd.DataFrame, panels: int) -> str:
+    """Title of a panel's axes, with its letter where there are several panels."""
+    first = part.iloc[0]
+    return f"({first['panel']}) {first['title']}" if panels > 1 else str(first["title"])
 
 
 def letter(index: int) -> str:

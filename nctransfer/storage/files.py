@@ -6,10 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from nctransfer.errors import StoreError
 
 
@@ -40,28 +36,6 @@ def atomic_path(final: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_table(path: Path, table: pd.DataFrame, recipe: str = "") -> None:
-    """Write a tidy table (one observation a row) as Parquet, the recipe in its metadata."""
-    arrow = pa.Table.from_pandas(table, preserve_index=False)
-    arrow = arrow.replace_schema_metadata({"recipe": recipe})
-    with atomic_path(path) as partial:
-        pq.write_table(arrow, partial)
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a tidy table.
-
-    Raises:
-        StoreError: the file is missing or not Parquet.
-    """
-    try:
-        return pq.read_table(path).to_pandas()
-    except FileNotFoundError:
-        raise StoreError(f"{path}: no such table") from None
-    except pa.ArrowException as error:
-        raise StoreError(f"{path}: not a readable Parquet table ({error}); delete it and run again") from None
-
-
 def read_recipe(path: Path) -> str:
     """Recipe that a tidy table or a store's manifest carries.
 
@@ -70,11 +44,14 @@ def read_recipe(path: Path) -> str:
     """
     try:
         if Path(path).suffix == ".parquet":
-            return (pq.read_schema(path).metadata or {}).get(b"recipe", b"").decode()
+            # pandas takes half a second to import, and many jobs read stores alone
+            from nctransfer.storage.tables import table_recipe
+
+            return table_recipe(path)
         return str(json.loads(Path(path).read_text())["recipe"])
     except FileNotFoundError:
         raise StoreError(f"{path}: missing") from None
-    except (pa.ArrowException, ValueError, KeyError) as error:
+    except (ValueError, KeyError) as error:
         raise StoreError(
             f"{path}: neither a tidy table nor a manifest ({error}); delete it and run again"
         ) from None

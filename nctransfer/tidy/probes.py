@@ -12,8 +12,8 @@ import torch
 from nctransfer.features.store import FeatureStore
 from nctransfer.probing.probes import Probe, Score, score, train_probes
 from nctransfer.probing.settings import ProbeSettings
-from nctransfer.storage.files import write_table
 from nctransfer.storage.stores import StoreWriter, create_store
+from nctransfer.storage.tables import write_table
 
 
 def write_probes(

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from nctransfer.errors import StoreError
 from nctransfer.models.weights import weights_name, write_weights
-from nctransfer.storage.files import write_table
 from nctransfer.storage.stores import Store, create_store, file_digest
+from nctransfer.storage.tables import write_table
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import torch
@@ -84,8 +84,8 @@ class Training:
         # on the CPU torch 2.15 crashes in narrow channels-last networks with 3, 5 or 6 threads
         last = settings["channels_last"] and self.device.type == "cuda"
         self._layout = torch.channels_last if last else torch.contiguous_format
-        network.to(memory_format=self._layout)  # type: ignore[call-overload]
-        self._compiled: nn.Module = torch.compile(network) if settings["compile"] else network
+        network.to(memory_format=self._layout)
+        self._compiled = cast(nn.Module, torch.compile(network)) if settings["compile"] else network
         # batch normalisation has no variance of one sample: a last batch of one is left out
         size = settings["batch_size"]
         self.steps = len(data.train) // size + (len(data.train) % size > 1)
@@ -98,7 +98,9 @@ class Training:
         """Device of the data and the network."""
         return self.data.train.labels.device
 
-    def run(self, stop: StopRequest, log: Callable[[list[dict[str, Any]]], None] | None = None) -> pd.DataFrame:
+    def run(
+        self, stop: StopRequest, log: Callable[[list[dict[str, Any]]], None] | None = None
+    ) -> pd.DataFrame:
         """Train to the end, from the newest whole checkpoint if there is one.
 
         Args:
@@ -170,7 +172,7 @@ class Training:
             group["lr"] = self._rate(self.step)
 
     def _batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Augmented pixels, labels and keys of the batches that are left of the epoch, views behind each other."""
+        """Augmented pixels, labels and keys of the batches left of the epoch, views behind each other."""
         split, size, views = self.data.train, self.settings["batch_size"], range(self.objective.views)
         chunk = max(1, AUGMENTED_AT_ONCE // (size * len(views) * split.images[0].numel())) * size
         for rows in order[self.step * size : self.steps * size].split(chunk):
@@ -247,16 +249,16 @@ class Training:
         loss = float(self._losses[step])
         kept = self.checkpoints.newest()
         raise TrainingError(
-            f"the loss is {loss} in epoch {self.epoch + 1}, step {step + 1} of {self.steps}, at learning rate "
-            f"{self._rate(step):.4g}; lower training.learning_rate or set training.warmup_epochs "
+            f"the loss is {loss} in epoch {self.epoch + 1}, step {step + 1} of {self.steps}, at learning "
+            f"rate {self._rate(step):.4g}; lower training.learning_rate or set training.warmup_epochs "
             + (f"(the last good checkpoint is kept: {kept})" if kept else "(no checkpoint was written yet)")
         )
 
     def _stop(self, signal: str) -> None:
         self._save()
         raise TrainingError(
-            f"stopped by {signal} in epoch {self.epoch + 1}, after step {self.step} of {self.steps}; a checkpoint "
-            "is written, and the same command goes on from there"
+            f"stopped by {signal} in epoch {self.epoch + 1}, after step {self.step} of {self.steps}; a "
+            "checkpoint is written, and the same command goes on from there"
         )
 
     def _save(self) -> None:

@@ -30,7 +30,8 @@ def tensorboard(folder: Path | None) -> Iterator[Log | None]:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise ConfigError(
-            "runs.tensorboard: true needs the package tensorboard; `pip install tensorboard`, or set it to false"
+            "runs.tensorboard: true needs the package tensorboard; `pip install tensorboard`, or set it to "
+            "false"
         ) from None
     with SummaryWriter(folder) as writer:
 

@@ -16,8 +16,8 @@ from nctransfer.models.architecture import Architecture
 from nctransfer.models.layout import classifying_layers
 from nctransfer.models.weights import weights_name, write_weights
 from nctransfer.plan import variants
-from nctransfer.storage.files import write_table
 from nctransfer.storage.stores import create_store
+from nctransfer.storage.tables import write_table
 from nctransfer.training.checkpoints import Checkpoints, link_or_copy
 from nctransfer.training.evaluation import Split, Standardisation, Standardised
 from nctransfer.training.heads import attach_head, without_head

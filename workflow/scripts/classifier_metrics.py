@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from nctransfer.features.store import FeatureStore
 from nctransfer.job import job
-from nctransfer.storage.files import write_table
+from nctransfer.features.store import FeatureStore
+from nctransfer.storage.tables import write_table
 from nctransfer.tidy.classifiers import classifier_table
 
 with job(snakemake) as task:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from nctransfer.job import job
 from nctransfer.data.image_store import ImageStore
 from nctransfer.features.extract import extract_features
-from nctransfer.job import job
 from nctransfer.models.zoo import load_model
 
 with job(snakemake) as task:

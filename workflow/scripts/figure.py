@@ -5,7 +5,7 @@ from pathlib import Path
 from nctransfer.job import job
 from nctransfer.plan import variants
 from nctransfer.reporting.output import save_figure, save_numbers
-from nctransfer.storage.files import read_table
+from nctransfer.storage.tables import read_table
 
 with job(snakemake) as task:
     settings = task.settings

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from nctransfer.data.images import prepare_images
 from nctransfer.job import job
+from nctransfer.data.images import prepare_images
 
 with job(snakemake) as task:
     manifests = {split: Path(snakemake.output[split]) for split in ("train", "test")}

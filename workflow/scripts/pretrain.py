@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from nctransfer.data.image_store import ImageStore
 from nctransfer.job import job
+from nctransfer.data.image_store import ImageStore
 from nctransfer.training.pretraining import Surroundings, pretrain
 
 with job(snakemake) as task:

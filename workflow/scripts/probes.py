@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from nctransfer.features.store import FeatureStore
 from nctransfer.job import job
+from nctransfer.features.store import FeatureStore
 from nctransfer.tidy.probes import write_probes
 
 with job(snakemake) as task:

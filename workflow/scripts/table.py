@@ -5,7 +5,7 @@ from pathlib import Path
 from nctransfer.job import job
 from nctransfer.plan import variants
 from nctransfer.reporting.output import save_table
-from nctransfer.storage.files import read_table
+from nctransfer.storage.tables import read_table
 
 with job(snakemake) as task:
     settings = task.settings
@@ -16,4 +16,4 @@ with job(snakemake) as task:
     }
     numbers = kind.tabulate(settings, tables)
     files = (Path(snakemake.output[suffix]) for suffix in ("csv", "md", "tex"))
-    save_table(numbers, *files, task.recipe)
+    save_table(numbers, kind.present(numbers, settings), *files, task.recipe)

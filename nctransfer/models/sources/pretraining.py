@@ -21,7 +21,8 @@ def fetch(settings: Mapping[str, Any], checkpoint: Path | None) -> Fetched:
         settings: ``epoch`` of a snapshot; without it the weights at the end of the training are meant.
         checkpoint: the manifest of a store of kind ``pretraining``, or its safetensors file, with
             the metadata ``architecture`` (library/name), ``options``, ``mean``, ``std``,
-            ``size``, ``classes`` and optionally ``class_names`` and ``head`` (false: thrown away after training).
+            ``size``, ``classes`` and optionally ``class_names`` and ``head`` (false: thrown away
+            after training).
 
     Raises:
         ModelError: the checkpoint is missing, damaged or says too little.

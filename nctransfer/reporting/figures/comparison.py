@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from nctransfer.reporting.marks import Mark, Point, by_label, draw_points, legend_below
 from nctransfer.reporting.points import Tables, points_table
-from nctransfer.reporting.style import NC1, SPLITS, new_figure, plain_ticks, round_ticks, styled
+from nctransfer.reporting.style import NC1, SPLITS, new_figure, panel_title, plain_ticks, round_ticks, styled
 
 GROUP = 0.8  # share of a group's room that its marks take
 NUMBER = 0.3  # inches that a number takes, its share of the gap between groups included
@@ -50,9 +50,9 @@ def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
         marks = by_label(table)
         figure = new_figure(style["width"], 0.36 * style["width"] * len(panels) + 0.3)
         axes = figure.subplots(len(panels), 2, squeeze=False)
-        for (name, part), (left, right) in zip(panels, axes, strict=True):
+        for (_, part), (left, right) in zip(panels, axes, strict=True):
             _draw_panel(left, right, part, marks)
-            left.set_title(f"({name}) {part['title'].iloc[0]}", loc="left")
+            left.set_title(panel_title(part, len(panels)), loc="left")
         legend_below(figure, marks)
         figure.draw_without_rendering()  # fonts and ticks are set while the style holds
     return figure

@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from nctransfer.errors import DegenerateInputError
 from nctransfer.reporting.fits import FITS, Line, fit_line
 from nctransfer.reporting.points import Tables
-from nctransfer.reporting.style import NC1, headroom, letter, new_figure, styled
+from nctransfer.reporting.style import NC1, headroom, letter, new_figure, panel_title, styled
 
 
 def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
@@ -97,10 +97,10 @@ def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
     with styled(style):
         figure = new_figure(style["width"], 0.38 * style["width"] * len(panels))
         axes = figure.subplots(len(panels), 2, squeeze=False, width_ratios=[1.15, 1])
-        for (name, part), (left, right) in zip(panels, axes, strict=True):
+        for (_, part), (left, right) in zip(panels, axes, strict=True):
             _draw_units(left, part, style)
             _draw_law(right, part, settings["fit"], style)
-            left.set_title(f"({name}) {part['title'].iloc[0]}", loc="left")
+            left.set_title(panel_title(part, len(panels)), loc="left")
         figure.canvas.draw()  # fonts and ticks are set while the style holds
     return figure
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from nctransfer.errors import DegenerateInputError
 from nctransfer.reporting.points import PENULTIMATE, Tables
-from nctransfer.reporting.style import COLORS, NC1, grid, letter, new_figure, plain_ticks, styled
+from nctransfer.reporting.style import COLORS, NC1, grid, letter, new_figure, panel_title, plain_ticks, styled
 
 SPLIT = "train"
 QUANTITIES = {
@@ -119,9 +119,9 @@ def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
     with styled(style):
         figure = new_figure(style["width"], (0.7 * style["width"] / columns) * rows * len(panels))
         axes = figure.subplots(rows * len(panels), columns, squeeze=False)
-        for index, (name, part) in enumerate(panels):
+        for index, (_, part) in enumerate(panels):
             block = axes[index * rows : (index + 1) * rows].ravel()
-            block[0].set_title(f"({name}) {part['title'].iloc[0]}", loc="left")
+            block[0].set_title(panel_title(part, len(panels)), loc="left")
             for ax, (label, lines) in zip(block, drawn.items(), strict=False):
                 _draw_axes(ax, part[part["quantity"].isin(lines)], label, lines)
             for spare in block[len(drawn) :]:

@@ -23,6 +23,7 @@ from nctransfer.reporting.style import (
     SPLITS,
     grid,
     new_figure,
+    panel_title,
     place_note,
     plain_ticks,
     round_ticks,
@@ -89,9 +90,9 @@ def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
         for spare in axes.flat[len(panels) :]:
             spare.remove()
         notes = []
-        for index, (name, part) in enumerate(panels):
+        for index, (_, part) in enumerate(panels):
             ax = axes.flat[index]
-            ax.set_title(f"({name}) {part['title'].iloc[0]}", loc="left")
+            ax.set_title(panel_title(part, len(panels)), loc="left")
             notes.append((ax, *_draw_panel(ax, part, marks, settings)))
             if index % columns == 0:
                 ax.set_ylabel("Transfer accuracy (%)")

@@ -1,0 +1,42 @@
+"""Tidy tables: one observation a row, Parquet, the job's recipe in the metadata."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nctransfer.errors import StoreError
+from nctransfer.storage.files import atomic_path
+
+
+def write_table(path: Path, table: pd.DataFrame, recipe: str = "") -> None:
+    """Write a tidy table (one observation a row) as Parquet, the recipe in its metadata."""
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    arrow = arrow.replace_schema_metadata({"recipe": recipe})
+    with atomic_path(path) as partial:
+        pq.write_table(arrow, partial)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a tidy table.
+
+    Raises:
+        StoreError: the file is missing or not Parquet.
+    """
+    try:
+        return pq.read_table(path).to_pandas()
+    except FileNotFoundError:
+        raise StoreError(f"{path}: no such table") from None
+    except pa.ArrowException as error:
+        raise StoreError(f"{path}: not a readable Parquet table ({error}); delete it and run again") from None
+
+
+def table_recipe(path: Path) -> str:
+    """Recipe that a tidy table carries.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not Parquet.
+    """
+    return (pq.read_schema(path).metadata or {}).get(b"recipe", b"").decode()

@@ -1,0 +1,127 @@
+"""Killed or told to stop at any moment: the next run of the same job ends with the same bytes."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from nctransfer.data.image_store import ImageStore
+from nctransfer.data.images import prepare_images
+from nctransfer.training.pretraining import Surroundings, pretrain
+
+pytestmark = pytest.mark.slow
+
+MOMENTS = 20
+SEED = 20241121
+# Children start as copies of this process: importing torch anew 80 times would take most of the time.
+PROCESSES = multiprocessing.get_context("fork")
+SETTINGS = {
+    "architecture": "small/resnet18",
+    "options": {"width": 4},
+    "geometry": {"resize": [8, 8], "crop": None, "interpolation": "bilinear"},
+    "size": [8, 8],
+    "seed": 5,
+    "training": {
+        "loss": {"name": "cross_entropy", "label_smoothing": 0.0},
+        "epochs": 8,
+        "batch_size": 32,
+        "learning_rate": 0.05,
+        "learning_rate_min": 1e-4,
+        "warmup_epochs": 1,
+        "momentum": 0.9,
+        "weight_decay": 1e-4,
+        "precision": "float32",
+        "channels_last": True,
+        "compile": False,
+        "projection": None,
+        "augmentation": {"level": 3, "crop_padding": 1},
+        "adversary": {
+            "radius": 0.1,
+            "steps": 2,
+            "step_size": 0.06,
+            "batch_norm": "eval",
+            "evaluate_every": 3,
+        },
+        "snapshots": [3, 8],
+    },
+}
+
+
+def job(images: Path, folder: Path) -> None:
+    """What the script of the rule does."""
+    torch.set_num_threads(1)
+    stores = {split: ImageStore(images / split / "manifest.json") for split in ("train", "test")}
+    surroundings = Surroundings(torch.device("cpu"), folder / "checkpoints", checkpoint_minutes=0)
+    pretrain(stores, folder / "pretraining" / "manifest.json", SETTINGS, "recipe", surroundings)
+
+
+def start(images: Path, folder: Path):
+    process = PROCESSES.Process(target=job, args=(images, folder))
+    process.start()
+    return process
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    settings = {
+        "source": "digits", "options": {}, "classes": ["0", "1", "2"], "per_class": 60, "test_per_class": 20,
+        "geometry": None, "seed": 0,
+    }  # fmt: skip
+    manifests = {split: folder / split / "manifest.json" for split in ("train", "test")}
+    prepare_images(manifests, settings, "recipe", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(images, tmp_path_factory):
+    """What a run that nobody disturbs leaves, and how long it takes."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    began = time.monotonic()
+    process = start(images, folder)
+    process.join()
+    assert process.exitcode == 0
+    return contents(folder), time.monotonic() - began
+
+
+@pytest.mark.parametrize("number", range(MOMENTS))
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+def test_a_run_hit_at_any_moment_ends_like_an_undisturbed_one(undisturbed, images, tmp_path, name, number):
+    expected, duration = undisturbed
+    dice = random.Random(f"{SEED} {name} {number}")
+    process = start(images, tmp_path)
+    time.sleep(dice.uniform(0.02, 0.98) * duration)
+    os.kill(process.pid, getattr(signal, name))
+    process.join()
+    if process.exitcode != 0:  # it may have been done, or past its last step, already
+        assert name == "SIGTERM" or process.exitcode == -signal.SIGKILL
+        assert not (tmp_path / "pretraining" / "manifest.json").exists() or name == "SIGKILL"
+    again = start(images, tmp_path)
+    again.join()
+    assert again.exitcode == 0
+    assert contents(tmp_path) == expected  # no checkpoint, no half file is left either
+
+
+def test_the_moments_hit_trainings_under_way(undisturbed, images, tmp_path):
+    """Most signals come while steps are taken: a stop leaves a checkpoint to go on from."""
+    _, duration = undisturbed
+    process = start(images, tmp_path)
+    time.sleep(0.6 * duration)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join()
+    assert process.exitcode == 1
+    assert list((tmp_path / "checkpoints").glob("epoch*-step*/manifest.json"))
+    assert not (tmp_path / "pretraining").exists()
