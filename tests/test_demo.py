@@ -50,3 +50,37 @@ def test_the_demo_draws_its_figure_and_then_has_nothing_to_do(project):
     assert run.returncode == 0
     assert "Nothing to be done" in run.stdout + run.stderr
     assert state(project) == before
+
+
+def test_the_figures_of_pre_training_are_drawn_at_all_levels(project):
+    names = ("fig1", "fig10", "fig11", "fig12", "fig15")
+    typed = [sys.executable, "-m", "snakemake", "-j2", "--resources", "gpu=0", "--configfile", "config/demo.yaml", "--",
+             *(f"figures/demo/{name}.pdf" for name in names), "tables/demo/tableB.csv"]  # fmt: skip
+    run = subprocess.run(typed, cwd=project.folder, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    levels = [f"digits04-{kind}{level}" for kind in ("aug", "adv") for level in range(1, 6)]
+    first, fifteenth = (
+        pd.read_csv(project.folder / f"figures/demo/{name}.csv") for name in ("fig1", "fig15")
+    )
+    for table in (first, fifteenth):
+        assert [list(part["model"]) for _, part in table.groupby("panel")] == [levels, levels]
+        assert table["nc1"].between(0.01, 10).all()
+        assert table["transfer_accuracy"].between(60, 100).all()
+    assert len(set(first["nc1"])) == 10  # on one data set
+    assert len(set(fifteenth["nc1"])) == 20  # on each panel's own
+    tenth = pd.read_csv(project.folder / "figures/demo/fig10.csv")
+    source = dict(zip(tenth["model"], tenth["nc1"], strict=True))
+    assert source["digits04-aug1"] == min(
+        source.values()
+    )  # nothing opposes collapse on what it sees again and again
+    assert max(source, key=source.get).startswith("digits04-adv")  # the adversary does
+    losses = pd.read_csv(project.folder / "tables/demo/tableB.csv")
+    assert list(losses["label"]) == [
+        "MSE (w/o proj.)", "Cross-entropy (w/o proj.)", "SupCon (w/ linear proj.)", "SupCon (w/ mlp proj.)",
+    ]  # fmt: skip
+    nc1 = dict(zip(losses["label"], losses["nc1"], strict=True))
+    assert (
+        nc1["SupCon (w/ mlp proj.)"] > nc1["SupCon (w/ linear proj.)"]
+    )  # the paper's: projection keeps diversity
+    for name in names:
+        assert (project.folder / f"figures/demo/{name}.png").stat().st_size > 10_000

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
+from project import TINY, Project
 
 from nctransfer.data.image_store import ImageStore
 from nctransfer.data.images import prepare_images
@@ -125,3 +127,24 @@ def test_the_moments_hit_trainings_under_way(undisturbed, images, tmp_path):
     assert process.exitcode == 1
     assert list((tmp_path / "checkpoints").glob("epoch*-step*/manifest.json"))
     assert not (tmp_path / "pretraining").exists()
+
+
+def test_neither_the_number_of_jobs_at_once_nor_their_order_changes_a_result(tmp_path):
+    overlay = yaml.safe_load(TINY.read_text())
+    overlay["resources"]["threads"] = 2
+    overlay["families"] = {
+        "f": {
+            "architecture": "small/resnet18", "options": {"width": 4}, "dataset": "digits04", "size": 8,
+            "training": {"epochs": 2, "batch_size": 32},
+            "members": {"aug": {"augmentation": [2, 5]}},
+        }
+    }  # fmt: skip
+    targets = [f"results/tiny/pretraining/f-aug{level}/manifest.json" for level in (2, 5)]
+    found = []
+    for jobs, order in ((1, targets), (2, targets[::-1])):
+        project = Project.fresh(tmp_path / str(jobs))
+        (project.folder / "tiny.yaml").write_text(yaml.safe_dump(overlay))
+        run = project.run(*order, options=(f"-j{jobs}",))
+        assert run.returncode == 0, run.stdout + run.stderr
+        found.append(project.contents("results"))
+    assert found[0] == found[1]

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from project import Project
+
+from nctransfer.plan.documents import merge
 
 FIGURE = "figures/tiny/fig3.pdf"
 DOWNSTREAM = Counter(metrics=1, figure=1)
@@ -97,7 +100,15 @@ CHANGES = {
     "a comment in the configuration": (append(TINY, "\n# a comment\n"), Counter()),
     "keys in another order": (edit(TINY, "epochs: 2, batch_size: 32", "batch_size: 32, epochs: 2"), Counter()),
     "equal values written otherwise": (edit(TINY, "probes: {epochs: 3}", "probes: {epochs: 3, weight_decays: [1.0e-4]}"), Counter()),
-    "a new loss": (add("nctransfer/training/losses/other.py", "def loss(a, b):\n    return 0\n"), Counter()),
+    "a new loss": (add("nctransfer/training/losses/other.py", "def build(settings, classes):\n    return 0\n"), Counter()),
+    "another loss's code": (append("nctransfer/training/losses/supervised_contrastive.py", "\nX = 1\n"), Counter()),
+    "an option of another loss": (append(TINY, "training: {temperature: 0.5}\n"), Counter()),
+    "an option of a higher augmentation level": (append(TINY, "training: {augmentation: {grayscale: 0.5}}\n"), Counter()),
+    "how often a training is saved": (append(TINY, "runs: {checkpoint_minutes: 1}\n"), Counter()),
+    "a family of other models": (
+        append(TINY, "families: {f: {architecture: small/resnet18, dataset: digits04, size: 8, members: {aug: {augmentation: [1, 2]}}}}\n"),
+        Counter()),
+    "a new kind of table": (add("nctransfer/reporting/tables/other.py", "X = 1\n"), Counter()),
     "a new architecture family": (add("nctransfer/models/families/other.py", "X = 1\n"), Counter()),
     "a new kind of figure": (add("nctransfer/reporting/figures/other.py", "X = 1\n"), Counter()),
     "another figure of the same model": (
@@ -120,6 +131,14 @@ CHANGES = {
         Counter(images=1, features=1, metrics=1, probes=1, figure=1)),
     "the source model's training": (
         edit(TINY, "epochs: 2", "epochs: 1"), Counter(pretrain=1, model=1, features=1, metrics=1, probes=1, figure=1)),
+    "the source model's augmentation": (
+        append(TINY, "training: {augmentation: {level: 2}}\n"), Counter(pretrain=1, model=1, features=1, metrics=1, probes=1, figure=1)),
+    "the loss's code": (
+        append("nctransfer/training/losses/cross_entropy.py", "\nX = 1\n"),
+        Counter(pretrain=1, model=1, features=1, metrics=1, probes=1, figure=1)),
+    "snapshots of the training": (  # its store holds more, so it is made again
+        edit(TINY, "epochs: 2,", "snapshot_every: 1, epochs: 2,"),
+        Counter(pretrain=1, model=1, features=1, metrics=1, probes=1, figure=1)),
     "the study's seed": (
         append(TINY, "seed: 1\n"),
         Counter(images=2, pretrain=1, model=1, features=1, metrics=1, probes=1, figure=1)),
@@ -155,6 +174,70 @@ def test_results_of_other_code_are_refused_where_snakemakes_records_are_lost(pro
     assert run.returncode != 0
     assert "accuracy.parquet: made by other code or settings" in run.stderr
     assert not (project.folder / FIGURE).exists()
+
+
+def test_a_source_models_history_and_weights_are_left_and_no_checkpoint_stays(finished):
+    folder = finished.folder / "results/tiny/pretraining/tiny"
+    history = pd.read_parquet(folder / "history.parquet")
+    assert list(history["epoch"]) == [1, 1, 2, 2]
+    assert set(history["split"]) == {"train", "test"}
+    assert (folder / "weights.safetensors").is_file()
+    assert not (finished.folder / "results/tiny/checkpoints/tiny").exists()
+
+
+def test_the_models_are_listed_with_those_of_families(finished):
+    for _ in range(2):  # whenever asked
+        run = finished.run("models", overlay=None)
+        assert run.returncode == 0, run.stderr
+        rows = {
+            line.split()[0]: line
+            for line in run.stdout.splitlines()
+            if line.startswith(("cifar100", "resnet"))
+        }
+        assert "augmentation.level 3" in rows["cifar100-resnet50-aug3"]
+        assert "supervised_contrastive, projection.head mlp2" in rows["cifar100-resnet18-supcon-mlp2"]
+        assert "torchvision IMAGENET1K_V1" in rows["resnet34"]
+        assert len(rows) == 34  # 21 and 12 source models, and ResNet34
+
+
+POINTS = """
+families:
+  f:
+    {architecture: small/resnet18, options: {width: 4}, dataset: digits04, size: 8, training: {epochs: 2, batch_size: 32},
+     members: {mse: {heads: [none, mlp1], training: {loss: mean_squared_error, snapshot_every: 1}}}}
+figures:
+  points: {kind: transfer, panels: [{dataset: digits59, nc1_on: digits04, series: [{name: MSE, group: f-mse}]}]}
+  training: {kind: over_training, panels: [{model: f-mse}, {model: f-mse-mlp1}]}
+tables:
+  losses: {kind: pretraining, panels: [{dataset: digits59, nc1_on: digits04, series: [{name: MSE, group: f-mse}]}]}
+"""
+
+
+def test_a_family_with_heads_and_snapshots_goes_down_the_whole_river(project):
+    whole = merge(yaml.safe_load(project.read(TINY)), yaml.safe_load(POINTS))
+    (project.folder / TINY).write_text(yaml.safe_dump(whole))
+    targets = ("figures/tiny/points.pdf", "figures/tiny/training.pdf", "tables/tiny/losses.csv")
+    run = project.run(*targets)
+    assert run.returncode == 0, run.stdout + run.stderr
+    points = pd.read_csv(project.folder / "figures/tiny/points.csv")
+    assert list(points["model"]) == ["f-mse", "f-mse-mlp1"]
+    assert list(points["label"]) == ["none", "MLP-1"]
+    table = pd.read_csv(project.folder / "tables/tiny/losses.csv")
+    assert list(table["transfer_accuracy"]) == list(points["transfer_accuracy"])
+    assert "MSE MLP-1" in project.read("tables/tiny/losses.md")
+    assert "tabular" in project.read("tables/tiny/losses.tex")
+    units = project.read("results/tiny/models/f-mse-mlp1/units.csv")
+    assert "penultimate" in units
+    curves = pd.read_csv(project.folder / "figures/tiny/training.csv")
+    assert set(curves[curves["panel"] == "a"]["epoch"]) == {1, 2}
+    heads = curves[curves["quantity"].isin(["nc3", "nc4"])]
+    assert set(heads["model"]) == {"f-mse"}  # the classifier on a projection is thrown away
+    final = project.folder / "results/tiny/models"
+    last, snapshot = (
+        (final / name / "weights.safetensors").read_bytes() for name in ("f-mse", "f-mse.epoch2")
+    )
+    assert last == snapshot
+    assert project.planned(*targets) == Counter()
 
 
 def test_restyling_draws_the_same_numbers_again(project):

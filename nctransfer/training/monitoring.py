@@ -41,7 +41,7 @@ def tensorboard(folder: Path | None) -> Iterator[Log | None]:
                 writer.add_scalar(f"accuracy/{name}", row["accuracy"], row["epoch"])
                 if row["loss"] == row["loss"]:  # NaN where the split has none
                     writer.add_scalar(f"loss/{name}", row["loss"], row["epoch"])
-                writer.add_scalar("learning_rate", row["learning_rate"], row["epoch"])
+            writer.add_scalar("learning_rate", rows[0]["learning_rate"], rows[0]["epoch"])
             writer.flush()
 
         yield log

@@ -1,0 +1,155 @@
+"""The pre-training job: any architecture of the zoo, heads that are thrown away, logs, what it refuses."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nctransfer.data.image_store import ImageStore
+from nctransfer.errors import ConfigError, DataError, ModelError, TrainingError
+from nctransfer.models.zoo import load_model, save_model
+from nctransfer.storage.stores import Store, create_store
+from nctransfer.storage.tables import read_table
+from nctransfer.training.pretraining import Surroundings, pretrain
+
+CPU = torch.device("cpu")
+TRAINING = {
+    "loss": {"name": "cross_entropy", "label_smoothing": 0.0},
+    "epochs": 2,
+    "batch_size": 8,
+    "learning_rate": 0.02,
+    "learning_rate_min": 1e-4,
+    "warmup_epochs": 0,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "precision": "float32",
+    "channels_last": True,
+    "compile": False,
+    "projection": None,
+    "augmentation": {"level": 2, "crop_padding": 1},
+    "adversary": None,
+    "snapshots": [],
+}
+MLP = {"layers": 1, "hidden": None, "output": 6}
+CONTRASTIVE = {"loss": {"name": "supervised_contrastive", "temperature": 0.1}, "projection": MLP}
+
+
+def image_store(folder: Path, names=("a", "b", "c")) -> ImageStore:
+    rng = np.random.default_rng(0)
+    labels = np.arange(20) % len(names)
+    with create_store(folder / "manifest.json", "images") as store:
+        store.put(
+            "images",
+            rng.integers(0, 120, (20, 16, 16, 3), np.uint8)
+            + (60 * labels).astype(np.uint8)[:, None, None, None],
+        )
+        store.put("labels", labels)
+        store.meta = {"class_names": list(names), "resolution": [16, 16]}
+    return ImageStore(folder / "manifest.json")
+
+
+@pytest.fixture
+def stores(tmp_path) -> dict[str, ImageStore]:
+    return {split: image_store(tmp_path / "images" / split) for split in ("train", "test")}
+
+
+def run(stores, folder: Path, architecture="small/resnet18", size=16, tensorboard=None, **training) -> Path:
+    settings = {
+        "architecture": architecture,
+        "options": {"width": 4} if architecture.startswith("small/") else {},
+        "geometry": {"resize": [size, size], "crop": None, "interpolation": "bilinear"},
+        "size": [size, size],
+        "seed": 1,
+        "training": TRAINING | training,
+    }
+    manifest = folder / "pretraining" / "manifest.json"
+    pretrain(stores, manifest, settings, "recipe", Surroundings(CPU, folder / "checkpoints", 0, tensorboard))
+    return manifest
+
+
+def zoo(checkpoint: Path, folder: Path, family="resnet", **settings):
+    manifest = folder / "model" / "manifest.json"
+    save_model(manifest, {"source": "pretraining", "family": family, **settings}, "", checkpoint)
+    return load_model(manifest)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "family", "size"),
+    [("small/resnet50", "resnet", 16), ("torchvision/mobilenet_v2", "mobilenet", 32), ("torchvision/squeezenet1_1", "squeezenet", 64),
+     ("timm/resnet18.a1_in1k", "resnet", 32)],
+)  # fmt: skip
+def test_any_architecture_of_the_zoo_is_trained_and_goes_back_to_the_zoo(
+    stores, tmp_path, architecture, family, size
+):
+    checkpoint = run(stores, tmp_path, architecture, size, epochs=1)
+    backbone = zoo(checkpoint, tmp_path, family)
+    assert backbone.head.classes == 3
+    assert backbone.head.class_names == ("a", "b", "c")
+    assert torch.isfinite(backbone.capture(torch.rand(2, 3, size, size)).logits).all()
+    assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("changes", [{"projection": MLP}, CONTRASTIVE], ids=["cross-entropy", "contrastive"])
+def test_a_projection_head_is_thrown_away_with_the_classifier_on_it(stores, tmp_path, changes):
+    checkpoint = run(stores, tmp_path, snapshots=[1, 2], **changes)
+    weights = Store(checkpoint, "pretraining").path("weights.safetensors")
+    assert b"fc." not in weights.read_bytes()
+    backbone = zoo(checkpoint, tmp_path)
+    assert backbone.head is None
+    seen = backbone.capture(torch.rand(2, 3, 16, 16))
+    assert seen.penultimate.shape == (2, 32)
+    assert seen.logits is None
+    snapshot = zoo(checkpoint, tmp_path / "first", epoch=1)
+    assert snapshot.identity.fingerprint != backbone.identity.fingerprint
+    last = zoo(checkpoint, tmp_path / "last", epoch=2)
+    assert last.identity.fingerprint == backbone.identity.fingerprint
+
+
+def test_a_projection_needs_a_linear_classification_layer(stores, tmp_path):
+    with pytest.raises(ModelError, match=r"SqueezeNet: there is Conv2d at 'classifier.1'"):
+        run(stores, tmp_path, "torchvision/squeezenet1_1", 64, projection=MLP)
+    assert not (tmp_path / "pretraining").exists()
+
+
+def test_splits_of_other_classes_are_refused(stores, tmp_path):
+    stores["test"] = image_store(tmp_path / "other", ("a", "b", "d"))
+    with pytest.raises(DataError, match="name different classes"):
+        run(stores, tmp_path)
+
+
+def test_a_diverging_run_leaves_nothing_under_a_final_name(stores, tmp_path):
+    with pytest.raises(
+        TrainingError, match=r"the loss is (nan|inf) in epoch \d, step \d of 3, at learning rate 1e\+30"
+    ):
+        run(stores, tmp_path, learning_rate=1e30)
+    assert not (tmp_path / "pretraining").exists()
+
+
+def test_tensorboard_is_told_what_the_history_holds(stores, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    checkpoint = run(stores, tmp_path, tensorboard=tmp_path / "board")
+    history = read_table(checkpoint.parent / "history.parquet")
+    events = EventAccumulator(str(tmp_path / "board"))
+    events.Reload()
+    test = history[history["split"] == "test"]
+    told = [event.value for event in events.Scalars("accuracy/test_clean")]
+    assert told == pytest.approx(list(test["accuracy"]))
+    assert len(events.Scalars("learning_rate")) == 2
+
+
+def test_tensorboard_that_is_not_installed_is_an_error_before_training(stores, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ConfigError, match=r"runs.tensorboard: true needs the package tensorboard"):
+        run(stores, tmp_path, tensorboard=tmp_path / "board")
+    assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.slow
+def test_a_compiled_network_trains_like_the_plain_one(stores, tmp_path):
+    plain = run(stores, tmp_path / "plain")
+    compiled = run(stores, tmp_path / "compiled", compile=True)
+    losses = [read_table(path.parent / "history.parquet")["loss"].to_numpy() for path in (plain, compiled)]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3, atol=1e-3)
