@@ -63,4 +63,4 @@ lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 	  --group dev pyproject.toml --output-file requirements.lock
 
 clean: ## Remove everything the demo made
-	rm -rf results/demo figures/demo logs/demo
+	rm -rf results/demo figures/demo tables/demo logs/demo

@@ -293,6 +293,10 @@ FAMILY = "families: {f: {architecture: small/resnet18, dataset: cifar10, size: 3
             "'cifar100-resnet50-aug1' takes no snapshots; set training.snapshot_every",
         ),
         ("figures: {f: {kind: over_training, panels: [{model: resnet34}]}}\n", "'resnet34' is not trained here"),
+        (
+            "figures: {f: {kind: over_training, panels: [{model: cifar100-resnet18-ce.epoch20}]}}\n",
+            "'cifar100-resnet18-ce.epoch20' is itself a snapshot; name 'cifar100-resnet18-ce'",
+        ),
         ("tables: {t: {kind: pretrainin, panels: [{dataset: cifar10, series: [{models: {a: resnet34}}]}]}}\n", "tables.t.kind: no 'pretrainin' in tables (did you mean 'pretraining'?)"),
     ],
 )  # fmt: skip

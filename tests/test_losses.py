@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from nctransfer.errors import ModelError
 from nctransfer.plan import variants
+from nctransfer.plan.training import EMBEDDING_LOSSES, LOSS_OPTIONS
 from nctransfer.training.heads import attach_head, projection_head, without_head
 from nctransfer.training.objective import Classifying, Objective
 
@@ -265,9 +266,6 @@ def test_an_mlp_k_has_k_hidden_layers_and_a_linear_last_one(layers):
 @pytest.mark.parametrize(
     ("projection", "classes", "expected"),
     [
-        (None, 3, [("Linear", 6, 3)]),
-        (None, 8, [("Linear", 6, 8)]),
-        (None, None, []),
         ({"layers": 0, "hidden": None, "output": 4}, None, [("Linear", 6, 4)]),
         (
             {"layers": 1, "hidden": None, "output": 4},
@@ -281,15 +279,8 @@ def test_a_head_takes_the_classifiers_place(projection, classes, expected):
     network = Net()
     attach_head(network, "top.fc", projection, classes)
     assert [part for part in widths(network.top["fc"]) if part[0] != "Sequential"] == expected
-    output = classes or (projection["output"] if projection else 6)
+    output = classes or projection["output"]
     assert network(torch.zeros(2, 4)).shape == (2, output)
-
-
-def test_a_classifier_that_fits_keeps_its_weights():
-    network = Net()
-    layer = network.top["fc"]
-    attach_head(network, "top.fc", None, 3)
-    assert network.top["fc"] is layer
 
 
 def test_a_head_has_the_type_of_the_layer_it_replaces():
@@ -298,11 +289,10 @@ def test_a_head_has_the_type_of_the_layer_it_replaces():
     assert {parameter.dtype for parameter in network.parameters()} == {torch.bfloat16}
 
 
-@pytest.mark.parametrize("projection", [None, {"layers": 2, "hidden": None, "output": 4}])
-def test_without_its_head_a_state_is_the_backbones(projection):
+def test_without_its_head_a_state_is_the_backbones():
     network = Net()
     backbone = {name for name in network.state_dict() if not name.startswith("top.fc.")}
-    attach_head(network, "top.fc", projection, 3)
+    attach_head(network, "top.fc", {"layers": 2, "hidden": None, "output": 4}, 3)
     bare = without_head(network.state_dict(), "top.fc")
     assert set(bare) == backbone
     # a name that only begins alike is no part of the head
@@ -315,3 +305,18 @@ def test_without_its_head_a_state_is_the_backbones(projection):
 def test_no_linear_layer_at_the_path_is_an_error_that_names_it(path, found):
     with pytest.raises(ModelError, match=f"Net: there is {found} at '{path}'"):
         attach_head(Net(), path, {"layers": 0, "hidden": None, "output": 4}, None)
+
+
+@pytest.mark.parametrize("name", variants.names("nctransfer.training.losses"))
+def test_the_plan_knows_which_losses_end_in_a_classifier_and_what_they_read(name):
+    objective = variants.load("nctransfer.training.losses", name).build({}, 3)
+    assert objective.classifies == (name not in EMBEDDING_LOSSES)
+
+    class Read(dict):
+        def get(self, key, default=None):
+            found.add(key)
+            return super().get(key, default)
+
+    found: set[str] = set()
+    variants.load("nctransfer.training.losses", name).build(Read(), 3)
+    assert found == set(LOSS_OPTIONS[name])

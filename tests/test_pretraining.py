@@ -113,6 +113,16 @@ def test_a_projection_needs_a_linear_classification_layer(stores, tmp_path):
     assert not (tmp_path / "pretraining").exists()
 
 
+def test_a_loss_on_embeddings_needs_a_projection(stores, tmp_path):
+    with pytest.raises(TrainingError, match="loss supervised_contrastive: needs a projection head"):
+        run(stores, tmp_path, loss=CONTRASTIVE["loss"])
+
+
+def test_a_network_with_several_classification_layers_takes_no_projection(stores, tmp_path):
+    with pytest.raises(ModelError, match=r"has several classification layers \(head, head_dist\)"):
+        run(stores, tmp_path, "timm/deit_tiny_distilled_patch16_224", 224, projection=MLP)
+
+
 def test_splits_of_other_classes_are_refused(stores, tmp_path):
     stores["test"] = image_store(tmp_path / "other", ("a", "b", "d"))
     with pytest.raises(DataError, match="name different classes"):

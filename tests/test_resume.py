@@ -22,6 +22,12 @@ MOMENTS = 20
 SEED = 20241121
 # Children start as copies of this process: importing torch anew 80 times would take most of the time.
 PROCESSES = multiprocessing.get_context("fork")
+STRONG = {
+    "level": 5,
+    "crop_padding": 1,
+    "jitter": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "probability": 0.8},
+    "grayscale": 0.2,
+}
 SETTINGS = {
     "architecture": "small/resnet18",
     "options": {"width": 4},
@@ -54,16 +60,34 @@ SETTINGS = {
 }
 
 
-def job(images: Path, folder: Path) -> None:
+# Kinds of trainings and minutes between their checkpoints: after every epoch, or by the clock, within epochs.
+KINDS = [
+    ({}, 0.0),
+    ({"adversary": None, "precision": "bfloat16", "augmentation": STRONG}, 0.0005),
+    (
+        {
+            "adversary": None,
+            "augmentation": STRONG,
+            "loss": {"name": "supervised_contrastive", "temperature": 0.1},
+            "projection": {"layers": 1, "hidden": None, "output": 8},
+        },
+        0.0005,
+    ),
+]
+
+
+def job(images: Path, folder: Path, kind: int) -> None:
     """What the script of the rule does."""
     torch.set_num_threads(1)
+    changes, minutes = KINDS[kind]
     stores = {split: ImageStore(images / split / "manifest.json") for split in ("train", "test")}
-    surroundings = Surroundings(torch.device("cpu"), folder / "checkpoints", checkpoint_minutes=0)
-    pretrain(stores, folder / "pretraining" / "manifest.json", SETTINGS, "recipe", surroundings)
+    surroundings = Surroundings(torch.device("cpu"), folder / "checkpoints", checkpoint_minutes=minutes)
+    settings = SETTINGS | {"training": SETTINGS["training"] | changes}
+    pretrain(stores, folder / "pretraining" / "manifest.json", settings, "recipe", surroundings)
 
 
-def start(images: Path, folder: Path):
-    process = PROCESSES.Process(target=job, args=(images, folder))
+def start(images: Path, folder: Path, kind: int):
+    process = PROCESSES.Process(target=job, args=(images, folder, kind))
     process.start()
     return process
 
@@ -90,28 +114,32 @@ def images(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(images, tmp_path_factory):
-    """What a run that nobody disturbs leaves, and how long it takes."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    began = time.monotonic()
-    process = start(images, folder)
-    process.join()
-    assert process.exitcode == 0
-    return contents(folder), time.monotonic() - began
+    """What runs that nobody disturbs leave, and how long they take, by kind."""
+    found = []
+    for kind in range(len(KINDS)):
+        folder = tmp_path_factory.mktemp("undisturbed")
+        began = time.monotonic()
+        process = start(images, folder, kind)
+        process.join()
+        assert process.exitcode == 0
+        found.append((contents(folder), time.monotonic() - began))
+    return found
 
 
 @pytest.mark.parametrize("number", range(MOMENTS))
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
 def test_a_run_hit_at_any_moment_ends_like_an_undisturbed_one(undisturbed, images, tmp_path, name, number):
-    expected, duration = undisturbed
+    kind = number % len(KINDS)
+    expected, duration = undisturbed[kind]
     dice = random.Random(f"{SEED} {name} {number}")
-    process = start(images, tmp_path)
+    process = start(images, tmp_path, kind)
     time.sleep(dice.uniform(0.02, 0.98) * duration)
     os.kill(process.pid, getattr(signal, name))
     process.join()
     if process.exitcode != 0:  # it may have been done, or past its last step, already
         assert name == "SIGTERM" or process.exitcode == -signal.SIGKILL
         assert not (tmp_path / "pretraining" / "manifest.json").exists() or name == "SIGKILL"
-    again = start(images, tmp_path)
+    again = start(images, tmp_path, kind)
     again.join()
     assert again.exitcode == 0
     assert contents(tmp_path) == expected  # no checkpoint, no half file is left either
@@ -119,8 +147,8 @@ def test_a_run_hit_at_any_moment_ends_like_an_undisturbed_one(undisturbed, image
 
 def test_the_moments_hit_trainings_under_way(undisturbed, images, tmp_path):
     """Most signals come while steps are taken: a stop leaves a checkpoint to go on from."""
-    _, duration = undisturbed
-    process = start(images, tmp_path)
+    _, duration = undisturbed[0]
+    process = start(images, tmp_path, 0)
     time.sleep(0.6 * duration)
     os.kill(process.pid, signal.SIGTERM)
     process.join()

@@ -1,5 +1,6 @@
 """The trainer of source models: torch's own schedule and steps, exact resumption, honest failure."""
 
+import functools
 import math
 from pathlib import Path
 
@@ -333,6 +334,26 @@ def test_checkpoints_by_the_clock_are_written_between_steps(splits, tmp_path, mo
     assert any(step for _, step in saved)
 
 
+@pytest.mark.parametrize("text", [b"\xff\xfe", b"[]", b"{}", b'{"kind": "checkpoint", "files": 3}', b""])
+def test_a_manifest_that_is_none_falls_back_too(splits, tmp_path, text):
+    stopped_late(splits, tmp_path)
+    (tmp_path / "epoch00003-step0000002" / "manifest.json").write_bytes(text)
+    again = build(splits, tmp_path, **KINDS["clean"])
+    again._resume()
+    assert (again.epoch, again.step) == (3, 0)
+
+
+def test_a_checkpoint_of_another_number_of_threads_is_used_and_the_log_says_so(
+    splits, tmp_path, monkeypatch, caplog
+):
+    stopped_late(splits, tmp_path)
+    monkeypatch.setattr(Training, "_surroundings", lambda self: "cuda, 64 threads, torch 3")
+    again = build(splits, tmp_path, **KINDS["clean"])
+    again._resume()
+    assert (again.epoch, again.step) == (3, 2)
+    assert "goes on with cuda, 64 threads, torch 3 what was begun with cpu" in caplog.text
+
+
 # --- failure --------------------------------------------------------------------------------
 
 
@@ -361,6 +382,55 @@ def test_weights_that_are_not_finite_are_never_saved(splits, tmp_path):
     with pytest.raises(TrainingError, match=r"the loss is (nan|inf)"):
         training.run(StopRequest())
     assert training.checkpoints.newest() is None
+
+
+@pytest.mark.parametrize("rate", [1e38, 3e38])
+def test_an_only_update_that_ruins_the_weights_completes_nothing(splits, tmp_path, rate):
+    """Every loss of the run is finite: it was taken before the update."""
+    training = build(splits, tmp_path, epochs=1, batch_size=65, learning_rate=rate, snapshots=[1])
+    with pytest.raises(
+        TrainingError,
+        match=r"(weights are not finite|loss on test images is (nan|inf)) in epoch 1, step 1 of 1",
+    ):
+        training.run(StopRequest())
+    assert not training.checkpoints.snapshot_path(1).exists()
+    assert training.checkpoints.newest() is None
+
+
+def test_a_stop_never_claims_a_checkpoint_that_it_did_not_write(splits, tmp_path):
+    training = build(splits, tmp_path, minutes=1e9)
+    take = training._take_step
+
+    def ruin(*batch):
+        loss = take(*batch)
+        next(training.network.parameters()).data.fill_(math.nan)
+        return loss
+
+    training._take_step = ruin
+    with pytest.raises(TrainingError, match="the weights are not finite in epoch 1, step 1 of 4"):
+        training.run(StopAfter(0))
+
+
+@pytest.mark.parametrize("mode", ["eval", "train"])
+def test_robust_accuracy_does_not_depend_on_the_batch_size(splits, tmp_path, mode):
+    training = build(splits, tmp_path, adversary=ATTACK | {"batch_norm": mode})
+    training.run(StopRequest())
+    shown = training.network, training.objective, splits["test"]
+    scores = [evaluate(*shown, batch_size=size, attack=(training.adversary, 3)) for size in (20, 7, 2)]
+    for score in scores[1:]:
+        assert score["loss"] == pytest.approx(scores[0]["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_compiled_network_is_attacked_like_the_plain_one(splits, tmp_path, monkeypatch, precision):
+    changes = {"adversary": ATTACK, "augmentation": AUGMENTED, "precision": precision, "epochs": 2}
+    plain = build(splits, tmp_path / "plain", **changes)
+    expected = plain.run(StopRequest())
+    monkeypatch.setattr("torch.compile", functools.partial(torch.compile, backend="eager"))
+    compiled = build(splits, tmp_path / "compiled", compile=True, **changes)
+    found = compiled.run(StopRequest())
+    pd.testing.assert_frame_equal(found, expected)
+    assert equal(weights(plain), weights(compiled))
 
 
 def test_nothing_to_train_on_is_an_error(splits, tmp_path):

@@ -114,6 +114,8 @@ def _check_snapshots(
 ) -> Iterator[str]:
     if entry["source"] != "pretraining":
         yield f"{where}: {model!r} is not trained here, so it has no snapshots"
+    elif "snapshot_of" in entry:
+        yield f"{where}: {model!r} is itself a snapshot; name {entry['snapshot_of']!r}"
     elif not snapshot_epochs(documents.merge(config["training"], entry["training"])):
         yield f"{where}: {model!r} takes no snapshots; set training.snapshot_every for it"
 

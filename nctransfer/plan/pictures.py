@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from nctransfer.plan.documents import merge
 from nctransfer.plan.families import group_members, snapshot_key
-from nctransfer.plan.training import EMBEDDING_LOSSES, snapshot_epochs
+from nctransfer.plan.training import keeps_classifier, snapshot_epochs
 
 if TYPE_CHECKING:
     from nctransfer.plan.grid import Job, Plan
@@ -130,11 +130,7 @@ def _snapshots(plan: "Plan", panel: Mapping[str, Any], readings: Readings) -> di
     dataset = panel["dataset"] or entry["dataset"]
     view = plan.view(model, dataset).key
     # the model's own classifier knows the classes of its source data only, if it was kept at all
-    classifies = (
-        dataset == entry["dataset"]
-        and training["loss"] not in EMBEDDING_LOSSES
-        and training["projection"]["head"] == "none"
-    )
+    classifies = dataset == entry["dataset"] and keeps_classifier(training)
     snapshots = []
     for epoch in snapshot_epochs(training):
         snapshot = snapshot_key(model, epoch)

@@ -54,6 +54,11 @@ def training_settings(training: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def keeps_classifier(training: Mapping[str, Any]) -> bool:
+    """Whether the model keeps the classifier that it was trained with."""
+    return training["loss"] not in EMBEDDING_LOSSES and training["projection"]["head"] == "none"
+
+
 def training_problems(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Find what a schema cannot say: for each mistake the key and the message."""
     level, radii = training["adversary"]["level"], training["adversary"]["radii"]

@@ -51,7 +51,7 @@ def read_recipe(path: Path) -> str:
         return str(json.loads(Path(path).read_text())["recipe"])
     except FileNotFoundError:
         raise StoreError(f"{path}: missing") from None
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise StoreError(
             f"{path}: neither a tidy table nor a manifest ({error}); delete it and run again"
         ) from None

@@ -160,10 +160,14 @@ class Store:
             self.manifest: Mapping[str, Any] = json.loads(self.manifest_path.read_text())
         except FileNotFoundError:
             raise StoreError(f"{manifest}: no such store; it was not made or not completed") from None
-        except json.JSONDecodeError as error:
+        except ValueError as error:  # neither text nor JSON
             raise StoreError(f"{manifest}: not a manifest ({error}); delete it and run again") from None
+        if not isinstance(self.manifest, dict):
+            raise StoreError(f"{manifest}: not a manifest; delete it and run again")
         if self.manifest.get("kind") != kind:
             raise StoreError(f"{manifest}: a store of {self.manifest.get('kind')!r}, not of {kind!r}")
+        if not isinstance(self.manifest.get("files"), dict):
+            raise StoreError(f"{manifest}: lists no files; delete it and run again")
         self._verified: set[str] = set()
 
     def path(self, name: str) -> Path:

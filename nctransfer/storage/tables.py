@@ -28,7 +28,7 @@ def read_table(path: Path) -> pd.DataFrame:
         return pq.read_table(path).to_pandas()
     except FileNotFoundError:
         raise StoreError(f"{path}: no such table") from None
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{path}: not a readable Parquet table ({error}); delete it and run again") from None
 
 

@@ -7,6 +7,7 @@ when read; the last two are kept, so that a damaged one costs the work since the
 
 import logging
 import os
+import pickle
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,18 @@ from nctransfer.storage.tables import write_table
 logger = logging.getLogger(__name__)
 
 KEPT = 2
+# What reading a damaged checkpoint may end in.
+DAMAGES = (
+    StoreError,
+    RuntimeError,
+    OSError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    pickle.UnpicklingError,
+)
 STATE = "state.pt"
 
 
@@ -86,7 +99,7 @@ class Checkpoints:
                 # weights_only: nothing is unpickled but tensors and plain values
                 state: dict[str, Any] = torch.load(store.path(STATE), map_location="cpu", weights_only=True)
                 self._verify(state.pop("snapshots"))
-            except (StoreError, RuntimeError, OSError, EOFError, KeyError) as error:
+            except DAMAGES as error:
                 logger.warning("checkpoint not used, the one before is tried: %s", error)
                 shutil.rmtree(manifest.parent, ignore_errors=True)
                 continue

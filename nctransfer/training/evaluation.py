@@ -1,7 +1,7 @@
 """What a network reaches on a split, on clean images or under attack."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -69,8 +69,8 @@ def evaluate(
     network: nn.Module,
     objective: Objective,
     split: Split,
-    attack: tuple[Adversary, int] | None = None,
     batch_size: int = 512,
+    attack: tuple[Adversary, int] | None = None,
 ) -> dict[str, float]:
     """Loss and accuracy of a network in evaluation mode, which it is left in.
 
@@ -78,8 +78,9 @@ def evaluate(
         network: takes pixels.
         objective: names the classes.
         split: images and labels.
-        attack: the adversary whose images are shown, and the seed of its starts; None shows clean ones.
         batch_size: images at a time.
+        attack: the adversary whose images are shown, and the seed of its starts; None shows clean ones.
+            The network is attacked as it is scored, with running statistics.
 
     Returns:
         loss (NaN where it is no function of single images) and accuracy in percent (NaN where no class
@@ -92,10 +93,11 @@ def evaluate(
     for rows in torch.arange(len(split), device=device).split(batch_size):
         pixels, labels = split.images[rows].float().div_(255), split.labels[rows]
         if attack is not None:
-            adversary, seed = attack
+            adversary, seed = replace(attack[0], batch_norm="eval"), attack[1]
             pixels = adversary.attack(network, objective, pixels, labels, sample_keys(seed, 0, rows))
         outputs = network(pixels)
-        correct += (objective.predict(outputs) == labels).sum()
+        if objective.ready:
+            correct += (objective.predict(outputs) == labels).sum()
         if objective.classifies:
             loss += objective(outputs, labels).double() * len(rows)
     return {

@@ -29,33 +29,25 @@ def projection_head(width: int, layers: int, hidden: int, output: int) -> nn.Seq
     return nn.Sequential(*modules, nn.Linear(widths[-1], output))
 
 
-def attach_head(
-    network: nn.Module, path: str, projection: Mapping[str, Any] | None, classes: int | None
-) -> None:
+def attach_head(network: nn.Module, path: str, projection: Mapping[str, Any], classes: int | None) -> None:
     """Put the head of a pre-training where the network's classification layer is.
-
-    Without a projection and with as many classes as the layer has, the layer stays as it is.
 
     Args:
         network: changed in place.
         path: of the classification layer, an ``nn.Linear``.
-        projection: layers, hidden (None: the width of the penultimate feature), output; or None.
+        projection: layers, hidden (None: the width of the penultimate feature), output.
         classes: outputs of a linear classifier on top of the projection; None for no classifier.
 
     Raises:
         ModelError: there is no ``nn.Linear`` at ``path``.
     """
     layer = _classification_layer(network, path)
-    if projection is None and classes == layer.out_features:
-        return
-    width = layer.in_features
-    parts: list[nn.Module] = []
-    if projection is not None:
-        hidden = projection.get("hidden") or width
-        parts.append(projection_head(width, projection["layers"], hidden, projection["output"]))
-        width = projection["output"]
+    width, output = layer.in_features, projection["output"]
+    parts: list[nn.Module] = [
+        projection_head(width, projection["layers"], projection["hidden"] or width, output)
+    ]
     if classes is not None:
-        parts.append(nn.Linear(width, classes))
+        parts.append(nn.Linear(output, classes))
     head = nn.Sequential(*parts).to(layer.weight)
     parent, _, name = path.rpartition(".")
     setattr(network.get_submodule(parent), name, head)

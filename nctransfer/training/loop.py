@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 CHECKED_EVERY = 100  # steps between two looks at the loss: each look waits for the device
 # Numbers that are augmented at once, many batches of small images: the operations of a batch of
-# CIFAR take a GPU longer to start than to do. No number depends on it.
+# CIFAR take a GPU longer to start than to do. On the CPU no number depends on it.
 AUGMENTED_AT_ONCE = 2**24
 
 
@@ -148,10 +148,10 @@ class Training:
             if self.checkpoints.due():
                 self._save()
         self._refuse_divergence()
+        self._refuse_broken_weights()
         self.objective.end_epoch()
-        rate = self._rate(self.steps - 1)
+        self._record()
         self.epoch, self.step = self.epoch + 1, 0
-        self._record(rate)
         if self.epoch in self.settings["snapshots"]:
             self.checkpoints.snapshot(self.epoch, self._weights())
         self._begin_epoch()
@@ -206,8 +206,8 @@ class Training:
         wanted = self.settings["precision"] == "bfloat16"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted)
 
-    def _record(self, rate: float) -> None:
-        """Add the rows of the epoch that has just ended to the history."""
+    def _record(self) -> None:
+        """Add the rows of the epoch whose steps are done to the history."""
         size, samples = self.settings["batch_size"], len(self.data.train)
         sizes = torch.full((self.steps,), float(size), dtype=torch.float64)
         sizes[-1] = min(size, samples - size * (self.steps - 1))
@@ -215,26 +215,32 @@ class Training:
         loss = float(self._losses.double().cpu() @ sizes) / seen
         share = float(self._correct) / (seen * self.objective.views) if self._scored else math.nan
         attacked = "clean" if self.adversary is None else "adversarial"
-        shared = {"epoch": self.epoch, "learning_rate": rate}
+        tests = self._evaluations()
+        if self.objective.classifies and not math.isfinite(tests[0]["loss"]):
+            raise self._divergence(f"the loss on test images is {tests[0]['loss']}", self.steps - 1)
+        shared = {"epoch": self.epoch + 1, "learning_rate": self._rate(self.steps - 1)}
         rows = [{**shared, "split": "train", "images": attacked, "loss": loss, "accuracy": 100 * share}]
-        rows += [{**shared, "split": "test", **row} for row in self._evaluations()]
+        rows += [{**shared, "split": "test", **row} for row in tests]
         columns = ("epoch", "split", "images", "learning_rate", "loss", "accuracy")
         self.rows += [{column: row[column] for column in columns} for row in rows]
         self.checkpoints.write_history(self.rows)
         for row in rows:
             logger.info(
                 "epoch %d: %s, %s images: loss %.4f, accuracy %.2f %%",
-                self.epoch, row["split"], row["images"], row["loss"], row["accuracy"],
+                row["epoch"], row["split"], row["images"], row["loss"], row["accuracy"],
             )  # fmt: skip
 
     def _evaluations(self) -> list[dict[str, Any]]:
+        shown = self.network, self.objective, self.data.test
+        size, epoch = self.settings["batch_size"], self.epoch + 1
         with self._autocast():
-            found = [{"images": "clean"} | evaluate(self.network, self.objective, self.data.test)]
+            found: list[dict[str, Any]] = [
+                {"images": "clean"} | evaluate(*shown, batch_size=4 * size)  # without gradients
+            ]
             if self.adversary is not None:
                 every, last = self.settings["adversary"]["evaluate_every"], self.settings["epochs"]
-                if self.epoch % every == 0 or self.epoch == last:
-                    attack = self.adversary, self.data.seed
-                    scores = evaluate(self.network, self.objective, self.data.test, attack)
+                if epoch % every == 0 or epoch == last:
+                    scores = evaluate(*shown, batch_size=size, attack=(self.adversary, self.data.seed))
                     found.append({"images": "adversarial"} | scores)
         return found
 
@@ -246,11 +252,19 @@ class Training:
         if not len(wrong):
             return
         step = int(wrong[0])
-        loss = float(self._losses[step])
+        raise self._divergence(f"the loss is {float(self._losses[step])}", step)
+
+    def _refuse_broken_weights(self) -> None:
+        """Raise TrainingError where the last update left weights that are not finite."""
+        floating = [value for value in self.network.state_dict().values() if value.is_floating_point()]
+        if not bool(torch.stack([torch.isfinite(value).all() for value in floating]).all()):
+            raise self._divergence("the weights are not finite", max(self.step - 1, 0))
+
+    def _divergence(self, found: str, step: int) -> TrainingError:
         kept = self.checkpoints.newest()
-        raise TrainingError(
-            f"the loss is {loss} in epoch {self.epoch + 1}, step {step + 1} of {self.steps}, at learning "
-            f"rate {self._rate(step):.4g}; lower training.learning_rate or set training.warmup_epochs "
+        return TrainingError(
+            f"{found} in epoch {self.epoch + 1}, step {step + 1} of {self.steps}, at learning rate "
+            f"{self._rate(step):.4g}; lower training.learning_rate or set training.warmup_epochs "
             + (f"(the last good checkpoint is kept: {kept})" if kept else "(no checkpoint was written yet)")
         )
 
@@ -262,11 +276,9 @@ class Training:
         )
 
     def _save(self) -> None:
-        """Write a checkpoint, unless what it would hold is not finite."""
+        """Write a checkpoint; TrainingError where it would hold what is not finite."""
         self._refuse_divergence()
-        floating = [value for value in self.network.state_dict().values() if value.is_floating_point()]
-        if not bool(torch.stack([torch.isfinite(value).all() for value in floating]).all()):
-            return  # the next loss will say so, and where
+        self._refuse_broken_weights()
         self.checkpoints.save(
             self.epoch,
             self.step,
@@ -281,6 +293,7 @@ class Training:
                 "correct": self._correct,
                 "scored": self._scored,
                 "random": self._random_state(),
+                "surroundings": self._surroundings(),
             },
         )
 
@@ -296,9 +309,19 @@ class Training:
         self._correct.copy_(state["correct"])
         self._scored = state["scored"]
         torch.set_rng_state(state["random"][0])
-        if self.device.type == "cuda":
+        if self.device.type == "cuda" and len(state["random"]) > 1:
             torch.cuda.set_rng_state(state["random"][1], self.device)
+        if state["surroundings"] != self._surroundings():
+            logger.warning(
+                "goes on with %s what was begun with %s: the last bits of its numbers may differ",
+                self._surroundings(),
+                state["surroundings"],
+            )
         logger.info("goes on after epoch %d, step %d", self.epoch, self.step)
+
+    def _surroundings(self) -> str:
+        """What the last bits of sums depend on."""
+        return f"{self.device.type}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
     def _random_state(self) -> list[Tensor]:
         """State of torch's generators, which layers like dropout draw from."""

@@ -33,15 +33,21 @@ def tensorboard(folder: Path | None) -> Iterator[Log | None]:
             "runs.tensorboard: true needs the package tensorboard; `pip install tensorboard`, or set it to "
             "false"
         ) from None
-    with SummaryWriter(folder) as writer:
+    writers: list[SummaryWriter] = []
 
-        def log(rows: list[dict[str, Any]]) -> None:
-            for row in rows:
-                name = f"{row['split']}_{row['images']}"
-                writer.add_scalar(f"accuracy/{name}", row["accuracy"], row["epoch"])
-                if row["loss"] == row["loss"]:  # NaN where the split has none
-                    writer.add_scalar(f"loss/{name}", row["loss"], row["epoch"])
-            writer.add_scalar("learning_rate", rows[0]["learning_rate"], rows[0]["epoch"])
-            writer.flush()
+    def log(rows: list[dict[str, Any]]) -> None:
+        if not writers:  # what an interrupted run logged beyond its checkpoint is hidden
+            writers.append(SummaryWriter(folder, purge_step=rows[0]["epoch"]))
+        for row in rows:
+            name = f"{row['split']}_{row['images']}"
+            writers[0].add_scalar(f"accuracy/{name}", row["accuracy"], row["epoch"])
+            if row["loss"] == row["loss"]:  # NaN where the split has none
+                writers[0].add_scalar(f"loss/{name}", row["loss"], row["epoch"])
+        writers[0].add_scalar("learning_rate", rows[0]["learning_rate"], rows[0]["epoch"])
+        writers[0].flush()
 
+    try:
         yield log
+    finally:
+        for writer in writers:
+            writer.close()

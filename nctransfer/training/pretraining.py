@@ -11,7 +11,7 @@ import torch
 
 from nctransfer.data.geometry import apply_geometry
 from nctransfer.data.image_store import ImageStore
-from nctransfer.errors import DataError
+from nctransfer.errors import DataError, ModelError, TrainingError
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.layout import classifying_layers
 from nctransfer.models.weights import weights_name, write_weights
@@ -64,7 +64,7 @@ def pretrain(
         surroundings: device, checkpoints, log.
 
     Raises:
-        ModelError: the architecture is not known, or has no linear head to put a projection on.
+        ModelError: the architecture is not known, or has no single linear head to put a projection on.
         DataError: the splits differ in their classes.
         TrainingError: the loss is not finite, or a stop was asked for.
     """
@@ -116,7 +116,14 @@ def _build(
     network = architecture.build()
     if _keeps_head(settings, objective):
         return network.to(device), objective.to(device), network.state_dict
-    head = classifying_layers(network)[0]
+    if training["projection"] is None:
+        raise TrainingError(f"loss {training['loss']['name']}: needs a projection head, training.projection")
+    head, *others = classifying_layers(network)
+    if others:
+        raise ModelError(
+            f"{settings['architecture']}: has several classification layers ({head}, {', '.join(others)}); a "
+            "projection head can replace one only"
+        )
     attach_head(network, head, training["projection"], classes if objective.classifies else None)
     return network.to(device), objective.to(device), lambda: without_head(network.state_dict(), head)
 

@@ -22,7 +22,7 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Catch SIGTERM and SIGINT (Ctrl-C) meanwhile, instead of dying of them.
+    """Catch the first SIGTERM and the first SIGINT (Ctrl-C) meanwhile, instead of dying of them.
 
     Python delivers signals to the main thread alone; elsewhere nothing is caught.
     """
@@ -30,6 +30,7 @@ def stop_requests() -> Iterator[StopRequest]:
 
     def note(number: int, frame: FrameType | None) -> None:
         request.name = signal.Signals(number).name
+        signal.signal(number, before[signal.Signals(number)])  # who asks twice is not kept waiting
 
     if threading.current_thread() is not threading.main_thread():
         yield request
