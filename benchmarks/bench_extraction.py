@@ -58,6 +58,7 @@ def settings(size: int | None, batch: int) -> dict:
         "format": "npy",
         "geometry": geometry,
         "poolings": ["avg"],
+        "units": "all",
     }
 
 

@@ -30,10 +30,11 @@ from torch.utils.data import DataLoader, Dataset  # noqa: E402
 from torchvision.transforms import v2  # noqa: E402
 
 from nctransfer.models.architecture import Architecture  # noqa: E402
+from nctransfer.plan import variants  # noqa: E402
 from nctransfer.training.checkpoints import Checkpoints  # noqa: E402
 from nctransfer.training.evaluation import Split, Standardisation, Standardised  # noqa: E402
 from nctransfer.training.loop import Data, Training  # noqa: E402
-from nctransfer.training.losses.cross_entropy import CrossEntropy  # noqa: E402
+from nctransfer.training.objective import Objective  # noqa: E402
 from nctransfer.training.stopping import StopRequest  # noqa: E402
 
 CLASSES = 100
@@ -68,6 +69,10 @@ def network(options: argparse.Namespace) -> nn.Module:
     width = {"width": options.width} if options.model.startswith("small/") else {}
     built = Architecture.parse(options.model, width, CLASSES).build()
     return Standardised(built, Standardisation((0.5,) * 3, (0.25,) * 3)).to(options.device)
+
+
+def objective(options: argparse.Namespace) -> Objective:
+    return variants.load("nctransfer.training.losses", options.loss).build({}, CLASSES).to(options.device)
 
 
 def settings(options: argparse.Namespace, radius: float) -> dict[str, Any]:
@@ -108,7 +113,7 @@ class OurLoop:
         data = Data(split, Split(split.images[:2], split.labels[:2]), 0)
         model = network(options)
         self.training = Training(
-            model, CrossEntropy(0.0), data, settings(options, radius), checkpoints, model.state_dict
+            model, objective(options), data, settings(options, radius), checkpoints, model.state_dict
         )
         self.training._record = lambda rate: None  # type: ignore[method-assign]
 
@@ -130,8 +135,10 @@ class BareStep:
         layout = torch.channels_last if options.device == "cuda" else torch.contiguous_format
         self.model.to(memory_format=layout)  # type: ignore[call-overload]
         self.compiled = torch.compile(self.model) if options.compile else self.model
-        self.pixels = (split.images[: options.batch].float() / 255).contiguous(memory_format=layout)
-        self.labels = split.labels[: options.batch]
+        self.loss = objective(options)
+        pixels, labels = split.images[: options.batch].float() / 255, split.labels[: options.batch]
+        self.pixels = pixels.repeat(self.loss.views, 1, 1, 1).contiguous(memory_format=layout)
+        self.labels = labels.repeat(self.loss.views)
         self.optimiser = torch.optim.SGD(self.model.parameters(), 0.01, 0.9, weight_decay=1e-4)
 
     def __call__(self) -> None:
@@ -139,7 +146,7 @@ class BareStep:
         for _ in range(self.steps):
             with torch.autocast(self.options.device, torch.bfloat16, enabled=wanted):
                 outputs = self.compiled(self.pixels)
-            loss = nn.functional.cross_entropy(outputs.float(), self.labels)
+            loss = self.loss(outputs, self.labels)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             self.optimiser.step()
@@ -187,12 +194,13 @@ def compare(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         part = max(2, options.steps // 4) * options.batch
         few = Split(split.images[:part], split.labels[:part])
-        jobs = {
+        jobs: dict[str, tuple[Any, int]] = {
             "bare step": (BareStep(options, split), count),
             "our loop": (OurLoop(options, split, Path(name)), count),
-            "usual loop": (UsualLoop(options, split), count),
-            "our loop, PGD-7": (OurLoop(options, few, Path(name), radius=8 / 255), len(few)),
         }
+        if options.loss == "cross_entropy":
+            jobs["usual loop"] = UsualLoop(options, split), count
+            jobs["our loop, PGD-7"] = OurLoop(options, few, Path(name), radius=8 / 255), len(few)
         rates: dict[str, list[float]] = {what: [] for what in jobs}
         for repeat in range(options.repeats + 1):
             order = list(jobs) if repeat % 2 else list(reversed(jobs))
@@ -208,16 +216,17 @@ def compare(options: argparse.Namespace) -> None:
     threads = f"{torch.get_num_threads()} threads, {options.workers} workers"
     device = torch.cuda.get_device_name() if options.device == "cuda" else "CPU"
     print(
-        f"{options.model}, width {options.width}, {options.size} px, batches of {options.batch}, level "
+        f"{options.model}, {options.loss}, width {options.width}, {options.size} px, batches of {options.batch}, level "
         f"{options.level}, {options.precision}, compile {options.compile}, {device}, {threads}, "
         f"medians of {options.repeats}"
     )
     for what, found in rates.items():
         rate = median(found)
         print(f"  {what:16} {rate:10,.0f} images/s   {rate / bare:6.3f} x the bare step's rate")
-    ratio = median(rates["our loop"]) / median(rates["usual loop"])
-    print(f"  our loop is {ratio:.2f} x as fast as the usual loop")
-    print(f"  a step of PGD-7 costs {bare / median(rates['our loop, PGD-7']):.2f} bare steps")
+    if "usual loop" in rates:
+        ratio = median(rates["our loop"]) / median(rates["usual loop"])
+        print(f"  our loop is {ratio:.2f} x as fast as the usual loop")
+        print(f"  a step of PGD-7 costs {bare / median(rates['our loop, PGD-7']):.2f} bare steps")
 
 
 def _wait(device: str) -> None:
@@ -230,6 +239,9 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="small/resnet18")
+    parser.add_argument(
+        "--loss", default="cross_entropy", help="others are compared with the bare step alone"
+    )
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--batch", type=int, default=128)

@@ -294,6 +294,10 @@ FAMILY = "families: {f: {architecture: small/resnet18, dataset: cifar10, size: 3
         ),
         ("figures: {f: {kind: over_training, panels: [{model: resnet34}]}}\n", "'resnet34' is not trained here"),
         (
+            "figures: {f: {kind: layerwise, panels: [{model: cifar100-resnet50-aug1, dataset: cifar10}]}}\n",
+            "only the penultimate feature of 'cifar100-resnet50-aug1' is kept; set its units: all",
+        ),
+        (
             "figures: {f: {kind: over_training, panels: [{model: cifar100-resnet18-ce.epoch20}]}}\n",
             "'cifar100-resnet18-ce.epoch20' is itself a snapshot; name 'cifar100-resnet18-ce'",
         ),

@@ -21,6 +21,7 @@ SETTINGS = {
     "format": "npy",
     "geometry": {"resize": [16, 16], "crop": None, "interpolation": "bilinear"},
     "poolings": ["avg"],
+    "units": "all",
 }
 
 
@@ -85,6 +86,15 @@ def test_every_unit_is_what_the_network_gives(backbone, images, tmp_path):
     np.testing.assert_array_equal(store.labels, np.arange(21) % 3)
     assert store.meta["weights"] == "f00d"
     assert [column.width for column in store.columns[:2]] == [4, 4]
+
+
+def test_the_penultimate_feature_alone_is_that_of_all_units(backbone, images, tmp_path):
+    whole = extract(backbone, images, tmp_path / "all")
+    alone = extract(backbone, images, tmp_path / "alone", units="penultimate")
+    assert [column.name for column in alone.columns] == ["penultimate", "logits"]
+    assert alone.unit_columns[0] == whole.unit_columns[-1]
+    for name in ("penultimate", "logits"):
+        assert np.array_equal(alone[name], whole[name])
 
 
 @pytest.mark.parametrize("size", [1, 5, 21, 100])

@@ -159,6 +159,11 @@ training:
     assert {"cifar100-resnet50-mse", "cifar100-resnet50-supcon-linear"} <= rerun
 
 
+def test_of_the_source_models_only_the_penultimate_feature_is_kept(paper):
+    assert paper.features("cifar100-resnet50-aug1", "cifar10-32px").settings["units"] == "penultimate"
+    assert paper.features("resnet34", "cifar10-224px").settings["units"] == "all"
+
+
 def test_snapshots_are_models_measured_on_the_source_data(paper):
     panel = paper.figure("collapse-over-training").settings["panels"][0]
     assert panel["view"] == "cifar100-32px"

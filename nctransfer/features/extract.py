@@ -36,14 +36,15 @@ def extract_features(
         backbone: in evaluation mode, on the device to compute on.
         images: the split's images.
         manifest: where the feature store's manifest will be.
-        settings: batch_size, precision, channels_last, dtype, format, geometry, poolings.
+        settings: batch_size, precision, channels_last, dtype, format, geometry, poolings, and units:
+            ``all``, or ``penultimate`` for the penultimate feature (and the logits) alone.
         recipe: digest of the job, kept in the manifest.
 
     Raises:
         ModelError: a pooling does not suit the network.
         DegenerateInputError: a feature is not finite; unit and first image are named.
     """
-    poolings = _checked(settings["poolings"], backbone)
+    poolings = _checked(settings["poolings"], backbone) if settings["units"] == "all" else ()
     columns = describe_columns(backbone, poolings)
     widths = {column.name: column.width for column in columns}
     with create_store(manifest, "features", recipe) as store:
@@ -72,6 +73,7 @@ def extract_features(
 def describe_columns(backbone: Backbone, poolings: Sequence[str]) -> list[Column]:
     """Columns of a backbone's feature store: stem and units by pooling, penultimate, logits.
 
+    Without poolings stem and units are left out.
     The stem has no class token to speak of: before the first layer it is the same for all images.
     """
     units = [backbone.stem, *backbone.units]
@@ -147,7 +149,7 @@ def _capture(
         inputs = backbone.normalise(apply_geometry(pixels, settings["geometry"]))
         if settings["channels_last"]:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-        return backbone.capture(inputs, poolings=poolings)
+        return backbone.capture(inputs, units=None if poolings else [], poolings=poolings)
     except RuntimeError as error:
         if not _out_of_memory(error):
             raise

@@ -12,7 +12,7 @@ from nctransfer.plan.documents import given
 from nctransfer.plan.model_facts import describe_model
 from nctransfer.plan.training import snapshot_epochs, training_problems
 
-_LIBRARY = {"name", "weights", "family", "size", "preprocess", "poolings"}
+_LIBRARY = {"name", "weights", "family", "size", "preprocess", "poolings", "units"}
 # Which keys an entry of `models:` may have, and which it must, by source.
 MODEL_KEYS = {
     "torchvision": (_LIBRARY, {"name"}),
@@ -30,11 +30,12 @@ MODEL_KEYS = {
             "std",
             "head",
             "poolings",
+            "units",
         },
         {"architecture", "weights"},
     ),
     "pretraining": (
-        {"architecture", "dataset", "options", "family", "size", "poolings", "training"},
+        {"architecture", "dataset", "options", "family", "size", "poolings", "units", "training"},
         {"architecture", "dataset", "size"},
     ),
 }
@@ -89,6 +90,9 @@ def _check_panel(
     if panel["model"] in config["models"]:
         entry = config["models"][panel["model"]]
         yield from _check_pooling(f"{where}.pooling", panel, entry)
+        if kind == "layerwise" and (entry["units"] or config["features"]["units"]) != "all":
+            kept = f"only the penultimate feature of {panel['model']!r} is kept"
+            yield f"{where}.model: {kept}; set its units: all"
         if kind == "over_training":
             yield from _check_snapshots(f"{where}.model", panel["model"], entry, config)
     for index, series in enumerate(panel["series"] or ()):

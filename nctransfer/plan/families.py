@@ -12,7 +12,7 @@ from nctransfer.plan.documents import merge
 from nctransfer.plan.training import snapshot_epochs
 
 AXES = ("augmentation", "adversary", "heads")
-SHARED = ("architecture", "options", "dataset", "size", "family", "poolings")
+SHARED = ("architecture", "options", "dataset", "size", "family", "poolings", "units")
 # Keys of derived entries, which nobody writes: the member of a family, the snapshot of a training.
 DERIVED = ("member_of", "snapshot_of", "epoch")
 # What a model entry has beside these; members of a family leave it unset.

@@ -199,7 +199,7 @@ class Plan:
     def model(self, model: str) -> Job:
         """Fetch a model's weights and say which units it has."""
         entry, facts = self.config["models"][model], self.facts(model)
-        hidden = {"poolings", "preprocess", "training", "dataset", *families.DERIVED}
+        hidden = {"poolings", "units", "preprocess", "training", "dataset", *families.DERIVED}
         settings = {name: value for name, value in given(entry).items() if name not in hidden}
         settings |= {"family": facts.family, "size": list(facts.size)}
         if entry["source"] in LIBRARIES and (entry["preprocess"] or self.config["preprocess"]) == "native":
@@ -227,6 +227,7 @@ class Plan:
             **self.config["features"],
             "geometry": shown.geometry,
             "poolings": list(facts.poolings),
+            "units": self.config["models"][model]["units"] or self.config["features"]["units"],
             "device": self.config["device"],
         }
         inputs = {"model": self._store("models", model)}

@@ -18,6 +18,9 @@ from nctransfer.training.objective import Objective
 class SupervisedContrastive(Objective):
     """L_out, averaged over both views of all images, of embeddings projected to the unit sphere.
 
+    The library that computes the loss asks the device for a few numbers in every step, so on a GPU
+    this loss does not run as far ahead of it as the others do.
+
     A batch in which all images are of one class has the loss 0: there is nothing to repel.
 
     The classes have no outputs of their own, so a class is named by the cosine to the mean
