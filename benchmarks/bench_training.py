@@ -216,8 +216,8 @@ def compare(options: argparse.Namespace) -> None:
     threads = f"{torch.get_num_threads()} threads, {options.workers} workers"
     device = torch.cuda.get_device_name() if options.device == "cuda" else "CPU"
     print(
-        f"{options.model}, {options.loss}, width {options.width}, {options.size} px, batches of {options.batch}, level "
-        f"{options.level}, {options.precision}, compile {options.compile}, {device}, {threads}, "
+        f"{options.model}, {options.loss}, width {options.width}, {options.size} px, "
+        f"batches of {options.batch}, level {options.level}, {options.precision}, compile {options.compile}, {device}, {threads}, "
         f"medians of {options.repeats}"
     )
     for what, found in rates.items():
@@ -239,9 +239,7 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="small/resnet18")
-    parser.add_argument(
-        "--loss", default="cross_entropy", help="others are compared with the bare step alone"
-    )
+    parser.add_argument("--loss", default="cross_entropy", help="others against the bare step alone")
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--batch", type=int, default=128)
