@@ -215,11 +215,11 @@ def compare(options: argparse.Namespace) -> None:
     bare = median(rates["bare step"])
     threads = f"{torch.get_num_threads()} threads, {options.workers} workers"
     device = torch.cuda.get_device_name() if options.device == "cuda" else "CPU"
-    print(
-        f"{options.model}, {options.loss}, width {options.width}, {options.size} px, "
-        f"batches of {options.batch}, level {options.level}, {options.precision}, compile {options.compile}, {device}, {threads}, "
-        f"medians of {options.repeats}"
+    shown = f"{options.model}, width {options.width}, {options.size} px, {options.loss}"
+    recipe = (
+        f"batches of {options.batch}, level {options.level}, {options.precision}, compile {options.compile}"
     )
+    print(f"{shown}; {recipe}; {device}, {threads}, medians of {options.repeats}")
     for what, found in rates.items():
         rate = median(found)
         print(f"  {what:16} {rate:10,.0f} images/s   {rate / bare:6.3f} x the bare step's rate")
