@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nctransfer.data.keyed import Stream, sample_keys, uniform
 from nctransfer.errors import ConfigError
 from nctransfer.training.adversary import Adversary
-from nctransfer.training.keyed import Stream, sample_keys, uniform
 
 SETTINGS = {"radius": 0.03, "steps": 7, "step_size": 0.01, "batch_norm": "eval"}
 

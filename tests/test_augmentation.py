@@ -8,9 +8,9 @@ from scipy import stats
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as torchvision
 
+from nctransfer.data.augmentation import Augmentation, Jitter, JitterDraws, jitter_colours
+from nctransfer.data.keyed import sample_keys
 from nctransfer.errors import ConfigError
-from nctransfer.training.augmentation import Augmentation, Jitter, JitterDraws, jitter_colours
-from nctransfer.training.keyed import sample_keys
 
 STRENGTHS = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "probability": 0.8}
 SETTINGS = {"crop_padding": 2, "jitter": STRENGTHS, "grayscale": 0.2}

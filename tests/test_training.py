@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 
+from nctransfer.data.keyed import sample_keys
 from nctransfer.errors import TrainingError
 from nctransfer.plan import variants
 from nctransfer.storage.tables import read_table
 from nctransfer.training.checkpoints import Checkpoints
 from nctransfer.training.evaluation import Split, Standardisation, Standardised, evaluate
-from nctransfer.training.keyed import sample_keys
 from nctransfer.training.loop import Data, Training
 from nctransfer.training.schedule import cosine, learning_rate
 from nctransfer.training.stopping import StopRequest

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nctransfer.data.keyed import Stream, uniform
 from nctransfer.errors import ConfigError, suggestion
-from nctransfer.training.keyed import Stream, uniform
 
 BATCH_NORM = ("eval", "train")
 

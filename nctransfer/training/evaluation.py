@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from nctransfer.data.keyed import sample_keys
 from nctransfer.training.adversary import Adversary
-from nctransfer.training.keyed import sample_keys
 from nctransfer.training.objective import Objective
 
 

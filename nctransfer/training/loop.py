@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from nctransfer.data.augmentation import Augmentation
+from nctransfer.data.keyed import sample_keys
 from nctransfer.errors import TrainingError
 from nctransfer.training.adversary import Adversary
-from nctransfer.training.augmentation import Augmentation
 from nctransfer.training.checkpoints import Checkpoints
 from nctransfer.training.evaluation import Split, evaluate
-from nctransfer.training.keyed import sample_keys
 from nctransfer.training.objective import Objective
 from nctransfer.training.schedule import learning_rate
 from nctransfer.training.stopping import StopRequest

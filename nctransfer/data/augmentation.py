@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nctransfer.data.keyed import Stream, uniform
 from nctransfer.errors import ConfigError
-from nctransfer.training.keyed import Stream, uniform
 
 LEVELS = (1, 2, 3, 4, 5)
 CROP, FLIP, JITTER, GRAYSCALE = 2, 3, 4, 5  # the level that adds each operation
