@@ -52,7 +52,8 @@ def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
         axes = figure.subplots(len(panels), 2, squeeze=False)
         for (_, part), (left, right) in zip(panels, axes, strict=True):
             _draw_panel(left, right, part, marks)
-            left.set_title(panel_title(part, len(panels)), loc="left")
+            # the title names the downstream data, which the left axes do not show
+            right.set_title(panel_title(part, len(panels)), loc="left")
         legend_below(figure, marks)
         figure.draw_without_rendering()  # fonts and ticks are set while the style holds
     return figure
