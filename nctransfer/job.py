@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nctransfer.errors import NCTransferError, StoreError
-from nctransfer.storage.files import read_recipe
+from nctransfer.storage.recipes import read_recipe
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,8 @@ import pytest
 
 from nctransfer.errors import ConfigError
 from nctransfer.plan import config
-from nctransfer.plan.grid import Plan, geometry_key
+from nctransfer.plan.grid import Plan
+from nctransfer.plan.stages import geometry_key
 
 ROOT = Path(__file__).resolve().parents[1]
 

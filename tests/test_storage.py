@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from nctransfer.errors import StoreError
-from nctransfer.storage.files import atomic_path, read_recipe
+from nctransfer.storage.files import atomic_path
+from nctransfer.storage.recipes import read_recipe
 from nctransfer.storage.stores import Store, create_store
 from nctransfer.storage.tables import read_table, write_table
 

@@ -1,14 +1,12 @@
 """What figures and tables show: from panels of the configuration to the tidy tables they read."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nctransfer.plan.documents import merge
 from nctransfer.plan.families import group_members, snapshot_key
+from nctransfer.plan.stages import Job, Stages
 from nctransfer.plan.training import keeps_classifier, snapshot_epochs
-
-if TYPE_CHECKING:
-    from nctransfer.plan.grid import Job, Plan
 
 
 class Readings:
@@ -20,7 +18,7 @@ class Readings:
         parents: the jobs that make them, by the name of the input.
     """
 
-    def __init__(self, plan: "Plan") -> None:
+    def __init__(self, plan: Stages) -> None:
         self._plan = plan
         self.tables: list[tuple[str, str, str]] = []
         self.inputs: dict[str, str] = {}
@@ -44,7 +42,7 @@ class Readings:
         """Loss and accuracy by epoch of a training."""
         self._add("history", model, "", f"pretraining/{model}/history", self._plan.pretrain(model))
 
-    def _add(self, name: str, model: str, view: str, path: str, job: "Job") -> None:
+    def _add(self, name: str, model: str, view: str, path: str, job: Job) -> None:
         if (name, model, view) not in self.tables:
             key = f"table_{len(self.tables)}"
             self.tables.append((name, model, view))
@@ -52,7 +50,7 @@ class Readings:
             self.parents[key] = job
 
 
-def resolve(plan: "Plan", panel: Mapping[str, Any], kind: str, readings: Readings) -> dict[str, Any]:
+def resolve(plan: Stages, panel: Mapping[str, Any], kind: str, readings: Readings) -> dict[str, Any]:
     """What a panel shows, and note what it reads.
 
     Args:
@@ -68,7 +66,7 @@ def resolve(plan: "Plan", panel: Mapping[str, Any], kind: str, readings: Reading
     return _units(plan, panel, readings)
 
 
-def shown(plan: "Plan") -> Iterator[tuple[str, str]]:
+def shown(plan: Stages) -> Iterator[tuple[str, str]]:
     """Model and view of everything whose transfer accuracy a figure or table shows."""
     for section in ("figures", "tables"):
         for picture in plan.config[section].values():
@@ -78,21 +76,21 @@ def shown(plan: "Plan") -> Iterator[tuple[str, str]]:
                         yield model, plan.view(model, panel["dataset"]).key
 
 
-def _models(plan: "Plan", panel: Mapping[str, Any]) -> list[str]:
+def _models(plan: Stages, panel: Mapping[str, Any]) -> list[str]:
     return [model for series in panel["series"] for model in _labelled(plan, series).values()]
 
 
-def _labelled(plan: "Plan", series: Mapping[str, Any]) -> dict[str, str]:
+def _labelled(plan: Stages, series: Mapping[str, Any]) -> dict[str, str]:
     models: dict[str, str] = series["models"] or group_members(plan.config)[series["group"]]
     return models
 
 
-def _title(plan: "Plan", dataset: str) -> str:
+def _title(plan: Stages, dataset: str) -> str:
     title: str = plan.config["style"]["titles"].get(dataset, dataset)
     return title
 
 
-def _units(plan: "Plan", panel: Mapping[str, Any], readings: Readings) -> dict[str, Any]:
+def _units(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> dict[str, Any]:
     model, view = panel["model"], plan.view(panel["model"], panel["dataset"]).key
     readings.metrics(model, view)
     readings.probes(model, view)
@@ -104,7 +102,7 @@ def _units(plan: "Plan", panel: Mapping[str, Any], readings: Readings) -> dict[s
     }
 
 
-def _points(plan: "Plan", panel: Mapping[str, Any], readings: Readings) -> dict[str, Any]:
+def _points(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> dict[str, Any]:
     measured = panel["nc1_on"] or panel["dataset"]
     points = []
     for series in panel["series"]:
@@ -123,7 +121,7 @@ def _points(plan: "Plan", panel: Mapping[str, Any], readings: Readings) -> dict[
     }
 
 
-def _snapshots(plan: "Plan", panel: Mapping[str, Any], readings: Readings) -> dict[str, Any]:
+def _snapshots(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> dict[str, Any]:
     model = panel["model"]
     entry = plan.config["models"][model]
     training = merge(plan.config["training"], entry["training"])

@@ -1,12 +1,9 @@
 """Single files that appear under their final name only when they are whole."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from nctransfer.errors import StoreError
 
 
 def sync(path: Path) -> None:
@@ -34,24 +31,3 @@ def atomic_path(final: Path) -> Iterator[Path]:
         sync(final.parent)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def read_recipe(path: Path) -> str:
-    """Recipe that a tidy table or a store's manifest carries.
-
-    Raises:
-        StoreError: the file is missing or neither of the two.
-    """
-    try:
-        if Path(path).suffix == ".parquet":
-            # pandas takes half a second to import, and many jobs read stores alone
-            from nctransfer.storage.tables import table_recipe
-
-            return table_recipe(path)
-        return str(json.loads(Path(path).read_text())["recipe"])
-    except FileNotFoundError:
-        raise StoreError(f"{path}: missing") from None
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise StoreError(
-            f"{path}: neither a tidy table nor a manifest ({error}); delete it and run again"
-        ) from None

@@ -1,5 +1,6 @@
 """Tidy tables: one observation a row, Parquet, the job's recipe in the metadata."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -30,6 +31,21 @@ def read_table(path: Path) -> pd.DataFrame:
         raise StoreError(f"{path}: no such table") from None
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{path}: not a readable Parquet table ({error}); delete it and run again") from None
+
+
+def read_tables(
+    names: Sequence[Sequence[str]], paths: Mapping[str, str]
+) -> dict[tuple[str, ...], pd.DataFrame]:
+    """Read the tables of a figure or table by name, model and view.
+
+    Args:
+        names: (name, model, view) of each.
+        paths: their files, as ``table_0``, ``table_1``, ... in the same order.
+
+    Raises:
+        StoreError: a file is missing or not Parquet.
+    """
+    return {tuple(name): read_table(Path(paths[f"table_{index}"])) for index, name in enumerate(names)}
 
 
 def table_recipe(path: Path) -> str:

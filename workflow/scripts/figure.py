@@ -5,15 +5,12 @@ from pathlib import Path
 from nctransfer.job import job
 from nctransfer.plan import variants
 from nctransfer.reporting.output import save_figure, save_numbers
-from nctransfer.storage.tables import read_table
+from nctransfer.storage.tables import read_tables
 
 with job(snakemake) as task:
     settings = task.settings
     figure = variants.load("nctransfer.reporting.figures", settings["kind"])
-    tables = {
-        tuple(name): read_table(Path(snakemake.input[f"table_{index}"]))
-        for index, name in enumerate(settings["tables"])
-    }
+    tables = read_tables(settings["tables"], snakemake.input)
     numbers = figure.tabulate(settings, tables)
     picture = figure.draw(numbers, settings)
     save_numbers(numbers, Path(snakemake.output.csv))

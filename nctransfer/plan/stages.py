@@ -1,0 +1,354 @@
+"""The stages of the grid: every job from images to metrics and probes.
+
+A job is derived when it is asked for, from keys alone; entries of the configuration
+that no target needs are never looked at.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from nctransfer.errors import ConfigError
+from nctransfer.plan import catalogue, families
+from nctransfer.plan.documents import given, merge
+from nctransfer.plan.model_facts import LIBRARIES, ModelFacts, describe_model
+from nctransfer.plan.recipe import recipe
+from nctransfer.plan.schema import key_path
+from nctransfer.plan.training import training_settings
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of the workflow.
+
+    Attributes:
+        settings: what the configuration says to it, plain values.
+        recipe: digest of all that decides its result: code, settings, inputs' recipes.
+        inputs: files that it reads, by name.
+        made_by: recipes that those of its inputs must carry that are made by other jobs, by name.
+    """
+
+    settings: dict[str, Any]
+    recipe: str
+    inputs: dict[str, str]
+    made_by: dict[str, str]
+
+
+@dataclass(frozen=True)
+class View:
+    """A data set as a model is shown it: which images, at which geometry."""
+
+    dataset: str
+    key: str
+    images: str
+    geometry: dict[str, Any]
+
+
+def once(method: Callable[..., Job]) -> Callable[..., Job]:
+    """Derive each job once: Snakemake asks for its inputs, settings and recipe one by one."""
+
+    @wraps(method)
+    def derived(plan: "Stages", *keys: str) -> Job:
+        name = (method.__name__, *keys)
+        if name not in plan.jobs:
+            plan.jobs[name] = method(plan, *keys)
+        return plan.jobs[name]
+
+    return derived
+
+
+class Stages:
+    """Every job that a configuration describes but figures and tables.
+
+    Args:
+        config: a complete configuration (see ``config.load``).
+        root: the project's root, where the package and the scripts are.
+    """
+
+    def __init__(self, config: Mapping[str, Any], root: Path) -> None:
+        self.config, self.root = config, Path(root)
+        study = config["study"]
+        self.results = "/".join(filter(None, ("results", study)))
+        self.figures = "/".join(filter(None, ("figures", study)))
+        self.tables = "/".join(filter(None, ("tables", study)))
+        self.logs = "/".join(filter(None, ("logs", study)))
+        self.jobs: dict[tuple[str, ...], Job] = {}
+
+    # --- what is shown to whom -------------------------------------------------------
+
+    def facts(self, model: str) -> ModelFacts:
+        """Facts of a model of the configuration, by key."""
+        try:
+            return describe_model(self.config["models"][model])
+        except ConfigError as error:
+            raise ConfigError(f"models.{model}.{error}") from None
+
+    def view(self, model: str, dataset: str) -> View:
+        """How a model is shown a data set."""
+        entry, facts = self.config["models"][model], self.facts(model)
+        try:
+            geometry = facts.geometry(entry["preprocess"] or self.config["preprocess"])
+        except ConfigError as error:
+            raise ConfigError(f"models.{model}.{error}") from None
+        base = self._subset_key(dataset)
+        shape = geometry_key(geometry)
+        fixed = catalogue.has_fixed_size(given(self.config["datasets"][dataset]))
+        return View(dataset, f"{base}-{shape}", base if fixed else f"{base}-{shape}", geometry)
+
+    def _subset_key(self, dataset: str) -> str:
+        entry = self.config["datasets"][dataset]
+        parts = [dataset]
+        if entry["per_class"]:
+            parts.append(f"{entry['per_class']}pc")
+        if entry["test_per_class"]:
+            parts.append(f"test{entry['test_per_class']}pc")
+        return ".".join(parts)
+
+    @cached_property
+    def _views(self) -> dict[tuple[str, str], View]:
+        """All views by (model, view key); two data sets never share one."""
+        views: dict[tuple[str, str], View] = {}
+        for model, dataset in product(self.config["models"], self.config["datasets"]):
+            try:
+                view = self.view(model, dataset)
+            except ConfigError:
+                continue  # without a view; who asks for one is told why
+            _claim(views, (model, view.key), view, "view", view.key)
+        return views
+
+    @cached_property
+    def _image_stores(self) -> dict[str, View]:
+        stores: dict[str, View] = {}
+        for view in self._views.values():
+            _claim(stores, view.images, view, "image store", view.images)
+        return stores
+
+    @property
+    def view_keys(self) -> list[str]:
+        """Keys of all views, for wildcard constraints."""
+        return sorted({view for _, view in self._views})
+
+    @property
+    def image_keys(self) -> list[str]:
+        """Keys of all image stores, for wildcard constraints."""
+        return sorted(self._image_stores)
+
+    def _find_view(self, model: str, key: str) -> View:
+        try:
+            return self._views[model, key]
+        except KeyError:
+            for dataset in self.config["datasets"]:
+                self.view(model, dataset)  # says why a model has no views
+            known = sorted(view for name, view in self._views if name == model)
+            raise ConfigError(f"model {model!r} has no view {key!r}; it has: {', '.join(known)}") from None
+
+    # --- jobs, in the order of the river -----------------------------------------------
+
+    @once
+    def images(self, key: str) -> Job:
+        """Decode a data set once and store it as uint8."""
+        view = self._image_stores[key]
+        entry = given(self.config["datasets"][view.dataset])
+        if problems := catalogue.validate_dataset(entry):
+            lines = (f"{key_path(('datasets', view.dataset, *path))}: {text}" for path, text in problems)
+            raise ConfigError("\n".join(lines))
+        stored = None if catalogue.has_fixed_size(entry) else view.geometry
+        settings = catalogue.image_settings(entry, stored) | {"seed": self._seed("images", view.dataset)}
+        # files are inputs, whose contents Snakemake compares; of folders names and sizes count
+        files = {f"file_{index}": path for index, path in enumerate(catalogue.input_files(entry))}
+        contents = "".join(catalogue.folder_digest(folder) for folder in catalogue.input_folders(entry))
+        variant = f"nctransfer.data.sources.{settings['source']}"
+        return self._job("images", settings, files, variants=[variant], outside=contents)
+
+    @once
+    def pretrain(self, model: str) -> Job:
+        """Train a source model."""
+        entry = self.config["models"][model]
+        images = self.view(model, entry["dataset"]).images
+        training = training_settings(merge(self.config["training"], entry["training"]))
+        settings = {
+            "architecture": entry["architecture"],
+            "options": entry["options"],
+            "geometry": self.view(model, entry["dataset"]).geometry,
+            "size": list(self.facts(model).size),
+            "training": training,
+            "seed": self._seed("pretrain", model),
+            "device": self.config["device"],
+        }
+        inputs = {split: self._store("images", images, split) for split in SPLITS}
+        variants = [
+            f"nctransfer.training.losses.{training['loss']['name']}",
+            f"nctransfer.models.architectures.{self.facts(model).library}",
+        ]
+        return self._job("pretrain", settings, inputs, dict.fromkeys(SPLITS, self.images(images)), variants)
+
+    @once
+    def model(self, model: str) -> Job:
+        """Fetch a model's weights and say which units it has."""
+        entry, facts = self.config["models"][model], self.facts(model)
+        hidden = {"poolings", "units", "preprocess", "training", "dataset", *families.DERIVED}
+        settings = {name: value for name, value in given(entry).items() if name not in hidden}
+        settings |= {"family": facts.family, "size": list(facts.size)}
+        if entry["source"] in LIBRARIES and (entry["preprocess"] or self.config["preprocess"]) == "native":
+            settings["native"] = facts.geometry("native")  # checked against the installed library
+        inputs, parents = {}, {}
+        if entry["source"] == "pretraining":
+            trained = entry.get("snapshot_of", model)
+            settings |= {"epoch": entry["epoch"]} if "epoch" in entry else {}
+            inputs["checkpoint"] = self._store("pretraining", trained)
+            parents["checkpoint"] = self.pretrain(trained)
+        elif entry["source"] == "local":
+            inputs["checkpoint"] = _existing(f"models.{model}.weights", entry["weights"])
+            del settings["weights"]
+        variants = [
+            f"nctransfer.models.sources.{entry['source']}",
+            *self._network_variants(facts),
+        ]
+        return self._job("model", settings, inputs, parents, variants)
+
+    @once
+    def features(self, model: str, view: str) -> Job:
+        """Leave the features of all units, from one forward pass."""
+        shown, facts = self._find_view(model, view), self.facts(model)
+        settings = {
+            **self.config["features"],
+            "geometry": shown.geometry,
+            "poolings": list(facts.poolings),
+            "units": self.config["models"][model]["units"] or self.config["features"]["units"],
+            "device": self.config["device"],
+        }
+        inputs = {"model": self._store("models", model)}
+        inputs |= {split: self._store("images", shown.images, split) for split in SPLITS}
+        parents = {"model": self.model(model), **dict.fromkeys(SPLITS, self.images(shown.images))}
+        return self._job("features", settings, inputs, parents, self._network_variants(facts))
+
+    @once
+    def metrics(self, model: str, view: str) -> Job:
+        """Measure the collapse of every unit's features."""
+        settings = {
+            **self.config["metrics"],
+            "names": {"model": model, "view": view},
+            "seed": self._seed("metrics", model, view),
+            "device": self.config["device"],
+        }
+        parents = dict.fromkeys(SPLITS, self.features(model, view))
+        return self._job("metrics", settings, self._feature_stores(model, view), parents)
+
+    @once
+    def probes(self, model: str, view: str) -> Job:
+        """Train linear probes on the features of all units at once."""
+        probes = self.config["probes"]
+        settings = {
+            **probes,
+            "names": {"model": model, "view": view},
+            "seeds": [self._seed("probes", model, view, str(index)) for index in range(probes["seeds"])],
+            "device": self.config["device"],
+        }
+        variants = [f"nctransfer.probing.solvers.{probes['solver']}"]
+        inputs = self._feature_stores(model, view)
+        parents = dict.fromkeys(SPLITS, self.features(model, view))
+        return self._job("probes", settings, inputs, parents, variants)
+
+    @once
+    def classifier_metrics(self, model: str, view: str) -> Job:
+        """Measure how the probes' classifiers align with the class means (NC3, NC4)."""
+        settings = {"names": {"model": model, "view": view}, "device": self.config["device"]}
+        inputs = self._feature_stores(model, view) | {"probes": self._store("probes", f"{model}/{view}")}
+        parents = dict.fromkeys(SPLITS, self.features(model, view)) | {"probes": self.probes(model, view)}
+        return self._job("classifier_metrics", settings, inputs, parents)
+
+    @once
+    def head_metrics(self, model: str, view: str) -> Job:
+        """Measure how a model's own classifier aligns with the class means of its source data (NC3, NC4)."""
+        settings = {"names": {"model": model, "view": view}, "device": self.config["device"]}
+        inputs = self._feature_stores(model, view) | {"model": self._store("models", model)}
+        parents = dict.fromkeys(SPLITS, self.features(model, view)) | {"model": self.model(model)}
+        return self._job("head_metrics", settings, inputs, parents)
+
+    # --- pieces ------------------------------------------------------------------------
+
+    @staticmethod
+    def _network_variants(facts: ModelFacts) -> list[str]:
+        """Modules that build a network and cut it into units."""
+        return [
+            f"nctransfer.models.architectures.{facts.library}",
+            f"nctransfer.models.families.{facts.family}",
+        ]
+
+    def _feature_stores(self, model: str, view: str) -> dict[str, str]:
+        return {split: self._store("features", f"{model}/{view}", split) for split in SPLITS}
+
+    def _store(self, stage: str, key: str, split: str = "") -> str:
+        return "/".join(filter(None, (self.results, stage, key, split, "manifest.json")))
+
+    def _seed(self, *name: str) -> int:
+        """Derive a job's seed from the study's seed and the job's name."""
+        digest = hashlib.sha256("/".join((str(self.config["seed"]), *name)).encode())
+        return int.from_bytes(digest.digest()[:4], "big") >> 1
+
+    def _job(
+        self,
+        script: str,
+        settings: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        parents: Mapping[str, Job] | None = None,
+        variants: Iterable[str] = (),
+        outside: str = "",
+    ) -> Job:
+        """Complete a job.
+
+        Args:
+            script: name of its script.
+            settings: what it is told.
+            inputs: files that it reads, by name.
+            parents: the jobs that make those of its inputs that are made.
+            variants: modules that its settings choose.
+            outside: digest of what it reads beyond its inputs.
+        """
+        made_by = {name: parent.recipe for name, parent in sorted((parents or {}).items())}
+        # Snakemake compares parameters by repr: sorted plain values, always alike.
+        plain = json.loads(json.dumps(settings, sort_keys=True))
+        digest = recipe(
+            self.root,
+            f"workflow/scripts/{script}.py",
+            [plain, dict(sorted(inputs.items())), outside],
+            [f"{name}={made}" for name, made in made_by.items()],
+            variants,
+        )
+        return Job(plain, digest, dict(inputs), made_by)
+
+
+def _claim(claimed: dict[Any, View], name: Hashable, view: View, kind: str, key: str) -> None:
+    """Give a name to a view; another data set must not have it."""
+    other = claimed.setdefault(name, view)
+    if other.dataset != view.dataset:
+        raise ConfigError(
+            f"datasets.{view.dataset}: its {kind} {key!r} is also that of {other.dataset!r}; "
+            "rename one of them"
+        )
+
+
+def geometry_key(geometry: Mapping[str, Any]) -> str:
+    """Name a geometry: ``224px`` (resized to a square) or ``native256c224bicubic``."""
+    resize, crop = geometry["resize"], geometry["crop"]
+    if isinstance(resize, list) and crop is None and geometry["interpolation"] == "bilinear":
+        height, width = resize
+        return f"{height}px" if height == width else f"{height}x{width}px"
+    side = "x".join(map(str, resize)) if isinstance(resize, list) else resize
+    # pixels resized by other arithmetic are other contents: the key says so
+    rounding = "-once" if geometry.get("rounding") == "once" else ""
+    return f"native{side}c{crop}{geometry['interpolation']}{rounding}"
+
+
+def _existing(key: str, path: str) -> str:
+    """Return a file that the configuration names, if it is there; ConfigError names the key."""
+    if not Path(path).expanduser().is_file():
+        raise ConfigError(f"{key}: no file {path!r}")
+    return str(Path(path).expanduser())
