@@ -55,10 +55,12 @@ def stores(tmp_path) -> dict[str, ImageStore]:
     return {split: image_store(tmp_path / "images" / split) for split in ("train", "test")}
 
 
-def run(stores, folder: Path, architecture="small/resnet18", size=16, tensorboard=None, **training) -> Path:
+def run(
+    stores, folder: Path, architecture="small/resnet18", size=16, tensorboard=None, options=None, **training
+) -> Path:
     settings = {
         "architecture": architecture,
-        "options": {"width": 4} if architecture.startswith("small/") else {},
+        "options": options or ({"width": 4} if architecture.startswith("small/") else {}),
         "geometry": {"resize": [size, size], "crop": None, "interpolation": "bilinear"},
         "size": [size, size],
         "seed": 1,
@@ -105,6 +107,18 @@ def test_a_projection_head_is_thrown_away_with_the_classifier_on_it(stores, tmp_
     assert snapshot.identity.fingerprint != backbone.identity.fingerprint
     last = zoo(checkpoint, tmp_path / "last", epoch=2)
     assert last.identity.fingerprint == backbone.identity.fingerprint
+
+
+def test_a_size_that_the_network_does_not_take_is_an_error_before_training(stores, tmp_path):
+    vit = "timm/vit_tiny_patch16_224"
+    with pytest.raises(
+        ModelError, match=r"vit_tiny_patch16_224: does not take images of 32 x 32 pixels .*; change size"
+    ):
+        run(stores, tmp_path, vit, 32)
+    checkpoint = run(
+        stores, tmp_path, vit, 32, options={"img_size": 32, "depth": 2}, epochs=1, projection=MLP
+    )
+    assert len(zoo(checkpoint, tmp_path, "vit").units) == 2
 
 
 def test_a_projection_needs_a_linear_classification_layer(stores, tmp_path):

@@ -64,7 +64,8 @@ def pretrain(
         surroundings: device, checkpoints, log.
 
     Raises:
-        ModelError: the architecture is not known, or has no single linear head to put a projection on.
+        ModelError: the architecture is not known, does not take images of this size, or has no single
+            linear head to put a projection on.
         DataError: the splits differ in their classes.
         TrainingError: the loss is not finite, or a stop was asked for.
     """
@@ -114,6 +115,7 @@ def _build(
     )
     architecture = Architecture.parse(settings["architecture"], settings["options"], classes)
     network = architecture.build()
+    _refuse_wrong_size(network, settings)
     if _keeps_head(settings, objective):
         return network.to(device), objective.to(device), network.state_dict
     if training["projection"] is None:
@@ -126,6 +128,20 @@ def _build(
         )
     attach_head(network, head, training["projection"], classes if objective.classifies else None)
     return network.to(device), objective.to(device), lambda: without_head(network.state_dict(), head)
+
+
+def _refuse_wrong_size(network: torch.nn.Module, settings: Mapping[str, Any]) -> None:
+    """Show the network a blank image; ModelError where it does not take one of this size."""
+    height, width = settings["size"]
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, 3, height, width))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{settings['architecture']}: does not take images of {height} x {width} pixels ({reason}); "
+            "change size, or the architecture's options"
+        ) from None
 
 
 def _keeps_head(settings: Mapping[str, Any], objective: Objective) -> bool:
