@@ -265,20 +265,42 @@ FAMILY = "families: {f: {architecture: small/resnet18, dataset: cifar10, size: 3
         (FAMILY % "{}", "families.f.members.aug: has none of them; it takes exactly one of augmentation"),
         (FAMILY % "{augmentation: [1], heads: [none]}", "families.f.members.aug: has augmentation and heads"),
         (FAMILY % "{augmentation: [6]}", "families.f.members.aug.augmentation[0]: 6 is out of range"),
-        (FAMILY % "{adversary: [6]}", "families.f.members.aug.training.adversary.level: 6 has no radius"),
+        (FAMILY % "{adversary: [6]}", "families.f.members.aug.adversary: 6 has no radius"),
         (FAMILY % "{heads: [mlp]}", "'mlp' is no projection head; allowed: none, linear, mlp1"),
         (
-            FAMILY % "{heads: [none], training: {loss: supervised_contrastive}}",
-            "families.f.members.aug.training.projection.head: none does not suit loss supervised_contrastive",
+            FAMILY % "{heads: [none], training: {loss: supervised_contrastive, augmentation: {level: 5}}}",
+            "families.f.members.aug.heads: none does not suit loss supervised_contrastive",
         ),
         (
-            FAMILY % "{adversary: [1], training: {loss: supervised_contrastive, projection: {head: mlp1}}}",
-            "families.f.members.aug.training.adversary.level: 1 does not suit loss supervised_contrastive",
+            FAMILY % "{adversary: [1], training: {loss: supervised_contrastive, projection: {head: mlp1}, augmentation: {level: 5}}}",
+            "families.f.members.aug.adversary: 1 does not suit loss supervised_contrastive",
         ),
         (FAMILY.replace("dataset: cifar10", "dataset: cifar1") % "{augmentation: [1, 2]}", "families.f.dataset: no 'cifar1' in datasets"),
         (
             "models: {f-aug1: {source: torchvision, name: resnet34}}\n" + FAMILY % "{augmentation: [1]}",
             "families.f.members.aug: 'f-aug1' is also the key of another model",
+        ),
+        (
+            FAMILY % "{heads: [linear], training: {loss: supervised_contrastive}}",
+            "families.f.members.aug.training.augmentation.level: 1 does not suit loss supervised_contrastive, whose two",
+        ),
+        (
+            FAMILY % "{augmentation: [1], training: {augmentation: {level: 4}}}",
+            "families.f.members.aug: its members run through augmentation; leave it out of their training",
+        ),
+        (
+            FAMILY.replace("members: {aug: %s}", "members: {a-b: {augmentation: [1]}}")[:-2] + ", f-a: {architecture: small/resnet18, dataset: cifar10, size: 32, members: {b: {augmentation: [2]}}}}\n",
+            "families.f-a.members.b: 'f-a-b' is also the key of another group",
+        ),
+        ("families: {cifar100-resnet50: {sise: 32}}\n", "families.cifar100-resnet50.sise: unknown key (did you mean 'size'?)"),
+        ("training: {learning_rate: 1e-5}\n", "training.learning_rate_min: 0.0001 is above learning_rate 1e-05"),
+        (
+            "figures: {fig1: {panels: [{dataset: cifar10, series: [{models: {a: resnet34}}, {models: {a: resnet34}}]}]}}\n",
+            "figures.fig1.panels[0].series: two points are called 'a'; name their series",
+        ),
+        (
+            "figures: {fig3: {panels: [{dataset: cifar10, model: resnet34, nc1_on: cifar10}]}}\n",
+            "figures.fig3.panels[0].nc1_on: has no meaning for a panel without series",
         ),
         ("training: {warmup_epochs: 200}\n", "training.warmup_epochs: 200 leaves nothing of 200 epochs"),
         (

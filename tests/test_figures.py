@@ -97,10 +97,10 @@ def tables(panels, nc1=SOURCE_NC1.__getitem__, accuracy=lambda nc1: 78 - 10 * (n
     return found
 
 
-def heads():
-    """Three panels, one a loss, and a NC1 for every model."""
+def heads(series=str):
+    """Three panels, one a loss, and a NC1 for every model; config.yaml gives their series no name."""
     panels = [
-        panel(loss, [{"series": loss, "label": head, "model": f"{loss}-{head}"} for head in names])
+        panel(loss, [{"series": series(loss), "label": head, "model": f"{loss}-{head}"} for head in names])
         for loss, names in HEADS.items()
     ]
     models = [point["model"] for part in panels for point in part["points"]]
@@ -270,8 +270,9 @@ def test_series_have_markers_and_levels_grow_darker():
     assert len({to_hex(found.get_edgecolor()[0]) for found in points.values()}) == 2
 
 
-def test_panels_of_a_loss_each_share_a_legend_of_heads_and_join_them():
-    panels, nc1 = heads()
+@pytest.mark.parametrize("series", [str, lambda loss: ""])
+def test_panels_of_a_loss_each_share_a_legend_of_heads_and_join_them(series):
+    panels, nc1 = heads(series)
     chosen = settings(panels, curve="path")
     table = transfer.tabulate(chosen, tables(panels, nc1=nc1.__getitem__))
     figure = transfer.draw(table, chosen)
@@ -488,6 +489,19 @@ def test_a_table_of_several_seeds_shows_spread_and_number():
     mean, spread = 78 - 10 * 0.999**2 + 2, np.std([0, 1, 5], ddof=1)
     assert readable.iloc[0, 2] == f"{mean:.2f} ± {spread:.2f}"
     assert list(readable["Seeds on CIFAR-10"]) == ["3", "3"]
+
+
+def test_a_table_of_several_panels_keeps_what_each_of_them_shows():
+    rows = [{"series": "", "label": label, "model": label} for label in ("A", "B")]
+    panels = [panel("CIFAR-10", rows), panel("DTD", rows[:1])]
+    chosen = settings(panels)
+    found = tables(panels, nc1={"A": 0.5, "B": 0.25}.__getitem__)
+    readable = pretraining.present(pretraining.tabulate(chosen, found), chosen)
+    assert list(readable.iloc[:, 1]) == ["0.500", "0.250"]  # on one data set: one column
+    assert list(readable["Transfer accuracy on DTD (%)"].map(bool)) == [True, False]
+    panels[1]["title"] = "CIFAR-10"
+    with pytest.raises(DegenerateInputError, match="two panels are called 'CIFAR-10'"):
+        pretraining.present(pretraining.tabulate(chosen, found), chosen)
 
 
 def test_an_nc1_too_small_for_three_decimals_is_no_zero():

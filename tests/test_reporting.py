@@ -111,11 +111,25 @@ def test_the_interval_of_a_turn_is_the_bootstraps_of_numpys_parabolas():
     x = rng.uniform(0, 2, 12)
     y = -((x - 1) ** 2) + rng.normal(scale=0.1, size=12)
     rows = np.random.default_rng(7).integers(0, 12, (400, 12))
-    turns = [np.polynomial.Polynomial.fit(x[r], y[r], 2).convert().deriv().roots()[0] for r in rows]
+    fits = [np.polynomial.Polynomial.fit(x[r], y[r], 2).convert() for r in rows]
+    turns = np.array([fit.deriv().roots()[0] for fit in fits if fit.coef[2] < 0])
     parabola = fit_parabola(x, y, seed=7, resamples=400)
     np.testing.assert_allclose(
         [parabola.turn_low, parabola.turn_high], np.percentile(turns, [2.5, 97.5]), rtol=1e-6
     )
+    inside = (turns >= x.min()) & (turns <= x.max())
+    assert parabola.turn_share == pytest.approx(inside.sum() / 400)
+    assert parabola.turn_share > 0.95
+
+
+def test_resamples_of_a_straight_line_do_not_agree_on_a_turn():
+    rng = np.random.default_rng(3)
+    x = rng.uniform(0, 2, 10)
+    shares = [
+        fit_parabola(x, x + rng.normal(scale=0.3, size=10), seed=0, resamples=300).turn_share
+        for _ in range(20)
+    ]
+    assert np.mean(shares) < 0.6
 
 
 def test_a_parabola_of_far_away_points_loses_no_digits():

@@ -116,6 +116,8 @@ CHANGES = {
     "another family's code": (append("nctransfer/models/families/vit.py", "\nX = 1\n"), Counter()),
     "another model": (edit(TINY, "models:\n", "models:\n  more: {source: torchvision, name: resnet34}\n"), Counter()),
     "resources": (edit(TINY, "mem_mb: 500", "mem_mb: 600"), Counter()),
+    "the name of another data set": (edit(TINY, "dpi: 60", "dpi: 60, titles: {digits: x}"), Counter()),
+    "what another kind of figure draws": (edit(TINY, NEW_FIGURE, "  fig3:\n    curve: none\n    panels:"), Counter()),
     "a folder for downloads": (append(TINY, "paths: {downloads: elsewhere}\n"), Counter()),
     # exactly what depends on the change reruns
     "the colour of a line": (edit(TINY, "dpi: 60", "dpi: 60, nc1_color: \"#000000\""), Counter(figure=1)),
@@ -342,6 +344,16 @@ def test_the_papers_figure_plans_the_papers_models(finished):
     assert planned == Counter(images=1, model=2, features=2, metrics=2, probes=2, figure=1)
     for key in ("cifar10-224px", "cifar10-384px", "resnet34", "vit-b32-384"):
         assert key in run.stdout
+
+
+def test_the_figures_of_pre_training_plan_every_model_once(finished):
+    figures = [f"figures/fig{number}.pdf" for number in (1, 10, 11, 12, 15)]
+    planned = finished.planned(*figures, overlay=None)
+    # ten models on five data sets, eleven and twelve on the source and CIFAR-10
+    features, probes = 10 * 5 + 23 * 2, 10 * 4 + 23
+    assert planned == Counter(
+        images=5, pretrain=33, model=33, features=features, metrics=10 * 5 + 23, probes=probes, figure=5
+    )
 
 
 def test_data_sets_with_clashing_names_end_the_run_with_one_message(project):

@@ -82,8 +82,11 @@ def _check_panel(
     if len(shown) != 1 or wanted not in (None, shown[0]):
         found = " and ".join(shown) or "no model"
         yield f"{where}: has {found}; kind {kind!r} takes {wanted or 'model or series'}"
+    for field, meant in (("nc1_on", "series"), ("pooling", "model")):
+        if panel[field] is not None and panel[meant] is None:
+            yield f"{where}.{field}: has no meaning for a panel without {meant}"
     for field, section in (("model", "models"), ("dataset", "datasets"), ("nc1_on", "datasets")):
-        if panel[field] is not None:
+        if panel[field] is not None and not _of_refused_family(panel[field], config, named):
             yield from _check_reference(f"{where}.{field}", panel[field], section, named)
     if panel["dataset"] is None and kind != "over_training":
         yield f"{where}.dataset: missing; it has no default"
@@ -95,8 +98,14 @@ def _check_panel(
             yield f"{where}.model: {kept}; set its units: all"
         if kind == "over_training":
             yield from _check_snapshots(f"{where}.model", panel["model"], entry, config)
+    members = families.group_members(config)
+    shown_points = []
     for index, series in enumerate(panel["series"] or ()):
         yield from _check_series(f"{where}.series[{index}]", series, config, named)
+        labels = series["models"] or members.get(series["group"], {})
+        shown_points += [(series["name"], label) for label in labels]
+    for name, label in sorted({point for point in shown_points if shown_points.count(point) > 1}):
+        yield f"{where}.series: two points are called {f'{name} {label}'.strip()!r}; name their series"
 
 
 def _check_series(
@@ -105,12 +114,20 @@ def _check_series(
     if (series["group"] is None) == (series["models"] is None):
         yield f"{where}: takes either group or models"
     for label, model in (series["models"] or {}).items():
-        yield from _check_reference(f"{where}.models.{label}", model, "models", named)
-    if series["group"] is not None:
+        if not _of_refused_family(model, config, named):
+            yield from _check_reference(f"{where}.models.{label}", model, "models", named)
+    if series["group"] is not None and not _of_refused_family(series["group"], config, named):
         known = sorted(families.group_members(config))
         if series["group"] not in known:
             close = suggestion(series["group"], known)
             yield f"{where}.group: no {series['group']!r} in families{close}; there are: {', '.join(known)}"
+
+
+def _of_refused_family(key: str, config: Mapping[str, Any], named: Mapping[str, Any]) -> bool:
+    """Whether a key is that of a member of a family in which a mistake was found: it is told once."""
+    entries = named.get("families")
+    refused = set(entries) - set(config["families"]) if isinstance(entries, dict) else {""}
+    return any(key.startswith(f"{family}-" if family else "") for family in map(str, refused))
 
 
 def _check_snapshots(
@@ -135,9 +152,15 @@ def _check_pooling(where: str, panel: Mapping[str, Any], entry: Mapping[str, Any
 
 def _check_reference(where: str, name: str, section: str, config: Mapping[str, Any]) -> Iterator[str]:
     entries = config.get(section)
-    known = sorted(map(str, entries)) if isinstance(entries, dict) else []
-    if name not in known:
+    if not isinstance(entries, dict):
+        entries = {}
+    if name not in map(str, entries):
+        known = sorted(str(key) for key, entry in entries.items() if not _is_snapshot(entry))
         yield f"{where}: no {name!r} in {section}{suggestion(name, known)}; there are: {', '.join(known)}"
+
+
+def _is_snapshot(entry: Any) -> bool:
+    return isinstance(entry, dict) and "snapshot_of" in entry
 
 
 def _check_variant(where: str, package: str, name: str) -> Iterator[str]:
@@ -151,6 +174,13 @@ def _check_training(where: str, training: Mapping[str, Any]) -> Iterator[str]:
     yield from _check_variant(f"{where}.loss", "nctransfer.training.losses", training["loss"])
     for key, message in training_problems(training):
         yield f"{where}.{key}: {message}"
+
+
+def _in_their_words(line: str, entry: Mapping[str, Any]) -> str:
+    """Name what members of a family run through by its own key."""
+    axis = entry.get("axis", "")
+    inner = {"heads": "projection.head"}.get(axis, f"{axis}.level")
+    return line.replace(f".training.{inner}:", f".{axis}:") if axis else line
 
 
 def _check_model(
@@ -183,9 +213,9 @@ def _check_model(
     if entry["source"] == "pretraining":
         shared = set(_check_training("", study["training"]))  # the study's own mistakes are told once
         training = documents.merge(study["training"], entry["training"])
-        yield from (
-            f"{member}.training{line}" for line in _check_training("", training) if line not in shared
-        )
+        for line in _check_training("", training):
+            if line not in shared:
+                yield _in_their_words(f"{member}.training{line}", entry)
     if required <= present and not present - allowed:
         try:
             describe_model(entry)

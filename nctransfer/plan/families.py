@@ -14,7 +14,7 @@ from nctransfer.plan.training import snapshot_epochs
 AXES = ("augmentation", "adversary", "heads")
 SHARED = ("architecture", "options", "dataset", "size", "family", "poolings", "units")
 # Keys of derived entries, which nobody writes: the member of a family, the snapshot of a training.
-DERIVED = ("member_of", "snapshot_of", "epoch")
+DERIVED = ("member_of", "axis", "snapshot_of", "epoch")
 # What a model entry has beside these; members of a family leave it unset.
 UNSET = {"name": None, "weights": None, "preprocess": None, "mean": None, "std": None, "head": True}
 
@@ -36,12 +36,18 @@ def derive(config: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], list[s
     """
     models: dict[str, dict[str, Any]] = {}
     mistakes: list[str] = []
+    seen: set[str] = set()
     for where, group, family, member in _groups(config):
         chosen = _axes(member)
+        if group in seen:
+            mistakes.append(f"{where}: {group!r} is also the key of another group; rename one of them")
+        seen.add(group)
         if len(chosen) != 1:
             found = " and ".join(chosen) or "none of them"
             mistakes.append(f"{where}: has {found}; it takes exactly one of {', '.join(AXES)}")
             continue
+        if any(_reads(part["training"], chosen[0]) for part in (family, member)):
+            mistakes.append(f"{where}: its members run through {chosen[0]}; leave it out of their training")
         for value in member[chosen[0]]:
             key = _key(group, chosen[0], value)
             if key in models or key in config["models"]:
@@ -49,7 +55,7 @@ def derive(config: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], list[s
                 continue
             training = merge(family["training"], member["training"], _chosen(chosen[0], value))
             shared = {field: family[field] for field in SHARED}
-            own = {"source": "pretraining", "training": training, "member_of": where}
+            own = {"source": "pretraining", "training": training, "member_of": where, "axis": chosen[0]}
             models[key] = {**UNSET, **shared, **own}
     trained = {**config["models"], **models}
     for key, entry in trained.items():
@@ -105,6 +111,12 @@ def _changes(training: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 def _axes(member: Mapping[str, Any]) -> list[str]:
     """What members of a group run through; it must be one thing."""
     return [axis for axis in AXES if member[axis] is not None]
+
+
+def _reads(training: Mapping[str, Any], axis: str) -> bool:
+    """Whether a training sets what members run through, to no effect."""
+    part, key = ("projection", "head") if axis == "heads" else (axis, "level")
+    return key in training.get(part, {})
 
 
 def _label(value: int | str) -> str:

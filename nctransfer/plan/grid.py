@@ -10,6 +10,15 @@ from typing import Any
 from nctransfer.plan import families, pictures
 from nctransfer.plan.stages import Job, Stages, once
 
+# Which options of figures and tables their kinds read; kinds that are not listed get all.
+READ: dict[str, tuple[str, ...]] = {
+    "layerwise": ("fit", "probes"),
+    "transfer": ("fit", "curve", "probes"),
+    "comparison": ("probes",),
+    "over_training": (),
+    "pretraining": ("probes",),
+}
+
 
 class Plan(Stages):
     """Every job that a configuration describes.
@@ -28,8 +37,8 @@ class Plan(Stages):
     def figure(self, figure: str) -> Job:
         """Draw a figure from tidy tables."""
         entry = self.config["figures"][figure]
-        options = {"fit": entry["fit"], "curve": entry["curve"], "seed": self._seed("figure", figure)}
-        return self._picture("figure", entry, options)
+        style = {name: value for name, value in self.config["style"].items() if name != "titles"}
+        return self._picture("figure", entry, {"style": style, "seed": self._seed("figure", figure)})
 
     @once
     def table(self, table: str) -> Job:
@@ -39,16 +48,18 @@ class Plan(Stages):
     def _picture(self, script: str, entry: Mapping[str, Any], options: Mapping[str, Any]) -> Job:
         readings = pictures.Readings(self)
         panels = [pictures.resolve(self, panel, entry["kind"], readings) for panel in entry["panels"]]
-        probes = self.config["probes"]
-        settings = {
+        read = READ.get(entry["kind"], ("fit", "curve", "probes"))
+        settings: dict[str, Any] = {
             **options,
+            **{name: entry[name] for name in ("fit", "curve") if name in read and name in entry},
             "kind": entry["kind"],
             "panels": panels,
             "tables": readings.tables,
-            "style": self.config["style"],
-            "learning_rate": probes["learning_rates"][0],
-            "weight_decay": probes["weight_decays"][0],
         }
+        if "probes" in read:  # of all settings the first are shown
+            probes = self.config["probes"]
+            settings["learning_rate"] = probes["learning_rates"][0]
+            settings["weight_decay"] = probes["weight_decays"][0]
         variant = f"nctransfer.reporting.{script}s.{entry['kind']}"
         return self._job(script, settings, readings.inputs, readings.parents, [variant])
 

@@ -69,7 +69,17 @@ def training_problems(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "warmup_epochs",
             f"{training['warmup_epochs']} leaves nothing of {training['epochs']} epochs for the cosine",
         )
+    if training["learning_rate_min"] > training["learning_rate"]:
+        yield (
+            "learning_rate_min",
+            f"{training['learning_rate_min']} is above learning_rate {training['learning_rate']}",
+        )
     if training["loss"] in EMBEDDING_LOSSES:
+        if training["augmentation"]["level"] == 1:
+            yield (
+                "augmentation.level",
+                f"1 does not suit loss {training['loss']}, whose two views would be the same",
+            )
         if training["projection"]["head"] == "none":
             yield (
                 "projection.head",

@@ -39,14 +39,14 @@ def marks_of(table: pd.DataFrame) -> dict[Point, Mark]:
     """A mark for every (series, label) of a table of points.
 
     A series has a marker and a colour, its points the shades of it from light to dark. Where every
-    panel holds a series of its own, its title says which, and marks tell the labels apart instead:
-    the same label has the same mark in all panels.
+    panel holds one series of models of its own, its title says which, and marks tell the labels
+    apart instead: the same label has the same mark in all panels.
 
     Args:
         table: points (:func:`~nctransfer.reporting.points.points_table`).
     """
-    several = table["series"].nunique() > 1
-    if several and (table.groupby("panel")["series"].nunique() == 1).all():
+    apart = table["panel"].nunique() > 1 and (table.groupby("model")["panel"].nunique() == 1).all()
+    if apart and (table.groupby("panel")["series"].nunique() == 1).all():
         return by_label(table)
     return _by_series(table[["series", "label"]].drop_duplicates())
 
@@ -54,10 +54,15 @@ def marks_of(table: pd.DataFrame) -> dict[Point, Mark]:
 def _by_series(points: pd.DataFrame) -> dict[Point, Mark]:
     marks = {}
     for index, (series, part) in enumerate(points.groupby("series", sort=False)):
-        color, marker = COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)]
+        color, marker = _look(index)
         for label, shade in zip(part["label"], shades(color, len(part)), strict=True):
             marks[str(series), label] = Mark(f"{series} {label}".strip(), marker, shade, color, str(series))
     return marks
+
+
+def _look(index: int) -> tuple[str, str]:
+    """Colour and marker; the pairs repeat after all of them only."""
+    return COLORS[index % len(COLORS)], MARKERS[(index + index // len(COLORS)) % len(MARKERS)]
 
 
 def by_label(table: pd.DataFrame) -> dict[Point, Mark]:
@@ -65,9 +70,7 @@ def by_label(table: pd.DataFrame) -> dict[Point, Mark]:
     points = table.sort_values("order", kind="stable")[["series", "label"]].drop_duplicates()
     ranks = {label: rank for rank, label in enumerate(dict.fromkeys(points["label"]))}
     return {
-        (series, label): Mark(
-            label, MARKERS[ranks[label] % len(MARKERS)], COLORS[ranks[label] % len(COLORS)], "white", ""
-        )
+        (series, label): Mark(label, _look(ranks[label])[1], _look(ranks[label])[0], "white", "")
         for series, label in zip(points["series"], points["label"], strict=True)
     }
 

@@ -1,5 +1,6 @@
 """The table of NC3 and NC4 of a model's own classifier, on the data that it was trained on."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from nctransfer.features.store import PENULTIMATE, FeatureStore
 from nctransfer.models.weights import read_weights
 from nctransfer.storage.stores import Store
 from nctransfer.tidy.collapse import label, metric_rows
+
+logger = logging.getLogger(__name__)
 
 
 def head_table(
@@ -38,6 +41,7 @@ def head_table(
         raise DegenerateInputError(f"{model}: this model has no classifier, so neither NC3 nor NC4")
     state = read_weights(store.path("weights.safetensors"))
     weight, bias = state[f"{head['name']}.weight"].to(device), state.get(f"{head['name']}.bias")
+    weight = weight.flatten(1)  # of a 1 x 1 convolution too
     rows = []
     for split, features in stores.items():
         if list(names or ()) != list(features.class_names):
@@ -55,4 +59,6 @@ def head_table(
                     name=label(column, split),
                 )
                 rows += metric_rows(settings["names"], split, column, found)
+                for metric, reason in found.undefined.items():
+                    logger.info("%s has no value: %s", metric, reason)
     return pd.DataFrame(rows)

@@ -1,6 +1,6 @@
 """Losses and projection heads side by side (Fig. 12 of the paper).
 
-A row of axes a panel: on the left NC1 on the panel's own data set (logarithmic, so dots and not
+A row of axes a panel: on the left NC1 on the data set that the panel names (logarithmic, so dots and not
 bars), on the right the transfer accuracy; a group a series (a loss), in it a mark a label (a head).
 """
 

@@ -30,8 +30,11 @@ from nctransfer.reporting.style import (
     styled,
 )
 
-LINE = ("slope", "intercept", "r2", "r2_low", "r2_high")
-PARABOLA = ("constant", "slope", "curvature", "r2", "turn", "turn_low", "turn_high", "maximum", "inside")
+# without an interval of r2: the correlation's, which is not too narrow for few points, says it
+LINE = ("slope", "intercept", "r2")
+PARABOLA = (
+    "constant", "slope", "curvature", "r2", "turn", "turn_low", "turn_high", "turn_share", "maximum", "inside"
+)  # fmt: skip
 CORRELATION = ("pearson", "pearson_low", "pearson_high", "spearman")
 
 
@@ -141,7 +144,8 @@ def _minus(text: str) -> str:
 
 
 def _draw_line(axes: Axes, part: pd.DataFrame, settings: Mapping[str, Any]) -> tuple[np.ndarray, str]:
-    line = Line(**{field: part.iloc[0][f"{settings['fit']}_{field}"] for field in LINE}, points=len(part))
+    fitted = {field: part.iloc[0][f"{settings['fit']}_{field}"] for field in LINE}
+    line = Line(**fitted, r2_low=np.nan, r2_high=np.nan, points=len(part))
     return _draw_fit(axes, part, line, settings), ""
 
 
@@ -153,8 +157,11 @@ def _draw_parabola(axes: Axes, part: pd.DataFrame, settings: Mapping[str, Any]) 
         return curve, "no turning point in range"
     axes.axvline(parabola.turn, color=settings["style"]["fit_color"], linestyle=":", linewidth=0.9, zorder=1)
     kind = "maximum" if parabola.maximum else "minimum"
-    interval = f" [{parabola.turn_low:.3g}, {parabola.turn_high:.3g}]" if len(part) > 3 else ""
-    return curve, _minus(f"{kind} at {parabola.turn:.3g}{interval}")
+    if len(part) < 4:
+        return curve, _minus(f"{kind} at {parabola.turn:.3g}")
+    interval = f"[{parabola.turn_low:.3g}, {parabola.turn_high:.3g}]"
+    share = f"in {100 * parabola.turn_share:.0f} % of resamples"
+    return curve, _minus(f"{kind} at {parabola.turn:.3g} {interval}\n{share}")
 
 
 def _draw_fit(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from nctransfer.errors import DegenerateInputError
 from nctransfer.reporting.points import Tables, points_table
 from nctransfer.reporting.style import SPLITS
 
@@ -36,8 +37,12 @@ def present(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
         settings: the table's settings; nothing of them is read.
 
     Returns:
-        ``Pre-training``, and for every panel ``NC1 on <data set>``, ``Accuracy on <title> (%)`` with
-        the standard deviation where there are several seeds, then with ``Seeds``.
+        ``Pre-training``, and for every panel ``NC1 on <data set> training data`` (once for each data
+        set), ``Transfer accuracy on <title> (%)`` with the standard deviation where there are several
+        seeds, then with ``Seeds on <title>``.
+
+    Raises:
+        DegenerateInputError: two panels have one title.
     """
     names = (table["series"] + " " + table["label"]).str.strip()
     first = table["panel"] == table["panel"].iloc[0]
@@ -45,8 +50,11 @@ def present(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
     for _, part in table.groupby("panel", sort=True):
         part = part.set_index("model")
         measured = f"NC1 on {part['nc1_dataset'].iloc[0]} {SPLITS[part['split'].iloc[0]]} data"
-        readable[measured] = part["nc1"].map(_nc1)
+        nc1 = part["nc1"].map(_nc1).reindex(readable.index)
+        readable[measured] = nc1.combine_first(readable[measured]) if measured in readable else nc1
         title = part["title"].iloc[0]
+        if f"Transfer accuracy on {title} (%)" in readable:
+            raise DegenerateInputError(f"two panels are called {title!r}; give them titles that differ")
         readable[f"Transfer accuracy on {title} (%)"] = part.apply(_accuracy, axis=1)
         if (part["seeds"] > 1).any():
             readable[f"Seeds on {title}"] = part["seeds"].map(str)
