@@ -256,6 +256,15 @@ def test_an_override_has_the_keys_of_what_it_overrides_and_no_defaults(tmp_path)
     )
 
 
+def test_references_are_checked_where_there_are_no_families_at_all(tmp_path):
+    text = "figures: {f: {kind: layerwise, panels: [{model: nowhere, dataset: nothing}]}}\n"
+    base = overlay(tmp_path, "study: x\n" + text, "base.yaml")
+    with pytest.raises(ConfigError) as caught:
+        config.load(base)
+    assert "panels[0].model: no 'nowhere' in models" in str(caught.value)
+    assert "panels[0].dataset: no 'nothing' in datasets" in str(caught.value)
+
+
 FAMILY = "families: {f: {architecture: small/resnet18, dataset: cifar10, size: 32, members: {aug: %s}}}\n"
 
 

@@ -85,9 +85,11 @@ def _check_panel(
     for field, meant in (("nc1_on", "series"), ("pooling", "model")):
         if panel[field] is not None and panel[meant] is None:
             yield f"{where}.{field}: has no meaning for a panel without {meant}"
-    for field, section in (("model", "models"), ("dataset", "datasets"), ("nc1_on", "datasets")):
-        if panel[field] is not None and not _of_refused_family(panel[field], config, named):
-            yield from _check_reference(f"{where}.{field}", panel[field], section, named)
+    for field in ("dataset", "nc1_on"):
+        if panel[field] is not None:
+            yield from _check_reference(f"{where}.{field}", panel[field], "datasets", named)
+    if panel["model"] is not None and not _of_refused_family(panel["model"], config, named):
+        yield from _check_reference(f"{where}.model", panel["model"], "models", named)
     if panel["dataset"] is None and kind != "over_training":
         yield f"{where}.dataset: missing; it has no default"
     if panel["model"] in config["models"]:
@@ -125,7 +127,7 @@ def _check_series(
 
 def _of_refused_family(key: str, config: Mapping[str, Any], named: Mapping[str, Any]) -> bool:
     """Whether a key is that of a member of a family in which a mistake was found: it is told once."""
-    entries = named.get("families")
+    entries = named.get("families", {})
     refused = set(entries) - set(config["families"]) if isinstance(entries, dict) else {""}
     return any(key.startswith(f"{family}-" if family else "") for family in map(str, refused))
 

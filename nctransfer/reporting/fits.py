@@ -37,7 +37,7 @@ def fit_line(x: np.ndarray, y: np.ndarray, seed: int, resamples: int = 5000) -> 
         x: abscissas, shape (n,).
         y: ordinates, shape (n,).
         seed: seed of the resampling.
-        resamples: number of bootstrap resamples.
+        resamples: number of bootstrap resamples; 0 leaves the interval out (NaN).
 
     Returns:
         the line; slope and r2 are NaN where x (or, for r2, y) is constant or n < 2.

@@ -60,7 +60,7 @@ def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
         found: dict[str, float | bool] = {}
         for fit, transform in FITS.items():
             x = transform(part["nc1"].to_numpy())
-            line = fit_line(x, accuracy, settings["seed"])
+            line = fit_line(x, accuracy, settings["seed"], resamples=0)
             parabola = fit_parabola(x, accuracy, settings["seed"])
             related = correlation(x, accuracy)
             found |= {f"{fit}_{field}": getattr(line, field) for field in LINE}
