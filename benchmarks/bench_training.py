@@ -29,6 +29,7 @@ from torch import nn  # noqa: E402
 from torch.utils.data import DataLoader, Dataset  # noqa: E402
 from torchvision.transforms import v2  # noqa: E402
 
+from nctransfer.data.augmentation import Augmentation  # noqa: E402
 from nctransfer.models.architecture import Architecture  # noqa: E402
 from nctransfer.plan import variants  # noqa: E402
 from nctransfer.training.checkpoints import Checkpoints  # noqa: E402
@@ -110,11 +111,11 @@ class OurLoop:
 
     def __init__(self, options: argparse.Namespace, split: Split, folder: Path, radius: float = 0.0) -> None:
         checkpoints = Checkpoints(folder, "", 1e9)
-        data = Data(split, Split(split.images[:2], split.labels[:2]), 0)
+        wanted = settings(options, radius)
+        train = Split(split.images, split.labels, Augmentation.from_settings(wanted["augmentation"]))
+        data = Data(train, Split(split.images[:2], split.labels[:2]), 0)
         model = network(options)
-        self.training = Training(
-            model, objective(options), data, settings(options, radius), checkpoints, model.state_dict
-        )
+        self.training = Training(model, objective(options), data, wanted, checkpoints, model.state_dict)
         self.training._record = lambda rate: None  # type: ignore[method-assign]
 
     def __call__(self) -> None:

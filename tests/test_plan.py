@@ -10,7 +10,7 @@ import pytest
 from nctransfer.errors import ConfigError
 from nctransfer.plan import config
 from nctransfer.plan.grid import Plan
-from nctransfer.plan.stages import geometry_key
+from nctransfer.plan.views import geometry_key
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from nctransfer.data.augmentation import Augmentation
 from nctransfer.data.keyed import sample_keys
 from nctransfer.errors import TrainingError
 from nctransfer.plan import variants
@@ -71,7 +73,8 @@ def build(
     )
     whole = Standardised(network, Standardisation.of(splits["train"].images))
     checkpoints = Checkpoints(folder, recipe, minutes)
-    data = Data(splits["train"], splits["test"], seed)
+    train = replace(splits["train"], augmentation=Augmentation.from_settings(settings["augmentation"]))
+    data = Data(train, splits["test"], seed)
     return Training(whole, objective, data, settings, checkpoints, network.state_dict)
 
 

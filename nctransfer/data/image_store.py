@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,10 @@ class ImageStore:
         files = {name: entry["sha256"] for name, entry in self.manifest["files"].items()}
         text = json.dumps([files, list(self.class_names)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def pending(self, geometry: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """What is left to do of a geometry: nothing (None) where the pictures were stored at it."""
+        return None if self.manifest.get("geometry") is not None else geometry
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Read the pictures ``start`` to ``stop`` (exclusive).

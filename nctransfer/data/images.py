@@ -23,9 +23,10 @@ from nctransfer.data.decode import decode
 from nctransfer.data.geometry import Geometry, apply_geometry, check_geometry
 from nctransfer.data.image_store import ImageStore
 from nctransfer.data.raw import RawSplit
-from nctransfer.data.subset import class_indices, subset_rows
+from nctransfer.data.subset import class_indices, draw_rows, subset_rows
 from nctransfer.errors import DataError
 from nctransfer.plan import variants
+from nctransfer.plan.subsets import OPTIONS
 from nctransfer.storage.stores import ArrayWriter, StoreWriter, create_store
 
 __all__ = ["ImageStore", "prepare_images"]
@@ -76,7 +77,9 @@ def prepare_images(
         manifests: where each split's manifest will be, by ``"train"`` and ``"test"``.
         settings: ``source``, ``options`` and, optionally, ``classes`` (names or indices;
             labels are renumbered in this order), ``per_class`` and ``test_per_class``
-            (so many of each class, drawn with ``seed``), and ``geometry``.
+            (so many of each class, drawn with ``seed``), ``count`` (so many to train on,
+            whatever their class), ``validation`` (so many training images are held out as
+            the test split; that of the source is not opened), and ``geometry``.
         recipe: digest of code and settings, for the manifests.
         downloads: folder for what sources download.
 
@@ -89,7 +92,7 @@ def prepare_images(
     geometry = settings.get("geometry")
     if geometry is not None:
         check_geometry(geometry)
-    raw = {split: source.open_split(settings["options"], split, Path(downloads)) for split in manifests}
+    raw = _open(source, settings, manifests, Path(downloads))
     _check_same_classes(raw)
     subsets = {split: _subset(raw[split], split, settings) for split in manifests}
     unreadable: list[str] = []
@@ -98,12 +101,22 @@ def prepare_images(
             _write_store(Path(manifest), split, raw[split], subsets[split], settings, recipe)
         except _UnreadableError as error:
             unreadable += error.lines
+    unreadable = list(dict.fromkeys(unreadable))  # splits of one source's split share its problems
     if unreadable:
         more = f"\n  ... and {len(unreadable) - NAMED} more" if len(unreadable) > NAMED else ""
         lines = "\n  ".join(unreadable[:NAMED])
         raise DataError(
             f"{len(unreadable)} files cannot be used as images; mend or remove them:\n  {lines}{more}"
         )
+
+
+def _open(
+    source: Any, settings: Mapping[str, Any], splits: Iterable[str], downloads: Path
+) -> dict[str, RawSplit]:
+    """Open what each split is drawn from: with ``validation``, the training split for both."""
+    if settings.get("validation") is None:
+        return {split: source.open_split(settings["options"], split, downloads) for split in splits}
+    return dict.fromkeys(splits, source.open_split(settings["options"], "train", downloads))
 
 
 def _check_same_classes(raw: Mapping[str, RawSplit]) -> None:
@@ -122,14 +135,23 @@ def _check_same_classes(raw: Mapping[str, RawSplit]) -> None:
 
 def _subset(raw: RawSplit, split: str, settings: Mapping[str, Any]) -> _Subset:
     chosen = class_indices(settings.get("classes"), raw.class_names)
-    key = "per_class" if split == "train" else "test_per_class"
-    rows = subset_rows(raw.labels, raw.class_names, chosen, settings.get(key), settings.get("seed", 0))
+    rows = _rows(raw, split, chosen, settings)
     if not len(rows):
         raise DataError(f"the {split} split has no images of the chosen classes")
     renumbered = np.full(len(raw.class_names), -1, np.int64)
     renumbered[chosen] = np.arange(len(chosen))
     names = tuple(raw.class_names[label] for label in chosen)
     return _Subset(rows, renumbered[raw.labels[rows]], names)
+
+
+def _rows(raw: RawSplit, split: str, chosen: Sequence[int], settings: Mapping[str, Any]) -> np.ndarray:
+    seed, validation = settings.get("seed", 0), settings.get("validation")
+    if split == "test" and validation is None:
+        return subset_rows(raw.labels, raw.class_names, chosen, settings.get("test_per_class"), seed)
+    drawn, held_out = draw_rows(raw.labels, chosen, settings.get("count"), validation or 0, seed)
+    if split == "test":
+        return held_out
+    return subset_rows(raw.labels, raw.class_names, chosen, settings.get("per_class"), seed, among=drawn)
 
 
 def _write_store(
@@ -159,7 +181,7 @@ def _write_store(
             "counts": counts.tolist(),
             "resolution": pictures.resolution,
             "geometry": geometry,
-            "subset": {key: settings.get(key) for key in ("classes", "per_class", "test_per_class", "seed")},
+            "subset": {key: settings.get(key) for key in OPTIONS},
         }
 
 

@@ -1,8 +1,10 @@
-"""Seeded choices of rows: train/test splits, class subsets, so many images a class.
+"""Seeded choices of rows: train/test splits, class subsets, so many images a class or in all.
 
 Within a class, rows are ordered by random numbers that depend on the seed and the
 class's original index alone. So a subset of 10 a class lies inside that of 100 with the
-same seed, and leaving out other classes does not change it.
+same seed, and leaving out other classes does not change it. Where classes do not count,
+each row has a random number that depends on the seed and its place in the split alone: a
+subset of 100 images lies inside that of 1000, and among fewer classes the order is the same.
 """
 
 from collections.abc import Sequence
@@ -10,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from nctransfer.errors import DataError, suggestion
+
+ALL_CLASSES = 1 << 32  # stands for a class's index in the draw from all of them; beyond every index
 
 
 def shuffled_rows(labels: np.ndarray, label: int, seed: int) -> np.ndarray:
@@ -93,14 +97,63 @@ def class_indices(classes: Sequence[str | int] | None, class_names: Sequence[str
     return chosen
 
 
+def draw_rows(
+    labels: np.ndarray, chosen: Sequence[int], count: int | None, validation: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw ``count`` rows of the chosen classes (all where None), and hold some of these out.
+
+    Args:
+        labels: int64, shape (N,).
+        chosen: classes that take part.
+        count: rows to draw, whatever their class, without replacement.
+        validation: how many of the rows drawn are held out: those drawn last.
+        seed: of the draw.
+
+    Returns:
+        rows to train on and rows held out, each ascending.
+
+    Raises:
+        DataError: fewer rows than asked, or none left to train on.
+    """
+    rows = np.flatnonzero(np.isin(labels, chosen))
+    if count is None and not validation:
+        return rows, rows[:0]
+    wanted = len(rows) if count is None else count
+    if len(rows) < wanted:
+        raise DataError(f"count: {count} images asked; the training split has {len(rows)} of these classes")
+    if validation >= wanted:
+        raise DataError(f"validation: {validation} of {wanted} images to train on leave none of them")
+    numbers = np.random.default_rng([seed, ALL_CLASSES]).random(len(labels))
+    drawn = rows[np.argsort(numbers[rows], kind="stable")][:wanted]
+    kept = wanted - validation
+    return np.sort(drawn[:kept]), np.sort(drawn[kept:])
+
+
 def subset_rows(
-    labels: np.ndarray, class_names: Sequence[str], chosen: Sequence[int], per_class: int | None, seed: int
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    chosen: Sequence[int],
+    per_class: int | None,
+    seed: int,
+    among: np.ndarray | None = None,
 ) -> np.ndarray:
     """Rows of the chosen classes, ``per_class`` of each (all where None), ascending.
+
+    Args:
+        labels: int64, shape (N,).
+        class_names: of all classes.
+        chosen: classes that take part.
+        per_class: rows of each.
+        seed: of the draw.
+        among: rows that may be taken (None: all).
 
     Raises:
         DataError: a class has fewer images than asked; all such classes are named.
     """
+    if among is not None:
+        allowed = np.full(len(labels), -1, np.int64)
+        allowed[among] = labels[among]
+        labels = allowed
     if per_class is None:
         return np.flatnonzero(np.isin(labels, chosen))
     rows = {label: shuffled_rows(labels, label, seed) for label in chosen}

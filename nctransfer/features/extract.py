@@ -20,7 +20,7 @@ from tqdm import tqdm
 from nctransfer.data.geometry import apply_geometry
 from nctransfer.data.image_store import ImageStore
 from nctransfer.errors import DegenerateInputError, ModelError
-from nctransfer.features.store import LOGITS, PENULTIMATE, Column, column_name, write_columns
+from nctransfer.features.store import LOGITS, PENULTIMATE, SUMMED, Column, column_name, write_columns
 from nctransfer.models.backbone import Backbone, Capture
 from nctransfer.storage.stores import create_store
 
@@ -37,7 +37,8 @@ def extract_features(
         images: the split's images.
         manifest: where the feature store's manifest will be.
         settings: batch_size, precision, channels_last, dtype, format, geometry, poolings, and units:
-            ``all``, or ``penultimate`` for the penultimate feature (and the logits) alone.
+            ``all``, or ``penultimate`` for the penultimate feature (what a skip connection makes of
+            it, and the logits) alone.
         recipe: digest of the job, kept in the manifest.
 
     Raises:
@@ -71,7 +72,7 @@ def extract_features(
 
 
 def describe_columns(backbone: Backbone, poolings: Sequence[str]) -> list[Column]:
-    """Columns of a backbone's feature store: stem and units by pooling, penultimate, logits.
+    """Columns of a backbone's feature store: stem and units by pooling, penultimate, summed, logits.
 
     Without poolings stem and units are left out.
     The stem has no class token to speak of: before the first layer it is the same for all images.
@@ -85,6 +86,8 @@ def describe_columns(backbone: Backbone, poolings: Sequence[str]) -> list[Column
     ]
     after = len(units)
     columns.append(Column(PENULTIMATE, after, PENULTIMATE, "", backbone.width))
+    if backbone.skip:
+        columns.append(Column(SUMMED, after, SUMMED, "", backbone.width))
     if backbone.head is not None:
         columns.append(Column(LOGITS, after + 1, backbone.head.name, "", backbone.head.classes))
     return columns
@@ -105,6 +108,7 @@ def forward_pass(
     if settings["channels_last"]:
         backbone = backbone.to(memory_format=torch.channels_last)
     half = settings["precision"] == "bfloat16"
+    geometry = images.pending(settings["geometry"])
     size, start = settings["batch_size"], 0
     with (
         torch.inference_mode(),
@@ -116,7 +120,8 @@ def forward_pass(
         while start < len(images):
             batch = pending.result()
             pending = reader.submit(_read, images, start + len(batch), size, device)
-            capture = _capture(backbone, batch.to(device, non_blocking=True), poolings, settings)
+            pixels = batch.to(device, non_blocking=True)
+            capture = _capture(backbone, pixels, geometry, poolings, settings)
             if capture is None:
                 if len(batch) == 1:
                     raise ModelError(
@@ -142,11 +147,15 @@ def _read(images: ImageStore, start: int, size: int, device: torch.device) -> Te
 
 
 def _capture(
-    backbone: Backbone, pixels: Tensor, poolings: Sequence[str], settings: Mapping[str, Any]
+    backbone: Backbone,
+    pixels: Tensor,
+    geometry: Mapping[str, Any] | None,
+    poolings: Sequence[str],
+    settings: Mapping[str, Any],
 ) -> Capture | None:
     """What a batch leaves, or None where it does not fit in memory; nothing of it is then held."""
     try:
-        inputs = backbone.normalise(apply_geometry(pixels, settings["geometry"]))
+        inputs = backbone.normalise(apply_geometry(pixels, geometry))
         if settings["channels_last"]:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return backbone.capture(inputs, units=None if poolings else [], poolings=poolings)
@@ -179,6 +188,8 @@ def _columns_of(capture: Capture, poolings: Sequence[str], dtype: str) -> dict[s
         for pooling in poolings
     }
     columns[PENULTIMATE] = capture.penultimate
+    if capture.summed is not None:
+        columns[SUMMED] = capture.summed
     if capture.logits is not None:
         columns[LOGITS] = capture.logits
     stored = getattr(torch, dtype)

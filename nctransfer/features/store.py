@@ -1,6 +1,7 @@
 """Feature stores: what one forward pass left of a split, opened lazily.
 
-Columns are named ``unit03.avg`` (unit and pooling), ``penultimate`` and ``logits``;
+Columns are named ``unit03.avg`` (unit and pooling), ``penultimate``, ``summed`` (the feature that
+SCL FT's classifier sees) and ``logits``;
 each is an array (N, width) in the order of the image store. Two formats, one reader:
 a ``.npy`` file a column, or one Parquet file with an uncompressed binary column each
 (a row's numbers as bytes, little-endian).
@@ -20,6 +21,7 @@ from nctransfer.errors import StoreError
 from nctransfer.storage.stores import Store, StoreWriter
 
 PENULTIMATE = "penultimate"
+SUMMED = "summed"
 LOGITS = "logits"
 _PARQUET = "features.parquet"
 _ROW_GROUP_BYTES = 64 << 20
@@ -31,7 +33,7 @@ class Column:
 
     Attributes:
         name: key of the array.
-        unit: index of the unit, 0 for the stem, L + 1 for the penultimate feature.
+        unit: index of the unit, 0 for the stem, L + 1 for the penultimate and the summed feature.
         module: name of the module in the network.
         pooling: how maps or tokens became one vector.
         width: length of the vector.
@@ -145,7 +147,7 @@ class FeatureStore:
 
     @property
     def unit_columns(self) -> list[Column]:
-        """Columns on which collapse is measured: units by pooling, and the penultimate feature."""
+        """Columns on which collapse is measured: all but the logits."""
         return [column for column in self.columns if column.name != LOGITS]
 
     def __getitem__(self, name: str) -> np.ndarray:

@@ -1,8 +1,9 @@
 """One protocol for every network: units, penultimate feature and logits in one forward pass."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from nctransfer.errors import ModelError
 from nctransfer.models.layout import Layout, Tap
-from nctransfer.models.pooling import penultimate_vector, poolings_for
+from nctransfer.models.pooling import penultimate_vector, poolings_for, summed_feature
 
 STEM = 0
 
@@ -71,14 +72,25 @@ class Capture:
     Attributes:
         units: unit index (0 = stem) -> pooling -> (N, width).
         penultimate: the backbone's last feature, (N, d).
+        summed: the penultimate feature and the outputs of the units that a skip connection adds to
+            it, (N, d); None without one.
         logits: (N, classes), None without a usable head.
         output: what the network returned: the logits, CLIP's embedding, ...
     """
 
     units: dict[int, dict[str, Tensor]]
     penultimate: Tensor
+    summed: Tensor | None
     logits: Tensor | None
     output: Tensor
+
+
+# Where a tensor is read, and what is kept of it.
+Place = tuple[Tap, Callable[[Tensor], Any]]
+
+
+class _ReachedError(Exception):
+    """Ends a forward pass that has given all that is wanted of it."""
 
 
 class Backbone(nn.Module):
@@ -91,6 +103,7 @@ class Backbone(nn.Module):
         width: length of the penultimate feature.
         head: the source classifier, None without a usable one.
         identity: which weights, and how images are prepared for them.
+        skip: units whose outputs are added to the penultimate feature (SCL FT).
     """
 
     def __init__(
@@ -101,6 +114,7 @@ class Backbone(nn.Module):
         width: int,
         head: Head | None,
         identity: Identity,
+        skip: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.network = network
@@ -109,6 +123,7 @@ class Backbone(nn.Module):
         self.width = width
         self.head = head
         self.identity = identity
+        self.skip = tuple(skip)
         for name, values in (("_mean", identity.mean), ("_std", identity.std)):
             constant = torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1)
             self.register_buffer(name, constant, persistent=False)
@@ -150,33 +165,74 @@ class Backbone(nn.Module):
         Raises:
             ModelError: no such unit or pooling, or the network went past a unit.
         """
-        wanted = range(len(self.units) + 1) if units is None else units
+        wanted = list(range(len(self.units) + 1) if units is None else units)
         names = tuple(poolings) if poolings is not None else self.layout.poolings[:1]
         functions = poolings_for(self.layout, names)
-        read: dict[int, dict[str, Tensor]] = {}
-        last: list[Tensor] = []
 
-        def keep_unit(index: int) -> Callable[[Tensor], None]:
-            def keep(x: Tensor) -> None:
-                read[index] = {name: pool(x, self.layout) for name, pool in functions.items()}
+        def pooled(x: Tensor) -> dict[str, Tensor]:
+            return {name: pool(x, self.layout) for name, pool in functions.items()}
 
-            return keep
+        places: dict[Any, Place] = {index: (self.tap(index), pooled) for index in wanted}
+        read, output = self.read(images, places | self.feature_places())
+        assert output is not None
+        penultimate, summed = self.feature(read)
+        return Capture(
+            units={index: read[index] for index in wanted},
+            penultimate=penultimate,
+            summed=summed if self.skip else None,
+            logits=output if self.head is not None else None,
+            output=output,
+        )
 
-        with ExitStack() as hooks:
-            for index in wanted:
-                hooks.enter_context(self._listen(self._tap(index), keep_unit(index)))
-            keep_last = self._listen(
-                self.layout.penultimate, lambda x: last.append(penultimate_vector(x, self.layout))
-            )
-            hooks.enter_context(keep_last)
+    def feature_places(self) -> dict[Any, Place]:
+        """Where the penultimate feature is read, and what is added to it; for :meth:`read`."""
+        pool = poolings_for(self.layout, (self.layout.feature_pooling,))[self.layout.feature_pooling]
+        skipped: dict[Any, Place] = {
+            ("skip", index): (self.tap(index), lambda x: pool(x, self.layout)) for index in self.skip
+        }
+        last = self.layout.penultimate
+        return skipped | {"penultimate": (last, lambda x: penultimate_vector(x, self.layout))}
+
+    def feature(self, read: Mapping[Any, Any]) -> tuple[Tensor, Tensor]:
+        """The penultimate feature, and its sum with what the skip connection adds, both (N, d)."""
+        penultimate = read["penultimate"]
+        return penultimate, summed_feature(penultimate, [read["skip", index] for index in self.skip])
+
+    def read(
+        self, images: Tensor, places: Mapping[Any, Place], stop: Any = None
+    ) -> tuple[dict[Any, Any], Tensor | None]:
+        """One forward pass of the network that reads tensors on its way.
+
+        Args:
+            images: normalised, (N, 3, H, W).
+            places: by any key, where to read and what to keep of the tensor there.
+            stop: key of the place after which the pass ends; None lets it run to the end.
+
+        Returns:
+            what was kept by key, and the network's output, None where the pass was stopped.
+
+        Raises:
+            ModelError: the network never went through one of the places.
+        """
+        found: dict[Any, Any] = {}
+
+        def note(key: Any, keep: Callable[[Tensor], Any], x: Tensor) -> None:
+            found[key] = keep(x)
+            if stop is not None and key == stop:
+                raise _ReachedError
+
+        output: Tensor | None = None
+        with ExitStack() as hooks, suppress(_ReachedError):
+            for key, (tap, keep) in places.items():
+                hooks.enter_context(self._listen(tap, partial(note, key, keep)))
             output = self.network(images)
-        missed = [self._tap(index).module for index in wanted if index not in read]
-        if missed or not last:
-            place = missed[0] if missed else self.layout.penultimate.module
-            raise ModelError(f"{self.identity.name}: the forward pass never went through {place!r}")
-        return Capture(read, last[-1], output if self.head is not None else None, output)
+        for key, (tap, _) in places.items():
+            if key not in found:
+                raise ModelError(f"{self.identity.name}: the forward pass never went through {tap.module!r}")
+        return found, output
 
-    def _tap(self, index: int) -> Tap:
+    def tap(self, index: int) -> Tap:
+        """Where a unit's output is read; that of unit 0, the stem, is the input of unit 1."""
         if not 0 <= index <= len(self.units):
             raise ModelError(
                 f"{self.identity.name}: no unit {index}; it has units 0 (stem) to {len(self.units)}"
@@ -190,11 +246,11 @@ class Backbone(nn.Module):
     def _listen(self, tap: Tap, keep: Callable[[Tensor], None]) -> torch.utils.hooks.RemovableHandle:
         module = self.network.get_submodule(tap.module)
         if tap.side == "input":
-            return module.register_forward_pre_hook(lambda _, args: keep(_tensor(args)))
-        return module.register_forward_hook(lambda _, args, output: keep(_tensor(output)))
+            return module.register_forward_pre_hook(lambda _, args: keep(first_tensor(args)))
+        return module.register_forward_hook(lambda _, args, output: keep(first_tensor(output)))
 
 
-def _tensor(value: Any) -> Tensor:
+def first_tensor(value: Any) -> Tensor:
     """The tensor itself, or the first of a sequence (some blocks pass extras along)."""
     while not isinstance(value, Tensor):
         value = value[0]

@@ -29,6 +29,8 @@ class Layout:
         poolings: the poolings that the units' outputs allow.
         prefix: tokens before the patches (class token, registers).
         channel_dim: where the channels of a four-dimensional map are: 1, or -1 for (N, H, W, C).
+        pooled_by: the pooling that makes the penultimate feature, and so what SCL FT adds to it; empty
+            for the class token where there is one, the last of the poolings elsewhere.
     """
 
     units: tuple[str, ...]
@@ -37,6 +39,12 @@ class Layout:
     poolings: tuple[str, ...] = ("avg",)
     prefix: int = 0
     channel_dim: int = 1
+    pooled_by: str = ""
+
+    @property
+    def feature_pooling(self) -> str:
+        """Pooling of a unit's output that is to it what the penultimate feature is to the last one's."""
+        return self.pooled_by or ("cls" if "cls" in self.poolings else self.poolings[-1])
 
 
 def blocks_of_type(network: nn.Module, types: Collection[str]) -> tuple[str, ...]:

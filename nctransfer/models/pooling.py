@@ -6,10 +6,11 @@
 the output as it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from nctransfer.errors import ModelError, suggestion
 from nctransfer.models.layout import Layout
@@ -83,7 +84,25 @@ def penultimate_vector(x: Tensor, layout: Layout) -> Tensor:
     token where there is one; a vector is copied, since what follows may work in place.
     """
     if x.ndim == 4:
-        return mean_of_last(x.flatten(2))
+        return average(x, layout)
     if x.ndim == 3:
         return class_token(x, layout) if "cls" in layout.poolings else average(x, layout)
     return x.clone()
+
+
+def summed_feature(penultimate: Tensor, outputs: Sequence[Tensor]) -> Tensor:
+    """What the classifier of SCL FT sees: the penultimate feature and the tuned units' outputs.
+
+    Source: the paper, section 4: units narrower than the penultimate feature are zero-padded.
+
+    Args:
+        penultimate: (N, d).
+        outputs: of the tuned units, pooled, each (N, at most d).
+
+    Returns:
+        (N, d); the penultimate feature itself where there is nothing to add.
+    """
+    for output in outputs:
+        missing = penultimate.shape[1] - output.shape[1]
+        penultimate = penultimate + (functional.pad(output, (0, missing)) if missing else output)
+    return penultimate

@@ -63,11 +63,12 @@ FAMILY_OF_MODULE = {
     "timm.models.eva": "vit",
     "open_clip.transformer": "clip",
     "nctransfer.models.residual": "resnet",
+    "nctransfer.models.small_vit": "vit",
 }
 FALLBACK = "stages"
 # Weights without a classifier, and with an input that the others do not have.
 SKIPPED = {("torchvision", "vgg16", "IMAGENET1K_FEATURES")}
-LOCAL_ARCHITECTURES = {"cifar": tuple(cifar.DEPTHS), "small": tuple(small.NETWORKS)}
+LOCAL_ARCHITECTURES = {"cifar": tuple(cifar.DEPTHS), "small": small.NETWORKS}
 
 
 def rows() -> Iterator[dict[str, Any]]:
@@ -119,7 +120,8 @@ def open_clip_rows(names: list[str]) -> Iterator[dict[str, Any]]:
 def local_rows(library: str) -> Iterator[dict[str, Any]]:
     """Rows of this project's own architectures."""
     for name in LOCAL_ARCHITECTURES[library]:
-        yield from _row(library, name, "", "nctransfer.models.residual")
+        module = "small_vit" if (library, name) == ("small", small.VIT) else "residual"
+        yield from _row(library, name, "", f"nctransfer.models.{module}")
 
 
 def _row(source: str, name: str, weights: str, module: str) -> Iterator[dict[str, Any]]:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from nctransfer.errors import suggestion
-
-Problem = tuple[tuple[str, ...], str]
+from nctransfer.plan import subsets
+from nctransfer.plan.subsets import Problem
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,20 @@ TORCHVISION: dict[str, KnownSet] = {
     "ImageNet": KnownSet(None, 1000, "train / val folders of the entry's path"),
 }
 
+# Repositories of the Hugging Face hub whose images are small and have one size: they are kept as they are.
+SMALL_ON_HUB = {
+    "clip-benchmark/wds_vtab-dsprites_label_x_position": (64, 64),
+    "clip-benchmark/wds_vtab-dsprites_label_orientation": (64, 64),
+    "clip-benchmark/wds_vtab-smallnorb_label_azimuth": (96, 96),
+    "clip-benchmark/wds_vtab-smallnorb_label_elevation": (96, 96),
+}
+
 # Keys that name files or folders of the user's.
 PATH_KEYS = ("path", "train", "test")
 
 _HIDDEN = frozenset({"thumbs.db", "desktop.ini", "__macosx", "ehthumbs.db", "@eadir", "$recycle.bin"})
 
-COMMON = ("source", "classes", "per_class", "test_per_class", "seed")
+COMMON = ("source", *subsets.OPTIONS)
 
 _SPLITTING = ("train_split", "test_split", "test_fraction", "split_seed")
 
@@ -67,11 +75,16 @@ SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "imagefolder": (("path",), _SPLITTING),
     "huggingface": (
         ("name", "path"),
-        ("config", "revision", "image_column", "label_column", *_SPLITTING),
+        ("config", "revision", "image_column", "label_column", "label_bins", *_SPLITTING),
     ),
     "arrays": (("train", "path"), ("test", "test_fraction", "split_seed")),
     "digits": ((), ("test_fraction", "split_seed")),
 }
+
+
+def common_name(entry: Mapping[str, Any]) -> str | None:
+    """What the field calls a data set, as far as its entry tells: torchvision's or the repository's name."""
+    return "digits" if entry["source"] == "digits" else entry.get("name")
 
 
 def option_names(source: str) -> tuple[str, ...]:
@@ -85,6 +98,8 @@ def has_fixed_size(entry: Mapping[str, Any]) -> bool:
     if entry.get("source") == "torchvision":
         known = TORCHVISION.get(str(entry.get("name")))
         return known is not None and known.size is not None
+    if entry.get("source") == "huggingface":
+        return str(entry.get("name")) in SMALL_ON_HUB
     return entry.get("source") in ("arrays", "digits")
 
 
@@ -94,10 +109,7 @@ def image_settings(entry: Mapping[str, Any], geometry: Mapping[str, Any] | None)
     return {
         "source": entry["source"],
         "options": options,
-        "classes": entry.get("classes"),
-        "per_class": entry.get("per_class"),
-        "test_per_class": entry.get("test_per_class"),
-        "seed": entry.get("seed", 0),
+        **subsets.subset_settings(entry),
         "geometry": None if geometry is None else dict(geometry),
     }
 
@@ -160,7 +172,7 @@ def validate_dataset(entry: Mapping[str, Any]) -> list[Problem]:
         return []
     if source not in SOURCES:
         return [(("source",), f"no source {source!r}{_close(source, SOURCES)}")]
-    problems = [*_options(source, entry), *_numbers(entry)]
+    problems = [*_options(source, entry), *_numbers(entry), *subsets.subset_problems(entry)]
     problems += {
         "torchvision": _torchvision,
         "imagefolder": _imagefolder,
@@ -192,15 +204,9 @@ def _numbers(entry: Mapping[str, Any]) -> Iterator[Problem]:
     fraction = entry.get("test_fraction")
     if isinstance(fraction, int | float) and not 0 < fraction < 1:
         yield ("test_fraction",), f"{fraction} is not between 0 and 1"
-    for key in ("per_class", "test_per_class"):
-        count = entry.get(key)
-        if isinstance(count, int) and count < 1:
-            yield (key,), f"{count} is not a positive number of images"
-    classes = entry.get("classes")
-    if isinstance(classes, list):
-        for index, name in enumerate(classes):
-            if name in classes[:index]:
-                yield ("classes", str(index)), f"class {name!r} stands more than once"
+    bins = entry.get("label_bins")
+    if isinstance(bins, int) and bins < 2:
+        yield ("label_bins",), f"{bins} is not a number of classes; it must be at least 2"
 
 
 def _class_names(entry: Mapping[str, Any], names: list[str] | None, count: int) -> Iterator[Problem]:

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nctransfer.errors import ConfigError, suggestion
-from nctransfer.plan import catalogue, documents, families, schema, variants
+from nctransfer.plan import catalogue, documents, families, schema
 from nctransfer.plan.documents import given
 from nctransfer.plan.model_facts import describe_model
+from nctransfer.plan.names import check_reference, check_variant, of_refused_family
+from nctransfer.plan.run_checks import check_finetuned, check_sweep
 from nctransfer.plan.training import snapshot_epochs, training_problems
 
 _LIBRARY = {"name", "weights", "family", "size", "preprocess", "poolings", "units"}
@@ -46,6 +48,13 @@ PANELS = {
     "transfer": "series",
     "comparison": "series",
     "pretraining": "series",
+    "collapse_by_unit": "runs",
+    "samples": "runs",
+    "tuned_units": "runs",
+    "tuned_unit_law": "runs",
+    "methods": "runs",
+    "search": "runs",
+    "tasks": "runs",
 }
 
 
@@ -63,12 +72,14 @@ def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator
                 yield f"{schema.key_path(('datasets', key, *path))}: {message}"
     for key, entry in config["models"].items():
         yield from _check_model(key, entry, named, config)
-    yield from _check_variant("probes.solver", "nctransfer.probing.solvers", config["probes"]["solver"])
+    yield from check_variant("probes.solver", "nctransfer.probing.solvers", config["probes"]["solver"])
     yield from _check_training("training", config["training"])
+    for key, entry in config["finetuned"].items():
+        yield from check_finetuned(f"finetuned.{key}", entry, config, named)
     for section in ("figures", "tables"):
         for key, entry in config[section].items():
             package = f"nctransfer.reporting.{section}"
-            yield from _check_variant(f"{section}.{key}.kind", package, entry["kind"])
+            yield from check_variant(f"{section}.{key}.kind", package, entry["kind"])
             for index, panel in enumerate(entry["panels"]):
                 where = f"{section}.{key}.panels[{index}]"
                 yield from _check_panel(where, entry["kind"], panel, config, named)
@@ -77,23 +88,32 @@ def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator
 def _check_panel(
     where: str, kind: str, panel: Mapping[str, Any], config: Mapping[str, Any], named: Mapping[str, Any]
 ) -> Iterator[str]:
-    shown = [field for field in ("model", "series") if panel[field] is not None]
-    wanted = PANELS.get(kind)
-    if len(shown) != 1 or wanted not in (None, shown[0]):
-        found = " and ".join(shown) or "no model"
-        yield f"{where}: has {found}; kind {kind!r} takes {wanted or 'model or series'}"
+    shown = "+".join(field for field in ("model", "series", "runs") if panel[field] is not None)
+    wanted, runs = PANELS.get(kind), {"model+runs": "runs"}
+    if runs.get(shown, shown) not in ({"model", "series", "runs"} if wanted is None else {wanted}):
+        found = shown.replace("+", " and ") or "no model"
+        meant = {"runs": "model and runs", None: "model, series, or model and runs"}.get(wanted, wanted)
+        yield f"{where}: has {found}; kind {kind!r} takes {meant}"
+    if (panel["abscissa"] is None) == (kind == "tuned_units"):
+        needed = (
+            "missing; allowed: unit, count" if panel["abscissa"] is None else "is read by tuned_units only"
+        )
+        yield f"{where}.abscissa: {needed}"
     for field, meant in (("nc1_on", "series"), ("pooling", "model")):
         if panel[field] is not None and panel[meant] is None:
             yield f"{where}.{field}: has no meaning for a panel without {meant}"
     for field in ("dataset", "nc1_on"):
         if panel[field] is not None:
-            yield from _check_reference(f"{where}.{field}", panel[field], "datasets", named)
-    if panel["model"] is not None and not _of_refused_family(panel["model"], config, named):
-        yield from _check_reference(f"{where}.model", panel["model"], "models", named)
+            yield from check_reference(f"{where}.{field}", panel[field], "datasets", named)
+    if panel["model"] is not None and not of_refused_family(panel["model"], config, named):
+        yield from check_reference(f"{where}.model", panel["model"], "models", named)
     if panel["dataset"] is None and kind != "over_training":
         yield f"{where}.dataset: missing; it has no default"
+    for index, sweep in enumerate(panel["runs"] or ()):
+        yield from check_sweep(f"{where}.runs[{index}]", panel, sweep, config)
     if panel["model"] in config["models"]:
         entry = config["models"][panel["model"]]
+        entry = config["models"].get(entry["run"]["model"], entry) if "run" in entry else entry
         yield from _check_pooling(f"{where}.pooling", panel, entry)
         if kind == "layerwise" and (entry["units"] or config["features"]["units"]) != "all":
             kept = f"only the penultimate feature of {panel['model']!r} is kept"
@@ -116,20 +136,13 @@ def _check_series(
     if (series["group"] is None) == (series["models"] is None):
         yield f"{where}: takes either group or models"
     for label, model in (series["models"] or {}).items():
-        if not _of_refused_family(model, config, named):
-            yield from _check_reference(f"{where}.models.{label}", model, "models", named)
-    if series["group"] is not None and not _of_refused_family(series["group"], config, named):
+        if not of_refused_family(model, config, named):
+            yield from check_reference(f"{where}.models.{label}", model, "models", named)
+    if series["group"] is not None and not of_refused_family(series["group"], config, named):
         known = sorted(families.group_members(config))
         if series["group"] not in known:
             close = suggestion(series["group"], known)
             yield f"{where}.group: no {series['group']!r} in families{close}; there are: {', '.join(known)}"
-
-
-def _of_refused_family(key: str, config: Mapping[str, Any], named: Mapping[str, Any]) -> bool:
-    """Whether a key is that of a member of a family in which a mistake was found: it is told once."""
-    entries = named.get("families", {})
-    refused = set(entries) - set(config["families"]) if isinstance(entries, dict) else {""}
-    return any(key.startswith(f"{family}-" if family else "") for family in map(str, refused))
 
 
 def _check_snapshots(
@@ -152,28 +165,8 @@ def _check_pooling(where: str, panel: Mapping[str, Any], entry: Mapping[str, Any
         yield f"{where}: model {panel['model']!r} has no {panel['pooling']!r}; it has: {', '.join(poolings)}"
 
 
-def _check_reference(where: str, name: str, section: str, config: Mapping[str, Any]) -> Iterator[str]:
-    entries = config.get(section)
-    if not isinstance(entries, dict):
-        entries = {}
-    if name not in map(str, entries):
-        known = sorted(str(key) for key, entry in entries.items() if not _is_snapshot(entry))
-        yield f"{where}: no {name!r} in {section}{suggestion(name, known)}; there are: {', '.join(known)}"
-
-
-def _is_snapshot(entry: Any) -> bool:
-    return isinstance(entry, dict) and "snapshot_of" in entry
-
-
-def _check_variant(where: str, package: str, name: str) -> Iterator[str]:
-    try:
-        variants.module_name(package, name)
-    except ConfigError as error:
-        yield f"{where}: {error}"
-
-
 def _check_training(where: str, training: Mapping[str, Any]) -> Iterator[str]:
-    yield from _check_variant(f"{where}.loss", "nctransfer.training.losses", training["loss"])
+    yield from check_variant(f"{where}.loss", "nctransfer.training.losses", training["loss"])
     for key, message in training_problems(training):
         yield f"{where}.{key}: {message}"
 
@@ -190,6 +183,8 @@ def _check_model(
 ) -> Iterator[str]:
     if "snapshot_of" in entry:
         return  # what it is a snapshot of is checked
+    if "run" in entry:
+        return  # so are runs, where they are asked for
     member = entry.get("member_of", f"models.{key}")
     where = member.partition(".members.")[0]  # what members share stands with the family
     if entry["source"] not in MODEL_KEYS:
@@ -209,9 +204,9 @@ def _check_model(
             if entry[name] is None:
                 yield f"{where}.{name}: missing; open_clip publishes its architectures with several"
     if entry["family"] is not None:
-        yield from _check_variant(f"{where}.family", "nctransfer.models.families", entry["family"])
+        yield from check_variant(f"{where}.family", "nctransfer.models.families", entry["family"])
     if entry["dataset"] is not None:
-        yield from _check_reference(f"{where}.dataset", entry["dataset"], "datasets", config)
+        yield from check_reference(f"{where}.dataset", entry["dataset"], "datasets", config)
     if entry["source"] == "pretraining":
         shared = set(_check_training("", study["training"]))  # the study's own mistakes are told once
         training = documents.merge(study["training"], entry["training"])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nctransfer.errors import ConfigError
-from nctransfer.plan import documents, families, schema
+from nctransfer.plan import documents, families, finetuning, schema
 from nctransfer.plan.checks import cross_check
 
 SCHEMA = Path(__file__).resolve().parents[2] / "workflow" / "schemas" / "config.schema.yaml"
@@ -40,8 +40,8 @@ def load(base: Path, overlays: Sequence[Path] = (), settings: Iterable[str] = ()
         settings: ``KEY=VALUE`` entries of ``--config``.
 
     Returns:
-        the whole configuration, every key present, members of families and snapshots of trainings
-        among its models.
+        the whole configuration, every key present, members of families, snapshots of trainings and
+        fine-tuning runs among its models.
 
     Raises:
         ConfigError: one line for every mistake.
@@ -76,6 +76,10 @@ def load(base: Path, overlays: Sequence[Path] = (), settings: Iterable[str] = ()
     derived, clashes = families.derive(sound)
     config = documents.merge(config, {"models": derived})
     sound["models"] |= derived
+    runs, unclear = finetuning.derive(sound)
+    config = documents.merge(config, {"models": runs})
+    sound["models"] |= runs
+    clashes += unclear
     found += sorted({*wrong, *clashes, *cross_check(sound, config)})
     config = sound
     if found:

@@ -88,9 +88,12 @@ def snapshot_key(model: str, epoch: int) -> str:
 
 
 def listing(config: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Key, network or name, and origin of every model, snapshots left out."""
+    """Key, network or name, and origin of every model; snapshots and runs of pictures are left out."""
     for key, entry in sorted(config["models"].items()):
-        if "snapshot_of" in entry:
+        if "run" in entry and key in config["finetuned"]:
+            run = entry["run"]
+            yield key, run["model"], f"fine-tuned here on {run['dataset']}: {run['method']}"
+        if "snapshot_of" in entry or "run" in entry:
             continue
         network = entry["name"] or entry["architecture"]
         if entry["source"] == "pretraining":

@@ -17,6 +17,13 @@ READ: dict[str, tuple[str, ...]] = {
     "comparison": ("probes",),
     "over_training": (),
     "pretraining": ("probes",),
+    "collapse_by_unit": (),
+    "samples": (),
+    "tuned_units": (),
+    "tuned_unit_law": (),
+    "methods": (),
+    "search": (),
+    "tasks": (),
 }
 
 

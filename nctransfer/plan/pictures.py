@@ -3,10 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nctransfer.plan import finetuning
 from nctransfer.plan.documents import merge
 from nctransfer.plan.families import group_members, snapshot_key
 from nctransfer.plan.stages import Job, Stages
 from nctransfer.plan.training import keeps_classifier, snapshot_epochs
+
+# Kinds of pictures of fine-tuning runs that show accuracies alone; the others read collapse metrics too.
+ACCURACY_ONLY = ("samples", "tuned_units", "search", "tasks")
 
 
 class Readings:
@@ -42,6 +46,10 @@ class Readings:
         """Loss and accuracy by epoch of a training."""
         self._add("history", model, "", f"pretraining/{model}/history", self._plan.pretrain(model))
 
+    def finetuning(self, run: str) -> None:
+        """What a fine-tuning run reached."""
+        self._add("finetuning", run, "", f"finetuning/{run}/accuracy", self._plan.finetune(run))
+
     def _add(self, name: str, model: str, view: str, path: str, job: Job) -> None:
         if (name, model, view) not in self.tables:
             key = f"table_{len(self.tables)}"
@@ -59,6 +67,8 @@ def resolve(plan: Stages, panel: Mapping[str, Any], kind: str, readings: Reading
         kind: of the figure or table.
         readings: the tables of the whole picture, added to.
     """
+    if panel["runs"] is not None:
+        return _runs(plan, panel, kind, readings)
     if panel["series"] is not None:
         return _points(plan, panel, readings)
     if kind == "over_training":
@@ -71,7 +81,8 @@ def shown(plan: Stages) -> Iterator[tuple[str, str]]:
     for section in ("figures", "tables"):
         for picture in plan.config[section].values():
             for panel in picture["panels"]:
-                if panel["dataset"] is not None and picture["kind"] != "over_training":
+                probed = panel["runs"] is None and picture["kind"] != "over_training"
+                if panel["dataset"] is not None and probed:
                     for model in [panel["model"]] if panel["model"] else _models(plan, panel):
                         yield model, plan.view(model, panel["dataset"]).key
 
@@ -142,4 +153,38 @@ def _snapshots(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> di
         "model": model,
         "view": view,
         "snapshots": snapshots,
+    }
+
+
+def _runs(plan: Stages, panel: Mapping[str, Any], kind: str, readings: Readings) -> dict[str, Any]:
+    model, facts = panel["model"], plan.facts(panel["model"])
+    view = plan.view(model, panel["dataset"]).key
+    runs: dict[str, dict[str, Any]] = {}
+    for run, features in finetuning.expand(plan.config, panel):
+        store = finetuning.run_key(plan.config, run)
+        measured = finetuning.zoo_key(store, features)
+        readings.finetuning(store)
+        if kind not in ACCURACY_ONLY and finetuning.method_facts(run.method).trains:
+            readings.metrics(measured, view)
+        runs[store] = {
+            "run": store,
+            "model": measured,
+            "method": run.method,
+            "units": list(run.units),
+            "per_class": run.per_class,
+            "learning_rate": run.learning_rate,
+            "weight_decay": run.weight_decay,
+            "rank": finetuning.method_settings(plan.config, run).get("rank"),
+            "seed": run.seed,
+        }
+    dataset = _title(plan, panel["dataset"])
+    return {
+        "title": panel["title"] or f"{model} on {dataset}",
+        "model": model,
+        "dataset": dataset,
+        "view": view,
+        "pooling": panel["pooling"] or facts.poolings[0],
+        "depth": facts.known.units,
+        "abscissa": panel["abscissa"],
+        "runs": list(runs.values()),
     }

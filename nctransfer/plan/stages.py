@@ -6,20 +6,20 @@ that no target needs are never looked at.
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, wraps
-from itertools import product
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from nctransfer.errors import ConfigError
-from nctransfer.plan import catalogue, families
+from nctransfer.plan import catalogue, families, finetuning, subsets
 from nctransfer.plan.documents import given, merge
-from nctransfer.plan.model_facts import LIBRARIES, ModelFacts, describe_model
+from nctransfer.plan.model_facts import LIBRARIES, ModelFacts
 from nctransfer.plan.recipe import recipe
 from nctransfer.plan.schema import key_path
-from nctransfer.plan.training import training_settings
+from nctransfer.plan.training import augmentation_settings, training_settings
+from nctransfer.plan.views import Views
 
 SPLITS = ("train", "test")
 
@@ -41,16 +41,6 @@ class Job:
     made_by: dict[str, str]
 
 
-@dataclass(frozen=True)
-class View:
-    """A data set as a model is shown it: which images, at which geometry."""
-
-    dataset: str
-    key: str
-    images: str
-    geometry: dict[str, Any]
-
-
 def once(method: Callable[..., Job]) -> Callable[..., Job]:
     """Derive each job once: Snakemake asks for its inputs, settings and recipe one by one."""
 
@@ -64,7 +54,7 @@ def once(method: Callable[..., Job]) -> Callable[..., Job]:
     return derived
 
 
-class Stages:
+class Stages(Views):
     """Every job that a configuration describes but figures and tables.
 
     Args:
@@ -73,7 +63,8 @@ class Stages:
     """
 
     def __init__(self, config: Mapping[str, Any], root: Path) -> None:
-        self.config, self.root = config, Path(root)
+        super().__init__(config)
+        self.root = Path(root)
         study = config["study"]
         self.results = "/".join(filter(None, ("results", study)))
         self.figures = "/".join(filter(None, ("figures", study)))
@@ -81,86 +72,19 @@ class Stages:
         self.logs = "/".join(filter(None, ("logs", study)))
         self.jobs: dict[tuple[str, ...], Job] = {}
 
-    # --- what is shown to whom -------------------------------------------------------
-
-    def facts(self, model: str) -> ModelFacts:
-        """Facts of a model of the configuration, by key."""
-        try:
-            return describe_model(self.config["models"][model])
-        except ConfigError as error:
-            raise ConfigError(f"models.{model}.{error}") from None
-
-    def view(self, model: str, dataset: str) -> View:
-        """How a model is shown a data set."""
-        entry, facts = self.config["models"][model], self.facts(model)
-        try:
-            geometry = facts.geometry(entry["preprocess"] or self.config["preprocess"])
-        except ConfigError as error:
-            raise ConfigError(f"models.{model}.{error}") from None
-        base = self._subset_key(dataset)
-        shape = geometry_key(geometry)
-        fixed = catalogue.has_fixed_size(given(self.config["datasets"][dataset]))
-        return View(dataset, f"{base}-{shape}", base if fixed else f"{base}-{shape}", geometry)
-
-    def _subset_key(self, dataset: str) -> str:
-        entry = self.config["datasets"][dataset]
-        parts = [dataset]
-        if entry["per_class"]:
-            parts.append(f"{entry['per_class']}pc")
-        if entry["test_per_class"]:
-            parts.append(f"test{entry['test_per_class']}pc")
-        return ".".join(parts)
-
-    @cached_property
-    def _views(self) -> dict[tuple[str, str], View]:
-        """All views by (model, view key); two data sets never share one."""
-        views: dict[tuple[str, str], View] = {}
-        for model, dataset in product(self.config["models"], self.config["datasets"]):
-            try:
-                view = self.view(model, dataset)
-            except ConfigError:
-                continue  # without a view; who asks for one is told why
-            _claim(views, (model, view.key), view, "view", view.key)
-        return views
-
-    @cached_property
-    def _image_stores(self) -> dict[str, View]:
-        stores: dict[str, View] = {}
-        for view in self._views.values():
-            _claim(stores, view.images, view, "image store", view.images)
-        return stores
-
-    @property
-    def view_keys(self) -> list[str]:
-        """Keys of all views, for wildcard constraints."""
-        return sorted({view for _, view in self._views})
-
-    @property
-    def image_keys(self) -> list[str]:
-        """Keys of all image stores, for wildcard constraints."""
-        return sorted(self._image_stores)
-
-    def _find_view(self, model: str, key: str) -> View:
-        try:
-            return self._views[model, key]
-        except KeyError:
-            for dataset in self.config["datasets"]:
-                self.view(model, dataset)  # says why a model has no views
-            known = sorted(view for name, view in self._views if name == model)
-            raise ConfigError(f"model {model!r} has no view {key!r}; it has: {', '.join(known)}") from None
-
     # --- jobs, in the order of the river -----------------------------------------------
 
     @once
     def images(self, key: str) -> Job:
         """Decode a data set once and store it as uint8."""
-        view = self._image_stores[key]
+        view = self.image_stores[key]
         entry = given(self.config["datasets"][view.dataset])
         if problems := catalogue.validate_dataset(entry):
             lines = (f"{key_path(('datasets', view.dataset, *path))}: {text}" for path, text in problems)
             raise ConfigError("\n".join(lines))
         stored = None if catalogue.has_fixed_size(entry) else view.geometry
-        settings = catalogue.image_settings(entry, stored) | {"seed": self._seed("images", view.dataset)}
+        seed = self._seed("images", subsets.draw_name(view.dataset, entry))
+        settings = catalogue.image_settings(entry, stored) | {"seed": seed}
         # files are inputs, whose contents Snakemake compares; of folders names and sizes count
         files = {f"file_{index}": path for index, path in enumerate(catalogue.input_files(entry))}
         contents = "".join(catalogue.folder_digest(folder) for folder in catalogue.input_folders(entry))
@@ -192,6 +116,11 @@ class Stages:
     @once
     def model(self, model: str) -> Job:
         """Fetch a model's weights and say which units it has."""
+        if self.run(model) is not None:
+            where = f"{self.results}/finetuning/{self.config['models'][model]['store']}"
+            raise ConfigError(
+                f"{model!r} is a fine-tuned model: what it changed of {self.base(model)!r} is in {where}"
+            )
         entry, facts = self.config["models"][model], self.facts(model)
         hidden = {"poolings", "units", "preprocess", "training", "dataset", *families.DERIVED}
         settings = {name: value for name, value in given(entry).items() if name not in hidden}
@@ -216,18 +145,76 @@ class Stages:
     @once
     def features(self, model: str, view: str) -> Job:
         """Leave the features of all units, from one forward pass."""
-        shown, facts = self._find_view(model, view), self.facts(model)
+        shown, facts = self.find_view(model, view), self.facts(model)
         settings = {
             **self.config["features"],
             "geometry": shown.geometry,
             "poolings": list(facts.poolings),
-            "units": self.config["models"][model]["units"] or self.config["features"]["units"],
+            "units": self._kept_units(model),
+            "loader": "stored" if self.run(model) is None else "tuned",
             "device": self.config["device"],
         }
-        inputs = {"model": self._store("models", model)}
+        inputs, parents = self._model_inputs(model)
         inputs |= {split: self._store("images", shown.images, split) for split in SPLITS}
-        parents = {"model": self.model(model), **dict.fromkeys(SPLITS, self.images(shown.images))}
-        return self._job("features", settings, inputs, parents, self._network_variants(facts))
+        parents |= dict.fromkeys(SPLITS, self.images(shown.images))
+        loader = f"nctransfer.models.loaders.{settings['loader']}"
+        return self._job("features", settings, inputs, parents, [loader, *self._network_variants(facts)])
+
+    def _kept_units(self, model: str) -> str:
+        """Whose features are kept: as the model says, a tuned one's base, or the study."""
+        models = self.config["models"]
+        kept: str = (
+            models[model]["units"] or models[self.base(model)]["units"] or self.config["features"]["units"]
+        )
+        return kept
+
+    def _model_inputs(self, model: str) -> tuple[dict[str, str], dict[str, Job]]:
+        """What a model is read from, and the jobs that make it: its store, and a tuned one's run."""
+        base = self.base(model)
+        inputs, parents = {"model": self._store("models", base)}, {"model": self.model(base)}
+        if base != model:
+            store = self.config["models"][model]["store"]
+            inputs["tuned"], parents["tuned"] = self._store("finetuning", store), self.finetune(store)
+        return inputs, parents
+
+    @property
+    def runs(self) -> list[str]:
+        """Keys of all fine-tuning runs."""
+        return sorted({entry["store"] for entry in self.config["models"].values() if "store" in entry})
+
+    @once
+    def finetune(self, key: str) -> Job:
+        """Fine-tune a model."""
+        run = self.run(key)
+        assert run is not None
+        there = self.config["datasets"][run.dataset]["per_class"]
+        if run.per_class and there and run.per_class > there:
+            raise ConfigError(
+                f"run {key}: {run.per_class} images a class of {run.dataset!r}, which has {there} "
+                f"(datasets.{run.dataset}.per_class)"
+            )
+        config, facts, view = self.config, self.facts(key), self.view(key, run.dataset)
+        inputs, parents = {"model": self._store("models", run.model)}, {"model": self.model(run.model)}
+        augmentation = augmentation_settings(finetuning.options_of(config, run)["augmentation"])
+        settings = {
+            **finetuning.run_settings(config, key, run, augmentation),
+            "geometry": view.geometry,
+            # the same for all methods: they begin with the same classifier, images and order
+            "seed": self._seed("finetuning", run.model, run.dataset, str(run.seed)),
+            "subset_seed": self._seed("subset", run.dataset, str(run.seed)),
+            "device": config["device"],
+        }
+        base = config["models"][run.model]
+        if not finetuning.method_facts(run.method).trains and base["source"] == "local":
+            inputs["checkpoint"] = _existing(f"models.{run.model}.weights", base["weights"])
+        inputs |= {split: self._store("images", view.images, split) for split in SPLITS}
+        parents |= dict.fromkeys(SPLITS, self.images(view.images))
+        variants = [
+            f"nctransfer.finetuning.methods.{run.method}",
+            "nctransfer.training.losses.cross_entropy",
+            *self._network_variants(facts),
+        ]
+        return self._job("finetune", settings, inputs, parents, variants)
 
     @once
     def metrics(self, model: str, view: str) -> Job:
@@ -267,6 +254,10 @@ class Stages:
     @once
     def head_metrics(self, model: str, view: str) -> Job:
         """Measure how a model's own classifier aligns with the class means of its source data (NC3, NC4)."""
+        if self.run(model) is not None:
+            raise ConfigError(
+                f"{model!r} is a fine-tuned model; head_metrics are of models that come with a classifier"
+            )
         settings = {"names": {"model": model, "view": view}, "device": self.config["device"]}
         inputs = self._feature_stores(model, view) | {"model": self._store("models", model)}
         parents = dict.fromkeys(SPLITS, self.features(model, view)) | {"model": self.model(model)}
@@ -323,28 +314,6 @@ class Stages:
             variants,
         )
         return Job(plain, digest, dict(inputs), made_by)
-
-
-def _claim(claimed: dict[Any, View], name: Hashable, view: View, kind: str, key: str) -> None:
-    """Give a name to a view; another data set must not have it."""
-    other = claimed.setdefault(name, view)
-    if other.dataset != view.dataset:
-        raise ConfigError(
-            f"datasets.{view.dataset}: its {kind} {key!r} is also that of {other.dataset!r}; "
-            "rename one of them"
-        )
-
-
-def geometry_key(geometry: Mapping[str, Any]) -> str:
-    """Name a geometry: ``224px`` (resized to a square) or ``native256c224bicubic``."""
-    resize, crop = geometry["resize"], geometry["crop"]
-    if isinstance(resize, list) and crop is None and geometry["interpolation"] == "bilinear":
-        height, width = resize
-        return f"{height}px" if height == width else f"{height}x{width}px"
-    side = "x".join(map(str, resize)) if isinstance(resize, list) else resize
-    # pixels resized by other arithmetic are other contents: the key says so
-    rounding = "-once" if geometry.get("rounding") == "once" else ""
-    return f"native{side}c{crop}{geometry['interpolation']}{rounding}"
 
 
 def _existing(key: str, path: str) -> str:

@@ -47,7 +47,7 @@ def training_settings(training: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: training[name] for name in PLAIN},
         "loss": {"name": training["loss"], **_loss_options(training)},
-        "augmentation": _augmentation(training["augmentation"]),
+        "augmentation": augmentation_settings(training["augmentation"]),
         "adversary": _adversary(training["adversary"]),
         "projection": _projection(training["projection"]),
         "snapshots": snapshot_epochs(training),
@@ -94,7 +94,8 @@ def _loss_options(training: Mapping[str, Any]) -> dict[str, Any]:
     return {name: training[name] for name in LOSS_OPTIONS.get(training["loss"], every)}
 
 
-def _augmentation(options: Mapping[str, Any]) -> dict[str, Any]:
+def augmentation_settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The level, and of the other options those that it reads."""
     read = {name: options[name] for name, level in AUGMENTATION_OPTIONS.items() if options["level"] >= level}
     return {"level": options["level"], **read}
 

@@ -11,6 +11,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
+from nctransfer.reporting import cells
 from nctransfer.storage.files import atomic_path
 
 
@@ -37,7 +38,8 @@ def save_table(
 
     Args:
         numbers: every number, in full precision, for the CSV.
-        readable: what a reader sees, all text; the first column names the row.
+        readable: what a reader sees, text and :class:`~nctransfer.reporting.cells.Cell`; the first
+            column names the row.
         csv: where the numbers go.
         md: where the Markdown goes.
         tex: where the LaTeX goes, a bare ``tabular``.
@@ -45,12 +47,27 @@ def save_table(
     """
     note = f"recipe {recipe}; pandas {version('pandas')}"
     save_numbers(numbers, csv)
-    others = len(readable.columns) - 1
-    markdown = readable.to_markdown(
-        index=False, disable_numparse=True, colalign=("left",) + ("right",) * others
+    aligned = len(readable.columns) - 1
+    markdown = readable.map(cells.markdown).to_markdown(
+        index=False, disable_numparse=True, colalign=("left",) + ("right",) * aligned
     )
-    latex = readable.to_latex(index=False, escape=True, column_format="l" + "r" * others)
-    latex = latex.replace("±", r"$\pm$")
+    latex = _latex(readable, "l" + "r" * aligned)
     for path, text in ((md, f"{markdown}\n\n<!-- {note} -->\n"), (tex, f"% {note}\n{latex}")):
         with atomic_path(path) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _latex(readable: pd.DataFrame, columns: str) -> str:
+    """A table as a booktabs ``tabular``, everything escaped; headings span it, below a rule of their own."""
+    readable = readable.reset_index(drop=True)
+    commands = readable.map(cells.latex_command)
+    style = readable.map(str).style.hide(axis="index").apply(lambda _: commands, axis=None)
+    style = style.format(escape="latex").format_index(escape="latex", axis="columns")
+    head, body = style.to_latex(hrules=True, column_format=columns).split("\\midrule\n", 1)
+    lines = body.splitlines(keepends=True)
+    for row, cell in enumerate(readable.iloc[:, 0]):
+        if cells.is_heading(cell):
+            rule = "\\midrule\n" if row else ""
+            name = lines[row].split(" & ")[0]
+            lines[row] = f"{rule}\\multicolumn{{{len(columns)}}}{{l}}{{{name}}} \\\\\n"
+    return f"{head}\\midrule\n{''.join(lines)}".replace("±", r"$\pm$")

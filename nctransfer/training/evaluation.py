@@ -2,24 +2,63 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from nctransfer.data.augmentation import Augmentation
 from nctransfer.data.keyed import sample_keys
 from nctransfer.training.adversary import Adversary
 from nctransfer.training.objective import Objective
 
 
+class Shown(Protocol):
+    """A split as a training reads it: what enters the network, by sample."""
+
+    @property
+    def labels(self) -> Tensor:
+        """Classes (N,), int64, on the device."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def numbers(self) -> int:
+        """Numbers that one sample takes as it enters."""
+
+    def clean(self, rows: Tensor) -> Tensor:
+        """What enters for samples ``rows``, without augmentation; (n, ...), on the device."""
+
+    def augmented(self, rows: Tensor, keys: Tensor) -> Tensor:
+        """The same, augmented by the draws of the samples' keys."""
+
+
+UNAUGMENTED = Augmentation(1)
+
+
 @dataclass(frozen=True)
 class Split:
-    """A split on the device: images (N, 3, S, S) uint8 and labels (N,) int64."""
+    """A split on the device: images (N, 3, S, S) uint8, labels (N,) int64, and how images are augmented."""
 
     images: Tensor
     labels: Tensor
+    augmentation: Augmentation = UNAUGMENTED
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def numbers(self) -> int:
+        """Numbers of an image."""
+        return self.images[0].numel()
+
+    def clean(self, rows: Tensor) -> Tensor:
+        """Pixels in [0, 1], (n, 3, S, S), float32."""
+        return self.images[rows].float().div_(255)
+
+    def augmented(self, rows: Tensor, keys: Tensor) -> Tensor:
+        """Pixels in [0, 1], augmented."""
+        return self.augmentation(self.images[rows], keys)
 
 
 @dataclass(frozen=True)
@@ -68,7 +107,7 @@ class Standardised(nn.Module):
 def evaluate(
     network: nn.Module,
     objective: Objective,
-    split: Split,
+    split: Shown,
     batch_size: int = 512,
     attack: tuple[Adversary, int] | None = None,
 ) -> dict[str, float]:
@@ -91,7 +130,7 @@ def evaluate(
     loss = torch.zeros((), dtype=torch.float64, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
     for rows in torch.arange(len(split), device=device).split(batch_size):
-        pixels, labels = split.images[rows].float().div_(255), split.labels[rows]
+        pixels, labels = split.clean(rows), split.labels[rows]
         if attack is not None:
             adversary, seed = replace(attack[0], batch_norm="eval"), attack[1]
             pixels = adversary.attack(network, objective, pixels, labels, sample_keys(seed, 0, rows))

@@ -17,12 +17,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nctransfer.data.augmentation import Augmentation
 from nctransfer.data.keyed import sample_keys
 from nctransfer.errors import TrainingError
 from nctransfer.training.adversary import Adversary
 from nctransfer.training.checkpoints import Checkpoints
-from nctransfer.training.evaluation import Split, evaluate
+from nctransfer.training.evaluation import Shown, evaluate
 from nctransfer.training.objective import Objective
 from nctransfer.training.schedule import learning_rate
 from nctransfer.training.stopping import StopRequest
@@ -37,10 +36,10 @@ AUGMENTED_AT_ONCE = 2**24
 
 @dataclass(frozen=True)
 class Data:
-    """What a training reads: both splits on the device, and the seed of all that is random."""
+    """What a training reads: both splits, labels on the device, and the seed of all that is random."""
 
-    train: Split
-    test: Split
+    train: Shown
+    test: Shown
     seed: int
 
 
@@ -48,10 +47,12 @@ class Training:
     """One training under way.
 
     Args:
-        network: takes pixels in [0, 1], standardises them itself; trained in place.
+        network: takes what the splits show, pixels in [0, 1] for one; its parameters that want
+            gradients are trained in place.
         objective: the loss.
         data: the splits, on the network's device.
-        settings: see ``plan.training.training_settings``.
+        settings: see ``plan.training.training_settings``; and, where the test split is not to be scored
+            after every epoch, evaluate_every (the last epoch always is).
         checkpoints: where it leaves what it needs to go on.
         weights: what a snapshot of the network keeps.
 
@@ -72,11 +73,10 @@ class Training:
             raise TrainingError(f"training needs at least 2 images; the training split has {len(data.train)}")
         self.network, self.objective, self.data, self.settings = network, objective, data, settings
         self.checkpoints, self._weights = checkpoints, weights
-        self.augmentation = Augmentation.from_settings(settings["augmentation"])
         attack = settings["adversary"]
         self.adversary = None if attack is None else Adversary.from_settings(attack)
         self.optimiser = torch.optim.SGD(
-            network.parameters(),
+            [parameter for parameter in network.parameters() if parameter.requires_grad],
             lr=settings["learning_rate"],
             momentum=settings["momentum"],
             weight_decay=settings["weight_decay"],
@@ -174,20 +174,22 @@ class Training:
     def _batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Augmented pixels, labels and keys of the batches left of the epoch, views behind each other."""
         split, size, views = self.data.train, self.settings["batch_size"], range(self.objective.views)
-        chunk = max(1, AUGMENTED_AT_ONCE // (size * len(views) * split.images[0].numel())) * size
+        chunk = max(1, AUGMENTED_AT_ONCE // (size * len(views) * split.numbers)) * size
         for rows in order[self.step * size : self.steps * size].split(chunk):
             keys = [sample_keys(self.data.seed, self.epoch, rows, view) for view in views]
-            pixels = [self.augmentation(split.images[rows], key) for key in keys]
+            pixels = [split.augmented(rows, key) for key in keys]
             labels = split.labels[rows]
             for batch in range(0, len(rows), size):
                 part = slice(batch, batch + size)
-                shown = torch.cat([view[part] for view in pixels]).contiguous(memory_format=self._layout)
+                shown = pixels[0][part] if len(pixels) == 1 else torch.cat([view[part] for view in pixels])
+                if shown.ndim == 4:
+                    shown = shown.contiguous(memory_format=self._layout)
                 yield shown, labels[part].repeat(len(views)), torch.cat([key[part] for key in keys])
 
     def _take_step(self, pixels: Tensor, labels: Tensor, keys: Tensor) -> Tensor:
         """One update; returns the batch's mean loss, left on the device."""
         objective = self.objective
-        with self._autocast():
+        with self.autocast():
             if self.adversary is not None:
                 pixels = self.adversary.attack(self._compiled, objective, pixels, labels, keys)
             outputs = self._compiled(pixels)
@@ -202,7 +204,8 @@ class Training:
         objective.observe(outputs, labels)
         return loss.detach()
 
-    def _autocast(self) -> torch.autocast:
+    def autocast(self) -> torch.autocast:
+        """Arithmetic of the forward pass, as the settings have it."""
         wanted = self.settings["precision"] == "bfloat16"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted)
 
@@ -216,7 +219,7 @@ class Training:
         share = float(self._correct) / (seen * self.objective.views) if self._scored else math.nan
         attacked = "clean" if self.adversary is None else "adversarial"
         tests = self._evaluations()
-        if self.objective.classifies and not math.isfinite(tests[0]["loss"]):
+        if tests and self.objective.classifies and not math.isfinite(tests[0]["loss"]):
             raise self._divergence(f"the loss on test images is {tests[0]['loss']}", self.steps - 1)
         shared = {"epoch": self.epoch + 1, "learning_rate": self._rate(self.steps - 1)}
         rows = [{**shared, "split": "train", "images": attacked, "loss": loss, "accuracy": 100 * share}]
@@ -232,13 +235,15 @@ class Training:
 
     def _evaluations(self) -> list[dict[str, Any]]:
         shown = self.network, self.objective, self.data.test
-        size, epoch = self.settings["batch_size"], self.epoch + 1
-        with self._autocast():
+        size, epoch, last = self.settings["batch_size"], self.epoch + 1, self.settings["epochs"]
+        if epoch % self.settings.get("evaluate_every", 1) and epoch != last:
+            return []
+        with self.autocast():
             found: list[dict[str, Any]] = [
                 {"images": "clean"} | evaluate(*shown, batch_size=4 * size)  # without gradients
             ]
             if self.adversary is not None:
-                every, last = self.settings["adversary"]["evaluate_every"], self.settings["epochs"]
+                every = self.settings["adversary"]["evaluate_every"]
                 if epoch % every == 0 or epoch == last:
                     scores = evaluate(*shown, batch_size=size, attack=(self.adversary, self.data.seed))
                     found.append({"images": "adversarial"} | scores)

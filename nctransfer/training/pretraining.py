@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from nctransfer.data.augmentation import Augmentation
 from nctransfer.data.geometry import apply_geometry
 from nctransfer.data.image_store import ImageStore
 from nctransfer.errors import DataError, ModelError, TrainingError
@@ -25,25 +25,9 @@ from nctransfer.training.loop import Data, Training
 from nctransfer.training.monitoring import tensorboard
 from nctransfer.training.objective import Objective
 from nctransfer.training.stopping import stop_requests
+from nctransfer.training.surroundings import Surroundings
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a training is given that changes nothing of its result.
-
-    Attributes:
-        device: to train on.
-        checkpoints: folder of its checkpoints.
-        checkpoint_minutes: between two of them; 0 writes one after every epoch.
-        tensorboard: folder of its TensorBoard log, None for none.
-    """
-
-    device: torch.device
-    checkpoints: Path
-    checkpoint_minutes: float = 10.0
-    tensorboard: Path | None = None
 
 
 def pretrain(
@@ -72,7 +56,10 @@ def pretrain(
     if list(stores["train"].class_names) != list(stores["test"].class_names):
         raise DataError("the training and the test split of the source data set name different classes")
     device, training = surroundings.device, settings["training"]
-    splits = {name: load_split(store, settings["geometry"], device) for name, store in stores.items()}
+    augmentation = Augmentation.from_settings(training["augmentation"])
+    splits = {
+        name: load_split(store, settings["geometry"], augmentation, device) for name, store in stores.items()
+    }
     scale = Standardisation.of(splits["train"].images)
     network, objective, weights = _build(settings, len(stores["train"].class_names), device)
     described = {
@@ -149,13 +136,16 @@ def _keeps_head(settings: Mapping[str, Any], objective: Objective) -> bool:
     return settings["training"]["projection"] is None and objective.classifies
 
 
-def load_split(store: ImageStore, geometry: Mapping[str, Any], device: torch.device) -> Split:
+def load_split(
+    store: ImageStore, geometry: Mapping[str, Any], augmentation: Augmentation, device: torch.device
+) -> Split:
     """Bring a whole split to the device as uint8, at the size that the network is shown."""
+    pending = store.pending(geometry)
     blocks = [
         apply_geometry(
-            torch.from_numpy(store.read(start, min(start + 1024, len(store)))).permute(0, 3, 1, 2), geometry
+            torch.from_numpy(store.read(start, min(start + 1024, len(store)))).permute(0, 3, 1, 2), pending
         )
         for start in range(0, len(store), 1024)
     ]
     labels = torch.from_numpy(store.labels.astype("int64"))
-    return Split(torch.cat(blocks).to(device), labels.to(device))
+    return Split(torch.cat(blocks).to(device), labels.to(device), augmentation)

@@ -5,10 +5,11 @@ from pathlib import Path
 from nctransfer.job import job
 from nctransfer.data.image_store import ImageStore
 from nctransfer.features.extract import extract_features
-from nctransfer.models.zoo import load_model
+from nctransfer.plan import variants
 
 with job(snakemake) as task:
-    backbone = load_model(Path(snakemake.input.model), task.device())
+    loader = variants.load("nctransfer.models.loaders", task.settings["loader"])
+    backbone = loader.load(snakemake.input, task.device())
     for split in ("train", "test"):
         images = ImageStore(Path(snakemake.input[split]))
         extract_features(backbone, images, Path(snakemake.output[split]), task.settings, task.recipe)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from nctransfer.job import job
 from nctransfer.data.image_store import ImageStore
-from nctransfer.training.pretraining import Surroundings, pretrain
+from nctransfer.training.pretraining import pretrain
+from nctransfer.training.surroundings import Surroundings
 
 with job(snakemake) as task:
     stores = {split: ImageStore(Path(snakemake.input[split])) for split in ("train", "test")}

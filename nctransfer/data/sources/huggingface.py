@@ -2,10 +2,14 @@
 
 Options:
     name: a name on the hub, ``user/set``; or
-    path: a local folder (Parquet files, images, or what ``save_to_disk`` wrote) or Parquet file.
+    path: a local folder (Parquet files, images, WebDataset archives ``<split>/*.tar``, or what
+        ``save_to_disk`` wrote), or one Parquet file or archive.
     config: the hub's configuration (its "subset"), where there are several.
     revision: a commit or tag of the hub's repository, so that the data cannot change.
-    image_column, label_column: found by type where there is one such column.
+    image_column, label_column: found by type where there is one such column, else by their
+        usual names.
+    label_bins: groups labels that are numbers 0 to n-1 into so many classes of neighbours: label
+        l becomes floor(l * label_bins / n). VTAB makes 16 classes of dSprites' 40 angles so.
     train_split, test_split: names of the splits (``train`` and ``test``).
     test_fraction: for a set without a test split: the share of each class of
         ``train_split`` to test on, drawn with ``split_seed`` (0).
@@ -21,6 +25,10 @@ import numpy as np
 from nctransfer.data.raw import RawSplit
 from nctransfer.data.subset import split_by_fraction
 from nctransfer.errors import DataError, suggestion
+
+# Usual names of columns, and those in WebDataset archives.
+IMAGE_COLUMNS = (("image", "img", "images"), ("webp", "png", "jpg", "jpeg"))
+LABEL_COLUMNS = (("label", "labels"), ("cls",))
 
 
 def open_split(options: Mapping[str, Any], split: str, root: Path) -> RawSplit:
@@ -73,6 +81,8 @@ def _load(library: ModuleType, options: Mapping[str, Any], where: str, cache: Pa
                 revision=options.get("revision"),
                 cache_dir=str(cache),
             )
+        elif archives := _archives(path, options):
+            loaded = library.load_dataset("webdataset", data_files=archives, cache_dir=str(cache))
         elif path.is_file():
             loaded = library.load_dataset("parquet", data_files=str(path), cache_dir=str(cache))
         elif (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
@@ -86,6 +96,18 @@ def _load(library: ModuleType, options: Mapping[str, Any], where: str, cache: Pa
     return {"train": loaded} if isinstance(loaded, library.Dataset) else loaded
 
 
+def _archives(path: Path, options: Mapping[str, Any]) -> dict[str, list[str]]:
+    """WebDataset archives in the splits' folders, or one; none where the library has to look itself.
+
+    It would find these too, were it not for the text files beside them (``nshards.txt``).
+    """
+    if path.is_file():
+        return {"train": [str(path)]} if path.suffix == ".tar" else {}
+    names = [options.get(f"{split}_split", split) for split in ("train", "test")]
+    found = {name: sorted(map(str, (path / name).glob("*.tar"))) for name in names}
+    return {name: archives for name, archives in found.items() if archives}
+
+
 def _split(splits: Mapping[str, Any], name: str, where: str) -> Any:
     if name not in splits:
         known = list(splits)
@@ -97,7 +119,7 @@ def _split(splits: Mapping[str, Any], name: str, where: str) -> Any:
 
 
 def _column(
-    data: Any, options: Mapping[str, Any], key: str, kind: type, usual: Sequence[str], where: str
+    data: Any, options: Mapping[str, Any], key: str, kind: type, usual: Sequence[Sequence[str]], where: str
 ) -> str:
     columns = list(data.column_names)
     name = options.get(key)
@@ -110,7 +132,8 @@ def _column(
             )
         return str(name)
     typed = [column for column, feature in data.features.items() if isinstance(feature, kind)]
-    found = typed or [column for column in usual if column in columns]
+    named = [[column for column in names if column in columns] for names in usual]
+    found = next(filter(None, [typed, *named]), [])
     if len(found) != 1:
         raise DataError(f"huggingface data set {where}: give the {key}; the columns are {', '.join(columns)}")
     return found[0]
@@ -120,13 +143,15 @@ def _labels(
     library: ModuleType, data: Any, train: Any, options: Mapping[str, Any], where: str
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Class indices of a split, and the names: the column's own, or the training split's values."""
-    column = _column(data, options, "label_column", library.ClassLabel, ("label", "labels"), where)
+    column = _column(data, options, "label_column", library.ClassLabel, LABEL_COLUMNS, where)
     values = data.with_format(None)[column][:]
     missing = [row for row, value in enumerate(values) if value is None]
     if missing:
         raise DataError(f"huggingface data set {where}: no label in row {missing[0]} of column {column!r}")
-    feature = train.features[column]
+    feature, bins = train.features[column], options.get("label_bins")
     if isinstance(feature, library.ClassLabel):
+        if bins is not None:
+            return _binned(values, range(len(feature.names)), bins, where)
         return np.asarray(values, np.int64), tuple(feature.names)
     known = sorted(set(train.with_format(None)[column][:]))
     if not all(isinstance(value, str | int) for value in known):
@@ -138,7 +163,21 @@ def _labels(
     if unknown:
         listed = ", ".join(unknown[:10])
         raise DataError(f"huggingface data set {where}: labels not in the training split: {listed}")
+    if bins is not None:
+        return _binned(values, known, bins, where)
     return np.array([index[value] for value in values], np.int64), tuple(map(str, known))
+
+
+def _binned(
+    values: Sequence[Any], known: Sequence[Any], bins: int, where: str
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Group whole numbers, of which the training split has those ``known``, into classes of neighbours."""
+    if not all(isinstance(value, int) and value >= 0 for value in known):
+        raise DataError(f"huggingface data set {where}: label_bins needs labels that are numbers from 0")
+    labels = max(known, default=-1) + 1
+    if labels < bins:
+        raise DataError(f"huggingface data set {where}: label_bins {bins} is more than its {labels} labels")
+    return np.asarray(values, np.int64) * bins // labels, tuple(map(str, range(bins)))
 
 
 def _raw(
@@ -149,7 +188,7 @@ def _raw(
     options: Mapping[str, Any],
     where: str,
 ) -> RawSplit:
-    column = _column(data, options, "image_column", library.Image, ("image", "img", "images"), where)
+    column = _column(data, options, "image_column", library.Image, IMAGE_COLUMNS, where)
     try:
         pictures = data.select_columns([column]).cast_column(column, library.Image(decode=False))
     except (TypeError, ValueError) as error:

@@ -1,16 +1,23 @@
-"""open_clip's image towers, without their text towers."""
+"""open_clip's image towers, without their text towers; and whole models, for zero-shot classifiers.
+
+Options overwrite the architecture's ``vision_cfg``, but for two keys: ``embed_dim`` is the
+width of the embedding that both towers share, ``text_cfg`` a mapping that overwrites the
+architecture's own; image towers have no use for it.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 import open_clip
-from open_clip.model import _build_vision_tower
+from open_clip.model import _build_vision_tower, convert_to_custom_text_state_dict
 from open_clip.pretrained import get_pretrained_cfg
 from open_clip.transform import PreprocessCfg
 from torch import Tensor, nn
 
 from nctransfer.errors import ModelError, suggestion
 from nctransfer.models.architecture import Metadata
+
+TOKENIZER_KEYS = ("hf_model_name", "hf_tokenizer_name", "tokenizer_mode", "tokenizer_kwargs")
 
 
 def config(name: str) -> dict[str, Any]:
@@ -26,17 +33,58 @@ def config(name: str) -> dict[str, Any]:
 
 
 def build(name: str, options: Mapping[str, Any], classes: int | None) -> nn.Module:
-    """Build an image tower with random weights; ``options`` overwrite its ``vision_cfg``.
+    """Build an image tower with random weights.
 
     The library builds image towers only inside whole models; its own helper is used
     here so that a text tower (and its tokenizer's downloads) never gets in the way.
+
+    Raises:
+        ModelError: no such architecture, or it refuses the options.
     """
-    entry = config(name)
-    vision = entry["vision_cfg"] | {"timm_model_pretrained": False} | dict(options)
+    entry = _overwritten(name, options)
     try:
-        return _build_vision_tower(entry["embed_dim"], vision, entry.get("quick_gelu", False))
-    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+        return _build_vision_tower(entry["embed_dim"], entry["vision_cfg"], entry.get("quick_gelu", False))
+    except (TypeError, ValueError, RuntimeError, AssertionError, ArithmeticError) as error:
         raise ModelError(f"open_clip/{name}: options {dict(options)} refused ({error})") from None
+
+
+def build_whole(name: str, options: Mapping[str, Any]) -> nn.Module:
+    """Build a whole model, image and text tower, with random weights.
+
+    Raises:
+        ModelError: no such architecture, or it refuses the options, or its text tower is one of
+            the hub's, whose configuration could not be fetched.
+    """
+    entry = _overwritten(name, options)
+    custom = entry.pop("custom_text", False) or "hf_model_name" in entry["text_cfg"]
+    kind: Any = open_clip.CLIP
+    if custom:
+        kind = open_clip.CoCa if "multimodal_cfg" in entry else open_clip.CustomTextCLIP
+    try:
+        return kind(**entry)
+    except (TypeError, ValueError, RuntimeError, AssertionError, ArithmeticError, OSError) as error:
+        raise ModelError(
+            f"open_clip/{name}: cannot be built as a whole with options {dict(options)} ({error})"
+        ) from None
+
+
+def _overwritten(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The architecture's configuration under its options; nothing in it asks for a download of weights."""
+    entry = config(name)
+    text = options.get("text_cfg") or {}
+    if not isinstance(text, Mapping):
+        raise ModelError(f"open_clip/{name}: options.text_cfg: {text!r} is not a mapping")
+    for key in TOKENIZER_KEYS:
+        if key in text:
+            raise ModelError(
+                f"open_clip/{name}: options.text_cfg.{key}: {text[key]!r} is not allowed; the tokenizer is "
+                "the architecture's own"
+            )
+    vision = {key: value for key, value in options.items() if key not in ("embed_dim", "text_cfg")}
+    entry["vision_cfg"] |= {"timm_model_pretrained": False} | vision
+    entry["text_cfg"] |= {"hf_model_pretrained": False} | dict(text)
+    entry["embed_dim"] = options.get("embed_dim") or entry["embed_dim"]
+    return entry
 
 
 def metadata(name: str, weights: str | None) -> Metadata:
@@ -69,3 +117,22 @@ def adapt(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Keep the image tower of a whole model's state dict; a tower's own passes as it is."""
     tower = {key.removeprefix("visual."): value for key, value in state.items() if key.startswith("visual.")}
     return tower or dict(state)
+
+
+def has_text_tower(state: Mapping[str, Tensor]) -> bool:
+    """Whether a state dict holds more than an image tower."""
+    return "token_embedding.weight" in state or any(key.startswith("text.") for key in state)
+
+
+def adapt_whole(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A whole model's state dict with the names that this version of the library has for it.
+
+    OpenAI's files hold three sizes beside the weights, older files keep the text tower at
+    the top where the network has it in ``text``.
+    """
+    weights = {
+        key: value
+        for key, value in state.items()
+        if key not in ("input_resolution", "context_length", "vocab_size")
+    }
+    return convert_to_custom_text_state_dict(weights) if hasattr(network, "text") else weights

@@ -1,28 +1,35 @@
-"""ResNets for small images: torchvision's blocks and names behind a 3 x 3 stem without max-pool."""
+"""Networks for small images: ResNets with torchvision's blocks and names behind a 3 x 3 stem, and a ViT."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from nctransfer.errors import ModelError, suggestion
 from nctransfer.models.architecture import Metadata
 from nctransfer.models.residual import BasicBlock, Block, Bottleneck, ResidualNetwork, projected_shortcut
+from nctransfer.models.small_vit import SmallVisionTransformer
 
-NETWORKS: dict[str, tuple[Block, tuple[int, ...]]] = {
+RESNETS: dict[str, tuple[Block, tuple[int, ...]]] = {
     "resnet18": (BasicBlock, (2, 2, 2, 2)),
     "resnet34": (BasicBlock, (3, 4, 6, 3)),
     "resnet50": (Bottleneck, (3, 4, 6, 3)),
 }
-OPTIONS = ("width",)
+VIT = "vit"
+NETWORKS = (*RESNETS, VIT)
+# Options with their defaults.
+OPTIONS = {VIT: {"image_size": 32, "patch": 4, "width": 192, "heads": 3}}
+DEPTH = 6  # of the ViT
+WIDTH = {"width": 64}  # of a ResNet's first stage, as on ImageNet
 
 
-def build(name: str, options: Mapping[str, Any], classes: int | None) -> ResidualNetwork:
+def build(name: str, options: Mapping[str, Any], classes: int | None) -> nn.Module:
     """Build a network with random weights.
 
     Args:
-        name: resnet18, resnet34 or resnet50.
-        options: ``width``, channels of the first stage (64, as on ImageNet, by default).
+        name: resnet18, resnet34, resnet50 or vit.
+        options: ``width``, of a ResNet's first stage (64) or of the ViT's tokens (192); of the ViT also
+            ``image_size`` (32), ``patch`` (4) and ``heads`` (3).
         classes: outputs of the head, 10 by default.
 
     Raises:
@@ -32,14 +39,29 @@ def build(name: str, options: Mapping[str, Any], classes: int | None) -> Residua
         raise ModelError(
             f"no small-image network {name!r}{suggestion(name, NETWORKS)}; {', '.join(NETWORKS)}"
         )
+    defaults = OPTIONS.get(name, WIDTH)
     for option in options:
-        if option not in OPTIONS:
-            raise ModelError(f"small/{name}: no option {option!r}{suggestion(option, OPTIONS)}; {OPTIONS}")
-    width = options.get("width", 64)
-    if not isinstance(width, int) or width < 1:
-        raise ModelError(f"small/{name}: width {width!r} is not a positive whole number")
-    block, depths = NETWORKS[name]
-    return ResidualNetwork(block, depths, width, projected_shortcut, "fc", 10 if classes is None else classes)
+        if option not in defaults:
+            known = ", ".join(defaults)
+            raise ModelError(f"small/{name}: no option {option!r}{suggestion(option, defaults)}; {known}")
+    chosen = {**defaults, **options}
+    for option, value in chosen.items():
+        if not isinstance(value, int) or value < 1:
+            raise ModelError(f"small/{name}: {option} {value!r} is not a positive whole number")
+    outputs = 10 if classes is None else classes
+    if name == VIT:
+        return _vit(chosen, outputs)
+    block, depths = RESNETS[name]
+    return ResidualNetwork(block, depths, chosen["width"], projected_shortcut, "fc", outputs)
+
+
+def _vit(options: Mapping[str, int], classes: int) -> SmallVisionTransformer:
+    for whole, part in (("image_size", "patch"), ("width", "heads")):
+        if options[whole] % options[part]:
+            raise ModelError(f"small/vit: {part} {options[part]} does not divide {whole} {options[whole]}")
+    return SmallVisionTransformer(
+        options["image_size"], options["patch"], options["width"], DEPTH, options["heads"], classes
+    )
 
 
 def metadata(name: str, weights: str | None) -> Metadata:

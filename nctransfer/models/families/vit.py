@@ -27,4 +27,7 @@ def describe(network: nn.Module) -> Layout:
         poolings = WITH_CLASS_TOKEN
     else:
         poolings = ("token_mean", "patch_mean") if prefix else ("token_mean",)
-    return with_head(network, children_of(network, f"{start}blocks"), poolings=poolings, prefix=prefix)
+    # networks that average their patches have a class token all the same, which they do not read
+    pooled_by = "patch_mean" if prefix and getattr(inner, "global_pool", "token") == "avg" else ""
+    units = children_of(network, f"{start}blocks")
+    return with_head(network, units, poolings=poolings, prefix=prefix, pooled_by=pooled_by)

@@ -1,0 +1,80 @@
+"""Downstream images as a fine-tuning run reads them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nctransfer.data.augmentation import Augmentation
+from nctransfer.data.geometry import apply_geometry
+from nctransfer.data.image_store import ImageStore
+from nctransfer.data.subset import subset_rows
+
+# Share of a GPU's free memory that images may take; larger splits stay on disk.
+SHARE = 0.4
+
+
+class Pixels:
+    """A split of a data set: uint8 where it is stored, pixels at the model's size where it is read.
+
+    Images live on the GPU where they fit; elsewhere they are read from the store, whose pages the
+    operating system keeps in memory.
+
+    Args:
+        store: the images.
+        geometry: brings them to the model's size.
+        augmentation: of training images.
+        device: where pixels are wanted.
+        per_class: so many images of each class, drawn with ``seed``; None takes all.
+        seed: of that draw.
+
+    Raises:
+        DataError: a class has fewer images.
+    """
+
+    def __init__(
+        self,
+        store: ImageStore,
+        geometry: Mapping[str, Any],
+        augmentation: Augmentation,
+        device: torch.device,
+        per_class: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        names = list(store.class_names)
+        chosen = subset_rows(store.labels, names, range(len(names)), per_class, seed)
+        self._rows = torch.from_numpy(chosen)
+        self._images, self._geometry, self._augmentation = store.images, geometry, augmentation
+        self.labels = torch.from_numpy(store.labels[chosen].astype("int64")).to(device)
+        self._resident: Tensor | None = None
+        if device.type == "cuda" and self._bytes <= SHARE * torch.cuda.mem_get_info(device)[0]:
+            self._resident = self._read(torch.arange(len(self))).to(device)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def _bytes(self) -> int:
+        return len(self) * int(self._images[0].size)
+
+    @property
+    def numbers(self) -> int:
+        """Numbers that a sample takes at the model's size."""
+        return self.clean(torch.zeros(1, dtype=torch.int64, device=self.labels.device))[0].numel()
+
+    def clean(self, rows: Tensor) -> Tensor:
+        """Pixels in [0, 1] of samples ``rows``, (n, 3, H, W), float32, as they are."""
+        return self._shaped(rows).to(torch.float32).div_(255)
+
+    def augmented(self, rows: Tensor, keys: Tensor) -> Tensor:
+        """Pixels in [0, 1] of samples ``rows``, augmented by the draws of their keys."""
+        return self._augmentation(self._shaped(rows), keys)
+
+    def _shaped(self, rows: Tensor) -> Tensor:
+        found = self._resident[rows] if self._resident is not None else self._read(rows.cpu())
+        return apply_geometry(found.to(self.labels.device), self._geometry)
+
+    def _read(self, rows: Tensor) -> Tensor:
+        """Images (n, 3, H, W) uint8 from the store."""
+        return torch.from_numpy(self._images[self._rows[rows].numpy()]).permute(0, 3, 1, 2)

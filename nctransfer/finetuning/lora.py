@@ -1,0 +1,89 @@
+"""Low-rank adapters on the linear maps of some modules (Hu et al. 2022, arXiv 2106.09685).
+
+An adapter is a parametrisation of the weight itself, W + (alpha / r) B A, so it works
+wherever a weight is used: linear layers, convolutions (whose kernel is flattened) and the joint
+projection of ``nn.MultiheadAttention``. As in the authors' code A begins at random and B at zero.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from nctransfer.errors import ModelError
+from nctransfer.models.tuned import low_rank_change
+
+
+class Adapter(nn.Module):
+    """The low-rank change of one weight.
+
+    Args:
+        weight: (outputs, ...), the flattened rest being the inputs.
+        rank: r.
+        alpha: the change is scaled by alpha / r.
+    """
+
+    def __init__(self, weight: Tensor, rank: int, alpha: float) -> None:
+        super().__init__()
+        self.scale = alpha / rank
+        outputs, inputs = weight.shape[0], weight[0].numel()
+        self.a = nn.Parameter(weight.new_empty(rank, inputs))
+        self.b = nn.Parameter(weight.new_zeros(outputs, rank))
+        nn.init.kaiming_uniform_(self.a, a=math.sqrt(5))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The changed weight."""
+        return weight + low_rank_change(self.a, self.b, self.scale, weight.shape)
+
+
+def linear_maps(network: nn.Module, path: str) -> Iterator[tuple[nn.Module, str, str]]:
+    """The linear maps of a module: module, name of the weight, path of the module in the network."""
+    for name, module in network.get_submodule(path).named_modules(prefix=path):
+        if isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None:
+            yield module, "in_proj_weight", name
+        elif isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1):
+            yield module, "weight", name
+
+
+def adapt(network: nn.Module, paths: Iterable[str], rank: int, alpha: float | None, seed: int) -> None:
+    """Put an adapter on every linear map of the modules at ``paths``; nothing else of them trains.
+
+    Args:
+        network: changed in place; its own parameters are frozen.
+        paths: of the tuned units.
+        rank: r, at most the smaller side of every map.
+        alpha: None takes the rank, so that the scale is 1.
+        seed: of the adapters' first values.
+
+    Raises:
+        ModelError: a unit has no linear map, or one is too small for the rank.
+    """
+    network.requires_grad_(False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for path in paths:
+            maps = list(linear_maps(network, path))
+            if not maps:
+                raise ModelError(f"{path}: no linear map in this unit, so nothing for method layer_lora")
+            for module, name, place in maps:
+                weight: Tensor = getattr(module, name)
+                most = min(weight.shape[0], weight[0].numel())
+                if rank > most:
+                    raise ModelError(
+                        f"rank {rank} is too large for {place}.{name} of shape {tuple(weight.shape)}; "
+                        f"allowed are 1 to {most} (finetuning.rank)"
+                    )
+                parametrize.register_parametrization(
+                    module, name, Adapter(weight.detach(), rank, rank if alpha is None else alpha)
+                )
+
+
+def adapters(network: nn.Module) -> dict[str, Adapter]:
+    """Adapters by the name of the weight that they change."""
+    return {
+        name.replace(".parametrizations.", ".").removesuffix(".0"): module
+        for name, module in network.named_modules()
+        if isinstance(module, Adapter)
+    }

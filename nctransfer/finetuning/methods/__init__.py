@@ -1,0 +1,1 @@
+"""Fine-tuning methods: one module each, found by name; ``prepare(task)`` returns a ``TunedNetwork``."""

@@ -1,0 +1,108 @@
+"""A backbone and a classifier under fine-tuning: what trains, in which mode, from where on."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nctransfer.models.backbone import Backbone
+
+
+class TunedNetwork(nn.Module):
+    """Logits of a downstream task; which parameters train is said by their ``requires_grad``.
+
+    It takes pixels in [0, 1] and standardises them itself; once :meth:`begin_at` was called, it
+    takes what enters the network there instead, and computes nothing below.
+
+    In training mode only what trains is in training mode: frozen modules never drop anything at
+    random. Normalisation layers use and update the batch's statistics under ``update``, whether
+    they train or not (the paper, Appendix E.2), and running statistics otherwise.
+
+    Args:
+        backbone: without its source head (``models.tuned.without_head``).
+        classifier: of the feature, (N, d) to (N, K).
+        units: the tuned units.
+        statistics: ``update``, ``recalibrated`` or ``frozen``.
+        last: the deepest unit that was kept, None for all.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        classifier: nn.Module,
+        units: Sequence[int],
+        statistics: str,
+        last: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.classifier = classifier.to(self.device)
+        self.units, self.statistics, self.last = tuple(units), statistics, last
+        self._places = backbone.feature_places()
+        self._begin: Callable[[Tensor], Tensor] | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.backbone.buffers()).device
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits (N, K) of pixels (N, 3, H, W), or of what the network is begun with."""
+        logits: Tensor = self.classifier(self.feature(inputs))
+        return logits
+
+    def feature(self, inputs: Tensor) -> Tensor:
+        """What the classifier sees, (N, d)."""
+        if self._begin is not None:
+            return self._begin(inputs)
+        return self.read(self.standardise(inputs))
+
+    def read(self, images: Tensor) -> Tensor:
+        """The feature (N, d) of standardised images, or of what stands for them under a hook."""
+        found, _ = self.backbone.read(images, self._places, stop="penultimate")
+        return self.backbone.feature(found)[1]
+
+    def standardise(self, pixels: Tensor) -> Tensor:
+        """Subtract mean and divide by the standard deviation of the weights' training images."""
+        mean, std = self.backbone.get_buffer("_mean"), self.backbone.get_buffer("_std")
+        return (pixels - mean) / std
+
+    def begin_at(self, begin: Callable[[Tensor], Tensor]) -> None:
+        """Compute features from what ``begin`` takes, from now on."""
+        self._begin = begin
+
+    def norms(self) -> list[nn.Module]:
+        """Normalisation layers that keep running statistics."""
+        return [
+            module
+            for module in self.backbone.network.modules()
+            if getattr(module, "track_running_stats", False)
+            and getattr(module, "running_mean", None) is not None
+        ]
+
+    def train(self, mode: bool = True) -> "TunedNetwork":
+        """Set the mode; see the class."""
+        super().train(False)
+        if mode:
+            for module in (*self.backbone.network.modules(), *self.classifier.modules()):
+                wanted = [parameter.requires_grad for parameter in module.parameters()]
+                if wanted and all(wanted):
+                    module.train()
+            for norm in self.norms():
+                norm.training = self.statistics == "update"
+        return self
+
+    def kept(self) -> dict[str, Tensor]:
+        """Tensors of the network that a run changes: what trains, and running statistics."""
+        network = self.backbone.network
+        trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
+        if self.statistics == "frozen":
+            return dict(trained)
+        tracking = set(map(id, self.norms()))
+        statistics = {
+            f"{path}.{name}": value
+            for path, module in network.named_modules()
+            if id(module) in tracking
+            for name, value in module.named_buffers(recurse=False)
+        }
+        return {**trained, **statistics}

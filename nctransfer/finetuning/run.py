@@ -1,0 +1,229 @@
+"""One fine-tuning run: from a base model and downstream images to what it changed and what it reached."""
+
+import logging
+import resource
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from nctransfer.data.augmentation import Augmentation
+from nctransfer.data.image_store import ImageStore
+from nctransfer.errors import DataError
+from nctransfer.finetuning.data import Pixels
+from nctransfer.finetuning.lora import adapters
+from nctransfer.finetuning.network import TunedNetwork
+from nctransfer.finetuning.prefix import Prefix, keep, why_not
+from nctransfer.finetuning.statistics import recalibrate
+from nctransfer.finetuning.tuning import ParameterCount, Task, count_parameters
+from nctransfer.models.tuned import CLASSIFIER, KIND, LORA, NETWORK, WEIGHTS
+from nctransfer.models.weights import write_weights
+from nctransfer.models.zoo import load_model
+from nctransfer.plan import variants
+from nctransfer.storage.stores import create_store
+from nctransfer.storage.tables import write_table
+from nctransfer.training.checkpoints import Checkpoints
+from nctransfer.training.evaluation import Shown, evaluate
+from nctransfer.training.loop import Data, Training
+from nctransfer.training.monitoring import tensorboard
+from nctransfer.training.objective import Objective
+from nctransfer.training.stopping import stop_requests
+from nctransfer.training.surroundings import Surroundings
+
+logger = logging.getLogger(__name__)
+
+METHODS = "nctransfer.finetuning.methods"
+LOSS = "cross_entropy"
+
+
+def finetune(
+    model: Path,
+    stores: Mapping[str, ImageStore],
+    manifest: Path,
+    settings: Mapping[str, Any],
+    recipe: str,
+    surroundings: Surroundings,
+    checkpoint: Path | None = None,
+) -> None:
+    """Fine-tune a model, and write what it changed, its history and its accuracies as one store.
+
+    Args:
+        model: manifest of the base model's store.
+        stores: the downstream data set, train and test.
+        manifest: where the store's manifest will be; beside it tuned.safetensors, history.parquet and
+            accuracy.parquet.
+        settings: names (run, model, dataset, and what else the table of accuracies repeats), method (name,
+            units and what else it reads), statistics, per_class, subset_seed, geometry, training (see
+            ``training.loop``; None for methods that train nothing), seed.
+        recipe: digest of the job.
+        surroundings: device, checkpoints, log, room for the frozen prefix.
+        checkpoint: weights file of a local base model, which holds its text tower too.
+
+    Raises:
+        DataError: the splits differ in their classes, or a class has fewer images than asked for.
+        ModelError: a unit that cannot be tuned, no skip connection from it, a rank too large, no text tower.
+        TrainingError: the loss is not finite, or a stop was asked for.
+    """
+    began, device = time.monotonic(), surroundings.device
+    splits = _splits(stores, settings, device)
+    names = list(stores["train"].class_names)
+    method = settings["method"]
+    task = Task(
+        backbone=load_model(model, device),
+        class_names=names,
+        settings=method,
+        statistics=settings["statistics"],
+        seed=settings["seed"],
+        checkpoint=checkpoint,
+    )
+    base = task.backbone.identity.fingerprint
+    tuned: TunedNetwork = variants.load(METHODS, method["name"]).prepare(task).to(device)
+    count = count_parameters(tuned)
+    logger.info("%d of %d parameters train (%.2f %%)", count.trained, count.all, count.share)
+    objective = (
+        variants.load("nctransfer.training.losses", LOSS).build(settings["loss"], len(names)).to(device)
+    )
+    with ExitStack() as opened:
+        history, scores = _train(tuned, objective, splits, settings, recipe, surroundings, opened)
+    with create_store(manifest, KIND, recipe) as store:
+        write_weights(store.file(WEIGHTS), tuned_tensors(tuned))
+        write_table(store.file("history.parquet"), history, recipe)
+        write_table(store.file("accuracy.parquet"), _accuracies(settings, count, history, scores), recipe)
+        store.meta = {
+            "base": base,
+            "run": settings["names"]["run"],
+            "method": method["name"],
+            "units": list(tuned.units),
+            "skip": list(tuned.backbone.skip),
+            "last_unit": tuned.last,
+            "lora_scale": next((adapter.scale for adapter in adapters(tuned.backbone.network).values()), 1.0),
+            "class_names": names,
+            "settings": dict(settings),
+            "images": {name: store.fingerprint for name, store in stores.items()},
+        }
+    Checkpoints(surroundings.checkpoints, recipe, 0).clear()
+    _log_costs(device, time.monotonic() - began)
+
+
+def _splits(
+    stores: Mapping[str, ImageStore], settings: Mapping[str, Any], device: torch.device
+) -> dict[str, Pixels]:
+    if list(stores["train"].class_names) != list(stores["test"].class_names):
+        raise DataError("the training and the test split of the downstream data set name different classes")
+    training = settings["training"]
+    augmented = Augmentation.from_settings(training["augmentation"]) if training else Augmentation(1)
+    geometry = settings["geometry"]
+    chosen = settings["per_class"], settings["subset_seed"]
+    return {
+        "train": Pixels(stores["train"], geometry, augmented, device, *chosen),
+        "test": Pixels(stores["test"], geometry, Augmentation(1), device),
+    }
+
+
+def _train(
+    tuned: TunedNetwork,
+    objective: Objective,
+    splits: dict[str, Pixels],
+    settings: Mapping[str, Any],
+    recipe: str,
+    surroundings: Surroundings,
+    opened: ExitStack,
+) -> tuple[pd.DataFrame, dict[str, dict[str, float]]]:
+    """Train to the end; returns the history, and loss and accuracy on both splits."""
+    training = settings["training"]
+    if training is None:
+        scores = {name: evaluate(tuned, objective, split) for name, split in splits.items()}
+        rows = [{"epoch": 0, "split": name, "images": "clean", **score} for name, score in scores.items()]
+        return pd.DataFrame(rows), scores
+    size = training["batch_size"]
+    if settings["statistics"] == "recalibrated":
+        recalibrate(tuned, _batches(splits["train"], size))
+    shown = _shown(tuned, splits, settings, surroundings, opened)
+    run = Training(
+        tuned,
+        objective,
+        Data(shown["train"], shown["test"], settings["seed"]),
+        training,
+        Checkpoints(surroundings.checkpoints, recipe, surroundings.checkpoint_minutes),
+        tuned.kept,
+    )
+    log = opened.enter_context(tensorboard(surroundings.tensorboard))
+    history = run.run(opened.enter_context(stop_requests()), log)
+    with run.autocast():
+        scores = {name: evaluate(tuned, objective, split, 4 * size) for name, split in shown.items()}
+    return history, scores
+
+
+def _shown(
+    tuned: TunedNetwork,
+    splits: dict[str, Pixels],
+    settings: Mapping[str, Any],
+    surroundings: Surroundings,
+    opened: ExitStack,
+) -> Mapping[str, Shown]:
+    """What enters the network: pixels, or the output of its frozen prefix."""
+    training = settings["training"]
+    reason = why_not(tuned, training["augmentation"]["level"])
+    if reason is not None:
+        logger.info("every step computes the whole network: %s", reason)
+        return splits
+    prefix, size = Prefix(tuned, training["precision"] == "bfloat16"), training["batch_size"]
+    sizes = {"train": size, "test": 4 * size}
+    folder = surroundings.checkpoints / "prefix"
+    entering = keep(prefix, splits, sizes, surroundings.prefix_cache_gb, folder)
+    opened.callback(prefix.cut())
+    return entering
+
+
+def _batches(split: Pixels, size: int) -> Iterator[Tensor]:
+    """Pixels of a split in order, batch by batch; a last batch of one image is left out."""
+    for rows in torch.arange(len(split), device=split.labels.device).split(size):
+        if len(rows) > 1:
+            yield split.clean(rows)
+
+
+def tuned_tensors(tuned: TunedNetwork) -> dict[str, Tensor]:
+    """What a run changed, by the names of ``models.tuned``."""
+    network = tuned.backbone.network
+    tensors = {
+        f"{NETWORK}{name}": value for name, value in tuned.kept().items() if ".parametrizations." not in name
+    }
+    for name, adapter in adapters(network).items():
+        tensors |= {f"{LORA}{name}.a": adapter.a, f"{LORA}{name}.b": adapter.b}
+    return tensors | {f"{CLASSIFIER}{name}": value for name, value in tuned.classifier.state_dict().items()}
+
+
+def _accuracies(
+    settings: Mapping[str, Any],
+    count: ParameterCount,
+    history: pd.DataFrame,
+    scores: Mapping[str, Mapping[str, float]],
+) -> pd.DataFrame:
+    """What the run reached, a row a split."""
+    shared = {
+        **settings["names"],
+        "statistics": settings["statistics"],
+        "epochs": int(history["epoch"].max()),
+        "trained": count.trained,
+        "parameters": count.all,
+        "share": count.share,
+    }
+    return pd.DataFrame(
+        [
+            {**shared, "split": name, "accuracy": score["accuracy"], "loss": score["loss"]}
+            for name, score in scores.items()
+        ]
+    )
+
+
+def _log_costs(device: torch.device, seconds: float) -> None:
+    if device.type == "cuda":
+        peak, where = torch.cuda.max_memory_allocated(device), "on the GPU"
+    else:
+        peak, where = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "of this process"
+    logger.info("%.1f seconds, at most %.2f GB %s", seconds, peak / 1e9, where)

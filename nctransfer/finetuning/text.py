@@ -1,0 +1,144 @@
+"""CLIP's text tower as a classifier: zero-shot classification, one embedding a class."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from torch import Tensor
+
+from nctransfer.errors import ConfigError, ModelError
+from nctransfer.models.architecture import Architecture
+from nctransfer.models.architectures import open_clip as library
+from nctransfer.models.fetched import download_failed, existing
+from nctransfer.models.sources import open_clip as published
+from nctransfer.models.weights import load_strictly, read_weights, refuse_non_finite
+from nctransfer.plan.known_models import lookup
+from nctransfer.plan.text_towers import has_text_tower
+
+logger = logging.getLogger(__name__)
+
+PROMPTS_AT_ONCE = 256
+
+Tokenizer = Callable[[list[str]], Tensor]
+
+
+def text_classifier(
+    settings: Mapping[str, Any],
+    checkpoint: Path | None,
+    class_names: Sequence[str],
+    templates: Sequence[str],
+    device: torch.device | str,
+) -> tuple[Tensor, float]:
+    """Embed the classes' names with a CLIP model's text tower.
+
+    A class's embedding is the mean over the templates of the prompts' unit-norm embeddings,
+    normalised again (Radford et al., ICML 2021, section 3.1.4; open_clip's
+    ``build_zero_shot_classifier``). An image's logits are the scale times the inner products
+    of its unit-norm embedding with the classes'. Prompts longer than the model's context are cut.
+
+    Args:
+        settings: the model's entry: ``source: open_clip`` with ``name`` and ``weights`` (tag), or
+            ``source: local`` with ``architecture: open_clip/NAME``, ``options`` and, without a
+            checkpoint, ``weights`` (file).
+        checkpoint: the file of a whole model's weights, for ``source: local``.
+        class_names: K names, as prompts write them, in the order of the labels.
+        templates: prompts with ``{}`` in the class's place.
+        device: where the prompts are embedded.
+
+    Returns:
+        The classes' embeddings, (K, d) float32 with rows of unit norm, on ``device``; and the
+        scale, the model's exp(logit_scale).
+
+    Raises:
+        ConfigError: no classes, no templates, or a template without a place for the class.
+        ModelError: the model has no text tower, or its weights or tokenizer cannot be had.
+    """
+    _check_prompts(class_names, templates)
+    model, tokenizer, where = _model(settings, checkpoint)
+    model = model.float().to(device).eval()
+    logger.info("%s: %d classes, %d prompts each", where, len(class_names), len(templates))
+    columns = open_clip.build_zero_shot_classifier(
+        model,
+        tokenizer,
+        list(class_names),
+        list(templates),
+        num_classes_per_batch=max(1, PROMPTS_AT_ONCE // len(templates)),
+        device=device,
+    )
+    scale = model.logit_scale.detach().exp()
+    refuse_non_finite({"the text classifier": columns, "its logit scale": scale}, where)
+    return columns.T.contiguous(), float(scale)
+
+
+def _check_prompts(class_names: Sequence[str], templates: Sequence[str]) -> None:
+    if not class_names:
+        raise ConfigError("zero_shot: no class names, there is nothing to embed")
+    if isinstance(templates, str) or not templates:
+        raise ConfigError(f"zero_shot: templates {templates!r}; expected a list of texts, at least one")
+    for template in templates:
+        if template.count("{}") != 1 or set("{}") & set(template.replace("{}", "")):
+            raise ConfigError(
+                f"zero_shot: template {template!r}; expected one {{}} in the class's place, no other braces"
+            )
+
+
+def _model(settings: Mapping[str, Any], checkpoint: Path | None) -> tuple[Any, Tokenizer, str]:
+    """A whole model with its weights, its tokenizer, and what messages call it."""
+    source = str(settings["source"])
+    name = settings.get("architecture") if source == "local" else settings.get("name")
+    if not has_text_tower(source, name):
+        raise ModelError(
+            f"{name or source}: has no text tower (source {source}); zero_shot needs `source: open_clip`, or "
+            "`source: local` with `architecture: open_clip/NAME` and the weights of a whole CLIP model"
+        )
+    return _local(settings, checkpoint) if source == "local" else _published(settings)
+
+
+def _published(settings: Mapping[str, Any]) -> tuple[Any, Tokenizer, str]:
+    name = settings["name"]
+    weights = settings.get("weights") or lookup("open_clip", name).weights
+    library.metadata(name, weights)  # says which weights there are
+    published.check_activation(name, weights)
+    tokenizer = _tokenizer(name, {})
+    try:
+        model = open_clip.create_model(name, pretrained=weights, weights_only=True, require_pretrained=True)
+    except Exception as error:  # whatever the transport, the hub or the reader raise
+        raise download_failed(f"open_clip/{name}", weights, error) from error
+    return model, tokenizer, f"open_clip/{name}"
+
+
+def _local(settings: Mapping[str, Any], checkpoint: Path | None) -> tuple[Any, Tokenizer, str]:
+    path = existing(checkpoint or settings.get("weights"), "weights")
+    architecture = Architecture.parse(settings["architecture"], settings.get("options"))
+    state = read_weights(path)
+    if not library.has_text_tower(state):
+        raise ModelError(
+            f"{path}: has no text tower, only {len(state)} tensors of an image tower; zero_shot needs the "
+            "weights of a whole CLIP model as open_clip writes them"
+        )
+    tokenizer = _tokenizer(architecture.name, architecture.options.get("text_cfg") or {})
+    model = library.build_whole(architecture.name, architecture.options)
+    load_strictly(model, library.adapt_whole(model, state), str(path))
+    return model, tokenizer, str(path)
+
+
+def _tokenizer(name: str, text: Mapping[str, Any]) -> Tokenizer:
+    """The architecture's tokenizer, for a text tower of other sizes where ``text`` says so."""
+    try:
+        tokenizer = open_clip.get_tokenizer(name, context_length=text.get("context_length"))
+    except Exception as error:  # whatever the transport, the hub or its library raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"open_clip/{name}: its tokenizer could not be fetched ({type(error).__name__}: {reason}); check "
+            "the network (and proxy), and that the transformers library is installed, or choose a model "
+            "with CLIP's own tokenizer, such as ViT-B-32"
+        ) from error
+    needed, given = getattr(tokenizer, "vocab_size", 0), text.get("vocab_size")
+    if given is not None and given < needed:
+        raise ModelError(
+            f"open_clip/{name}: options.text_cfg.vocab_size: {given}, but its tokenizer has {needed} tokens"
+        )
+    return tokenizer

@@ -1,0 +1,14 @@
+"""A model of the zoo, from its store."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from nctransfer.models.backbone import Backbone
+from nctransfer.models.zoo import load_model
+
+
+def load(inputs: Mapping[str, str], device: torch.device) -> Backbone:
+    """Load the store whose manifest is ``inputs["model"]``."""
+    return load_model(Path(inputs["model"]), device)

@@ -1,0 +1,103 @@
+"""What a table's cells say beyond their text: the best, the second best, the heading of a block."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+MISSING = "\N{EN DASH}"
+
+
+class Mark(Enum):
+    """Why a cell stands out, as (before and after it in Markdown, LaTeX command around it)."""
+
+    BEST = ("**", "**", "textbf")
+    SECOND = ("<u>", "</u>", "underline")
+    HEADING = ("*", "*", "textit")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell that stands out.
+
+    Attributes:
+        text: what it says, not escaped.
+        mark: why it stands out.
+    """
+
+    text: str
+    mark: Mark
+
+    def __str__(self) -> str:
+        """Its text alone."""
+        return self.text
+
+
+def markdown(cell: str | Cell) -> str:
+    """A cell in Markdown."""
+    if isinstance(cell, Cell):
+        before, after, _ = cell.mark.value
+        return f"{before}{cell.text}{after}"
+    return cell
+
+
+def latex_command(cell: str | Cell) -> str:
+    """LaTeX command around a cell, as :class:`pandas.io.formats.style.Styler` writes it; empty for none."""
+    return f"{cell.mark.value[2]}:--rwrap;" if isinstance(cell, Cell) else ""
+
+
+def is_heading(cell: str | Cell) -> bool:
+    """Whether a cell heads a block of rows."""
+    return isinstance(cell, Cell) and cell.mark is Mark.HEADING
+
+
+def marked(texts: Sequence[str], scores: Sequence[float]) -> list[str | Cell]:
+    """Mark the highest score as the best and the next as the second best.
+
+    Equal scores share a mark: give them as rounded as the texts, or two equal texts look unequal.
+    Where several are best there is no second; nor is there among two, nor a best among one.
+
+    Args:
+        texts: cells, (n,).
+        scores: the higher the better, (n,); NaN takes no part.
+    """
+    given = np.asarray(scores, np.float64)
+    there = given[np.isfinite(given)]
+    if len(there) < 2:
+        return list(texts)
+    best = there.max()
+    rest = there[there < best]
+    second = rest.max() if len(there) > 2 and len(rest) == len(there) - 1 else np.nan
+    marks = {best: Mark.BEST, second: Mark.SECOND}
+    return [
+        Cell(text, marks[score]) if score in marks else text for text, score in zip(texts, given, strict=True)
+    ]
+
+
+def spread(mean: float, std: float, seeds: int, digits: str) -> str:
+    """A mean, with its standard deviation where there are several seeds; a dash where there is none.
+
+    Args:
+        mean: may be NaN.
+        std: standard deviation over the seeds.
+        seeds: how many.
+        digits: format of both, such as ``.2f``.
+    """
+    if np.isnan(mean):
+        return MISSING
+    return f"{mean:{digits}}" + (f" ± {std:{digits}}" if seeds > 1 else "")
+
+
+def shown(value: float, digits: str) -> float:
+    """A number as rounded as its text."""
+    return float(f"{value:{digits}}")
+
+
+def seeds_in_words(seeds: Sequence[int]) -> str:
+    """What a heading adds where there are means over several seeds."""
+    several = [count for count in seeds if count > 1]
+    if not several:
+        return ""
+    low, high = min(several), max(several)
+    return f", mean ± std over {high if low == high else f'{low} to {high}'} seeds"

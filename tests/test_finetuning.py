@@ -1,0 +1,714 @@
+"""Fine-tuning: what trains and what stays, the skip connection, the kept prefix, adapters, statistics."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from nctransfer.data.image_store import ImageStore
+from nctransfer.errors import DataError, ModelError, StoreError, TrainingError
+from nctransfer.finetuning import prefix as prefix_module
+from nctransfer.finetuning.lora import adapters
+from nctransfer.finetuning.prefix import Prefix, why_not
+from nctransfer.finetuning.run import finetune
+from nctransfer.finetuning.tuning import Task, count_parameters
+from nctransfer.models.architecture import Architecture
+from nctransfer.models.backbone import Backbone, Identity, measure
+from nctransfer.models.tuned import load_tuned
+from nctransfer.models.weights import read_weights, write_weights
+from nctransfer.models.zoo import describe, load_model, save_model
+from nctransfer.plan import variants
+from nctransfer.storage.stores import create_store
+from nctransfer.storage.tables import read_table
+from nctransfer.training.stopping import StopRequest
+from nctransfer.training.surroundings import Surroundings
+
+CLASSES = ("a", "b", "c")
+METHODS = ("lp", "mlp", "layer_ft", "scl_ft", "layer_lp", "full_ft", "layer_lora")
+UNITLESS = ("lp", "mlp", "full_ft")
+MODELS = {
+    "resnet": {"architecture": "small/resnet18", "options": {"width": 4}, "family": "resnet", "size": 8},
+    "mobilenet": {
+        "architecture": "torchvision/mobilenet_v2",
+        "options": {"width_mult": 0.25},
+        "family": "mobilenet",
+        "size": 32,
+    },
+    "vit": {
+        "architecture": "small/vit",
+        "options": {"image_size": 8, "patch": 2, "width": 16, "heads": 2},
+        "family": "vit",
+        "size": 8,
+    },
+}
+TUNED = {"resnet": [5], "mobilenet": [8], "vit": [4]}
+
+
+def save_base(folder: Path, kind: str) -> Path:
+    """A model store with random weights and, where there are any, running statistics of some data."""
+    entry = MODELS[kind]
+    architecture = Architecture.parse(entry["architecture"], entry["options"], 5)
+    torch.manual_seed(1)
+    network = architecture.build()
+    network.train()
+    with torch.no_grad():
+        for _ in range(3):
+            network(torch.randn(8, 3, entry["size"], entry["size"]))
+    weights = folder / f"{kind}.safetensors"
+    write_weights(weights, network.state_dict())
+    settings = {"source": "local", "weights": str(weights), "mean": [0.5] * 3, "std": [0.25] * 3, **entry}
+    save_model(folder / kind / "manifest.json", settings)
+    return folder / kind / "manifest.json"
+
+
+def save_images(
+    folder: Path, split: str, count: int, side: int, classes=CLASSES, seed: int = 0
+) -> ImageStore:
+    """Noise on a brightness that tells the class."""
+    random = np.random.default_rng([seed, count])
+    labels = np.arange(count) % len(classes)
+    images = random.integers(0, 120, (count, side, side, 3)) + 60 * labels[:, None, None, None] % 130
+    manifest = folder / "images" / split / "manifest.json"
+    with create_store(manifest, "images") as store:
+        store.put("images", images.astype(np.uint8))
+        store.put("labels", labels.astype(np.int64))
+        store.meta = {"class_names": list(classes), "resolution": [side, side], "geometry": None}
+    return ImageStore(manifest)
+
+
+TRAINING = {
+    "epochs": 2,
+    "batch_size": 8,
+    "learning_rate": 0.05,
+    "learning_rate_min": 1e-4,
+    "weight_decay": 1e-4,
+    "warmup_epochs": 0,
+    "momentum": 0.9,
+    "precision": "float32",
+    "channels_last": True,
+    "evaluate_every": 1,
+    "augmentation": {"level": 1},
+    "adversary": None,
+    "compile": False,
+    "snapshots": [],
+}
+
+
+def settings(kind: str, method: str, statistics: str = "update", units=None, **changes) -> dict:
+    size = MODELS[kind]["size"]
+    tuned = [] if method in UNITLESS else (units or TUNED[kind])
+    return {
+        "names": {"run": "r", "model": kind, "dataset": "d", "method": method, "units": "", "seed": 0},
+        "method": {"name": method, "units": tuned, "hidden": 12, "rank": 3, "alpha": None},
+        "statistics": statistics,
+        "per_class": changes.pop("per_class", None),
+        "subset_seed": 5,
+        "geometry": {"resize": [size, size], "crop": None, "interpolation": "bilinear"},
+        "loss": {"label_smoothing": 0.0},
+        "training": TRAINING | changes,
+        "seed": 3,
+    }
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("bases")
+    return {kind: save_base(folder, kind) for kind in MODELS}
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory) -> dict[str, dict[str, ImageStore]]:
+    folder = tmp_path_factory.mktemp("stores")
+    return {
+        kind: {
+            "train": save_images(folder / kind, "train", 21, MODELS[kind]["size"]),
+            "test": save_images(folder / kind, "test", 9, MODELS[kind]["size"]),
+        }
+        for kind in MODELS
+    }
+
+
+def run(bases, stores, kind: str, folder: Path, wanted: dict, cache: float = 0.0) -> Path:
+    manifest = folder / "run" / "manifest.json"
+    surroundings = Surroundings(torch.device("cpu"), folder / "checkpoints", 1e9, None, cache)
+    finetune(bases[kind], stores[kind], manifest, wanted, "recipe", surroundings)
+    return manifest
+
+
+def tensors(manifest: Path) -> dict[str, torch.Tensor]:
+    return read_weights(manifest.parent / "tuned.safetensors")
+
+
+def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert set(one) == set(other)
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+# --- shares of trained parameters (Table 3) ----------------------------------------------
+
+SHARES = {  # published, in percent
+    ("resnet50", 10): {"lp": 0.09, "mlp": 8.23, "layer_ft": 6.52, "scl_ft": 6.52, "full_ft": 100},
+    ("resnet50", 100): {"lp": 0.86, "mlp": 8.56, "layer_ft": 7.24, "scl_ft": 7.24, "full_ft": 100},
+    ("resnet50", 47): {"lp": 0.41, "mlp": 8.37, "layer_ft": 6.82, "scl_ft": 6.82, "full_ft": 100},
+    ("resnet50", 37): {"lp": 0.32, "mlp": 8.33, "layer_ft": 6.73, "scl_ft": 6.73, "full_ft": 100},
+    ("vit", 100): {"lp": 0.09, "mlp": 1.00, "layer_ft": 8.18, "scl_ft": 8.18, "full_ft": 100},
+    ("vit", 47): {"lp": 0.04, "mlp": 0.94, "layer_ft": 8.14, "scl_ft": 8.14, "full_ft": 100},
+    ("vit", 37): {"lp": 0.03, "mlp": 0.93, "layer_ft": 8.13, "scl_ft": 8.13, "full_ft": 100},
+}
+PAPER = {
+    "resnet50": ("torchvision/resnet50", "resnet", (224, 224)),
+    "vit": ("timm/vit_base_patch32_384.augreg_in21k_ft_in1k", "vit", (384, 384)),
+}
+
+
+def meta_backbone(name: str, family: str, size: tuple[int, int]) -> Backbone:
+    """A backbone without memory."""
+    with torch.device("meta"):
+        network = Architecture.parse(name).build().eval()
+    layout = describe(network, family)
+    units, width = measure(network, layout, size, "meta")
+    identity = Identity("", name, "", family, (0.0,) * 3, (1.0,) * 3, size, None, "")
+    return Backbone(network, layout, units, width, None, identity).to("meta")
+
+
+@pytest.mark.parametrize(("backbone", "classes"), SHARES)
+def test_the_share_of_trained_parameters_is_that_of_the_papers_table(backbone, classes):
+    for method, share in SHARES[backbone, classes].items():
+        options = {"units": [] if method in UNITLESS else [8], "hidden": 1024}
+        task = Task(meta_backbone(*PAPER[backbone]), [""] * classes, options, "update", 0)
+        tuned = variants.load("nctransfer.finetuning.methods", method).prepare(task).to("meta")
+        assert count_parameters(tuned).share == pytest.approx(share, abs=0.01), method
+
+
+def test_layer_lora_counts_its_adapters_on_both_sides():
+    options = {"units": [8], "rank": 96, "alpha": None}
+    task = Task(meta_backbone(*PAPER["vit"]), [""] * 100, options, "update", 0)
+    tuned = variants.load("nctransfer.finetuning.methods", "layer_lora").prepare(task).to("meta")
+    count = count_parameters(tuned)
+    # qkv 768 -> 2304, projection 768 -> 768, MLP 768 -> 3072 -> 768, and the head
+    adapted = 96 * (768 + 2304 + 768 + 768 + 2 * (768 + 3072))
+    assert count.trained == adapted + 76_900
+    plain = Task(meta_backbone(*PAPER["vit"]), [""] * 100, {"units": []}, "update", 0)
+    base = variants.load("nctransfer.finetuning.methods", "lp").prepare(plain).to("meta")
+    assert count.all == count_parameters(base).all + adapted
+
+
+# --- frozen means frozen -------------------------------------------------------------------
+
+
+def declared(kind: str, method: str, manifest: Path, base: Backbone) -> set[str]:
+    """Names of the network's parameters that a method may change."""
+    paths = [base.units[index - 1].name for index in TUNED[kind]]
+    everything = {name for name, _ in base.network.named_parameters()}
+    inside = {name for name in everything if name.startswith(tuple(f"{path}." for path in paths))}
+    if method == "full_ft":
+        return everything
+    return inside if method in ("layer_ft", "scl_ft", "layer_lp", "layer_lora") else set()
+
+
+@pytest.mark.parametrize("statistics", ["update", "recalibrated", "frozen"])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kind", MODELS)
+def test_every_tensor_outside_the_declared_set_stays_as_it_was(
+    bases, stores, tmp_path, kind, method, statistics
+):
+    manifest = run(bases, stores, kind, tmp_path, settings(kind, method, statistics))
+    base = load_model(bases[kind])
+    allowed = declared(kind, method, manifest, base)
+    before, after = base.network.state_dict(), load_tuned(bases[kind], manifest).network.state_dict()
+    parameters = {name for name, _ in base.network.named_parameters()}
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    running = {name for name in changed if name not in parameters}
+    assert changed - running <= allowed
+    if method == "layer_lora":
+        maps = {name for name in allowed if before[name].ndim > 1 and not is_depthwise(base.network, name)}
+        assert changed - running == maps
+    elif allowed:
+        assert len(changed - running) > 0.8 * len(allowed)  # a bias before a norm has no gradient
+    assert bool(running) == (statistics != "frozen" and kind != "vit")
+
+
+def is_depthwise(network: nn.Module, name: str) -> bool:
+    module = network.get_submodule(name.rpartition(".")[0])
+    return isinstance(module, nn.Conv2d) and module.groups > 1
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_scl_ft_without_the_tuned_units_output_is_layer_ft(bases, stores, tmp_path, kind, monkeypatch):
+    plain = run(bases, stores, kind, tmp_path / "layer", settings(kind, "layer_ft"))
+    summed = run(bases, stores, kind, tmp_path / "summed", settings(kind, "scl_ft"))
+    assert not torch.equal(tensors(plain)["classifier.weight"], tensors(summed)["classifier.weight"])
+    original = Backbone.feature
+
+    def without(self, read):
+        return original(self, {key: value * (key == "penultimate") for key, value in read.items()})
+
+    monkeypatch.setattr(Backbone, "feature", without)
+    silenced = run(bases, stores, kind, tmp_path / "scl", settings(kind, "scl_ft"))
+    assert_equal(tensors(plain), tensors(silenced))
+
+
+# --- the kept prefix -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "full_ft"])
+@pytest.mark.parametrize(
+    ("kind", "statistics"),
+    [("resnet", "frozen"), ("resnet", "recalibrated"), ("mobilenet", "frozen"), ("vit", "update")],
+)
+def test_training_from_the_kept_prefix_ends_with_the_same_bits(
+    bases, stores, tmp_path, kind, statistics, method, threads, request
+):
+    before = torch.get_num_threads()
+    request.addfinalizer(lambda: torch.set_num_threads(before))
+    torch.set_num_threads(threads)
+    wanted = settings(kind, method, statistics)
+    whole = run(bases, stores, kind, tmp_path / "whole", wanted)
+    kept = run(bases, stores, kind, tmp_path / "kept", wanted, cache=1.0)
+    assert_equal(tensors(whole), tensors(kept))
+    for table in ("history.parquet", "accuracy.parquet"):
+        pd.testing.assert_frame_equal(read_table(whole.parent / table), read_table(kept.parent / table))
+
+
+@pytest.mark.parametrize("place", ["memory", "files"])
+def test_the_prefix_is_kept_where_there_is_room_and_nothing_is_left(
+    bases, stores, tmp_path, monkeypatch, place, caplog
+):
+    caplog.set_level("INFO")
+    if place == "files":
+        monkeypatch.setattr(prefix_module.psutil, "virtual_memory", lambda: type("M", (), {"available": 0}))
+    kept = run(bases, stores, "vit", tmp_path / "kept", settings("vit", "layer_ft"), cache=1.0)
+    assert f"in {place}" in caplog.text
+    assert not (tmp_path / "kept" / "checkpoints").exists()
+    whole = run(bases, stores, "vit", tmp_path / "whole", settings("vit", "layer_ft"))
+    assert_equal(tensors(whole), tensors(kept))
+
+
+def test_a_prefix_that_does_not_fit_steps_aside(bases, stores, tmp_path, caplog):
+    caplog.set_level("INFO")
+    kept = run(bases, stores, "vit", tmp_path / "kept", settings("vit", "layer_ft"), cache=1e-6)
+    assert "the frozen prefix is computed in every step: to keep it would take" in caplog.text
+    whole = run(bases, stores, "vit", tmp_path / "whole", settings("vit", "layer_ft"))
+    assert_equal(tensors(whole), tensors(kept))
+
+
+def prepared(bases, kind: str, method: str, statistics: str = "frozen", units=None):
+    options = settings(kind, method, units=units)["method"]
+    task = Task(load_model(bases[kind]), CLASSES, options, statistics, 0)
+    return variants.load("nctransfer.finetuning.methods", method).prepare(task)
+
+
+def test_why_a_prefix_is_not_kept(bases):
+    assert why_not(prepared(bases, "resnet", "layer_ft", "update"), 1).startswith("its normalisation")
+    assert why_not(prepared(bases, "resnet", "layer_ft"), 2) == "its images are augmented"
+    assert why_not(prepared(bases, "resnet", "full_ft"), 1) == "everything trains"
+    assert why_not(prepared(bases, "vit", "layer_ft", "update"), 1) is None  # no such statistics
+
+
+def test_backward_never_enters_the_units_below_the_tuned_one(bases):
+    tuned = prepared(bases, "resnet", "layer_ft", "update")
+    seen = []
+    for unit in tuned.backbone.units:
+        module = tuned.backbone.network.get_submodule(unit.name)
+        module.register_forward_hook(
+            lambda _, args, output, index=unit.index: seen.append((index, output.requires_grad))
+        )
+    tuned.train()
+    tuned(torch.rand(4, 3, 8, 8))
+    assert seen == [(index, index >= 5) for index in range(1, 9)]
+
+
+ARCHITECTURES = {
+    "torchvision/densenet121": ("densenet", 64, 3),
+    "torchvision/googlenet": ("googlenet", 64, 5),
+    "torchvision/inception_v3": ("inception", 96, 6),
+    "torchvision/mobilenet_v3_small": ("mobilenet", 64, 6),
+    "torchvision/efficientnet_b0": ("mobilenet", 64, 9),
+    "torchvision/squeezenet1_1": ("squeezenet", 64, 5),
+    "torchvision/shufflenet_v2_x0_5": ("stages", 64, 8),
+    "torchvision/swin_t": ("stages", 64, 6),
+    "torchvision/convnext_tiny": ("stages", 64, 9),
+    "torchvision/vit_b_32": ("vit", 224, 8),
+    "timm/vit_tiny_patch16_224": ("vit", 224, 8),
+    "timm/deit_tiny_distilled_patch16_224": ("vit", 224, 8),
+    "timm/beit_base_patch16_224": ("vit", 224, 8),
+    "timm/resnet18": ("resnet", 64, 5),
+    "timm/mobilenetv3_small_050": ("mobilenet", 64, 6),
+    "open_clip/RN50": ("clip", 224, 8),
+    "open_clip/ViT-B-32": ("clip", 224, 8),
+}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_any_architecture_begins_at_the_tuned_unit_with_the_same_bits(name):
+    family, size, unit = ARCHITECTURES[name]
+    options = {"num_classes": 7} if name.startswith("timm/") else {}
+    torch.manual_seed(0)
+    network = Architecture.parse(name, {} if options else options).build().eval()
+    layout = describe(network, family)
+    units, width = measure(network, layout, (size, size))
+    identity = Identity("", name, "", family, (0.5,) * 3, (0.5,) * 3, (size, size), None, "")
+    backbone = Backbone(network, layout, units, width, None, identity)
+    task = Task(backbone, CLASSES, {"units": [unit]}, "frozen", 0)
+    tuned = variants.load("nctransfer.finetuning.methods", "layer_ft").prepare(task).train()
+    pixels = torch.rand(2, 3, size, size)
+    path = backbone.units[unit - 1].name
+    parameters = [*network.get_submodule(path).parameters(), *tuned.classifier.parameters()]
+    draw = lambda: torch.manual_seed(9)  # noqa: E731  # stochastic depth above the prefix
+    draw()
+    whole = tuned(pixels)
+    expected = torch.autograd.grad(whole.square().sum(), parameters, allow_unused=True)
+    prefix = Prefix(tuned)
+    kept = prefix(pixels)
+    undo = prefix.cut()
+    tuned.train()
+    draw()
+    found = tuned(kept)
+    assert torch.equal(whole, found)
+    for one, other in zip(
+        expected, torch.autograd.grad(found.square().sum(), parameters, allow_unused=True), strict=True
+    ):
+        assert (one is None and other is None) or torch.equal(one, other)
+    undo()
+    tuned._begin = None
+    draw()
+    assert torch.equal(tuned(pixels), whole)
+
+
+# --- adapters --------------------------------------------------------------------------------
+
+
+def peft_copy(network: nn.Module, path: str, ours: dict, rank: int, alpha: float):
+    """The same adapters by the library peft, with the same values."""
+    from peft import LoraConfig, inject_adapter_in_model
+
+    names = [name.rpartition(".")[0] for name in ours]
+    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=names, lora_dropout=0.0)
+    adapted = inject_adapter_in_model(config, network)
+    for name, adapter in ours.items():
+        layer = adapted.get_submodule(name.rpartition(".")[0])
+        a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+        a.data.copy_(adapter.a.detach().view(a.shape))
+        b.data.copy_(adapter.b.detach().view(b.shape))
+    return adapted
+
+
+LORA = {
+    "timm/vit_tiny_patch16_224": ("vit", {"depth": 3, "img_size": 32, "num_classes": 4}, 32, 2),
+    "small/resnet50": ("resnet", {"width": 4}, 16, 5),
+}
+
+
+@pytest.mark.parametrize("name", LORA)
+def test_layer_lora_is_pefts(name):
+    family, options, size, unit = LORA[name]
+    torch.manual_seed(0)
+    network = Architecture.parse(name, options).build().eval()
+    copy = Architecture.parse(name, options).build().eval()
+    copy.load_state_dict(network.state_dict())
+    layout = describe(network, family)
+    units, width = measure(network, layout, (size, size))
+    identity = Identity("", name, "", family, (0.5,) * 3, (0.5,) * 3, (size, size), None, "")
+    task = Task(
+        Backbone(network, layout, units, width, None, identity),
+        CLASSES,
+        {"units": [unit], "rank": 4, "alpha": 6.0},
+        "frozen",
+        0,
+    )
+    tuned = variants.load("nctransfer.finetuning.methods", "layer_lora").prepare(task).eval()
+    ours = adapters(tuned.backbone.network)
+    for adapter in ours.values():
+        assert not adapter.b.any()  # nothing changes at first
+        nn.init.normal_(adapter.b)
+    theirs = Backbone(
+        peft_copy(copy, units[unit].name, ours, 4, 6.0), layout, units, width, None, identity
+    ).eval()
+    pixels = torch.rand(3, 3, size, size)
+    images = tuned.standardise(pixels)
+    feature, expected = tuned.read(images), theirs.capture(images, units=[]).penultimate
+    torch.testing.assert_close(feature, expected, atol=1e-5, rtol=1e-5)
+    weight = torch.randn_like(feature)
+    (feature * weight).sum().backward()
+    (expected * weight).sum().backward()
+    counted = 0
+    for key, adapter in ours.items():
+        layer = theirs.network.get_submodule(key.rpartition(".")[0])
+        for mine, other in (
+            (adapter.a, layer.lora_A["default"].weight),
+            (adapter.b, layer.lora_B["default"].weight),
+        ):
+            torch.testing.assert_close(mine.grad, other.grad.view(mine.shape), atol=1e-4, rtol=1e-4)
+            counted += other.numel()
+        merged = tuned.backbone.network.get_submodule(key.rpartition(".")[0]).weight
+        torch.testing.assert_close(
+            merged.detach(), layer.base_layer.weight + layer.get_delta_weight("default"), atol=1e-5, rtol=1e-5
+        )
+    trained = sum(value.numel() for value in tuned.parameters() if value.requires_grad)
+    assert trained == counted + sum(value.numel() for value in tuned.classifier.parameters())
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("method", METHODS)
+def test_the_rebuilt_model_gives_what_the_trained_one_gave(bases, stores, tmp_path, kind, method):
+    """Accuracy and loss of the run, from nothing but the two stores."""
+    manifest = run(bases, stores, kind, tmp_path, settings(kind, method, "frozen"))
+    backbone = load_tuned(bases[kind], manifest)
+    state = {key: value for key, value in tensors(manifest).items() if key.startswith("classifier.")}
+    images = torch.from_numpy(stores[kind]["test"].images.copy()).permute(0, 3, 1, 2)
+    seen = backbone.capture(backbone.normalise(images), units=[])
+    feature = seen.penultimate if seen.summed is None else seen.summed
+    assert (seen.summed is None) == (method != "scl_ft")
+    if method == "mlp":
+        feature = (feature @ state["classifier.0.weight"].T + state["classifier.0.bias"]).relu()
+        state = {
+            "classifier.weight": state["classifier.2.weight"],
+            "classifier.bias": state["classifier.2.bias"],
+        }
+    logits = feature @ state["classifier.weight"].T + state["classifier.bias"]
+    labels = torch.from_numpy(stores[kind]["test"].labels)
+    table = read_table(manifest.parent / "accuracy.parquet").set_index("split")
+    assert table["accuracy"]["test"] == pytest.approx(
+        100 * float((logits.argmax(1) == labels).float().mean())
+    )
+    loss = float(nn.functional.cross_entropy(logits, labels))
+    assert table["loss"]["test"] == pytest.approx(loss, rel=1e-4)
+
+
+# --- the skip connection ---------------------------------------------------------------------
+
+
+def test_the_skip_connection_pools_pads_and_sums_maps(bases):
+    tuned = prepared(bases, "resnet", "scl_ft", units=[3, 5]).eval()
+    images = torch.randn(2, 3, 8, 8)
+    seen = tuned.backbone.capture(images, units=[3, 5])
+    expected = seen.penultimate.clone()
+    for index in (3, 5):
+        output = seen.units[index]["avg"]
+        expected[:, : output.shape[1]] += output
+    torch.testing.assert_close(seen.summed, expected)
+    torch.testing.assert_close(tuned.read(images), expected)
+
+
+def test_the_skip_connection_adds_class_tokens(bases):
+    tuned = prepared(bases, "vit", "scl_ft").eval()
+    images = torch.randn(2, 3, 8, 8)
+    seen = tuned.backbone.capture(images, units=[4], poolings=["cls"])
+    torch.testing.assert_close(seen.summed, seen.penultimate + seen.units[4]["cls"])
+
+
+def test_networks_that_average_their_patches_add_averaged_patches():
+    network = Architecture.parse("timm/vit_tiny_patch16_224", {"global_pool": "avg", "img_size": 32}).build()
+    assert describe(network, "vit").feature_pooling == "patch_mean"
+
+
+# --- units above removed -----------------------------------------------------------------------
+
+
+def test_layer_lp_of_a_resnet_classifies_the_tuned_units_pooled_output(bases):
+    base = load_model(bases["resnet"])
+    images = torch.randn(2, 3, 8, 8)
+    expected = base.capture(images, units=[5]).units[5]["avg"]
+    tuned = prepared(bases, "resnet", "layer_lp").eval()
+    torch.testing.assert_close(tuned.read(images), expected)
+    assert len(tuned.backbone.units) == 5
+    assert tuned.backbone.width == expected.shape[1]
+
+
+def test_layer_lp_of_a_transformer_keeps_the_final_norm(bases):
+    base = load_model(bases["vit"])
+    images = torch.randn(2, 3, 8, 8)
+    raw = base.capture(images, units=[4], poolings=["cls"]).units[4]["cls"]
+    expected = base.network.norm(raw)
+    tuned = prepared(bases, "vit", "layer_lp").eval()
+    torch.testing.assert_close(tuned.read(images), expected)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_layer_lp_of_the_last_unit_is_layer_ft(bases, kind):
+    last = len(load_model(bases[kind]).units)
+    images = torch.rand(2, 3, MODELS[kind]["size"], MODELS[kind]["size"])
+    one, other = (prepared(bases, kind, method, units=[last]).eval() for method in ("layer_ft", "layer_lp"))
+    assert torch.equal(one(images), other(images))
+
+
+# --- statistics --------------------------------------------------------------------------------
+
+
+def test_recalibrated_statistics_are_the_means_over_the_batches(bases, stores, tmp_path):
+    manifest = run(bases, stores, "resnet", tmp_path, settings("resnet", "lp", "recalibrated"))
+    backbone = load_tuned(bases["resnet"], manifest)
+    images = torch.from_numpy(stores["resnet"]["train"].images.copy()).permute(0, 3, 1, 2)
+    base = load_model(bases["resnet"])
+    first = base.network.conv1(base.normalise(images))
+    means = torch.stack([part.mean((0, 2, 3)) for part in first.split(8)]).mean(0)
+    variances = torch.stack([part.var((0, 2, 3)) for part in first.split(8)]).mean(0)
+    torch.testing.assert_close(backbone.network.bn1.running_mean, means, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(backbone.network.bn1.running_var, variances, atol=1e-5, rtol=1e-4)
+
+
+def test_updated_statistics_follow_the_batches_of_every_epoch(bases, stores, tmp_path):
+    """Linear probing moves them as a plain loop in training mode does."""
+    manifest = run(bases, stores, "resnet", tmp_path, settings("resnet", "lp", "update"))
+    tuned = load_tuned(bases["resnet"], manifest)
+    assert (
+        int(tuned.network.bn1.num_batches_tracked)
+        == int(load_model(bases["resnet"]).network.bn1.num_batches_tracked) + 6
+    )
+    assert not torch.equal(
+        tuned.network.bn1.running_mean, load_model(bases["resnet"]).network.bn1.running_mean
+    )
+
+
+def test_frozen_modules_drop_nothing_at_random():
+    network = Architecture.parse("torchvision/efficientnet_b0").build()
+    layout = describe(network, "mobilenet")
+    units, width = measure(network.eval(), layout, (32, 32))
+    identity = Identity("", "", "", "mobilenet", (0.5,) * 3, (0.5,) * 3, (32, 32), None, "")
+    task = Task(Backbone(network, layout, units, width, None, identity), CLASSES, {"units": []}, "frozen", 0)
+    tuned = variants.load("nctransfer.finetuning.methods", "lp").prepare(task).train()
+    pixels = torch.rand(4, 3, 32, 32)
+    assert torch.equal(tuned(pixels), tuned(pixels))
+
+
+# --- samples a class, seeds, stopping ---------------------------------------------------------
+
+
+def test_all_methods_of_a_seed_see_the_same_subset(bases, stores, tmp_path):
+    manifest = run(bases, stores, "resnet", tmp_path, settings("resnet", "lp", per_class=2))
+    history = read_table(manifest.parent / "history.parquet")
+    assert set(history["epoch"]) == {1, 2}
+    few = run(bases, stores, "resnet", tmp_path / "few", settings("resnet", "lp", per_class=2))
+    assert_equal(tensors(manifest), tensors(few))
+    other = settings("resnet", "lp", per_class=2) | {"subset_seed": 6}
+    assert not torch.equal(
+        tensors(run(bases, stores, "resnet", tmp_path / "other", other))["classifier.weight"],
+        tensors(few)["classifier.weight"],
+    )
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_the_test_split_is_scored_as_often_as_asked_and_at_the_end(bases, stores, tmp_path, every):
+    wanted = settings("resnet", "lp", "frozen", evaluate_every=every, epochs=5)
+    manifest = run(bases, stores, "resnet", tmp_path, wanted)
+    history = read_table(manifest.parent / "history.parquet")
+    tested = set(history[history["split"] == "test"]["epoch"])
+    assert tested == {epoch for epoch in range(1, 6) if epoch % every == 0} | {5}
+    assert set(history[history["split"] == "train"]["epoch"]) == set(range(1, 6))
+    final = read_table(manifest.parent / "accuracy.parquet").set_index("split")["accuracy"]["test"]
+    assert final == history[history["split"] == "test"]["accuracy"].iloc[-1]
+
+
+class StopAfter(StopRequest):
+    """A stop signal after so many looks."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    @property
+    def name(self):
+        self.looks -= 1
+        return "SIGTERM" if self.looks < 0 else None
+
+    @name.setter
+    def name(self, value):
+        pass
+
+
+@pytest.mark.parametrize("step", [0, 1, 4])
+@pytest.mark.parametrize(
+    ("kind", "method", "statistics", "cache"),
+    [
+        ("resnet", "scl_ft", "update", 0.0),
+        ("resnet", "layer_lora", "recalibrated", 1.0),
+        ("vit", "layer_ft", "update", 1.0),
+    ],
+)
+def test_a_stopped_run_ends_with_the_bits_of_an_undisturbed_one(
+    bases, stores, tmp_path, monkeypatch, kind, method, statistics, cache, step
+):
+    wanted = settings(kind, method, statistics)
+    expected = run(bases, stores, kind, tmp_path / "whole", wanted, cache)
+    module = "nctransfer.finetuning.run.stop_requests"
+
+    class Stopping:
+        def __enter__(self):
+            return StopAfter(step)
+
+        def __exit__(self, *error):
+            return False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, Stopping)
+        with pytest.raises(TrainingError, match="stopped by SIGTERM"):
+            run(bases, stores, kind, tmp_path / "stopped", wanted, cache)
+    assert not (tmp_path / "stopped" / "run").exists()
+    resumed = run(bases, stores, kind, tmp_path / "stopped", wanted, cache)
+    assert_equal(tensors(expected), tensors(resumed))
+    assert expected.read_bytes() == resumed.read_bytes()
+    assert not (tmp_path / "stopped" / "checkpoints").exists()
+
+
+# --- mistakes --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "units", "changes", "words"),
+    [
+        ("resnet", "layer_ft", [9], {}, "no unit 9 to tune; allowed are 1 to 8"),
+        ("vit", "scl_ft", [1, 7], {}, "no unit 7 to tune; allowed are 1 to 6"),
+        ("resnet", "layer_lp", [12], {}, "no unit 12 to tune"),
+        ("vit", "layer_lora", [2], {"rank": 17}, "rank 17 is too large for blocks.1.attn.in_proj_weight"),
+        ("mobilenet", "layer_lora", [8], {"rank": 1000}, "rank 1000 is too large for features.8"),
+    ],
+)
+def test_what_cannot_be_tuned_is_refused_before_training(
+    bases, stores, tmp_path, kind, method, units, changes, words
+):
+    wanted = settings(kind, method, units=units)
+    wanted["method"] |= changes
+    with pytest.raises(ModelError, match=words):
+        run(bases, stores, kind, tmp_path, wanted)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_unit_without_parameters_is_refused_with_those_that_have_some():
+    torch.manual_seed(0)
+    network = Architecture.parse("torchvision/vgg11").build().eval()
+    layout = describe(network, "stages")
+    units, width = measure(network, layout, (64, 64))
+    identity = Identity("", "vgg11", "", "stages", (0.5,) * 3, (0.5,) * 3, (64, 64), None, "")
+    task = Task(Backbone(network, layout, units, width, None, identity), CLASSES, {"units": [2]}, "frozen", 0)
+    with pytest.raises(ModelError, match=r"unit 2 \(features.5, MaxPool2d\) has no parameters to tune"):
+        variants.load("nctransfer.finetuning.methods", "layer_ft").prepare(task)
+
+
+def test_a_unit_wider_than_the_penultimate_feature_allows_no_skip_connection(bases, tmp_path):
+    base = load_model(bases["resnet"])
+    narrow = Backbone(base.network, base.layout, [base.stem, *base.units], 16, None, base.identity)
+    task = Task(narrow, CLASSES, {"units": [7]}, "frozen", 0)
+    with pytest.raises(ModelError, match=r"no skip connection from unit 7 .* 32 wide, to the penultimate"):
+        variants.load("nctransfer.finetuning.methods", "scl_ft").prepare(task)
+
+
+def test_fewer_images_of_a_class_than_asked_for_are_refused(bases, stores, tmp_path):
+    with pytest.raises(DataError, match="per_class: 8 images of each class asked, but 'a' has 7"):
+        run(bases, stores, "resnet", tmp_path, settings("resnet", "lp", per_class=8))
+
+
+def test_a_run_of_another_base_model_is_refused(bases, stores, tmp_path):
+    manifest = run(bases, stores, "resnet", tmp_path, settings("resnet", "lp"))
+    with pytest.raises(StoreError, match="fine-tuned from other weights"):
+        load_tuned(bases["mobilenet"], manifest)
+
+
+def test_divergence_is_named_and_nothing_is_left(bases, stores, tmp_path):
+    with pytest.raises(TrainingError, match="learning rate 1e\\+30"):
+        run(bases, stores, "resnet", tmp_path, settings("resnet", "full_ft", learning_rate=1e30))
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,305 @@
+"""The plan of fine-tuning: what the paper's figures and tables ask for, keys of runs, mistakes."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nctransfer.errors import ConfigError
+from nctransfer.plan import config, finetuning
+from nctransfer.plan.grid import Plan
+
+ROOT = Path(__file__).resolve().parents[1]
+BASE = ROOT / "config.yaml"
+PICTURES = {
+    "figures": ("fig7", "fig8", "fig9", "fig14", "fig16", "fig17"),
+    "tables": ("table3", "table4", "table5"),
+}
+
+
+def load(folder: Path | None = None, text: str = ""):
+    if folder is None:
+        return config.load(BASE)
+    path = folder / "overlay.yaml"
+    path.write_text("study: x\n" + text)
+    return config.load(BASE, [path])
+
+
+@pytest.fixture(scope="module")
+def paper() -> Plan:
+    return Plan(load(), ROOT)
+
+
+def runs_of(plan: Plan, section: str, key: str) -> dict[str, finetuning.Run]:
+    return {
+        finetuning.run_key(plan.config, run): run
+        for panel in plan.config[section][key]["panels"]
+        for run, _ in finetuning.expand(plan.config, panel)
+    }
+
+
+def by_method(runs) -> dict[str, int]:
+    return dict(Counter(run.method for run in runs.values()))
+
+
+# --- what the paper's figures and tables ask for -------------------------------------------
+
+COUNTS = {  # docs/runs.md repeats these
+    ("figures", "fig7"): {"lp": 1, "layer_ft": 4, "scl_ft": 4, "full_ft": 1},
+    ("figures", "fig8"): {"lp": 15, "layer_ft": 30, "scl_ft": 30, "full_ft": 30, "zero_shot": 1},
+    ("figures", "fig9"): {"lp": 1, "layer_ft": 22, "layer_lp": 12, "scl_ft": 1, "full_ft": 1},
+    ("figures", "fig14"): {"layer_ft": 48},
+    ("figures", "fig16"): {"lp": 2, "layer_ft": 8, "scl_ft": 8, "full_ft": 2},
+    ("figures", "fig17"): {"lp": 3, "layer_ft": 12, "scl_ft": 12, "full_ft": 3},
+    ("tables", "table3"): dict.fromkeys(("lp", "mlp", "layer_ft", "scl_ft", "full_ft"), 24),
+    ("tables", "table4"): dict.fromkeys(("lp", "mlp", "layer_ft", "scl_ft", "full_ft"), 8),
+    ("tables", "table5"): {"layer_ft": 51, "layer_lora": 51},
+}
+SHARED = 472  # different runs of all of these
+
+
+@pytest.mark.parametrize(("section", "key"), COUNTS)
+def test_every_figure_and_table_plans_the_papers_runs(paper, section, key):
+    assert by_method(runs_of(paper, section, key)) == COUNTS[section, key]
+
+
+def test_pictures_share_their_runs(paper):
+    every = {key for section, names in PICTURES.items() for name in names for key in runs_of(paper, section, name)}
+    assert len(every) == SHARED
+    assert sum(sum(counts.values()) for counts in COUNTS.values()) > SHARED
+    table3, table4 = runs_of(paper, "tables", "table3"), runs_of(paper, "tables", "table4")
+    assert len(set(table3) & set(table4)) == 5  # the chosen pair of each method of ResNet50
+    assert set(runs_of(paper, "figures", "fig14")) > {
+        key for key, run in runs_of(paper, "figures", "fig17").items() if run.method == "layer_ft"
+    }
+
+
+def test_the_counts_in_the_docs_are_those_of_the_plan(paper):
+    text = (ROOT / "docs" / "runs.md").read_text()
+    for (_, key), counts in COUNTS.items():
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{key}`"))
+        assert int(row.split("|")[2]) == sum(counts.values())
+    assert f"{SHARED} different runs" in text
+
+
+def test_the_runs_are_those_of_the_protocol(paper):
+    table3 = runs_of(paper, "tables", "table3")
+    assert {(run.model, run.dataset) for run in table3.values()} == {
+        *(("resnet50", name) for name in ("cifar10", "cifar100", "aircraft", "dtd", "pet")),
+        *(("vit-b32-384", name) for name in ("aircraft", "dtd", "pet")),
+    }
+    assert {run.seed for run in table3.values()} == {0, 1, 2}
+    assert {run.units for run in table3.values() if run.method in ("layer_ft", "scl_ft")} == {(8,)}
+    published = {  # shared/paper/table4.csv
+        ("resnet50", "lp"): (0.05, 1e-4),
+        ("resnet50", "mlp"): (0.05, 5e-4),
+        ("resnet50", "layer_ft"): (0.05, 1e-4),
+        ("resnet50", "scl_ft"): (0.05, 1e-4),
+        ("resnet50", "full_ft"): (0.05, 5e-4),
+        ("vit-b32-384", "lp"): (1e-2, 0),
+        ("vit-b32-384", "mlp"): (1e-2, 0),
+        ("vit-b32-384", "layer_ft"): (1e-2, 0),
+        ("vit-b32-384", "scl_ft"): (1e-2, 0),
+        ("vit-b32-384", "full_ft"): (1e-3, 0),
+    }
+    for run in table3.values():
+        assert (run.learning_rate, run.weight_decay) == published[run.model, run.method]
+    table4 = runs_of(paper, "tables", "table4")
+    for model, rates, decays in (("resnet50", (0.1, 0.05), (1e-4, 5e-4)), ("vit-b32-384", (1e-2, 1e-3), (1e-4, 0))):
+        for method in ("lp", "mlp", "layer_ft", "scl_ft", "full_ft"):
+            cells = {
+                (run.learning_rate, run.weight_decay)
+                for run in table4.values()
+                if (run.model, run.method, run.dataset) == (model, method, "cifar10")
+            }
+            assert cells == {(rate, decay) for rate in rates for decay in decays}
+    fig7 = runs_of(paper, "figures", "fig7").values()
+    assert {run.units for run in fig7 if run.units} == {(1,), (3,), (5,), (7,)}
+    assert {(run.model, run.dataset) for run in fig7} == {("resnet18", "aircraft")}
+    fig17 = runs_of(paper, "figures", "fig17").values()
+    assert {run.units for run in fig17 if run.units} == {(2,), (5,), (8,), (11,)}
+    fig8 = runs_of(paper, "figures", "fig8").values()
+    samples = {
+        model: {run.per_class for run in fig8 if run.model == model and run.per_class}
+        for model in ("resnet18", "clip-vit-b32")
+    }
+    assert samples == {"resnet18": {3, 10, 32, 100, 316}, "clip-vit-b32": {7, 17, 38, 87, 200}}
+    fig9 = runs_of(paper, "figures", "fig9").values()
+    assert {len(run.units) for run in fig9 if run.method == "layer_ft"} == set(range(1, 12))
+    table5 = runs_of(paper, "tables", "table5").values()
+    assert len({run.dataset for run in table5}) == 17
+    assert {run.units for run in table5} == {(8,)}
+
+
+def test_a_runs_job_is_told_the_papers_training(paper):
+    key = "resnet50.dtd.scl_ft.u8.lr0.05.wd0.0001.s2"
+    job = paper.finetune(key)
+    training = job.settings["training"]
+    assert (training["epochs"], training["momentum"], training["learning_rate_min"]) == (200, 0.9, 1e-4)
+    assert (training["learning_rate"], training["weight_decay"]) == (0.05, 1e-4)
+    assert training["augmentation"] == {"level": 1}
+    assert job.settings["statistics"] == "update"
+    assert job.settings["method"] == {"name": "scl_ft", "units": [8]}
+    assert job.settings["geometry"]["resize"] == [224, 224]
+    assert job.inputs["train"] == "results/images/dtd-224px/train/manifest.json"
+    lora = paper.finetune("vit-b32-384.vtab-svhn.layer_lora.u8.lr0.01.wd0.s0").settings["method"]
+    assert lora == {"name": "layer_lora", "units": [8], "rank": 96, "alpha": None}
+    mlp = paper.finetune("vit-b32-384.pet.mlp.lr0.01.wd0.s0").settings["method"]
+    assert mlp == {"name": "mlp", "units": [], "hidden": 1024}
+    zero = paper.finetune("clip-vit-b32.cifar100.zero_shot").settings
+    assert zero["training"] is None
+    assert zero["method"]["data_set"] == "CIFAR100"
+
+
+def test_methods_of_one_seed_share_first_values_and_subset_and_seeds_do_not(paper):
+    settings = {
+        name: paper.finetune(f"resnet18.cifar10.10pc.{name}").settings
+        for name in (
+            "lp.lr0.05.wd0.0001.s0", "full_ft.lr0.05.wd0.0005.s0", "lp.lr0.05.wd0.0001.s1"
+        )
+    }  # fmt: skip
+    first, same, other = settings.values()
+    assert (first["seed"], first["subset_seed"]) == (same["seed"], same["subset_seed"])
+    assert first["seed"] != other["seed"]
+    assert first["subset_seed"] != other["subset_seed"]
+
+
+def test_a_tuned_model_is_measured_like_any_other(paper):
+    run = "resnet50.dtd.scl_ft.u8.lr0.05.wd0.0001.s2"
+    features = paper.features(f"{run}.penultimate", "dtd-224px")
+    assert features.inputs["tuned"] == f"results/finetuning/{run}/manifest.json"
+    assert features.inputs["model"] == "results/models/resnet50/manifest.json"
+    assert features.settings["units"] == "penultimate"
+    assert features.settings["loader"] == "tuned"
+    assert paper.features("resnet18", "dtd-224px").settings["loader"] == "stored"
+    with pytest.raises(ConfigError, match="is a fine-tuned model"):
+        paper.model(run)
+
+
+# --- runs of one's own -----------------------------------------------------------------------
+
+MINE = """
+datasets: {mine: {source: digits}}
+models: {m: {source: torchvision, name: resnet18}}
+"""
+
+
+def test_a_named_run_is_a_model_under_its_own_key(tmp_path):
+    text = MINE + "finetuned: {best: {model: m, dataset: mine, method: scl_ft, units: [5], seed: 2, options: {epochs: 3}}}\n"
+    plan = Plan(load(tmp_path, text), ROOT)
+    job = plan.finetune("best")
+    assert job.settings["training"]["epochs"] == 3
+    assert job.settings["training"]["learning_rate"] == 0.05
+    assert job.settings["names"]["seed"] == 2
+    assert plan.view("best", "mine").key == "mine-224px"
+    assert plan.metrics("best", "mine-224px").inputs["train"].startswith("results/x/features/best/")
+
+
+def sweep(folder: Path, runs: str, extra: str = "") -> list[str]:
+    text = MINE + f"tables: {{t: {{kind: methods, panels: [{{model: m, dataset: mine, runs: {runs}}}]}}}}\n" + extra
+    loaded = load(folder, text)
+    return [
+        finetuning.run_key(loaded, run)
+        for run, _ in finetuning.expand(loaded, loaded["tables"]["t"]["panels"][0])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("runs", "keys"),
+    [
+        ("[{methods: [lp]}]", ["m.mine.lp.lr0.05.wd0.0001.s0"]),
+        ("[{methods: [full_ft, layer_ft], units: [3, [5, 4]]}]", [
+            "m.mine.full_ft.lr0.05.wd0.0005.s0", "m.mine.layer_ft.u3.lr0.05.wd0.0001.s0",
+            "m.mine.layer_ft.u4-5.lr0.05.wd0.0001.s0"]),
+        ("[{methods: [lp], seeds: 2, per_class: [5]}]", [
+            "m.mine.5pc.lp.lr0.05.wd0.0001.s0", "m.mine.5pc.lp.lr0.05.wd0.0001.s1"]),
+        ("[{methods: [lp], options: {statistics: recalibrated}}]", ["m.mine.lp.recalibrated.lr0.05.wd0.0001.s0"]),
+        ("[{methods: [lp], options: {epochs: 5, augmentation: {level: 3}}}]", [
+            "m.mine.lp.augmentation-level3.epochs5.lr0.05.wd0.0001.s0"]),
+        ("[{methods: [lp], options: {evaluate_every: 5}}]", ["m.mine.lp.lr0.05.wd0.0001.s0"]),
+        ("[{methods: [lp], learning_rates: [1e-1, 2e-3], weight_decays: [0]}]", [
+            "m.mine.lp.lr0.1.wd0.s0", "m.mine.lp.lr0.002.wd0.s0"]),
+    ],
+)  # fmt: skip
+def test_a_key_says_all_that_sets_a_run_apart(tmp_path, runs, keys):
+    assert sweep(tmp_path, runs) == keys
+
+
+def test_the_studys_statistics_stand_in_the_key(tmp_path):
+    keys = sweep(tmp_path, "[{methods: [lp]}]", "finetuning: {statistics: frozen}\n")
+    assert keys == ["m.mine.lp.frozen.lr0.05.wd0.0001.s0"]
+
+
+def mistakes(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(folder, MINE + text)
+    return str(caught.value).splitlines()[1:]
+
+
+PANEL = "tables: {{t: {{kind: methods, panels: [{{model: {model}, dataset: mine, runs: [{runs}]}}]}}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("model", "runs", "words"),
+    [
+        ("m", "{methods: [layer_ft], units: [9]}", "runs[0].units: 'm' has no unit 9; it has units 1 to 8"),
+        ("m", "{methods: [layer_ft], units: [[1, 12]]}", "'m' has no unit 12"),
+        ("m", "{methods: [layer_ft]}", "runs[0].methods: 'layer_ft' tunes units; name them in units"),
+        ("m", "{methods: [layerft]}", "no 'layerft' in methods (did you mean 'layer_ft'?)"),
+        ("m", "{methods: [zero_shot]}", "model 'm' has no text tower; zero_shot takes models of open_clip"),
+        ("m", "{methods: [lp], learning_rates: [1e-5]}", "learning rate 1e-05 is below learning_rate_min 0.0001"),
+        ("m", "{methods: [lp], options: {warmup_epochs: 300}}", "warmup_epochs: 300 leaves nothing of 200"),
+        ("m", "{methods: [lp], units: [0]}", "units"),
+        ("m", "{method: [lp]}", "method: unknown key (did you mean 'methods'?)"),
+        ("mm", "{methods: [lp]}", "no 'mm' in models (did you mean 'm'?)"),
+    ],
+)
+def test_mistakes_in_runs_are_told_before_any_job(tmp_path, model, runs, words):
+    found = mistakes(tmp_path, PANEL.format(model=model, runs=runs))
+    assert any(words in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("finetuned: {a: {model: m, dataset: mine, method: layer_ft, units: [11]}}\n", "finetuned.a.units: 'm' has no unit 11"),
+        ("finetuned: {a: {model: m, dataset: mne, method: lp}}\n", "finetuned.a.dataset: no 'mne' in datasets (did you mean 'mine'?)"),
+        ("finetuned: {a: {model: m, dataset: mine, method: lp, units: [2]}}\n", "finetuned.a.units: method 'lp' tunes no units"),
+        ("finetuned: {m: {model: m, dataset: mine, method: lp}}\n", "finetuned.m: 'm' is also the key of another model"),
+        ("finetuned: {a: {model: m, dataset: mine, method: lp}, b: {model: a, dataset: mine, method: lp}}\n", "finetuned.b.method: model 'a' is itself fine-tuned; name 'm'"),
+        ("tables: {t: {kind: methods, panels: [{model: m, dataset: mine}]}}\n", "has model; kind 'methods' takes model and runs"),
+        ("figures: {f: {kind: layerwise, panels: [{model: m, dataset: mine, runs: [{methods: [lp]}]}]}}\n", "has model and runs; kind 'layerwise' takes model"),
+        ("figures: {f: {kind: tuned_units, panels: [{model: m, dataset: mine, runs: [{methods: [lp]}]}]}}\n", "abscissa: missing; allowed: unit, count"),
+        ("finetuning: {statistics: updated}\n", "'updated' is not allowed (did you mean 'update'?)"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_named_runs_and_pictures_are_told_before_any_job(tmp_path, text, words):
+    merged: dict = {}
+    for part in (MINE, text):
+        for key, value in yaml.safe_load(part).items():
+            merged[key] = {**merged.get(key, {}), **value}
+    merged["datasets"]["mine"]["source"] = "digits"
+    path = tmp_path / "o.yaml"
+    path.write_text(yaml.safe_dump({"study": "x", **merged}))
+    with pytest.raises(ConfigError) as caught:
+        config.load(BASE, [path])
+    assert words in str(caught.value), str(caught.value)
+
+
+def test_more_images_a_class_than_the_data_set_keeps_are_told_when_the_run_is_asked_for(tmp_path):
+    text = "datasets: {mine: {source: digits, per_class: 5}}\nmodels: {m: {source: torchvision, name: resnet18}}\n"
+    text += "finetuned: {a: {model: m, dataset: mine, method: lp, per_class: 6}}\n"
+    plan = Plan(load(tmp_path, text), ROOT)
+    with pytest.raises(ConfigError, match="run a: 6 images a class of 'mine', which has 5"):
+        plan.finetune("a")
+
+
+def test_two_pictures_that_ask_for_one_run_differently_are_told(tmp_path):
+    text = """
+tables:
+  t: {kind: search, panels: [{model: m, dataset: mine, runs: [{methods: [lp]}]}]}
+  u: {kind: search, panels: [{model: m, dataset: mine, runs: [{methods: [lp], options: {evaluate_every: 7}}]}]}
+"""
+    found = mistakes(tmp_path, text)
+    assert any("is also the key of another run" in line for line in found), found

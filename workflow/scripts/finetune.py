@@ -1,0 +1,32 @@
+"""Fine-tune a model."""
+
+import os
+from pathlib import Path
+
+from nctransfer.job import job
+from nctransfer.data.image_store import ImageStore
+from nctransfer.finetuning.run import finetune
+from nctransfer.training.surroundings import Surroundings
+
+with job(snakemake) as task:
+    # where the Hugging Face hub caches what zero-shot runs download, unless the user says so
+    os.environ.setdefault("HF_HOME", str(task.downloads.absolute() / "huggingface"))
+    stores = {split: ImageStore(Path(snakemake.input[split])) for split in ("train", "test")}
+    manifest, log = Path(snakemake.output.manifest), Path(snakemake.log[0])
+    checkpoint = snakemake.input.get("checkpoint")
+    surroundings = Surroundings(
+        device=task.device(),
+        checkpoints=manifest.parents[2] / "checkpoints" / "finetuning" / manifest.parent.name,
+        checkpoint_minutes=task.runs["checkpoint_minutes"],
+        tensorboard=log.parents[1] / "tensorboard" / log.stem if task.runs["tensorboard"] else None,
+        prefix_cache_gb=task.runs["prefix_cache_gb"],
+    )
+    finetune(
+        Path(snakemake.input.model),
+        stores,
+        manifest,
+        task.settings,
+        task.recipe,
+        surroundings,
+        Path(checkpoint) if checkpoint else None,
+    )
