@@ -65,7 +65,9 @@ def test_every_figure_and_table_plans_the_papers_runs(paper, section, key):
 
 
 def test_pictures_share_their_runs(paper):
-    every = {key for section, names in PICTURES.items() for name in names for key in runs_of(paper, section, name)}
+    every = {
+        key for section, names in PICTURES.items() for name in names for key in runs_of(paper, section, name)
+    }
     assert len(every) == SHARED
     assert sum(sum(counts.values()) for counts in COUNTS.values()) > SHARED
     table3, table4 = runs_of(paper, "tables", "table3"), runs_of(paper, "tables", "table4")
@@ -106,7 +108,10 @@ def test_the_runs_are_those_of_the_protocol(paper):
     for run in table3.values():
         assert (run.learning_rate, run.weight_decay) == published[run.model, run.method]
     table4 = runs_of(paper, "tables", "table4")
-    for model, rates, decays in (("resnet50", (0.1, 0.05), (1e-4, 5e-4)), ("vit-b32-384", (1e-2, 1e-3), (1e-4, 0))):
+    for model, rates, decays in (
+        ("resnet50", (0.1, 0.05), (1e-4, 5e-4)),
+        ("vit-b32-384", (1e-2, 1e-3), (1e-4, 0)),
+    ):
         for method in ("lp", "mlp", "layer_ft", "scl_ft", "full_ft"):
             cells = {
                 (run.learning_rate, run.weight_decay)
@@ -186,7 +191,10 @@ models: {m: {source: torchvision, name: resnet18}}
 
 
 def test_a_named_run_is_a_model_under_its_own_key(tmp_path):
-    text = MINE + "finetuned: {best: {model: m, dataset: mine, method: scl_ft, units: [5], seed: 2, options: {epochs: 3}}}\n"
+    text = (
+        MINE
+        + "finetuned: {best: {model: m, dataset: mine, method: scl_ft, units: [5], seed: 2, options: {epochs: 3}}}\n"
+    )
     plan = Plan(load(tmp_path, text), ROOT)
     job = plan.finetune("best")
     assert job.settings["training"]["epochs"] == 3
@@ -197,7 +205,11 @@ def test_a_named_run_is_a_model_under_its_own_key(tmp_path):
 
 
 def sweep(folder: Path, runs: str, extra: str = "") -> list[str]:
-    text = MINE + f"tables: {{t: {{kind: methods, panels: [{{model: m, dataset: mine, runs: {runs}}}]}}}}\n" + extra
+    text = (
+        MINE
+        + f"tables: {{t: {{kind: methods, panels: [{{model: m, dataset: mine, runs: {runs}}}]}}}}\n"
+        + extra
+    )
     loaded = load(folder, text)
     return [
         finetuning.run_key(loaded, run)
@@ -248,7 +260,11 @@ PANEL = "tables: {{t: {{kind: methods, panels: [{{model: {model}, dataset: mine,
         ("m", "{methods: [layer_ft]}", "runs[0].methods: 'layer_ft' tunes units; name them in units"),
         ("m", "{methods: [layerft]}", "no 'layerft' in methods (did you mean 'layer_ft'?)"),
         ("m", "{methods: [zero_shot]}", "model 'm' has no text tower; zero_shot takes models of open_clip"),
-        ("m", "{methods: [lp], learning_rates: [1e-5]}", "learning rate 1e-05 is below learning_rate_min 0.0001"),
+        (
+            "m",
+            "{methods: [lp], learning_rates: [1e-5]}",
+            "learning rate 1e-05 is below learning_rate_min 0.0001",
+        ),
         ("m", "{methods: [lp], options: {warmup_epochs: 300}}", "warmup_epochs: 300 leaves nothing of 200"),
         ("m", "{methods: [lp], units: [0]}", "units"),
         ("m", "{method: [lp]}", "method: unknown key (did you mean 'methods'?)"),
