@@ -38,7 +38,7 @@ demo-paper: $(READY) ## Set up and draw every figure there is, in small, on hand
 
 # --- checks ----------------------------------------------------------------------------
 test: $(READY) ## Set up and run the tests (under 10 minutes on 2 cores)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" -n $(CORES) --dist loadfile
+	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q -m "not slow" -n $(CORES) --dist loadfile
 
 test-slow: $(READY) ## Kill, disk, cluster and whole-demo tests
 	@$(BIN)/python -m pytest -q -m slow --durations=5

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from nctransfer.data.geometry import apply_geometry
 from nctransfer.data.image_store import ImageStore
 from nctransfer.errors import DegenerateInputError, ModelError, StoreError
 from nctransfer.features.extract import extract_features, forward_pass
@@ -202,3 +203,26 @@ def test_a_pooling_that_does_not_suit_is_refused(backbone, images, tmp_path):
 def test_an_unknown_column_is_refused_with_what_there_is(backbone, images, tmp_path):
     with pytest.raises(StoreError, match=r"no column 'unit99.avg'.*unit00.avg"):
         extract(backbone, images, tmp_path)["unit99.avg"]
+
+
+def test_images_stored_at_their_geometry_are_not_shaped_again(backbone, tmp_path):
+    """A library's transform (resize 20, crop 16) is no identity on its own output."""
+    geometry = {"resize": 20, "crop": 16, "interpolation": "bilinear"}
+    raw = np.random.default_rng(1).integers(0, 256, (5, 30, 24, 3), np.uint8)
+    shaped = apply_geometry(torch.from_numpy(raw).permute(0, 3, 1, 2), geometry)
+    manifests = {}
+    for name, pictures, stored in (
+        ("raw", raw, None),
+        ("shaped", shaped.permute(0, 2, 3, 1).numpy(), geometry),
+    ):
+        manifests[name] = tmp_path / name / "manifest.json"
+        with create_store(manifests[name], "images") as store:
+            store.put("images", pictures)
+            store.put("labels", np.arange(5) % 3)
+            height, width = pictures.shape[1:3]
+            store.meta = {"class_names": ["a", "b", "c"], "resolution": [height, width], "geometry": stored}
+    found = [
+        extract(backbone, ImageStore(path), tmp_path / f"f{name}", geometry=geometry)
+        for name, path in manifests.items()
+    ]
+    np.testing.assert_array_equal(found[0]["penultimate"], found[1]["penultimate"])

@@ -255,11 +255,15 @@ def test_scl_ft_without_the_tuned_units_output_is_layer_ft(bases, stores, tmp_pa
 # --- the kept prefix -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("method", [method for method in METHODS if method != "full_ft"])
+CACHED = [("resnet", "frozen"), ("resnet", "recalibrated"), ("mobilenet", "frozen"), ("vit", "update")]
+
+
 @pytest.mark.parametrize(
-    ("kind", "statistics"),
-    [("resnet", "frozen"), ("resnet", "recalibrated"), ("mobilenet", "frozen"), ("vit", "update")],
+    ("kind", "statistics", "method", "threads"),
+    [
+        *((*mode, method, 1) for mode in CACHED for method in METHODS if method != "full_ft"),
+        *((*mode, "layer_ft", 2) for mode in CACHED),
+    ],
 )
 def test_training_from_the_kept_prefix_ends_with_the_same_bits(
     bases, stores, tmp_path, kind, statistics, method, threads, request
@@ -285,6 +289,7 @@ def test_the_prefix_is_kept_where_there_is_room_and_nothing_is_left(
     kept = run(bases, stores, "vit", tmp_path / "kept", settings("vit", "layer_ft"), cache=1.0)
     assert f"in {place}" in caplog.text
     assert not (tmp_path / "kept" / "checkpoints").exists()
+    monkeypatch.undo()
     whole = run(bases, stores, "vit", tmp_path / "whole", settings("vit", "layer_ft"))
     assert_equal(tensors(whole), tensors(kept))
 
@@ -293,6 +298,23 @@ def test_a_prefix_that_does_not_fit_steps_aside(bases, stores, tmp_path, caplog)
     caplog.set_level("INFO")
     kept = run(bases, stores, "vit", tmp_path / "kept", settings("vit", "layer_ft"), cache=1e-6)
     assert "the frozen prefix is computed in every step: to keep it would take" in caplog.text
+    whole = run(bases, stores, "vit", tmp_path / "whole", settings("vit", "layer_ft"))
+    assert_equal(tensors(whole), tensors(kept))
+
+
+def test_a_disk_that_fills_up_meanwhile_lets_the_prefix_step_aside(
+    bases, stores, tmp_path, monkeypatch, caplog
+):
+    caplog.set_level("INFO")
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(prefix_module.psutil, "virtual_memory", lambda: type("M", (), {"available": 0}))
+    monkeypatch.setattr(prefix_module.os, "posix_fallocate", full)
+    kept = run(bases, stores, "vit", tmp_path / "kept", settings("vit", "layer_ft"), cache=1.0)
+    assert "No space left on device" in caplog.text
+    monkeypatch.undo()
     whole = run(bases, stores, "vit", tmp_path / "whole", settings("vit", "layer_ft"))
     assert_equal(tensors(whole), tensors(kept))
 

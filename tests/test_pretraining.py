@@ -12,7 +12,8 @@ from nctransfer.errors import ConfigError, DataError, ModelError, TrainingError
 from nctransfer.models.zoo import load_model, save_model
 from nctransfer.storage.stores import Store, create_store
 from nctransfer.storage.tables import read_table
-from nctransfer.training.pretraining import Surroundings, pretrain
+from nctransfer.training.pretraining import pretrain
+from nctransfer.training.surroundings import Surroundings
 
 CPU = torch.device("cpu")
 TRAINING = {

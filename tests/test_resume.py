@@ -14,7 +14,8 @@ from project import TINY, Project
 
 from nctransfer.data.image_store import ImageStore
 from nctransfer.data.images import prepare_images
-from nctransfer.training.pretraining import Surroundings, pretrain
+from nctransfer.training.pretraining import pretrain
+from nctransfer.training.surroundings import Surroundings
 
 pytestmark = pytest.mark.slow
 

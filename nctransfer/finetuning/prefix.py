@@ -10,7 +10,9 @@ the blank's place. So nothing has to be known of how an architecture connects it
 """
 
 import logging
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -225,57 +227,84 @@ class Recomputed:
         return self.clean(rows)
 
 
-def keep(
-    prefix: Prefix, splits: Mapping[str, Pixels], sizes: Mapping[str, int], budget_gb: float, folder: Path
-) -> dict[str, Kept] | dict[str, Recomputed]:
-    """What enters the tuned unit, kept where it fits.
+@dataclass(frozen=True)
+class Room:
+    """What may be taken to keep a prefix.
 
-    It is kept on the device or in host memory, as far as half of what is free there goes, else in
-    files below ``folder``.
+    Attributes:
+        budget_gb: the most, wherever it is kept.
+        memory_gb: of host memory that the job asked for.
+        folder: where files may be.
+    """
+
+    budget_gb: float
+    memory_gb: float
+    folder: Path
+
+    def place(self, needed: int, device: torch.device) -> str | None:
+        """``device``, ``memory`` or ``files`` for so many bytes; None where they fit nowhere."""
+        if needed > self.budget_gb * GB:
+            return None
+        if device.type == "cuda" and needed <= SHARE * torch.cuda.mem_get_info(device)[0]:
+            return "device"
+        if needed <= SHARE * min(self.memory_gb * GB, psutil.virtual_memory().available):
+            return "memory"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return "files" if needed <= SHARE * shutil.disk_usage(self.folder).free else None
+
+
+def keep(
+    prefix: Prefix, splits: Mapping[str, Pixels], sizes: Mapping[str, int], room: Room
+) -> dict[str, Kept] | dict[str, Recomputed]:
+    """What enters the tuned unit, kept where it fits: on the GPU, in memory or in files.
 
     Args:
         prefix: of the network, in evaluation mode.
         splits: pixels by split.
         sizes: samples at a time, by split.
-        budget_gb: the most that may be kept.
-        folder: for files; whoever calls deletes it.
+        room: for what is kept, of which, or of what is free, half is taken at most.
     """
     first = next(iter(splits.values()))
     sample = prefix(first.clean(torch.zeros(1, dtype=torch.int64, device=first.labels.device)))
     needed = sum(len(split) for split in splits.values()) * sample.numel() * sample.element_size()
-    place = _place(needed, budget_gb, sample.device, folder)
+    place = room.place(needed, sample.device)
+    kept: dict[str, Kept] = {}
+    try:
+        for name, split in splits.items() if place else ():
+            shape = (len(split), *sample.shape[1:])
+            if place == "files":
+                values = _in_file(shape, sample.dtype, room.folder)
+            else:
+                where = sample.device if place == "device" else "cpu"
+                values = torch.empty(shape, dtype=sample.dtype, device=where)
+            kept[name] = Kept(values, split.labels)
+    except OSError as error:  # a disk that filled up meanwhile
+        logger.warning("%s: %s", room.folder, error.strerror)
+        place = None
     if place is None:
         logger.info(
             "the frozen prefix is computed in every step: to keep it would take %.2f GB "
             "(runs.prefix_cache_gb: %g, and half of what is free)",
             needed / GB,
-            budget_gb,
+            room.budget_gb,
         )
         return {name: Recomputed(prefix, split, sizes[name]) for name, split in splits.items()}
     logger.info("keeping the frozen prefix, %.3f GB, in %s", needed / GB, place)
-    kept = {}
     for name, split in splits.items():
-        values = _empty((len(split), *sample.shape[1:]), sample, place, folder / f"{name}.bin")
+        values = kept[name].values
         for rows in torch.arange(len(split), device=split.labels.device).split(sizes[name]):
             values[rows.to(values.device)] = prefix.of(split, rows, sizes[name]).to(values.device)
-        kept[name] = Kept(values, split.labels)
     return kept
 
 
-def _place(needed: int, budget_gb: float, device: torch.device, folder: Path) -> str | None:
-    """``device``, ``memory`` or ``files``; None where it fits nowhere."""
-    if needed > budget_gb * GB:
-        return None
-    if device.type == "cuda" and needed <= SHARE * torch.cuda.mem_get_info(device)[0]:
-        return "device"
-    if needed <= SHARE * psutil.virtual_memory().available:
-        return "memory"
-    folder.mkdir(parents=True, exist_ok=True)
-    return "files" if needed <= SHARE * shutil.disk_usage(folder).free else None
+def _in_file(shape: tuple[int, ...], dtype: torch.dtype, folder: Path) -> Tensor:
+    """An array in a file that goes away with the process, however it ends.
 
-
-def _empty(shape: tuple[int, ...], like: Tensor, place: str, path: Path) -> Tensor:
-    if place == "files":
-        count = torch.Size(shape).numel()
-        return torch.from_file(str(path), shared=True, size=count, dtype=like.dtype).view(shape)
-    return torch.empty(shape, dtype=like.dtype, device=like.device if place == "device" else "cpu")
+    Raises:
+        OSError: the disk has no room for it.
+    """
+    count = torch.Size(shape).numel()
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        # a sparse file would end the process by SIGBUS where the disk fills up
+        os.posix_fallocate(file.fileno(), 0, count * dtype.itemsize)
+        return torch.from_file(file.name, shared=True, size=count, dtype=dtype).view(shape)

@@ -18,7 +18,7 @@ from nctransfer.errors import DataError
 from nctransfer.finetuning.data import Pixels
 from nctransfer.finetuning.lora import adapters
 from nctransfer.finetuning.network import TunedNetwork
-from nctransfer.finetuning.prefix import Prefix, keep, why_not
+from nctransfer.finetuning.prefix import Prefix, Room, keep, why_not
 from nctransfer.finetuning.statistics import recalibrate
 from nctransfer.finetuning.tuning import ParameterCount, Task, count_parameters
 from nctransfer.models.tuned import CLASSIFIER, KIND, LORA, NETWORK, WEIGHTS
@@ -174,8 +174,8 @@ def _shown(
         return splits
     prefix, size = Prefix(tuned, training["precision"] == "bfloat16"), training["batch_size"]
     sizes = {"train": size, "test": 4 * size}
-    folder = surroundings.checkpoints / "prefix"
-    entering = keep(prefix, splits, sizes, surroundings.prefix_cache_gb, folder)
+    room = Room(surroundings.prefix_cache_gb, surroundings.memory_gb, surroundings.checkpoints)
+    entering = keep(prefix, splits, sizes, room)
     opened.callback(prefix.cut())
     return entering
 

@@ -20,6 +20,7 @@ with job(snakemake) as task:
         checkpoint_minutes=task.runs["checkpoint_minutes"],
         tensorboard=log.parents[1] / "tensorboard" / log.stem if task.runs["tensorboard"] else None,
         prefix_cache_gb=task.runs["prefix_cache_gb"],
+        memory_gb=snakemake.resources.get("mem_mb", 16000) / 1000,
     )
     finetune(
         Path(snakemake.input.model),
