@@ -84,3 +84,21 @@ def test_the_figures_of_pre_training_are_drawn_at_all_levels(project):
     )  # the paper's: projection keeps diversity
     for name in names:
         assert (project.folder / f"figures/demo/{name}.png").stat().st_size > 10_000
+
+
+def test_the_figures_and_tables_of_fine_tuning_are_drawn(project):
+    figures, tables = ("fig7", "fig8", "fig9", "fig14", "fig16", "fig17"), ("table3", "table4", "table5")
+    typed = [sys.executable, "-m", "snakemake", "-j2", "--resources", "gpu=0", "--configfile", "config/demo.yaml", "--",
+             *(f"figures/demo/{name}.pdf" for name in figures), *(f"tables/demo/{name}.csv" for name in tables)]  # fmt: skip
+    run = subprocess.run(typed, cwd=project.folder, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    for name in figures:
+        assert (project.folder / f"figures/demo/{name}.png").stat().st_size > 10_000
+    methods = pd.read_csv(project.folder / "tables/demo/table3.csv")
+    resnet = methods[methods["panel"] == "a"].set_index("method")
+    assert resnet["nc1"]["full_ft"] < resnet["nc1"]["layer_ft"] < resnet["nc1"]["lp"]  # the paper's order
+    assert resnet["transfer_accuracy"]["scl_ft"] > resnet["transfer_accuracy"]["lp"]
+    assert (methods["seeds"] == 2).all()
+    for name in tables:
+        assert "|" in (project.folder / f"tables/demo/{name}.md").read_text()
+        assert "tabular" in (project.folder / f"tables/demo/{name}.tex").read_text()

@@ -9,6 +9,7 @@ import yaml
 from nctransfer.errors import ConfigError
 from nctransfer.plan import config, finetuning
 from nctransfer.plan.grid import Plan
+from nctransfer.plan.runs import Run, run_key
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ROOT / "config.yaml"
@@ -31,9 +32,9 @@ def paper() -> Plan:
     return Plan(load(), ROOT)
 
 
-def runs_of(plan: Plan, section: str, key: str) -> dict[str, finetuning.Run]:
+def runs_of(plan: Plan, section: str, key: str) -> dict[str, Run]:
     return {
-        finetuning.run_key(plan.config, run): run
+        run_key(plan.config, run): run
         for panel in plan.config[section][key]["panels"]
         for run, _ in finetuning.expand(plan.config, panel)
     }
@@ -211,10 +212,7 @@ def sweep(folder: Path, runs: str, extra: str = "") -> list[str]:
         + extra
     )
     loaded = load(folder, text)
-    return [
-        finetuning.run_key(loaded, run)
-        for run, _ in finetuning.expand(loaded, loaded["tables"]["t"]["panels"][0])
-    ]
+    return [run_key(loaded, run) for run, _ in finetuning.expand(loaded, loaded["tables"]["t"]["panels"][0])]
 
 
 @pytest.mark.parametrize(
@@ -236,6 +234,33 @@ def sweep(folder: Path, runs: str, extra: str = "") -> list[str]:
 )  # fmt: skip
 def test_a_key_says_all_that_sets_a_run_apart(tmp_path, runs, keys):
     assert sweep(tmp_path, runs) == keys
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "{epochs: 200, rank: 96}",
+        "{rank: 7, hidden: 3}",
+        "{augmentation: {level: 1}}",
+        "{rates: {convolutional: {lp: {learning_rate: 5e-2, weight_decay: 1e-4}}}}",
+        "{rates: {transformer: {lp: {learning_rate: 1, weight_decay: 1}}}}",
+    ],
+)
+def test_one_training_has_one_key_however_it_is_asked_for(tmp_path, options):
+    """Options that the method does not read, and values that are the study's, set nothing apart."""
+    assert sweep(tmp_path, f"[{{methods: [lp], options: {options}}}]") == ["m.mine.lp.lr0.05.wd0.0001.s0"]
+
+
+def test_a_learning_rate_may_fall_to_less_than_other_methods_begin_with(tmp_path):
+    runs = "[{methods: [lp], learning_rates: [0.1], options: {learning_rate_min: 0.005}}]"
+    assert sweep(tmp_path, runs) == ["m.mine.lp.learning_rate_min0.005.lr0.1.wd0.0001.s0"]
+
+
+def test_zero_shot_does_not_read_how_features_are_kept(tmp_path):
+    key = "clip-vit-b32.cifar100.zero_shot"
+    plain = Plan(load(), ROOT).finetune(key).settings
+    other = load(tmp_path, "models: {clip-vit-b32: {units: penultimate, poolings: [cls]}}\n")
+    assert Plan(other, ROOT).finetune(key).settings == plain
 
 
 def test_the_studys_statistics_stand_in_the_key(tmp_path):
@@ -263,9 +288,13 @@ PANEL = "tables: {{t: {{kind: methods, panels: [{{model: {model}, dataset: mine,
         (
             "m",
             "{methods: [lp], learning_rates: [1e-5]}",
-            "learning rate 1e-05 is below learning_rate_min 0.0001",
+            "'lp' begins at learning rate 1e-05, below learning_rate_min 0.0001",
         ),
-        ("m", "{methods: [lp], options: {warmup_epochs: 300}}", "warmup_epochs: 300 leaves nothing of 200"),
+        (
+            "m",
+            "{methods: [lp], options: {warmup_epochs: 300}}",
+            "warmup_epochs 300 leaves nothing of 200 epochs",
+        ),
         ("m", "{methods: [lp], units: [0]}", "units"),
         ("m", "{method: [lp]}", "method: unknown key (did you mean 'methods'?)"),
         ("mm", "{methods: [lp]}", "no 'mm' in models (did you mean 'm'?)"),
@@ -288,6 +317,14 @@ def test_mistakes_in_runs_are_told_before_any_job(tmp_path, model, runs, words):
         ("figures: {f: {kind: layerwise, panels: [{model: m, dataset: mine, runs: [{methods: [lp]}]}]}}\n", "has model and runs; kind 'layerwise' takes model"),
         ("figures: {f: {kind: tuned_units, panels: [{model: m, dataset: mine, runs: [{methods: [lp]}]}]}}\n", "abscissa: missing; allowed: unit, count"),
         ("finetuning: {statistics: updated}\n", "'updated' is not allowed (did you mean 'update'?)"),
+        ("finetuning: {rates: {convolutional: {lpp: {learning_rate: 1, weight_decay: 0}}}}\n", "finetuning.rates.convolutional.lpp: no 'lpp' in methods"),
+        ("finetuned: {a: {model: clip-vit-b32, dataset: mine, method: zero_shot, per_class: 3}}\n", "finetuned.a.per_class: method 'zero_shot' trains nothing"),
+        ("figures: {f: {kind: collapse_by_unit, panels: [{model: m, dataset: mine, runs: [{methods: [lp], features: penultimate}]}]}}\n", "runs[0].features: only the penultimate feature is kept"),
+        ("figures: {f: {kind: collapse_by_unit, panels: [{model: resnet50, dataset: mine, runs: [{methods: [lp]}]}]}}\n", "runs[0].features: only the penultimate feature is kept"),
+        ("finetuned: {a: {model: m, dataset: mine, method: lp, features: penultimate}}\nfigures: {f: {kind: layerwise, panels: [{model: a, dataset: mine}]}}\n", "only the penultimate feature of 'a' is kept"),
+        ("figures: {f: {kind: tuned_unit_law, panels: [{model: m, dataset: mine, runs: [{methods: [lp]}]}]}}\n", "shows one method that tunes units, not lp"),
+        ("figures: {f: {kind: tuned_unit_law, panels: [{model: m, dataset: mine, runs: [{methods: [layer_ft], units: [[1, 2]]}]}]}}\n", "shows units that are tuned one by one, not [1, 2]"),
+        ("tables: {t: {kind: methods, panels: [{model: m, dataset: mine, runs: [{methods: [lp]}]}, {model: m, dataset: mine, runs: [{methods: [mlp]}]}]}}\n", "two panels are called 'm on mine'"),
     ],
 )  # fmt: skip
 def test_mistakes_in_named_runs_and_pictures_are_told_before_any_job(tmp_path, text, words):
@@ -318,4 +355,4 @@ tables:
   u: {kind: search, panels: [{model: m, dataset: mine, runs: [{methods: [lp], options: {evaluate_every: 7}}]}]}
 """
     found = mistakes(tmp_path, text)
-    assert any("is also the key of another run" in line for line in found), found
+    assert any("is asked for with options" in line for line in found), found

@@ -13,6 +13,7 @@ from nctransfer.data.subset import subset_rows
 
 # Share of a GPU's free memory that images may take; larger splits stay on disk.
 SHARE = 0.4
+BLOCK = 1024
 
 
 class Pixels:
@@ -45,14 +46,27 @@ class Pixels:
         names = list(store.class_names)
         chosen = subset_rows(store.labels, names, range(len(names)), per_class, seed)
         self._rows = torch.from_numpy(chosen)
-        self._images, self._geometry, self._augmentation = store.images, geometry, augmentation
+        self._images, self._augmentation = store.images, augmentation
+        self._geometry = store.pending(geometry)
         self.labels = torch.from_numpy(store.labels[chosen].astype("int64")).to(device)
         self._resident: Tensor | None = None
         if device.type == "cuda" and self._bytes <= SHARE * torch.cuda.mem_get_info(device)[0]:
-            self._resident = self._read(torch.arange(len(self))).to(device)
+            self._resident = self._brought(device)
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def release(self) -> None:
+        """Give the device's memory back; images are read from the store from now on."""
+        self._resident = None
+
+    def _brought(self, device: torch.device) -> Tensor:
+        """All images on the device, block by block: host memory holds one block."""
+        height, width, channels = self._images.shape[1:]
+        resident = torch.empty((len(self), channels, height, width), dtype=torch.uint8, device=device)
+        for rows in torch.arange(len(self)).split(BLOCK):
+            resident[rows[0] : rows[-1] + 1] = self._read(rows).to(device)
+        return resident
 
     @property
     def _bytes(self) -> int:

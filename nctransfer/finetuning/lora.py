@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from nctransfer.errors import ModelError
-from nctransfer.models.tuned import low_rank_change
+from nctransfer.finetuning.network import TunedNetwork
+from nctransfer.models.tuned import LORA, low_rank_change
 
 
 class Adapter(nn.Module):
@@ -80,10 +81,25 @@ def adapt(network: nn.Module, paths: Iterable[str], rank: int, alpha: float | No
                 )
 
 
-def adapters(network: nn.Module) -> dict[str, Adapter]:
-    """Adapters by the name of the weight that they change."""
-    return {
-        name.replace(".parametrizations.", ".").removesuffix(".0"): module
-        for name, module in network.named_modules()
-        if isinstance(module, Adapter)
-    }
+class AdaptedNetwork(TunedNetwork):
+    """A network of which nothing trains but adapters and classifier."""
+
+    def adapters(self) -> dict[str, Adapter]:
+        """Adapters by the name of the weight that they change."""
+        return {
+            name.replace(".parametrizations.", ".").removesuffix(".0"): module
+            for name, module in self.backbone.network.named_modules()
+            if isinstance(module, Adapter)
+        }
+
+    @property
+    def lora_scale(self) -> float:
+        """What multiplies the low-rank changes: alpha / r."""
+        return next(adapter.scale for adapter in self.adapters().values())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Adapters instead of the weights that they change."""
+        whole = {name: value for name, value in super().tensors().items() if ".parametrizations." not in name}
+        for name, adapter in self.adapters().items():
+            whole |= {f"{LORA}{name}.a": adapter.a, f"{LORA}{name}.b": adapter.b}
+        return whole

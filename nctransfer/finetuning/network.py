@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nctransfer.models.backbone import Backbone
+from nctransfer.models.tuned import CLASSIFIER, NETWORK
 
 
 class TunedNetwork(nn.Module):
@@ -14,9 +15,11 @@ class TunedNetwork(nn.Module):
     It takes pixels in [0, 1] and standardises them itself; once :meth:`begin_at` was called, it
     takes what enters the network there instead, and computes nothing below.
 
-    In training mode only what trains is in training mode: frozen modules never drop anything at
-    random. Normalisation layers use and update the batch's statistics under ``update``, whether
-    they train or not (the paper, Appendix E.2), and running statistics otherwise.
+    In training mode only what trains is in training mode, and of dropout that inside the units alone:
+    frozen modules never drop anything at random, and what a source head dropped before its
+    classifier is gone with it, for every method. Normalisation layers use and update the batch's
+    statistics under ``update``, whether they train or not (the paper, Appendix E.2), and running
+    statistics otherwise.
 
     Args:
         backbone: without its source head (``models.tuned.without_head``).
@@ -67,8 +70,8 @@ class TunedNetwork(nn.Module):
         mean, std = self.backbone.get_buffer("_mean"), self.backbone.get_buffer("_std")
         return (pixels - mean) / std
 
-    def begin_at(self, begin: Callable[[Tensor], Tensor]) -> None:
-        """Compute features from what ``begin`` takes, from now on."""
+    def begin_at(self, begin: Callable[[Tensor], Tensor] | None) -> None:
+        """Compute features from what ``begin`` takes, from now on; None takes pixels again."""
         self._begin = begin
 
     def norms(self) -> list[nn.Module]:
@@ -88,9 +91,20 @@ class TunedNetwork(nn.Module):
                 wanted = [parameter.requires_grad for parameter in module.parameters()]
                 if wanted and all(wanted):
                     module.train()
+            for module in self._outer_dropout():
+                module.eval()
             for norm in self.norms():
                 norm.training = self.statistics == "update"
         return self
+
+    def _outer_dropout(self) -> list[nn.Module]:
+        """Dropout of the network outside its units."""
+        inside = tuple(f"{path}." for path in self.backbone.layout.units)
+        return [
+            module
+            for path, module in self.backbone.network.named_modules()
+            if isinstance(module, nn.modules.dropout._DropoutNd) and not path.startswith(inside)
+        ]
 
     def kept(self) -> dict[str, Tensor]:
         """Tensors of the network that a run changes: what trains, and running statistics."""
@@ -106,3 +120,15 @@ class TunedNetwork(nn.Module):
             for name, value in module.named_buffers(recurse=False)
         }
         return {**trained, **statistics}
+
+    @property
+    def lora_scale(self) -> float:
+        """What multiplies low-rank changes, 1 where there are none."""
+        return 1.0
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a run changed and its classifier, by the names of ``models.tuned``."""
+        network = {f"{NETWORK}{name}": value for name, value in self.kept().items()}
+        return network | {
+            f"{CLASSIFIER}{name}": value for name, value in self.classifier.state_dict().items()
+        }

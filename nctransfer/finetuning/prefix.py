@@ -2,7 +2,7 @@
 
 Where nothing below trains and nothing there is random, the input of the tuned unit is the
 same in every epoch. It is then computed once and kept, and training begins there; where it does
-not fit it is computed for every batch, alike to the last bit.
+not fit it is computed for every batch: on the CPU in float32 alike to the last bit.
 
 The network's own code runs from the tuned unit on: a blank image passes the stem, the units
 below return blanks of the right shape, and where the tuned unit begins the kept tensors take
@@ -71,10 +71,16 @@ class Prefix:
     Args:
         tuned: a network for which :func:`why_not` knows no reason.
         half: whether it computes in bfloat16 where that is safe.
+        layout: memory format of the images.
     """
 
-    def __init__(self, tuned: TunedNetwork, half: bool = False) -> None:
-        self.tuned, self.backbone, self.half = tuned, tuned.backbone, half
+    def __init__(
+        self,
+        tuned: TunedNetwork,
+        half: bool = False,
+        layout: torch.memory_format = torch.contiguous_format,
+    ) -> None:
+        self.tuned, self.backbone, self.half, self.layout = tuned, tuned.backbone, half, layout
         first = _below(tuned)
         assert first is not None
         self.first = first
@@ -85,7 +91,7 @@ class Prefix:
     def __call__(self, pixels: Tensor) -> Tensor:
         """What is kept of pixels (N, 3, H, W): the input of the tuned unit, or the feature (N, d)."""
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.half):
-            images = self.tuned.standardise(pixels)
+            images = self.tuned.standardise(pixels).contiguous(memory_format=self.layout)
             if self.whole:
                 return self.tuned.read(images)
             place = Tap(self.backbone.layout.units[self.first - 1], "input")
@@ -110,7 +116,7 @@ class Prefix:
         """Have the network begin with what is kept; returns what undoes it."""
         if self.whole:
             self.tuned.begin_at(lambda kept: kept)
-            return lambda: None
+            return lambda: self.tuned.begin_at(None)
         network, layout = self.backbone.network, self.backbone.layout
         blank = self._blank()
         below = {path: network.get_submodule(path) for path in layout.units[: self.first - 1]}
@@ -131,6 +137,7 @@ class Prefix:
             hook.remove()
             for module in below.values():
                 del module.forward
+            self.tuned.begin_at(None)
 
         self.tuned.begin_at(begin)
         return undo
@@ -167,7 +174,7 @@ class Kept:
     """A split as it enters the network at the tuned unit, computed once.
 
     Attributes:
-        values: (N, ...), on the device, in host memory or in a file.
+        values: (N, ...), on the labels' device; on the CPU perhaps in a file.
         labels: (N,), on the device.
     """
 
@@ -184,7 +191,7 @@ class Kept:
 
     def clean(self, rows: Tensor) -> Tensor:
         """What enters for samples ``rows``, on the device."""
-        return self.values[rows.to(self.values.device)].to(self.labels.device)
+        return self.values[rows]
 
     def augmented(self, rows: Tensor, keys: Tensor) -> Tensor:
         """The same: nothing here is random."""
@@ -199,11 +206,13 @@ class Recomputed:
         prefix: what computes it.
         split: its pixels.
         size: samples at a time.
+        numbers: that a sample takes in memory, as pixels or as what they become.
     """
 
     prefix: Prefix
     split: Pixels
     size: int
+    numbers: int
 
     def __len__(self) -> int:
         return len(self.split)
@@ -212,11 +221,6 @@ class Recomputed:
     def labels(self) -> Tensor:
         """Classes (N,), on the device."""
         return self.split.labels
-
-    @property
-    def numbers(self) -> int:
-        """Numbers that a sample's pixels take: those are what fills the memory here."""
-        return self.split.numbers
 
     def clean(self, rows: Tensor) -> Tensor:
         """What enters for samples ``rows``, on the device."""
@@ -245,8 +249,8 @@ class Room:
         """``device``, ``memory`` or ``files`` for so many bytes; None where they fit nowhere."""
         if needed > self.budget_gb * GB:
             return None
-        if device.type == "cuda" and needed <= SHARE * torch.cuda.mem_get_info(device)[0]:
-            return "device"
+        if device.type == "cuda":  # to fetch it from the host takes longer than to compute it
+            return "device" if needed <= SHARE * torch.cuda.mem_get_info(device)[0] else None
         if needed <= SHARE * min(self.memory_gb * GB, psutil.virtual_memory().available):
             return "memory"
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -288,12 +292,16 @@ def keep(
             needed / GB,
             room.budget_gb,
         )
-        return {name: Recomputed(prefix, split, sizes[name]) for name, split in splits.items()}
+        return {
+            name: Recomputed(prefix, split, sizes[name], max(split.numbers, sample.numel()))
+            for name, split in splits.items()
+        }
     logger.info("keeping the frozen prefix, %.3f GB, in %s", needed / GB, place)
     for name, split in splits.items():
         values = kept[name].values
         for rows in torch.arange(len(split), device=split.labels.device).split(sizes[name]):
-            values[rows.to(values.device)] = prefix.of(split, rows, sizes[name]).to(values.device)
+            values[rows] = prefix.of(split, rows, sizes[name])
+        split.release()
     return kept
 
 

@@ -16,12 +16,11 @@ from nctransfer.data.augmentation import Augmentation
 from nctransfer.data.image_store import ImageStore
 from nctransfer.errors import DataError
 from nctransfer.finetuning.data import Pixels
-from nctransfer.finetuning.lora import adapters
 from nctransfer.finetuning.network import TunedNetwork
 from nctransfer.finetuning.prefix import Prefix, Room, keep, why_not
 from nctransfer.finetuning.statistics import recalibrate
 from nctransfer.finetuning.tuning import ParameterCount, Task, count_parameters
-from nctransfer.models.tuned import CLASSIFIER, KIND, LORA, NETWORK, WEIGHTS
+from nctransfer.models.tuned import KIND, WEIGHTS
 from nctransfer.models.weights import write_weights
 from nctransfer.models.zoo import load_model
 from nctransfer.plan import variants
@@ -29,7 +28,7 @@ from nctransfer.storage.stores import create_store
 from nctransfer.storage.tables import write_table
 from nctransfer.training.checkpoints import Checkpoints
 from nctransfer.training.evaluation import Shown, evaluate
-from nctransfer.training.loop import Data, Training
+from nctransfer.training.loop import Data, Training, memory_format
 from nctransfer.training.monitoring import tensorboard
 from nctransfer.training.objective import Objective
 from nctransfer.training.stopping import stop_requests
@@ -56,7 +55,8 @@ def finetune(
         model: manifest of the base model's store.
         stores: the downstream data set, train and test.
         manifest: where the store's manifest will be; beside it tuned.safetensors, history.parquet and
-            accuracy.parquet.
+            accuracy.parquet. Losses, on the test split too, are those that are trained on, label smoothing
+            included.
         settings: names (run, model, dataset, and what else the table of accuracies repeats), method (name,
             units and what else it reads), statistics, per_class, subset_seed, geometry, training (see
             ``training.loop``; None for methods that train nothing), seed.
@@ -91,17 +91,20 @@ def finetune(
     with ExitStack() as opened:
         history, scores = _train(tuned, objective, splits, settings, recipe, surroundings, opened)
     with create_store(manifest, KIND, recipe) as store:
-        write_weights(store.file(WEIGHTS), tuned_tensors(tuned))
-        write_table(store.file("history.parquet"), history, recipe)
-        write_table(store.file("accuracy.parquet"), _accuracies(settings, count, history, scores), recipe)
-        store.meta = {
+        described = {
             "base": base,
-            "run": settings["names"]["run"],
             "method": method["name"],
             "units": list(tuned.units),
             "skip": list(tuned.backbone.skip),
             "last_unit": tuned.last,
-            "lora_scale": next((adapter.scale for adapter in adapters(tuned.backbone.network).values()), 1.0),
+            "lora_scale": tuned.lora_scale,
+        }
+        write_weights(store.file(WEIGHTS), tuned.tensors(), described)
+        write_table(store.file("history.parquet"), history, recipe)
+        write_table(store.file("accuracy.parquet"), _accuracies(settings, count, history, scores), recipe)
+        store.meta = {
+            **described,
+            "run": settings["names"]["run"],
             "class_names": names,
             "settings": dict(settings),
             "images": {name: store.fingerprint for name, store in stores.items()},
@@ -151,6 +154,7 @@ def _train(
         training,
         Checkpoints(surroundings.checkpoints, recipe, surroundings.checkpoint_minutes),
         tuned.kept,
+        advice="lower the run's learning rate (finetuning.rates) or set finetuning.warmup_epochs",
     )
     log = opened.enter_context(tensorboard(surroundings.tensorboard))
     history = run.run(opened.enter_context(stop_requests()), log)
@@ -172,7 +176,9 @@ def _shown(
     if reason is not None:
         logger.info("every step computes the whole network: %s", reason)
         return splits
-    prefix, size = Prefix(tuned, training["precision"] == "bfloat16"), training["batch_size"]
+    layout, size = memory_format(training, surroundings.device), training["batch_size"]
+    tuned.to(memory_format=layout)  # as the training loop will have it
+    prefix = Prefix(tuned, training["precision"] == "bfloat16", layout)
     sizes = {"train": size, "test": 4 * size}
     room = Room(surroundings.prefix_cache_gb, surroundings.memory_gb, surroundings.checkpoints)
     entering = keep(prefix, splits, sizes, room)
@@ -181,21 +187,10 @@ def _shown(
 
 
 def _batches(split: Pixels, size: int) -> Iterator[Tensor]:
-    """Pixels of a split in order, batch by batch; a last batch of one image is left out."""
-    for rows in torch.arange(len(split), device=split.labels.device).split(size):
-        if len(rows) > 1:
-            yield split.clean(rows)
-
-
-def tuned_tensors(tuned: TunedNetwork) -> dict[str, Tensor]:
-    """What a run changed, by the names of ``models.tuned``."""
-    network = tuned.backbone.network
-    tensors = {
-        f"{NETWORK}{name}": value for name, value in tuned.kept().items() if ".parametrizations." not in name
-    }
-    for name, adapter in adapters(network).items():
-        tensors |= {f"{LORA}{name}.a": adapter.a, f"{LORA}{name}.b": adapter.b}
-    return tensors | {f"{CLASSIFIER}{name}": value for name, value in tuned.classifier.state_dict().items()}
+    """Pixels of a split in order, batch by batch; a last, smaller batch is left out, unless it is all."""
+    whole = max(len(split) - len(split) % size, min(size, len(split)))
+    for rows in torch.arange(whole, device=split.labels.device).split(size):
+        yield split.clean(rows)
 
 
 def _accuracies(

@@ -11,7 +11,8 @@ from nctransfer.plan import catalogue, documents, families, schema
 from nctransfer.plan.documents import given
 from nctransfer.plan.model_facts import describe_model
 from nctransfer.plan.names import check_reference, check_variant, of_refused_family
-from nctransfer.plan.run_checks import check_finetuned, check_sweep
+from nctransfer.plan.run_checks import check_finetuned, check_kind, check_sweep, check_titles
+from nctransfer.plan.runs import PACKAGE, kept_units
 from nctransfer.plan.training import snapshot_epochs, training_problems
 
 _LIBRARY = {"name", "weights", "family", "size", "preprocess", "poolings", "units"}
@@ -83,6 +84,11 @@ def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator
             for index, panel in enumerate(entry["panels"]):
                 where = f"{section}.{key}.panels[{index}]"
                 yield from _check_panel(where, entry["kind"], panel, config, named)
+            if section == "tables":
+                yield from check_titles(f"tables.{key}", entry["panels"])
+    for kind, methods in config["finetuning"]["rates"].items():
+        for method in methods:
+            yield from check_variant(f"finetuning.rates.{kind}.{method}", PACKAGE, method)
 
 
 def _check_panel(
@@ -111,11 +117,13 @@ def _check_panel(
         yield f"{where}.dataset: missing; it has no default"
     for index, sweep in enumerate(panel["runs"] or ()):
         yield from check_sweep(f"{where}.runs[{index}]", panel, sweep, config)
+    if panel["runs"]:
+        yield from check_kind(where, kind, panel, config)
     if panel["model"] in config["models"]:
         entry = config["models"][panel["model"]]
-        entry = config["models"].get(entry["run"]["model"], entry) if "run" in entry else entry
-        yield from _check_pooling(f"{where}.pooling", panel, entry)
-        if kind == "layerwise" and (entry["units"] or config["features"]["units"]) != "all":
+        base = config["models"].get(entry["run"]["model"], entry) if "run" in entry else entry
+        yield from _check_pooling(f"{where}.pooling", panel, base)
+        if kind == "layerwise" and kept_units(config, panel["model"]) != "all":
             kept = f"only the penultimate feature of {panel['model']!r} is kept"
             yield f"{where}.model: {kept}; set its units: all"
         if kind == "over_training":

@@ -1,122 +1,32 @@
-"""Fine-tuning runs: what one is, which runs a picture asks for, and what their jobs are told.
+"""Fine-tuning runs: which ones a configuration asks for, and what their jobs are told.
 
-A run is a model, a data set, a method, its tuned units, rates and a seed. Figures and tables ask
-for many at once, in sweeps; ``finetuned:`` names single ones. Each run has a key that says all
-that sets it apart, so pictures that ask for the same run share it; and its key is that of a
-model, so a tuned model is measured, probed and shown like any other.
+Figures and tables ask for many at once, in sweeps; ``finetuned:`` names single ones. Each run has
+a key that says all that sets it apart, so pictures that ask for the same run share it; and its key
+is that of a model, so a tuned model is measured, probed and shown like any other.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import product
 from typing import Any
 
 from nctransfer.errors import ConfigError
+from nctransfer.plan import variants
 from nctransfer.plan.catalogue import common_name
 from nctransfer.plan.documents import given, merge
 from nctransfer.plan.families import UNSET
 from nctransfer.plan.model_facts import ModelFacts, describe_model
-
-
-@dataclass(frozen=True)
-class MethodFacts:
-    """A method as the plan sees it.
-
-    Attributes:
-        units: whether it tunes units that a run names.
-        reads: options of ``finetuning:`` that it alone reads.
-        trains: whether it trains at all.
-    """
-
-    units: bool
-    reads: tuple[str, ...] = ()
-    trains: bool = True
-
-
-METHODS = {
-    "lp": MethodFacts(units=False),
-    "mlp": MethodFacts(units=False, reads=("hidden",)),
-    "layer_ft": MethodFacts(units=True),
-    "scl_ft": MethodFacts(units=True),
-    "layer_lp": MethodFacts(units=True),
-    "full_ft": MethodFacts(units=False),
-    "layer_lora": MethodFacts(units=True, reads=("rank", "alpha")),
-    "zero_shot": MethodFacts(units=False, trains=False),
-}
-# A method that is not listed here tunes units and is given everything.
-UNKNOWN = MethodFacts(units=True, reads=("hidden", "rank", "alpha"))
-PLAIN = (
-    "epochs", "batch_size", "learning_rate_min", "warmup_epochs", "momentum", "precision", "channels_last",
-    "evaluate_every",
-)  # fmt: skip
-RATES = ("learning_rate", "weight_decay")
-# Options that no key repeats: one stands in it already, the other changes nothing of what is trained.
-UNSAID = ("statistics", "evaluate_every")
-
-
-def method_facts(method: str) -> MethodFacts:
-    """What the plan knows of a method."""
-    return METHODS.get(method, UNKNOWN)
-
-
-@dataclass(frozen=True)
-class Run:
-    """One fine-tuning run.
-
-    Attributes:
-        model: key of the base model.
-        dataset: key of the downstream data set.
-        method: name of the method.
-        units: the tuned units, from 1, ascending; empty where the method names none.
-        per_class: training images a class, None for all.
-        learning_rate, weight_decay: None where nothing trains.
-        seed: index of the repetition, from 0.
-        options: what differs from the study's ``finetuning:``.
-    """
-
-    model: str
-    dataset: str
-    method: str
-    units: tuple[int, ...]
-    per_class: int | None
-    learning_rate: float | None
-    weight_decay: float | None
-    seed: int
-    options: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, entry: Mapping[str, Any]) -> "Run":
-        """The run behind an entry of ``models``."""
-        return cls(**entry["run"] | {"units": tuple(entry["run"]["units"])})
-
-    def key(self, statistics: str) -> str:
-        """Name of the run: all that sets it apart.
-
-        Args:
-            statistics: the mode that it uses; the paper's own goes without saying.
-        """
-        parts = [self.model, self.dataset]
-        parts += [f"{self.per_class}pc"] if self.per_class else []
-        parts += [self.method]
-        parts += ["u" + "-".join(map(str, self.units))] if self.units else []
-        if self.learning_rate is None:
-            return ".".join(parts)
-        parts += [] if statistics == "update" else [statistics]
-        parts += [f"{name}{_text(value)}" for name, value in _leaves(self.options) if name not in UNSAID]
-        parts += [f"lr{self.learning_rate:g}", f"wd{self.weight_decay:g}", f"s{self.seed}"]
-        return ".".join(parts)
-
-
-def _leaves(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in sorted(options.items()):
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}-")
-        else:
-            yield f"{prefix}{name}", value
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value).lower()
+from nctransfer.plan.runs import (
+    PACKAGE,
+    PLAIN,
+    RATES,
+    Run,
+    method_facts,
+    options_of,
+    own_options,
+    run_key,
+    zoo_key,
+)
 
 
 def is_convolutional(facts: ModelFacts) -> bool:
@@ -155,14 +65,15 @@ def _sweep(
     config: Mapping[str, Any], facts: ModelFacts, panel: Mapping[str, Any], sweep: Mapping[str, Any]
 ) -> Iterator[Run]:
     """One run for every combination; what a method has no use for it runs through once."""
-    options = sweep["options"]
     for method in sweep["methods"]:
-        known = method_facts(method)
+        if method not in variants.names(PACKAGE):
+            continue  # other checks tell
+        known, options = method_facts(method), own_options(config["finetuning"], method, sweep["options"])
         shared = panel["model"], panel["dataset"], method
         if not known.trains:
             yield Run(*shared, (), None, None, None, 0, {})
             continue
-        usual = rates(config, facts, method, options)
+        usual = rates(config, facts, method, sweep["options"])
         for units, per_class, rate, decay, seed in product(
             [_tuned(entry) for entry in sweep["units"] or [()]] if known.units else [()],
             sweep["per_class"] or [None],
@@ -191,22 +102,8 @@ def named(config: Mapping[str, Any], entry: Mapping[str, Any]) -> Run:
     facts = describe_model(config["models"][entry["model"]])
     usual = rates(config, facts, entry["method"], entry["options"])
     rate, decay = (usual[name] if entry[name] is None else entry[name] for name in RATES)
-    return Run(*shared, entry["per_class"], rate, decay, entry["seed"], entry["options"])
-
-
-def zoo_key(run: str, features: str | None) -> str:
-    """Key of a tuned model whose features are kept as a sweep says."""
-    return run if features is None else f"{run}.{features}"
-
-
-def run_key(config: Mapping[str, Any], run: Run) -> str:
-    """Key of a run that a sweep asks for."""
-    return run.key(options_of(config, run)["statistics"])
-
-
-def options_of(config: Mapping[str, Any], run: Run) -> dict[str, Any]:
-    """The complete ``finetuning:`` section as a run reads it."""
-    return merge(config["finetuning"], run.options)
+    options = own_options(config["finetuning"], entry["method"], entry["options"])
+    return Run(*shared, entry["per_class"], rate, decay, entry["seed"], options)
 
 
 def derive(config: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], list[str]]:
@@ -229,10 +126,17 @@ def derive(config: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], list[s
             "run": asdict(run), "store": store,
         }  # fmt: skip
         if models.setdefault(key, entry) != entry:
-            mistakes.append(f"{where}: {key!r} is also the key of another run; rename one of its parts")
+            other = models[key]["run"]["options"]
+            mistakes.append(
+                f"{where}: run {key!r} is asked for with options {run.options}, elsewhere with {other}; they "
+                "must agree"
+                if other != run.options
+                else f"{where}: {key!r} is also the key of another run; rename one of its parts"
+            )
+        mistakes.extend(_rate_mistakes(config, run, where))
 
     for key, entry in config["finetuned"].items():
-        if _is_described(config, entry["model"]):
+        if _is_described(config, entry["model"]) and entry["method"] in variants.names(PACKAGE):
             try:
                 add(key, named(config, entry), key, entry["features"], f"finetuned.{key}")
             except ConfigError as error:
@@ -246,6 +150,23 @@ def derive(config: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], list[s
         except ConfigError as error:
             mistakes.append(str(error))
     return models, sorted(set(mistakes))
+
+
+def _rate_mistakes(config: Mapping[str, Any], run: Run, where: str) -> Iterator[str]:
+    """A cosine that rises, or for which the warm-up leaves no epoch."""
+    if run.learning_rate is None:
+        return
+    options = options_of(config, run)
+    if run.learning_rate < options["learning_rate_min"]:
+        yield (
+            f"{where}: method {run.method!r} begins at learning rate {run.learning_rate:g}, below "
+            f"learning_rate_min {options['learning_rate_min']:g}"
+        )
+    if options["warmup_epochs"] >= options["epochs"]:
+        yield (
+            f"{where}: warmup_epochs {options['warmup_epochs']} leaves nothing of {options['epochs']} epochs "
+            "for the cosine"
+        )
 
 
 def _is_described(config: Mapping[str, Any], model: str) -> bool:
@@ -281,8 +202,10 @@ def run_settings(
     method = method_settings(config, run)
     if not trains:
         base = given(config["models"][run.model])
-        base.pop("weights" if base["source"] == "local" else "", None)  # the file is an input
-        method |= {"model": base, "data_set": common_name(given(config["datasets"][run.dataset]))}
+        read = {"source", "name", "architecture", "options"}
+        read |= set() if base["source"] == "local" else {"weights"}  # a local file is an input
+        chosen = {name: value for name, value in base.items() if name in read}
+        method |= {"model": chosen, "data_set": common_name(given(config["datasets"][run.dataset]))}
     return {
         "names": {
             "run": key,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nctransfer.plan import finetuning
+from nctransfer.plan import finetuning, runs
 from nctransfer.plan.documents import merge
 from nctransfer.plan.families import group_members, snapshot_key
 from nctransfer.plan.stages import Job, Stages
@@ -159,14 +159,14 @@ def _snapshots(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> di
 def _runs(plan: Stages, panel: Mapping[str, Any], kind: str, readings: Readings) -> dict[str, Any]:
     model, facts = panel["model"], plan.facts(panel["model"])
     view = plan.view(model, panel["dataset"]).key
-    runs: dict[str, dict[str, Any]] = {}
+    shown: dict[str, dict[str, Any]] = {}
     for run, features in finetuning.expand(plan.config, panel):
-        store = finetuning.run_key(plan.config, run)
-        measured = finetuning.zoo_key(store, features)
+        store = runs.run_key(plan.config, run)
+        measured = runs.zoo_key(store, features)
         readings.finetuning(store)
-        if kind not in ACCURACY_ONLY and finetuning.method_facts(run.method).trains:
+        if kind not in ACCURACY_ONLY and runs.method_facts(run.method).trains:
             readings.metrics(measured, view)
-        runs[store] = {
+        shown[store] = {
             "run": store,
             "model": measured,
             "method": run.method,
@@ -186,5 +186,5 @@ def _runs(plan: Stages, panel: Mapping[str, Any], kind: str, readings: Readings)
         "pooling": panel["pooling"] or facts.poolings[0],
         "depth": facts.known.units,
         "abscissa": panel["abscissa"],
-        "runs": list(runs.values()),
+        "runs": list(shown.values()),
     }

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nctransfer.errors import ConfigError
-from nctransfer.plan import documents, finetuning
+from nctransfer.plan import runs
 from nctransfer.plan.model_facts import describe_model
 from nctransfer.plan.names import check_reference, check_variant, of_refused_family
 from nctransfer.plan.text_towers import has_text_tower
@@ -23,7 +23,33 @@ def check_sweep(
     for units in tuned:
         listed = [units] if isinstance(units, int) else units
         yield from _check_units(f"{where}.units", listed, panel["model"], config)
-    yield from _check_rates(where, sweep["options"], sweep["learning_rates"] or (), config)
+
+
+def check_kind(where: str, kind: str, panel: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
+    """What a kind of picture needs of a panel's runs; better told now than after all of them."""
+    if kind == "collapse_by_unit":
+        for index, sweep in enumerate(panel["runs"]):
+            if runs.kept_units(config, panel["model"], sweep["features"]) != "all":
+                yield (
+                    f"{where}.runs[{index}].features: only the penultimate feature is kept, but kind "
+                    f"{kind!r} shows all units'; set features: all"
+                )
+    if kind == "tuned_unit_law":
+        methods = sorted({method for sweep in panel["runs"] for method in sweep["methods"]})
+        if len(methods) != 1 or not runs.method_facts(methods[0]).units:
+            yield f"{where}.runs: kind {kind!r} shows one method that tunes units, not {', '.join(methods)}"
+        for units in (units for sweep in panel["runs"] for units in sweep["units"] or ()):
+            if isinstance(units, list) and len(units) > 1:
+                yield f"{where}.runs: kind {kind!r} shows units that are tuned one by one, not {units}"
+
+
+def check_titles(where: str, panels: list[Mapping[str, Any]]) -> Iterator[str]:
+    """Tables of runs name their columns or rows by the panels' titles."""
+    titles = [
+        panel["title"] or f"{panel['model']} on {panel['dataset']}" for panel in panels if panel["runs"]
+    ]
+    for title in sorted({title for title in titles if titles.count(title) > 1}):
+        yield f"{where}.panels: two panels are called {title!r}; give them titles that differ"
 
 
 def check_finetuned(
@@ -35,18 +61,20 @@ def check_finetuned(
     yield from check_reference(f"{where}.dataset", entry["dataset"], "datasets", named)
     tuned = entry["units"] or []
     yield from _check_method(f"{where}.method", entry["method"], entry["model"], bool(tuned), config)
-    if tuned and not finetuning.method_facts(entry["method"]).units:
+    if tuned and not runs.method_facts(entry["method"]).units:
         yield f"{where}.units: method {entry['method']!r} tunes no units of one's choice; leave it out"
     yield from _check_units(f"{where}.units", tuned, entry["model"], config)
-    rate = entry["learning_rate"]
-    yield from _check_rates(where, entry["options"], [rate] if rate else (), config)
+    if not runs.method_facts(entry["method"]).trains:
+        for name in ("per_class", "learning_rate", "weight_decay", "seed", "options"):
+            if entry[name]:
+                yield f"{where}.{name}: method {entry['method']!r} trains nothing; leave it out"
 
 
 def _check_method(
     where: str, method: str, model: str | None, tuned: bool, config: Mapping[str, Any]
 ) -> Iterator[str]:
-    yield from check_variant(where, "nctransfer.finetuning.methods", method)
-    if finetuning.method_facts(method).units and method in finetuning.METHODS and not tuned:
+    yield from check_variant(where, runs.PACKAGE, method)
+    if runs.method_facts(method).units and method in runs.METHODS and not tuned:
         yield f"{where}: {method!r} tunes units; name them in units"
     entry = config["models"].get(model)
     if entry is None:
@@ -71,25 +99,3 @@ def _check_units(where: str, units: list[int], model: str | None, config: Mappin
     for index in units:
         if index > last:
             yield f"{where}: {model!r} has no unit {index}; it has units 1 to {last}"
-
-
-def _check_rates(
-    where: str, options: Mapping[str, Any], learning_rates: Any, config: Mapping[str, Any]
-) -> Iterator[str]:
-    """What the learning rate falls to, against those that runs of these options begin with."""
-    whole = documents.merge(config["finetuning"], options)
-    if whole["warmup_epochs"] >= whole["epochs"]:
-        yield (
-            f"{where}.options.warmup_epochs: {whole['warmup_epochs']} leaves nothing of "
-            f"{whole['epochs']} epochs for the cosine"
-        )
-    for rate in learning_rates:
-        if rate < whole["learning_rate_min"]:
-            yield f"{where}: learning rate {rate:g} is below learning_rate_min {whole['learning_rate_min']:g}"
-    for kind, methods in whole["rates"].items():
-        for method, pair in methods.items():
-            if pair["learning_rate"] < whole["learning_rate_min"]:
-                yield (
-                    f"finetuning.rates.{kind}.{method}.learning_rate: {pair['learning_rate']:g} is below "
-                    f"learning_rate_min {whole['learning_rate_min']:g}"
-                )

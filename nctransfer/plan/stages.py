@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nctransfer.errors import ConfigError
-from nctransfer.plan import catalogue, families, finetuning, subsets
+from nctransfer.plan import catalogue, families, finetuning, runs, subsets
 from nctransfer.plan.documents import given, merge
 from nctransfer.plan.model_facts import LIBRARIES, ModelFacts
 from nctransfer.plan.recipe import recipe
@@ -150,7 +150,7 @@ class Stages(Views):
             **self.config["features"],
             "geometry": shown.geometry,
             "poolings": list(facts.poolings),
-            "units": self._kept_units(model),
+            "units": runs.kept_units(self.config, model),
             "loader": "stored" if self.run(model) is None else "tuned",
             "device": self.config["device"],
         }
@@ -159,14 +159,6 @@ class Stages(Views):
         parents |= dict.fromkeys(SPLITS, self.images(shown.images))
         loader = f"nctransfer.models.loaders.{settings['loader']}"
         return self._job("features", settings, inputs, parents, [loader, *self._network_variants(facts)])
-
-    def _kept_units(self, model: str) -> str:
-        """Whose features are kept: as the model says, a tuned one's base, or the study."""
-        models = self.config["models"]
-        kept: str = (
-            models[model]["units"] or models[self.base(model)]["units"] or self.config["features"]["units"]
-        )
-        return kept
 
     def _model_inputs(self, model: str) -> tuple[dict[str, str], dict[str, Job]]:
         """What a model is read from, and the jobs that make it: its store, and a tuned one's run."""
@@ -195,7 +187,7 @@ class Stages(Views):
             )
         config, facts, view = self.config, self.facts(key), self.view(key, run.dataset)
         inputs, parents = {"model": self._store("models", run.model)}, {"model": self.model(run.model)}
-        augmentation = augmentation_settings(finetuning.options_of(config, run)["augmentation"])
+        augmentation = augmentation_settings(runs.options_of(config, run)["augmentation"])
         settings = {
             **finetuning.run_settings(config, key, run, augmentation),
             "geometry": view.geometry,
@@ -205,7 +197,7 @@ class Stages(Views):
             "device": config["device"],
         }
         base = config["models"][run.model]
-        if not finetuning.method_facts(run.method).trains and base["source"] == "local":
+        if not runs.method_facts(run.method).trains and base["source"] == "local":
             inputs["checkpoint"] = _existing(f"models.{run.model}.weights", base["weights"])
         inputs |= {split: self._store("images", view.images, split) for split in SPLITS}
         parents |= dict.fromkeys(SPLITS, self.images(view.images))

@@ -9,8 +9,8 @@ from typing import Any
 from nctransfer.errors import ConfigError
 from nctransfer.plan import catalogue, subsets
 from nctransfer.plan.documents import given
-from nctransfer.plan.finetuning import Run
 from nctransfer.plan.model_facts import ModelFacts, describe_model
+from nctransfer.plan.runs import Run
 
 
 @dataclass(frozen=True)

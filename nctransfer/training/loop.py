@@ -43,6 +43,13 @@ class Data:
     seed: int
 
 
+def memory_format(settings: Mapping[str, Any], device: torch.device) -> torch.memory_format:
+    """Layout of images and convolutions."""
+    # on the CPU torch 2.15 crashes in narrow channels-last networks with 3, 5 or 6 threads
+    last = settings["channels_last"] and device.type == "cuda"
+    return torch.channels_last if last else torch.contiguous_format
+
+
 class Training:
     """One training under way.
 
@@ -55,6 +62,7 @@ class Training:
             after every epoch, evaluate_every (the last epoch always is).
         checkpoints: where it leaves what it needs to go on.
         weights: what a snapshot of the network keeps.
+        advice: what to change where the training diverges.
 
     Raises:
         TrainingError: the training split has fewer than two images.
@@ -68,11 +76,12 @@ class Training:
         settings: Mapping[str, Any],
         checkpoints: Checkpoints,
         weights: Callable[[], Mapping[str, Tensor]],
+        advice: str = "lower training.learning_rate or set training.warmup_epochs",
     ) -> None:
         if len(data.train) < 2:
             raise TrainingError(f"training needs at least 2 images; the training split has {len(data.train)}")
         self.network, self.objective, self.data, self.settings = network, objective, data, settings
-        self.checkpoints, self._weights = checkpoints, weights
+        self.checkpoints, self._weights, self._advice = checkpoints, weights, advice
         attack = settings["adversary"]
         self.adversary = None if attack is None else Adversary.from_settings(attack)
         self.optimiser = torch.optim.SGD(
@@ -81,9 +90,7 @@ class Training:
             momentum=settings["momentum"],
             weight_decay=settings["weight_decay"],
         )
-        # on the CPU torch 2.15 crashes in narrow channels-last networks with 3, 5 or 6 threads
-        last = settings["channels_last"] and self.device.type == "cuda"
-        self._layout = torch.channels_last if last else torch.contiguous_format
+        self._layout = memory_format(settings, self.device)
         network.to(memory_format=self._layout)
         self._compiled = cast(nn.Module, torch.compile(network)) if settings["compile"] else network
         # batch normalisation has no variance of one sample: a last batch of one is left out
@@ -269,7 +276,7 @@ class Training:
         kept = self.checkpoints.newest()
         return TrainingError(
             f"{found} in epoch {self.epoch + 1}, step {step + 1} of {self.steps}, at learning rate "
-            f"{self._rate(step):.4g}; lower training.learning_rate or set training.warmup_epochs "
+            f"{self._rate(step):.4g}; {self._advice} "
             + (f"(the last good checkpoint is kept: {kept})" if kept else "(no checkpoint was written yet)")
         )
 

@@ -16,7 +16,7 @@ with job(snakemake) as task:
     checkpoint = snakemake.input.get("checkpoint")
     surroundings = Surroundings(
         device=task.device(),
-        checkpoints=manifest.parents[2] / "checkpoints" / "finetuning" / manifest.parent.name,
+        checkpoints=manifest.parents[2] / "checkpoints" / manifest.parent.name,
         checkpoint_minutes=task.runs["checkpoint_minutes"],
         tensorboard=log.parents[1] / "tensorboard" / log.stem if task.runs["tensorboard"] else None,
         prefix_cache_gb=task.runs["prefix_cache_gb"],
