@@ -11,7 +11,7 @@ from torch import nn
 from nctransfer.data.augmentation import Augmentation
 from nctransfer.data.image_store import ImageStore
 from nctransfer.errors import DataError, ModelError, StoreError, TrainingError
-from nctransfer.finetuning import prefix as prefix_module
+from nctransfer.finetuning import kept as kept_module
 from nctransfer.finetuning.data import Pixels
 from nctransfer.finetuning.network import TunedNetwork
 from nctransfer.finetuning.prefix import Prefix, why_not
@@ -317,7 +317,7 @@ def test_the_prefix_is_kept_where_there_is_room_and_nothing_is_left(
 ):
     caplog.set_level("INFO")
     if place == "files":
-        monkeypatch.setattr(prefix_module.psutil, "virtual_memory", lambda: type("M", (), {"available": 0}))
+        monkeypatch.setattr(kept_module.psutil, "virtual_memory", lambda: type("M", (), {"available": 0}))
     kept = run(bases, stores, "vit", tmp_path / "kept", settings("vit", "layer_ft"), cache=1.0)
     assert f"in {place}" in caplog.text
     assert not (tmp_path / "kept" / "checkpoints").exists()
@@ -342,8 +342,8 @@ def test_a_disk_that_fills_up_meanwhile_lets_the_prefix_step_aside(
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(prefix_module.psutil, "virtual_memory", lambda: type("M", (), {"available": 0}))
-    monkeypatch.setattr(prefix_module.os, "posix_fallocate", full)
+    monkeypatch.setattr(kept_module.psutil, "virtual_memory", lambda: type("M", (), {"available": 0}))
+    monkeypatch.setattr(kept_module.os, "posix_fallocate", full)
     kept = run(bases, stores, "vit", tmp_path / "kept", settings("vit", "layer_ft"), cache=1.0)
     assert "No space left on device" in caplog.text
     monkeypatch.undo()

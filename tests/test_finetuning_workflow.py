@@ -9,20 +9,12 @@ import pytest
 import torch
 from project import Project
 from safetensors.torch import load_file, save_file
+from test_zero_shot import TINY as CLIP
 
 from nctransfer.models.architectures import open_clip as library
 from nctransfer.models.tuned import load_tuned
 
 OVERLAY = "tuned.yaml"
-CLIP = {
-    "layers": 2,
-    "width": 32,
-    "head_width": 16,
-    "patch_size": 8,
-    "image_size": 16,
-    "embed_dim": 12,
-    "text_cfg": {"width": 16, "heads": 2, "layers": 1},
-}
 TEXT = """
 study: tuned
 datasets:

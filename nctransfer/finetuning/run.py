@@ -16,8 +16,9 @@ from nctransfer.data.augmentation import Augmentation
 from nctransfer.data.image_store import ImageStore
 from nctransfer.errors import DataError
 from nctransfer.finetuning.data import Pixels
+from nctransfer.finetuning.kept import Room, keep
 from nctransfer.finetuning.network import TunedNetwork
-from nctransfer.finetuning.prefix import Prefix, Room, keep, why_not
+from nctransfer.finetuning.prefix import Prefix, why_not
 from nctransfer.finetuning.statistics import recalibrate
 from nctransfer.finetuning.tuning import ParameterCount, Task, count_parameters
 from nctransfer.models.tuned import KIND, WEIGHTS
