@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from nctransfer.errors import ConfigError
-from nctransfer.plan import config, finetuning
+from nctransfer.plan import config, families, finetuning
 from nctransfer.plan.grid import Plan
 from nctransfer.plan.runs import Run, run_key
 
@@ -203,6 +203,13 @@ def test_a_named_run_is_a_model_under_its_own_key(tmp_path):
     assert job.settings["names"]["seed"] == 2
     assert plan.view("best", "mine").key == "mine-224px"
     assert plan.metrics("best", "mine-224px").inputs["train"].startswith("results/x/features/best/")
+
+
+def test_named_runs_are_listed_among_the_models_and_those_of_pictures_are_not(tmp_path):
+    text = MINE + "finetuned: {best: {model: m, dataset: mine, method: lp}}\n"
+    rows = list(families.listing(load(tmp_path, text)))
+    assert ("best", "m", "fine-tuned here on mine: lp") in rows
+    assert not any(".s0" in key for key, *_ in rows)
 
 
 def sweep(folder: Path, runs: str, extra: str = "") -> list[str]:
