@@ -149,7 +149,9 @@ def test_a_runs_job_is_told_the_papers_training(paper):
     assert job.settings["method"] == {"name": "scl_ft", "units": [8]}
     assert job.settings["geometry"]["resize"] == [224, 224]
     assert job.inputs["train"] == "results/images/dtd-224px/train/manifest.json"
-    lora = paper.finetune("vit-b32-384.vtab-svhn.layer_lora.u8.lr0.01.wd0.s0").settings["method"]
+    lora = paper.finetune("vit-b32-384.vtab-svhn.layer_lora.u8.evaluate_every100.lr0.01.wd0.s0").settings[
+        "method"
+    ]
     assert lora == {"name": "layer_lora", "units": [8], "rank": 96, "alpha": None}
     mlp = paper.finetune("vit-b32-384.pet.mlp.lr0.01.wd0.s0").settings["method"]
     assert mlp == {"name": "mlp", "units": [], "hidden": 1024}
@@ -162,7 +164,8 @@ def test_methods_of_one_seed_share_first_values_and_subset_and_seeds_do_not(pape
     settings = {
         name: paper.finetune(f"resnet18.cifar10.10pc.{name}").settings
         for name in (
-            "lp.lr0.05.wd0.0001.s0", "full_ft.lr0.05.wd0.0005.s0", "lp.lr0.05.wd0.0001.s1"
+            "lp.evaluate_every100.lr0.05.wd0.0001.s0", "full_ft.evaluate_every100.lr0.05.wd0.0005.s0",
+            "lp.evaluate_every100.lr0.05.wd0.0001.s1",
         )
     }  # fmt: skip
     first, same, other = settings.values()
@@ -234,7 +237,6 @@ def sweep(folder: Path, runs: str, extra: str = "") -> list[str]:
         ("[{methods: [lp], options: {statistics: recalibrated}}]", ["m.mine.lp.recalibrated.lr0.05.wd0.0001.s0"]),
         ("[{methods: [lp], options: {epochs: 5, augmentation: {level: 3}}}]", [
             "m.mine.lp.augmentation-level3.epochs5.lr0.05.wd0.0001.s0"]),
-        ("[{methods: [lp], options: {evaluate_every: 5}}]", ["m.mine.lp.lr0.05.wd0.0001.s0"]),
         ("[{methods: [lp], learning_rates: [1e-1, 2e-3], weight_decays: [0]}]", [
             "m.mine.lp.lr0.1.wd0.s0", "m.mine.lp.lr0.002.wd0.s0"]),
     ],
@@ -249,6 +251,7 @@ def test_a_key_says_all_that_sets_a_run_apart(tmp_path, runs, keys):
         "{epochs: 200, rank: 96}",
         "{rank: 7, hidden: 3}",
         "{augmentation: {level: 1}}",
+        "{augmentation: {grayscale: 0.5}}",
         "{rates: {convolutional: {lp: {learning_rate: 5e-2, weight_decay: 1e-4}}}}",
         "{rates: {transformer: {lp: {learning_rate: 1, weight_decay: 1}}}}",
     ],
@@ -331,6 +334,10 @@ def test_mistakes_in_runs_are_told_before_any_job(tmp_path, model, runs, words):
         ("finetuned: {a: {model: m, dataset: mine, method: lp, features: penultimate}}\nfigures: {f: {kind: layerwise, panels: [{model: a, dataset: mine}]}}\n", "only the penultimate feature of 'a' is kept"),
         ("figures: {f: {kind: tuned_unit_law, panels: [{model: m, dataset: mine, runs: [{methods: [lp]}]}]}}\n", "shows one method that tunes units, not lp"),
         ("figures: {f: {kind: tuned_unit_law, panels: [{model: m, dataset: mine, runs: [{methods: [layer_ft], units: [[1, 2]]}]}]}}\n", "shows units that are tuned one by one, not [1, 2]"),
+        ("figures: {f: {kind: collapse_by_unit, panels: [{model: clip-vit-b32, dataset: mine, runs: [{methods: [zero_shot]}]}]}}\n", "'zero_shot' tunes nothing, so kind 'collapse_by_unit'"),
+        ("figures: {f: {kind: tuned_units, panels: [{model: m, dataset: mine, abscissa: unit, runs: [{methods: [layer_ft], units: [[1, 2]]}]}]}}\n", "shows units that are tuned one by one, not [1, 2]"),
+        ("tables: {t: {kind: search, panels: [{model: m, dataset: mine, runs: [{methods: [lp], options: {rates: {transformer: {lpp: {learning_rate: 1, weight_decay: 0}}}}}]}]}}\n", "runs[0].options.rates.transformer.lpp: no 'lpp' in methods"),
+        ("tables: {t: {kind: methods, panels: [{model: m, dataset: dtd, runs: [{methods: [lp]}]}, {model: m, dataset: vtab-dtd, runs: [{methods: [lp]}]}]}}\n", "two panels are called 'm on DTD'"),
         ("tables: {t: {kind: methods, panels: [{model: m, dataset: mine, runs: [{methods: [lp]}]}, {model: m, dataset: mine, runs: [{methods: [mlp]}]}]}}\n", "two panels are called 'm on mine'"),
     ],
 )  # fmt: skip
@@ -355,11 +362,7 @@ def test_more_images_a_class_than_the_data_set_keeps_are_told_when_the_run_is_as
         plan.finetune("a")
 
 
-def test_two_pictures_that_ask_for_one_run_differently_are_told(tmp_path):
-    text = """
-tables:
-  t: {kind: search, panels: [{model: m, dataset: mine, runs: [{methods: [lp]}]}]}
-  u: {kind: search, panels: [{model: m, dataset: mine, runs: [{methods: [lp], options: {evaluate_every: 7}}]}]}
-"""
-    found = mistakes(tmp_path, text)
-    assert any("is asked for with options" in line for line in found), found
+def test_how_often_the_test_split_is_scored_sets_runs_apart(tmp_path):
+    assert sweep(tmp_path, "[{methods: [lp], options: {evaluate_every: 7}}]") == [
+        "m.mine.lp.evaluate_every7.lr0.05.wd0.0001.s0"
+    ]

@@ -87,7 +87,7 @@ class Pixels:
 
     def _shaped(self, rows: Tensor) -> Tensor:
         found = self._resident[rows] if self._resident is not None else self._read(rows.cpu())
-        return apply_geometry(found.to(self.labels.device), self._geometry)
+        return apply_geometry(found.to(self.labels.device), self._geometry).contiguous()
 
     def _read(self, rows: Tensor) -> Tensor:
         """Images (n, 3, H, W) uint8 from the store."""

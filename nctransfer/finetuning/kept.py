@@ -119,7 +119,7 @@ def keep(
         prefix: of the network, in evaluation mode.
         splits: pixels by split.
         sizes: samples at a time, by split.
-        room: for what is kept, of which, or of what is free, half is taken at most.
+        room: for what is kept; of memory and disk half is taken at most.
     """
     first = next(iter(splits.values()))
     sample = prefix(first.clean(torch.zeros(1, dtype=torch.int64, device=first.labels.device)))
@@ -141,7 +141,7 @@ def keep(
     if place is None:
         logger.info(
             "the frozen prefix is computed in every step: to keep it would take %.2f GB "
-            "(runs.prefix_cache_gb: %g, and half of what is free)",
+            "(allowed are runs.prefix_cache_gb: %g, and half of what is free or of resources.mem_mb)",
             needed / GB,
             room.budget_gb,
         )
@@ -159,7 +159,7 @@ def keep(
 
 
 def _in_file(shape: tuple[int, ...], dtype: torch.dtype, folder: Path) -> Tensor:
-    """An array in a file that goes away with the process, however it ends.
+    """An array in a file that is gone from its folder at once, and from the disk with the process.
 
     Raises:
         OSError: the disk has no room for it.

@@ -25,6 +25,7 @@ from nctransfer.models.tuned import KIND, WEIGHTS
 from nctransfer.models.weights import write_weights
 from nctransfer.models.zoo import load_model
 from nctransfer.plan import variants
+from nctransfer.plan.runs import PACKAGE
 from nctransfer.storage.stores import create_store
 from nctransfer.storage.tables import write_table
 from nctransfer.training.checkpoints import Checkpoints
@@ -37,7 +38,6 @@ from nctransfer.training.surroundings import Surroundings
 
 logger = logging.getLogger(__name__)
 
-METHODS = "nctransfer.finetuning.methods"
 LOSS = "cross_entropy"
 
 
@@ -71,7 +71,6 @@ def finetune(
         TrainingError: the loss is not finite, or a stop was asked for.
     """
     began, device = time.monotonic(), surroundings.device
-    splits = _splits(stores, settings, device)
     names = list(stores["train"].class_names)
     method = settings["method"]
     task = Task(
@@ -83,8 +82,9 @@ def finetune(
         checkpoint=checkpoint,
     )
     base = task.backbone.identity.fingerprint
-    tuned: TunedNetwork = variants.load(METHODS, method["name"]).prepare(task).to(device)
+    tuned: TunedNetwork = variants.load(PACKAGE, method["name"]).prepare(task).to(device)
     count = count_parameters(tuned)
+    splits = _splits(stores, settings, device)
     logger.info("%d of %d parameters train (%.2f %%)", count.trained, count.all, count.share)
     objective = (
         variants.load("nctransfer.training.losses", LOSS).build(settings["loss"], len(names)).to(device)

@@ -108,7 +108,7 @@ def check_units(backbone: Backbone, units: Iterable[int]) -> None:
 
 
 def train_only(network: nn.Module, paths: Iterable[str]) -> None:
-    """Have the parameters of some modules train, and no others; an empty path names the whole network."""
+    """Have the parameters of some modules train, and no others."""
     network.requires_grad_(False)
     for path in paths:
         network.get_submodule(path).requires_grad_(True)

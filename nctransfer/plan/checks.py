@@ -85,7 +85,7 @@ def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator
                 where = f"{section}.{key}.panels[{index}]"
                 yield from _check_panel(where, entry["kind"], panel, config, named)
             if section == "tables":
-                yield from check_titles(f"tables.{key}", entry["panels"])
+                yield from check_titles(f"tables.{key}", entry["panels"], config)
     for kind, methods in config["finetuning"]["rates"].items():
         for method in methods:
             yield from check_variant(f"finetuning.rates.{kind}.{method}", PACKAGE, method)

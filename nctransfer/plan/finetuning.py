@@ -79,7 +79,7 @@ def _sweep(
             sweep["per_class"] or [None],
             sweep["learning_rates"] or [usual["learning_rate"]],
             sweep["weight_decays"] or [usual["weight_decay"]],
-            range(sweep["seeds"] or config["finetuning"]["seeds"]),
+            range(sweep["seeds"] or sweep["options"].get("seeds") or config["finetuning"]["seeds"]),
         ):
             yield Run(*shared, units, per_class, rate, decay, seed, options)
 
@@ -126,13 +126,7 @@ def derive(config: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], list[s
             "run": asdict(run), "store": store,
         }  # fmt: skip
         if models.setdefault(key, entry) != entry:
-            other = models[key]["run"]["options"]
-            mistakes.append(
-                f"{where}: run {key!r} is asked for with options {run.options}, elsewhere with {other}; they "
-                "must agree"
-                if other != run.options
-                else f"{where}: {key!r} is also the key of another run; rename one of its parts"
-            )
+            mistakes.append(f"{where}: {key!r} is also the key of another run; rename one of its parts")
         mistakes.extend(_rate_mistakes(config, run, where))
 
     for key, entry in config["finetuned"].items():

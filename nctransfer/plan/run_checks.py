@@ -17,6 +17,9 @@ def check_sweep(
     where: str, panel: Mapping[str, Any], sweep: Mapping[str, Any], config: Mapping[str, Any]
 ) -> Iterator[str]:
     """A panel's runs: their methods, and whether the model and the data set allow them."""
+    for network, methods in sweep["options"].get("rates", {}).items():
+        for method in methods:
+            yield from check_variant(f"{where}.options.rates.{network}.{method}", runs.PACKAGE, method)
     tuned = sweep["units"] or []
     for method in sweep["methods"]:
         yield from _check_method(f"{where}.methods", method, panel["model"], bool(tuned), config)
@@ -28,6 +31,14 @@ def check_sweep(
 def check_kind(where: str, kind: str, panel: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
     """What a kind of picture needs of a panel's runs; better told now than after all of them."""
     if kind == "collapse_by_unit":
+        idle = [
+            method
+            for sweep in panel["runs"]
+            for method in sweep["methods"]
+            if not runs.method_facts(method).trains
+        ]
+        if idle:
+            yield f"{where}.runs: {idle[0]!r} tunes nothing, so kind {kind!r} has nothing to show of it"
         for index, sweep in enumerate(panel["runs"]):
             if runs.kept_units(config, panel["model"], sweep["features"]) != "all":
                 yield (
@@ -38,15 +49,19 @@ def check_kind(where: str, kind: str, panel: Mapping[str, Any], config: Mapping[
         methods = sorted({method for sweep in panel["runs"] for method in sweep["methods"]})
         if len(methods) != 1 or not runs.method_facts(methods[0]).units:
             yield f"{where}.runs: kind {kind!r} shows one method that tunes units, not {', '.join(methods)}"
+    if kind == "tuned_unit_law" or panel["abscissa"] == "unit":
         for units in (units for sweep in panel["runs"] for units in sweep["units"] or ()):
             if isinstance(units, list) and len(units) > 1:
                 yield f"{where}.runs: kind {kind!r} shows units that are tuned one by one, not {units}"
 
 
-def check_titles(where: str, panels: list[Mapping[str, Any]]) -> Iterator[str]:
+def check_titles(where: str, panels: list[Mapping[str, Any]], config: Mapping[str, Any]) -> Iterator[str]:
     """Tables of runs name their columns or rows by the panels' titles."""
+    named = config["style"]["titles"]
+    datasets = [named.get(panel["dataset"], panel["dataset"]) for panel in shown]
     titles = [
-        panel["title"] or f"{panel['model']} on {panel['dataset']}" for panel in panels if panel["runs"]
+        panel["title"] or f"{panel['model']} on {dataset}"
+        for panel, dataset in zip(shown, datasets, strict=True)
     ]
     for title in sorted({title for title in titles if titles.count(title) > 1}):
         yield f"{where}.panels: two panels are called {title!r}; give them titles that differ"

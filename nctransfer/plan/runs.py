@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nctransfer.plan.documents import merge
+from nctransfer.plan.training import augmentation_settings
 
 PACKAGE = "nctransfer.finetuning.methods"
 
@@ -43,8 +44,8 @@ PLAIN = (
 )  # fmt: skip
 SHARED = (*PLAIN, "statistics", "augmentation", "label_smoothing")
 RATES = ("learning_rate", "weight_decay")
-# Options that no key repeats: one stands in it already, the other changes nothing of what is trained.
-UNSAID = ("statistics", "evaluate_every")
+# An option that stands in the key already, by its value alone.
+UNSAID = ("statistics",)
 
 
 def method_facts(method: str) -> MethodFacts:
@@ -123,7 +124,14 @@ def own_options(study: Mapping[str, Any], method: str, options: Mapping[str, Any
         options: what the run overrides.
     """
     read = (*SHARED, *method_facts(method).reads)
-    return _differing(study, {name: value for name, value in options.items() if name in read})
+    own = _differing(study, {name: value for name, value in options.items() if name in read})
+    whole = merge(study, own)
+    # what a level does not read sets nothing apart, nor an alpha that is the rank
+    if augmentation_settings(whole["augmentation"]) == augmentation_settings(study["augmentation"]):
+        own.pop("augmentation", None)
+    if own.get("alpha") == whole["rank"] and study["alpha"] is None:
+        own.pop("alpha")
+    return own
 
 
 def _differing(study: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
