@@ -57,7 +57,7 @@ def check_kind(where: str, kind: str, panel: Mapping[str, Any], config: Mapping[
 
 def check_titles(where: str, panels: list[Mapping[str, Any]], config: Mapping[str, Any]) -> Iterator[str]:
     """Tables of runs name their columns or rows by the panels' titles."""
-    named = config["style"]["titles"]
+    shown, named = [panel for panel in panels if panel["runs"]], config["style"]["titles"]
     datasets = [named.get(panel["dataset"], panel["dataset"]) for panel in shown]
     titles = [
         panel["title"] or f"{panel['model']} on {dataset}"
