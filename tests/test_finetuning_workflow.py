@@ -160,7 +160,8 @@ CHANGES = {
     "rates of another kind of network": (
         edit("rank: 2}", "rank: 2, rates: {transformer: {lp: {learning_rate: 1e-1, weight_decay: 0}}}}"), Counter()),
     "another picture of the same runs": (
-        append(OVERLAY, "\n"), Counter()),
+        edit("figures:\n", "figures:\n  more: {kind: samples, panels: [{model: net, dataset: digits59, runs: [{methods: [lp]}]}]}\n"),
+        Counter()),
     "a loader of other models": (append("nctransfer/models/loaders/stored.py", "\nX = 1\n"), Counter()),
     "a method's code": (
         append("nctransfer/finetuning/methods/scl_ft.py", "\nX = 1\n"),

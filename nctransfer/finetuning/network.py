@@ -58,17 +58,12 @@ class TunedNetwork(nn.Module):
         """What the classifier sees, (N, d)."""
         if self._begin is not None:
             return self._begin(inputs)
-        return self.read(self.standardise(inputs))
+        return self.read(self.backbone.standardise(inputs))
 
     def read(self, images: Tensor) -> Tensor:
         """The feature (N, d) of standardised images, or of what stands for them under a hook."""
         found, _ = self.backbone.read(images, self._places, stop="penultimate")
         return self.backbone.feature(found)[1]
-
-    def standardise(self, pixels: Tensor) -> Tensor:
-        """Subtract mean and divide by the standard deviation of the weights' training images."""
-        mean, std = self.backbone.get_buffer("_mean"), self.backbone.get_buffer("_std")
-        return (pixels - mean) / std
 
     def begin_at(self, begin: Callable[[Tensor], Tensor] | None) -> None:
         """Compute features from what ``begin`` takes, from now on; None takes pixels again."""

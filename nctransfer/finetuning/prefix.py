@@ -78,7 +78,7 @@ class Prefix:
     def __call__(self, pixels: Tensor) -> Tensor:
         """What is kept of pixels (N, 3, H, W): the input of the tuned unit, or the feature (N, d)."""
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.half):
-            images = self.tuned.standardise(pixels).contiguous(memory_format=self.layout)
+            images = self.backbone.standardise(pixels).contiguous(memory_format=self.layout)
             if self.whole:
                 return self.tuned.read(images)
             place = Tap(self.backbone.layout.units[self.first - 1], "input")

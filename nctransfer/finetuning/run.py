@@ -160,8 +160,9 @@ def _train(
     log = opened.enter_context(tensorboard(surroundings.tensorboard))
     history = run.run(opened.enter_context(stop_requests()), log)
     with run.autocast():
-        scores = {name: evaluate(tuned, objective, split, 4 * size) for name, split in shown.items()}
-    return history, scores
+        trained = evaluate(tuned, objective, shown["train"], 4 * size)
+    tested = history[history["split"] == "test"].iloc[-1]  # the last epoch is always scored
+    return history, {"train": trained, "test": {key: float(tested[key]) for key in trained}}
 
 
 def _shown(

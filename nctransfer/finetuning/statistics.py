@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 def recalibrate(tuned: TunedNetwork, batches: Iterable[Tensor]) -> None:
     """Measure all running statistics anew: the means over the batches of mean and variance.
 
-    Everything but the normalisation layers is in evaluation mode meanwhile, so nothing is random.
+    Everything but the normalisation layers is in evaluation mode meanwhile, so nothing is random
+    (torch's ``update_bn`` would switch dropout on).
 
     Args:
         tuned: before its training.

@@ -12,7 +12,7 @@ from torch import Tensor
 from nctransfer.errors import ConfigError, ModelError
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import open_clip as library
-from nctransfer.models.fetched import download_failed, existing
+from nctransfer.models.fetched import existing
 from nctransfer.models.sources import open_clip as published
 from nctransfer.models.weights import load_strictly, read_weights, refuse_non_finite
 from nctransfer.plan.known_models import lookup
@@ -101,13 +101,8 @@ def _published(settings: Mapping[str, Any]) -> tuple[Any, Tokenizer, str]:
     name = settings["name"]
     weights = settings.get("weights") or lookup("open_clip", name).weights
     library.metadata(name, weights)  # says which weights there are
-    published.check_activation(name, weights)
     tokenizer = _tokenizer(name, {})
-    try:
-        model = open_clip.create_model(name, pretrained=weights, weights_only=True, require_pretrained=True)
-    except Exception as error:  # whatever the transport, the hub or the reader raise
-        raise download_failed(f"open_clip/{name}", weights, error) from error
-    return model, tokenizer, f"open_clip/{name}"
+    return published.download(name, weights), tokenizer, f"open_clip/{name}"
 
 
 def _local(settings: Mapping[str, Any], checkpoint: Path | None) -> tuple[Any, Tokenizer, str]:

@@ -4,7 +4,6 @@ Source: the paper, section 4 and Appendix E. Each module of ``nctransfer.finetun
 has ``prepare(task) -> TunedNetwork``.
 """
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,6 @@ from nctransfer.errors import ModelError
 from nctransfer.finetuning.network import TunedNetwork
 from nctransfer.models.backbone import Backbone
 from nctransfer.models.tuned import without_head
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

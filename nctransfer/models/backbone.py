@@ -139,8 +139,11 @@ class Backbone(nn.Module):
         """
         if images.shape[1] != 3:
             images = images.permute(0, 3, 1, 2)
-        mean, std = self.get_buffer("_mean"), self.get_buffer("_std")
-        return images.to(mean.device).to(torch.float32).div_(255).sub_(mean).div_(std)
+        return self.standardise(images.to(self.get_buffer("_mean").device).to(torch.float32).div_(255))
+
+    def standardise(self, pixels: Tensor) -> Tensor:
+        """Subtract mean and divide by standard deviation of pixels in [0, 1], (N, 3, H, W)."""
+        return (pixels - self.get_buffer("_mean")) / self.get_buffer("_std")
 
     def forward(self, images: Tensor) -> Tensor:
         """Run the bare network on normalised images (N, 3, H, W)."""

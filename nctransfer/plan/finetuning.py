@@ -27,6 +27,7 @@ from nctransfer.plan.runs import (
     run_key,
     zoo_key,
 )
+from nctransfer.plan.training import augmentation_settings, schedule_problems
 
 
 def is_convolutional(facts: ModelFacts) -> bool:
@@ -150,17 +151,9 @@ def _rate_mistakes(config: Mapping[str, Any], run: Run, where: str) -> Iterator[
     """A cosine that rises, or for which the warm-up leaves no epoch."""
     if run.learning_rate is None:
         return
-    options = options_of(config, run)
-    if run.learning_rate < options["learning_rate_min"]:
-        yield (
-            f"{where}: method {run.method!r} begins at learning rate {run.learning_rate:g}, below "
-            f"learning_rate_min {options['learning_rate_min']:g}"
-        )
-    if options["warmup_epochs"] >= options["epochs"]:
-        yield (
-            f"{where}: warmup_epochs {options['warmup_epochs']} leaves nothing of {options['epochs']} epochs "
-            "for the cosine"
-        )
+    schedule = options_of(config, run) | {"learning_rate": run.learning_rate}
+    for key, message in schedule_problems(schedule):
+        yield f"{where}: method {run.method!r}, {key}: {message}"
 
 
 def _is_described(config: Mapping[str, Any], model: str) -> bool:
@@ -181,17 +174,8 @@ def _panels(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]
                     yield f"{section}.{key}.panels[{index}]", panel
 
 
-def run_settings(
-    config: Mapping[str, Any], key: str, run: Run, augmentation: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What the configuration says to a run's job, less where it computes and its seeds.
-
-    Args:
-        config: the configuration.
-        key: of the run.
-        run: the run.
-        augmentation: as the training loop reads it.
-    """
+def run_settings(config: Mapping[str, Any], key: str, run: Run) -> dict[str, Any]:
+    """What the configuration says to the job of the run of this key, less where it computes and its seeds."""
     options, trains = options_of(config, run), method_facts(run.method).trains
     method = method_settings(config, run)
     if not trains:
@@ -216,7 +200,7 @@ def run_settings(
         "statistics": options["statistics"] if trains else "frozen",
         "per_class": run.per_class,
         "loss": {"label_smoothing": options["label_smoothing"]},
-        "training": _training(run, options, augmentation) if trains else None,
+        "training": _training(run, options) if trains else None,
     }
 
 
@@ -227,13 +211,13 @@ def method_settings(config: Mapping[str, Any], run: Run) -> dict[str, Any]:
     return {"name": run.method, "units": list(run.units), **read}
 
 
-def _training(run: Run, options: Mapping[str, Any], augmentation: Mapping[str, Any]) -> dict[str, Any]:
+def _training(run: Run, options: Mapping[str, Any]) -> dict[str, Any]:
     """What the training loop reads."""
     return {
         **{name: options[name] for name in PLAIN},
         "learning_rate": run.learning_rate,
         "weight_decay": run.weight_decay,
-        "augmentation": augmentation,
+        "augmentation": augmentation_settings(options["augmentation"]),
         "adversary": None,
         "compile": False,
         "snapshots": [],

@@ -44,8 +44,6 @@ PLAIN = (
 )  # fmt: skip
 SHARED = (*PLAIN, "statistics", "augmentation", "label_smoothing")
 RATES = ("learning_rate", "weight_decay")
-# An option that stands in the key already, by its value alone.
-UNSAID = ("statistics",)
 
 
 def method_facts(method: str) -> MethodFacts:
@@ -96,7 +94,8 @@ class Run:
         if self.learning_rate is None:
             return ".".join(parts)
         parts += [] if statistics == "update" else [statistics]
-        parts += [f"{name}{_text(value)}" for name, value in _leaves(self.options) if name not in UNSAID]
+        said = [f"{name}{_text(value)}" for name, value in _leaves(self.options) if name != "statistics"]
+        parts += said
         parts += [f"lr{self.learning_rate:g}", f"wd{self.weight_decay:g}", f"s{self.seed}"]
         return ".".join(parts)
 

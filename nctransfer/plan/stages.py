@@ -18,7 +18,7 @@ from nctransfer.plan.documents import given, merge
 from nctransfer.plan.model_facts import LIBRARIES, ModelFacts
 from nctransfer.plan.recipe import recipe
 from nctransfer.plan.schema import key_path
-from nctransfer.plan.training import augmentation_settings, training_settings
+from nctransfer.plan.training import training_settings
 from nctransfer.plan.views import Views
 
 SPLITS = ("train", "test")
@@ -170,8 +170,8 @@ class Stages(Views):
         return inputs, parents
 
     @property
-    def runs(self) -> list[str]:
-        """Keys of all fine-tuning runs."""
+    def run_keys(self) -> list[str]:
+        """Keys of all fine-tuning runs, for wildcard constraints."""
         return sorted({entry["store"] for entry in self.config["models"].values() if "store" in entry})
 
     @once
@@ -187,9 +187,8 @@ class Stages(Views):
             )
         config, facts, view = self.config, self.facts(key), self.view(key, run.dataset)
         inputs, parents = {"model": self._store("models", run.model)}, {"model": self.model(run.model)}
-        augmentation = augmentation_settings(runs.options_of(config, run)["augmentation"])
         settings = {
-            **finetuning.run_settings(config, key, run, augmentation),
+            **finetuning.run_settings(config, key, run),
             "geometry": view.geometry,
             # the same for all methods: they begin with the same classifier, images and order
             "seed": self._seed("finetuning", run.model, run.dataset, str(run.seed)),

@@ -64,16 +64,7 @@ def training_problems(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     level, radii = training["adversary"]["level"], training["adversary"]["radii"]
     if level > len(radii):
         yield "adversary.level", f"{level} has no radius; adversary.radii has {len(radii)}"
-    if training["warmup_epochs"] >= training["epochs"]:
-        yield (
-            "warmup_epochs",
-            f"{training['warmup_epochs']} leaves nothing of {training['epochs']} epochs for the cosine",
-        )
-    if training["learning_rate_min"] > training["learning_rate"]:
-        yield (
-            "learning_rate_min",
-            f"{training['learning_rate_min']} is above learning_rate {training['learning_rate']}",
-        )
+    yield from schedule_problems(training)
     if training["loss"] in EMBEDDING_LOSSES:
         if training["augmentation"]["level"] == 1:
             yield (
@@ -87,6 +78,20 @@ def training_problems(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             )
         if level:
             yield "adversary.level", f"{level} does not suit loss {training['loss']}, which has no classifier"
+
+
+def schedule_problems(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Find a warm-up that leaves no epoch, and a cosine that would rise: key and message."""
+    if training["warmup_epochs"] >= training["epochs"]:
+        yield (
+            "warmup_epochs",
+            f"{training['warmup_epochs']} leaves nothing of {training['epochs']} epochs for the cosine",
+        )
+    if training["learning_rate_min"] > training["learning_rate"]:
+        yield (
+            "learning_rate_min",
+            f"{training['learning_rate_min']} is above learning_rate {training['learning_rate']}",
+        )
 
 
 def _loss_options(training: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """How methods of fine-tuning are told apart in every figure: a colour and a marker each, one legend."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from nctransfer.reporting.runs import METHODS, UNTRAINED
-from nctransfer.reporting.style import COLORS, MARKERS, panel_title
+from nctransfer.reporting.style import COLORS, MARKERS, grid, new_figure, panel_title, styled
 
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 SIZES = {"p": 5.5, "*": 7}  # markers that look smaller than they are
@@ -143,6 +144,32 @@ def panel_axes(
     for ax, part in zip(axes, panels, strict=False):
         ax.set_title(panel_title(part, len(panels)), loc="left")
     return list(zip(axes, panels, strict=False))
+
+
+@contextmanager
+def panelled(
+    table: pd.DataFrame, style: Mapping[str, Any], tall: float, legend: float = 0.35, narrowest: float = 2.1
+) -> Iterator[tuple[Figure, list[tuple[Axes, pd.DataFrame]], int]]:
+    """A figure with titled axes for every panel, to be drawn on; then a legend below and the layout.
+
+    Args:
+        table: means over seeds.
+        style: the style of the config, which holds meanwhile.
+        tall: height of axes, as a share of their width.
+        legend: inches for the legend.
+        narrowest: width of axes in inches from which on they share a row.
+
+    Yields:
+        the figure, axes with their panel's rows, and how many columns of axes there are.
+    """
+    rows, columns = grid(table["panel"].nunique(), style["width"], narrowest)
+    width = style["width"] if columns > 1 else 0.6 * style["width"]
+    with styled(style):
+        figure = new_figure(width, tall * width / columns * rows + legend)
+        drawn = panel_axes(figure, table, rows, columns)
+        yield figure, drawn, columns
+        legend_of_lines(figure, figure.axes)
+        finish(figure, [ax for ax, _ in drawn])
 
 
 def finish(figure: Figure, axes: Sequence[Axes]) -> None:

@@ -65,7 +65,7 @@ wildcard_constraints:
     images=names(IMAGE_KEYS),
     model=names(config["models"]),
     view=names(VIEW_KEYS),
-    run=names(plan.runs),
+    run=names(plan.run_keys),
     figure=names(config["figures"]),
     table=names(config["tables"]),
 

@@ -27,12 +27,21 @@ def fetch(settings: Mapping[str, Any], checkpoint: Path | None) -> Fetched:
     name = settings["name"]
     weights = settings.get("weights") or _only_weights(name)
     metadata = library.metadata(name, weights)
+    model = download(name, weights)
+    return Fetched(model.visual, Architecture("open_clip", name), metadata, headless=False)
+
+
+def download(name: str, weights: str) -> Any:
+    """Download (or take from the hub's cache) a whole model, text tower included.
+
+    Raises:
+        ModelError: failed download, or weights that do not fit or were trained with another activation.
+    """
     check_activation(name, weights)
     try:
-        model = open_clip.create_model(name, pretrained=weights, weights_only=True, require_pretrained=True)
+        return open_clip.create_model(name, pretrained=weights, weights_only=True, require_pretrained=True)
     except Exception as error:  # whatever the transport, the hub or the reader raise
         raise download_failed(f"open_clip/{name}", weights, error) from error
-    return Fetched(model.visual, Architecture("open_clip", name), metadata, headless=False)
 
 
 def _only_weights(name: str) -> str:

@@ -14,18 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from nctransfer.reporting.lines import (
-    Look,
-    draw_level,
-    draw_mean,
-    finish,
-    legend_of_lines,
-    looks_of,
-    panel_axes,
-)
+from nctransfer.reporting.lines import Look, draw_level, draw_mean, looks_of, panelled
 from nctransfer.reporting.points import Tables
 from nctransfer.reporting.runs import ALL_UNITS, UNTRAINED, name_series, over_seeds, runs_table
-from nctransfer.reporting.style import grid, new_figure, round_ticks, styled
+from nctransfer.reporting.style import round_ticks
 
 VALUES = ("train_accuracy", "transfer_accuracy")
 
@@ -98,20 +90,12 @@ def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
         table: what :func:`tabulate` gave.
         settings: the figure's settings (style).
     """
-    style = settings["style"]
-    rows, columns = grid(table["panel"].nunique(), style["width"])
-    width = style["width"] if columns > 1 else 0.6 * style["width"]
-    with styled(style):
-        figure = new_figure(width, 0.78 * width / columns * rows + 0.35)
-        looks = looks_of(table)
-        drawn = panel_axes(figure, table, rows, columns)
+    looks = looks_of(table)
+    with panelled(table, settings["style"], tall=0.78) as (figure, drawn, columns):
         for index, (ax, part) in enumerate(drawn):
             _draw_panel(ax, part, looks)
             if index % columns == 0:
                 ax.set_ylabel("Transfer accuracy (%)")
-        axes = [ax for ax, _ in drawn]
-        legend_of_lines(figure, axes)
-        finish(figure, axes)
     return figure
 
 

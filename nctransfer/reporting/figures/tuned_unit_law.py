@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting.lines import DASHES, Look, draw_mean, finish, legend_of_lines, panel_axes
+from nctransfer.reporting.lines import DASHES, Look, draw_mean, panelled
 from nctransfer.reporting.points import Tables
 from nctransfer.reporting.runs import (
     SIZES,
@@ -25,7 +25,7 @@ from nctransfer.reporting.runs import (
     runs_table,
     with_correlation,
 )
-from nctransfer.reporting.style import NC1, grid, headroom, new_figure, round_ticks, styled
+from nctransfer.reporting.style import NC1, headroom, round_ticks
 
 VALUES = ("train_accuracy", "transfer_accuracy", "nc1", "nc1_shuffled", "cdnv")
 
@@ -67,15 +67,9 @@ def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
         settings: the figure's settings (style).
     """
     style = settings["style"]
-    rows, columns = grid(table["panel"].nunique(), style["width"], narrowest=3)
-    width = style["width"] if columns > 1 else 0.6 * style["width"]
-    with styled(style):
-        figure = new_figure(width, 0.66 * width / columns * rows + 0.3)
-        drawn = panel_axes(figure, table, rows, columns)
+    with panelled(table, style, tall=0.66, legend=0.3, narrowest=3) as (figure, drawn, _):
         for ax, part in drawn:
             _draw_panel(ax, part, style)
-        legend_of_lines(figure, figure.axes)
-        finish(figure, [ax for ax, _ in drawn])
     return figure
 
 

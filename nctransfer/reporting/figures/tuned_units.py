@@ -14,18 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nctransfer.reporting.lines import (
-    Look,
-    draw_level,
-    draw_mean,
-    finish,
-    legend_of_lines,
-    looks_of,
-    panel_axes,
-)
+from nctransfer.reporting.lines import Look, draw_level, draw_mean, looks_of, panelled
 from nctransfer.reporting.points import Tables
 from nctransfer.reporting.runs import ALL_UNITS, name_series, one_unit, over_seeds, runs_table
-from nctransfer.reporting.style import grid, new_figure, round_ticks, styled
+from nctransfer.reporting.style import round_ticks
 
 VALUES = ("train_accuracy", "transfer_accuracy")
 PATH = ("lp", "layer_ft", ALL_UNITS)  # what the line over counts joins
@@ -72,20 +64,13 @@ def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
         table: what :func:`tabulate` gave.
         settings: the figure's settings (style).
     """
-    style = settings["style"]
-    rows, columns = grid(table["panel"].nunique(), style["width"])
-    width = style["width"] if columns > 1 else 0.6 * style["width"]
-    with styled(style):
-        figure = new_figure(width, 0.78 * width / columns * rows + 0.35)
-        looks = looks_of(table)
-        drawn = panel_axes(figure, table, rows, columns)
+    style, looks = settings["style"], looks_of(table)
+    with panelled(table, style, tall=0.78) as (figure, drawn, _):
         for ax, part in drawn:
             _DRAW[part["abscissa"].iloc[0]](ax, part, looks, style)
             ax.set_ylabel("Transfer accuracy (%)")
             ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9))
             round_ticks(ax.yaxis)
-        legend_of_lines(figure, figure.axes)
-        finish(figure, [ax for ax, _ in drawn])
     return figure
 
 
