@@ -18,6 +18,7 @@ include: "workflow/rules/features.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/probes.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/rank.smk"
 
 
 localrules:
@@ -25,6 +26,7 @@ localrules:
     figures,
     metrics_tables,
     models,
+    rank,
     tables,
 
 
@@ -33,3 +35,4 @@ rule all:
     input:
         rules.figures.input,
         rules.tables.input,
+        rules.rank.input,

@@ -11,11 +11,12 @@ from nctransfer.plan import catalogue, documents, families, schema
 from nctransfer.plan.documents import given
 from nctransfer.plan.model_facts import describe_model
 from nctransfer.plan.names import check_reference, check_variant, of_refused_family
+from nctransfer.plan.ranking import check_rank
 from nctransfer.plan.run_checks import check_finetuned, check_kind, check_sweep, check_titles
 from nctransfer.plan.runs import PACKAGE, kept_units
 from nctransfer.plan.training import snapshot_epochs, training_problems
 
-_LIBRARY = {"name", "weights", "family", "size", "preprocess", "poolings", "units"}
+_LIBRARY = {"name", "weights", "family", "size", "preprocess", "poolings", "units", "source_accuracy"}
 # Which keys an entry of `models:` may have, and which it must, by source.
 MODEL_KEYS = {
     "torchvision": (_LIBRARY, {"name"}),
@@ -34,6 +35,7 @@ MODEL_KEYS = {
             "head",
             "poolings",
             "units",
+            "source_accuracy",
         },
         {"architecture", "weights"},
     ),
@@ -56,6 +58,8 @@ PANELS = {
     "methods": "runs",
     "search": "runs",
     "tasks": "runs",
+    "ranking": "rank",
+    "ranking_units": "rank",
 }
 
 
@@ -86,6 +90,7 @@ def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator
                 yield from _check_panel(where, entry["kind"], panel, config, named)
             if section == "tables":
                 yield from check_titles(f"tables.{key}", entry["panels"], config)
+    yield from check_rank(config, named)
     for kind, methods in config["finetuning"]["rates"].items():
         for method in methods:
             yield from check_variant(f"finetuning.rates.{kind}.{method}", PACKAGE, method)
@@ -94,11 +99,11 @@ def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator
 def _check_panel(
     where: str, kind: str, panel: Mapping[str, Any], config: Mapping[str, Any], named: Mapping[str, Any]
 ) -> Iterator[str]:
-    shown = "+".join(field for field in ("model", "series", "runs") if panel[field] is not None)
+    shown = "+".join(field for field in ("model", "series", "runs", "rank") if panel[field] is not None)
     wanted, runs = PANELS.get(kind), {"model+runs": "runs"}
-    if runs.get(shown, shown) not in ({"model", "series", "runs"} if wanted is None else {wanted}):
+    if runs.get(shown, shown) not in ({"model", "series", "runs", "rank"} if wanted is None else {wanted}):
         found = shown.replace("+", " and ") or "no model"
-        meant = {"runs": "model and runs", None: "model, series, or model and runs"}.get(wanted, wanted)
+        meant = {"runs": "model and runs", None: "model, series, rank, or model and runs"}.get(wanted, wanted)
         yield f"{where}: has {found}; kind {kind!r} takes {meant}"
     if (panel["abscissa"] is None) == (kind == "tuned_units"):
         needed = (
@@ -113,7 +118,10 @@ def _check_panel(
             yield from check_reference(f"{where}.{field}", panel[field], "datasets", named)
     if panel["model"] is not None and not of_refused_family(panel["model"], config, named):
         yield from check_reference(f"{where}.model", panel["model"], "models", named)
-    if panel["dataset"] is None and kind != "over_training":
+    if panel["rank"] is not None and panel["rank"] not in config["rank"]["datasets"]:
+        ranked = ", ".join(config["rank"]["datasets"]) or "none"
+        yield f"{where}.rank: {panel['rank']!r} is not ranked; rank.datasets holds: {ranked}"
+    if panel["dataset"] is None and kind != "over_training" and panel["rank"] is None:
         yield f"{where}.dataset: missing; it has no default"
     for index, sweep in enumerate(panel["runs"] or ()):
         yield from check_sweep(f"{where}.runs[{index}]", panel, sweep, config)

@@ -7,7 +7,7 @@ Stages follow the river of data: images, models, features, metrics and probes
 from collections.abc import Mapping
 from typing import Any
 
-from nctransfer.plan import families, pictures
+from nctransfer.plan import families, pictures, ranking
 from nctransfer.plan.stages import Job, Stages, once
 
 # Which options of figures and tables their kinds read; kinds that are not listed get all.
@@ -24,6 +24,8 @@ READ: dict[str, tuple[str, ...]] = {
     "methods": (),
     "search": (),
     "tasks": (),
+    "ranking": (),
+    "ranking_units": (),
 }
 
 
@@ -39,6 +41,11 @@ class Plan(Stages):
     def shown(self) -> list[str]:
         """``model/view`` of everything whose transfer accuracy a figure or table shows."""
         return sorted({f"{model}/{view}" for model, view in pictures.shown(self)})
+
+    def asked_for(self, section: str) -> list[str]:
+        """Keys of the figures or tables that the configuration lists itself, unlike those of ``rank:``."""
+        derived = ranking.picture_keys(self.config, section)
+        return [key for key in self.config[section] if key not in derived]
 
     @once
     def figure(self, figure: str) -> Job:

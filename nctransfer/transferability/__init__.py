@@ -1,1 +1,1 @@
-"""Scores of how well a pre-trained model will transfer, from its features and labels; and how they rank models."""
+"""How well will a pre-trained model transfer? Scores of its features, and how well they rank models."""

@@ -92,7 +92,7 @@ class Problem:
         return (self.counts.double() / self.statistics.samples).log()
 
     def principal(self, count: int) -> Tensor:
-        """The first ``count`` principal components, (N, min(count, rank)) float64, exact and of fixed sign."""
+        """The first ``count`` principal components, (N, min(count, rank)) float64, of fixed sign."""
         return self.statistics.spectrum.project(self.features, count)
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:

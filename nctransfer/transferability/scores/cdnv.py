@@ -3,7 +3,7 @@
 from nctransfer.collapse.variability import cdnv
 from nctransfer.transferability.problem import Problem
 
-TITLES = {"cdnv": "−CDNV"}
+TITLES = {"cdnv": "\N{MINUS SIGN}CDNV"}
 
 
 def terms(problem: Problem) -> dict[str, float]:

@@ -15,7 +15,7 @@ WEIGHTS = {"etran_energy": 0.15, "etran_lda": 0.85}
 
 
 def terms(problem: Problem) -> dict[str, float]:
-    """Energy: mean of the lowest 0.5 % of logsumexp(h), one sample at least. LDA: mean posterior of the true class.
+    """Mean of the lowest 0.5 % of energies logsumexp(h), at least one; mean posterior of the true class.
 
     The code hands a matrix that is not symmetric to a solver for symmetric ones and keeps its d orthonormal
     vectors, so its posteriors are those of classes with unit covariance, softmax(h mu_c - ||mu_c||^2 / 2 +

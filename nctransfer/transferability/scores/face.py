@@ -1,5 +1,7 @@
-"""FaCe (Ding et al. 2023, arXiv 2310.05754), reconstructed: there is no public code, and the text leaves its
-fairness term open."""
+"""FaCe (Ding et al. 2023, arXiv 2310.05754), reconstructed.
+
+There is no public code, and what is known of its fairness term leaves it open.
+"""
 
 import math
 
@@ -26,7 +28,9 @@ def terms(problem: Problem) -> dict[str, float]:
         DegenerateInputError: two classes, which have nobody to be unfair to; a class without variance.
     """
     if len(problem.counts) < 3:
-        raise DegenerateInputError(f"{problem.name}: two classes, of which fairness says nothing; it needs three")
+        raise DegenerateInputError(
+            f"{problem.name}: two classes, of which fairness says nothing; it needs three"
+        )
     shares = (-bhattacharyya(problem)).log_softmax(1).fill_diagonal_(0.0)
     others = shares.exp().fill_diagonal_(0.0)
     entropy = -(others * shares).sum(1)
@@ -49,7 +53,11 @@ def _balanced_nc1(problem: Problem) -> float:
     axes = directions[: statistics.rank].T / values[: statistics.rank]
     weights = 1 / problem.counts.double()
     total = sum(
-        float((((block - statistics.means[targets[part]]) @ axes).square().sum(1) * weights[targets[part]]).sum())
+        float(
+            (
+                ((block - statistics.means[targets[part]]) @ axes).square().sum(1) * weights[targets[part]]
+            ).sum()
+        )
         for part, block in problem.blocks()
     )
     return total / len(weights)

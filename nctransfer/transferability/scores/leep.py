@@ -1,4 +1,4 @@
-"""LEEP (Nguyen et al. 2020, arXiv 2002.12462): the source classifier's predictions as predictors of the classes."""
+"""LEEP (Nguyen et al. 2020, arXiv 2002.12462): what source predictions tell of the classes."""
 
 from nctransfer.errors import DegenerateInputError
 from nctransfer.transferability.conditional import mean_log_expectation

@@ -49,7 +49,7 @@ def terms(problem: Problem) -> dict[str, float]:
 
 
 def _spectrum(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
-    """Squared singular values of H (r,), what of ||y||^2 lies along each (K, r), and what lies along none (K,)."""
+    """Squared singular values of H (r,), what of ||y||^2 lies along each (K, r) and along none (K,)."""
     features, counts = problem.features, problem.counts.double()
     samples, width = features.shape
     if samples <= width:

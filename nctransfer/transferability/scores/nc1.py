@@ -3,7 +3,7 @@
 from nctransfer.collapse.variability import nc1, shuffled_nc1
 from nctransfer.transferability.problem import Problem
 
-TITLES = {"nc1": "−NC1", "nc1_over_null": "−NC1/null"}
+TITLES = {"nc1": "\N{MINUS SIGN}NC1", "nc1_over_null": "\N{MINUS SIGN}NC1/null"}
 
 
 def terms(problem: Problem) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""NCE (Tran et al. 2019, arXiv 1908.08142): negative conditional entropy of the classes given source classes."""
+"""NCE (Tran et al. 2019, arXiv 1908.08142): negative entropy of the classes given source classes."""
 
 import torch
 

@@ -45,7 +45,8 @@ def terms(problem: Problem) -> dict[str, float]:
     points, targets = problem.principal(COMPONENTS), problem.targets
     means = class_means(points, targets, problem.counts)
     within = pooled_covariance(points, means, targets)
-    axes = whitener(*torch.linalg.eigh(within), shrinkage)
+    values, vectors = torch.linalg.eigh(within)
+    axes = whitener(values, vectors, shrinkage)
     posteriors = log_posteriors(points @ axes, means @ axes, problem.log_priors).exp()
     between = shrunk(torch.diag(variances), shrinkage) - shrunk(within, shrinkage)
     _, turned = torch.linalg.eigh(axes.T @ between @ axes)

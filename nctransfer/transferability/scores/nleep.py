@@ -1,4 +1,4 @@
-"""N-LEEP (Li et al. 2021, arXiv 2011.11200): LEEP with the components of a Gaussian mixture for source classes."""
+"""N-LEEP (Li et al. 2021, arXiv 2011.11200): LEEP with components of a Gaussian mixture as source classes."""
 
 import logging
 import warnings
@@ -22,8 +22,8 @@ RATIO = 5  # components a class
 def terms(problem: Problem) -> dict[str, float]:
     """LEEP of the posteriors of a mixture of 5 K Gaussians (at most N / 2) in principal components.
 
-    The mixture is seeded. Covariances are diagonal (components are principal): with 5 K full ones, as
-    scikit-learn's default has it in the code of Shao et al. 2022, a component has fewer samples than dimensions.
+    The mixture is seeded. Its covariances are diagonal: of 5 K full ones, scikit-learn's default in the code
+    of Shao et al. (2022), each would have fewer samples than dimensions.
     """
     found = problem.statistics.spectrum
     energy = found.variances.cumsum(0) / found.variances.sum()

@@ -25,7 +25,7 @@ def terms(problem: Problem) -> dict[str, float]:
     points = problem.principal(COMPONENTS)
     if points.shape[1] < 3:
         raise DegenerateInputError(
-            f"{problem.name}: {points.shape[1]} principal components, of whose pairs no correlation can be taken"
+            f"{problem.name}: {points.shape[1]} principal components, too few to correlate samples by"
         )
     points = points / points.std(0, correction=0)
     points = points - points.mean(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""SFDA (Shao et al. 2022, arXiv 2207.03036): discriminant analysis, once more on samples mixed by confidence."""
+"""SFDA (Shao et al. 2022, arXiv 2207.03036): discriminant analysis, then again on mixed samples."""
 
 import math
 from collections.abc import Callable, Iterator

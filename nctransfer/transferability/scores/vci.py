@@ -3,7 +3,7 @@
 from nctransfer.collapse.variability import vci
 from nctransfer.transferability.problem import Problem
 
-TITLES = {"vci": "−VCI"}
+TITLES = {"vci": "\N{MINUS SIGN}VCI"}
 
 
 def terms(problem: Problem) -> dict[str, float]:
