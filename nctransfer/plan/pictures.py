@@ -1,7 +1,6 @@
 """What figures and tables show: from panels of the configuration to the tidy tables they read."""
 
 from collections.abc import Iterator, Mapping
-from itertools import product
 from typing import Any
 
 from nctransfer.plan import finetuning, runs
@@ -84,11 +83,12 @@ def shown(plan: Stages) -> Iterator[tuple[str, str]]:
     for section in ("figures", "tables"):
         for picture in plan.config[section].values():
             for panel in picture["panels"]:
-                if panel["runs"] is not None or picture["kind"] == "over_training":
-                    continue  # no probes
-                models = [panel["model"]] if panel["model"] else _models(plan, panel)
-                for model, dataset in product(models, panel["datasets"] or [panel["dataset"]]):
-                    yield model, plan.view(model, dataset).key
+                probed = panel["runs"] is None and picture["kind"] != "over_training"
+                if panel["dataset"] is not None and probed:
+                    for model in [panel["model"]] if panel["model"] else _models(plan, panel):
+                        yield model, plan.view(model, panel["dataset"]).key
+                for dataset in panel["datasets"] or ():
+                    yield panel["model"], plan.view(panel["model"], dataset).key
 
 
 def _models(plan: Stages, panel: Mapping[str, Any]) -> list[str]:
@@ -117,6 +117,23 @@ def _units(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> dict[s
     }
 
 
+def _datasets(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> dict[str, Any]:
+    model, points = panel["model"], []
+    for dataset in panel["datasets"]:
+        view = plan.view(model, dataset).key
+        readings.metrics(model, view)
+        readings.probes(model, view)
+        named = {"series": "", "label": _title(plan, dataset), "model": model}
+        points.append({**named, "view": view, "nc1_view": view})
+    return {
+        "title": panel["title"] or f"{model} on {len(points)} data sets",
+        "abscissa": panel["abscissa"],
+        "nc1_dataset": None,  # each point's own
+        "split": "train",
+        "points": points,
+    }
+
+
 def _points(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> dict[str, Any]:
     measured = panel["nc1_on"] or panel["dataset"]
     points = []
@@ -131,23 +148,6 @@ def _points(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> dict[
         "title": panel["title"] or _title(plan, panel["dataset"]),
         "dataset": _title(plan, panel["dataset"]),
         "nc1_dataset": _title(plan, measured),
-        "split": "train",
-        "points": points,
-    }
-
-
-def _datasets(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> dict[str, Any]:
-    model, points = panel["model"], []
-    for dataset in panel["datasets"]:
-        view = plan.view(model, dataset).key
-        readings.metrics(model, view)
-        readings.probes(model, view)
-        named = {"series": "", "label": _title(plan, dataset), "model": model}
-        points.append({**named, "view": view, "nc1_view": view})
-    return {
-        "title": panel["title"] or f"{model} on {len(points)} data sets",
-        "abscissa": panel["abscissa"],
-        "nc1_dataset": None,  # each point's own
         "split": "train",
         "points": points,
     }
