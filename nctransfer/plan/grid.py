@@ -14,6 +14,7 @@ from nctransfer.plan.stages import Job, Stages, once
 READ: dict[str, tuple[str, ...]] = {
     "layerwise": ("fit", "probes"),
     "transfer": ("fit", "curve", "probes"),
+    "across_datasets": ("fit", "curve", "probes"),
     "comparison": ("probes",),
     "over_training": (),
     "pretraining": ("probes",),

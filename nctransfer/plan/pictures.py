@@ -29,6 +29,8 @@ def resolve(plan: Stages, panel: Mapping[str, Any], kind: str, readings: Reading
         return _runs(plan, panel, kind, readings)
     if panel["series"] is not None:
         return _points(plan, panel, readings)
+    if panel["datasets"] is not None:
+        return _datasets(plan, panel, readings)
     if kind == "over_training":
         return _snapshots(plan, panel, readings)
     return _units(plan, panel, readings)
@@ -43,6 +45,8 @@ def shown(plan: Stages) -> Iterator[tuple[str, str]]:
                 if panel["dataset"] is not None and probed:
                     for model in [panel["model"]] if panel["model"] else _models(plan, panel):
                         yield model, plan.view(model, panel["dataset"]).key
+                for dataset in panel["datasets"] or ():
+                    yield panel["model"], plan.view(panel["model"], dataset).key
 
 
 def _models(plan: Stages, panel: Mapping[str, Any]) -> list[str]:
@@ -68,6 +72,23 @@ def _units(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> dict[s
         "view": view,
         "pooling": panel["pooling"] or plan.facts(model).poolings[0],
         "title": panel["title"] or f"{model} on {_title(plan, panel['dataset'])}",
+    }
+
+
+def _datasets(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> dict[str, Any]:
+    model, points = panel["model"], []
+    for dataset in panel["datasets"]:
+        view = plan.view(model, dataset).key
+        readings.metrics(model, view)
+        readings.probes(model, view)
+        named = {"series": "", "label": _title(plan, dataset), "model": model}
+        points.append({**named, "view": view, "nc1_view": view})
+    return {
+        "title": panel["title"] or f"{model} on {len(points)} data sets",
+        "abscissa": panel["abscissa"],
+        "nc1_dataset": None,  # each point's own
+        "split": "train",
+        "points": points,
     }
 
 

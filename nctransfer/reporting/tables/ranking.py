@@ -179,11 +179,11 @@ def _taus(groups: Sequence[pd.DataFrame], names: tuple[str, str, str]) -> list[s
 def _scored(by_model: pd.DataFrame, model: str) -> str:
     if model not in by_model.index:
         return MISSING
-    kind, value, rank = by_model.loc[model, ["kind", "value", "rank"]]
-    if kind == "accuracy":
-        return _number(float(value), ".2f")
-    text = _number(float(value), ".3g")
-    return text if text == MISSING else f"{text} ({rank:.0f})"
+    row: Any = by_model.loc[model]
+    if row["kind"] == "accuracy":
+        return _number(row["value"], ".2f")
+    text = _number(row["value"], ".3g")
+    return text if text == MISSING else f"{text} ({row['rank']:.0f})"
 
 
 def _picked(by_model: pd.DataFrame, model: str) -> str:
