@@ -20,7 +20,7 @@ from torch import Tensor
 
 from nctransfer.collapse.inputs import refuse_non_finite
 from nctransfer.collapse.rows import ClassSortedRows, Segment, class_sorted_rows, product_dtype
-from nctransfer.collapse.spectrum import Spectrum, spectrum
+from nctransfer.collapse.spectrum import Covariance
 from nctransfer.errors import DegenerateInputError
 
 # Matrix products whose width is a multiple of 16 run up to 2.5 times faster on CPUs.
@@ -77,9 +77,9 @@ class ClassStatistics:
         return self.means - self.means.mean(0)
 
     @cached_property
-    def spectrum(self) -> Spectrum:
-        """Covariance of all samples by direction, computed when first asked for."""
-        return spectrum(self.rows, self.means)
+    def covariance(self) -> Covariance:
+        """Covariance of all samples, computed when first asked for."""
+        return Covariance(self.rows, self.means)
 
 
 def class_statistics(

@@ -126,8 +126,9 @@ def vci(statistics: ClassStatistics) -> float:
     Raises:
         DegenerateInputError: the features have rank N - 1, so that any labelling looks collapsed.
     """
-    rows, found = statistics.rows, statistics.spectrum
-    weighted = (rows.counts.double() / statistics.samples).sqrt()[:, None] * (statistics.means - found.centre)
+    rows, found = statistics.rows, statistics.covariance.spectrum
+    apart = statistics.means - statistics.covariance.centre
+    weighted = (rows.counts.double() / statistics.samples).sqrt()[:, None] * apart
     _, between = discriminant_directions(weighted)
     if found.rank >= statistics.samples - 1:
         raise DegenerateInputError(

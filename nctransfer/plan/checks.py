@@ -103,7 +103,8 @@ def _check_panel(
     where: str, kind: str, panel: Mapping[str, Any], config: Mapping[str, Any], named: Mapping[str, Any]
 ) -> Iterator[str]:
     shapes = {
-        "model": "model", "series": "series", "datasets": "model+datasets", "runs": "model+runs", "rank": "rank",
+        "model": "model", "series": "series", "datasets": "model+datasets", "runs": "model+runs",
+        "rank": "rank",
     }  # fmt: skip
     shown = "+".join(
         field for field in ("model", "series", "datasets", "runs", "rank") if panel[field] is not None

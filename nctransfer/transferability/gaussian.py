@@ -30,10 +30,16 @@ def whitener(values: Tensor, vectors: Tensor, shrinkage: float) -> Tensor:
     return vectors[:, kept] / values[kept].sqrt()
 
 
-def log_posteriors(whitened: Tensor, means: Tensor, log_priors: Tensor) -> Tensor:
-    """Log posteriors (N, K) of classes with unit covariance, means (K, r) and priors, of rows (N, r)."""
-    scores = whitened @ means.T - means.square().sum(1) / 2 + log_priors
-    return scores.log_softmax(1)
+def log_posteriors(rows: Tensor, means: Tensor, solved: Tensor, log_priors: Tensor) -> Tensor:
+    """Log posteriors (N, K) of Gaussian classes with one covariance S.
+
+    Args:
+        rows: (N, d).
+        means: (K, d).
+        solved: (K, d), S^-1 mu_k = A A^T mu_k (:func:`whitener`); the means themselves for the unit covariance.
+        log_priors: (K,).
+    """
+    return (rows @ solved.T - (means * solved).sum(1) / 2 + log_priors).log_softmax(1)
 
 
 def bhattacharyya(problem: Problem) -> Tensor:
@@ -46,7 +52,7 @@ def bhattacharyya(problem: Problem) -> Tensor:
     Raises:
         DegenerateInputError: a class without variance, such as one of a single sample.
     """
-    points, targets, counts = problem.principal(COMPONENTS), problem.targets, problem.counts
+    (_, points), targets, counts = problem.principal(COMPONENTS), problem.targets, problem.counts
     means = class_means(points, targets, counts)
     squares = (points - means[targets]).square().mean(1)
     variances = torch.zeros_like(counts, dtype=torch.float64).index_add_(0, targets, squares) / counts

@@ -28,6 +28,7 @@ class Problem:
     statistics: ClassStatistics
     logits: Tensor | None = field(default=None, repr=False)
     seed: int = 0
+    _principal: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -91,9 +92,18 @@ class Problem:
         """(K,) float64, logarithms of the classes' shares of the samples."""
         return (self.counts.double() / self.statistics.samples).log()
 
-    def principal(self, count: int) -> Tensor:
-        """The first ``count`` principal components, (N, min(count, rank)) float64, of fixed sign."""
-        return self.statistics.spectrum.project(self.features, count)
+    def principal(self, count: int) -> tuple[Tensor, Tensor]:
+        """The first ``count`` principal components, fewer where the rank is less, exact and of fixed sign.
+
+        Returns:
+            their variances (p,), 1/N, descending, and the samples' coordinates (N, p), both float64.
+        """
+        if count not in self._principal:
+            covariance = self.statistics.covariance
+            variances, axes = covariance.leading(count)
+            points = torch.cat([(block - covariance.centre) @ axes for _, block in self.blocks()])
+            self._principal[count] = variances, points
+        return self._principal[count]
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """Rows with their place, a block (B, d) float64 at a time."""

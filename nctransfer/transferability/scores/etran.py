@@ -25,7 +25,7 @@ def terms(problem: Problem) -> dict[str, float]:
     energies, own = [], []
     for part, block in problem.blocks():
         energies.append(block.logsumexp(1))
-        posteriors = log_posteriors(block, means, problem.log_priors).exp()
+        posteriors = log_posteriors(block, means, means, problem.log_priors).exp()
         own.append(posteriors.gather(1, targets[part, None]))
     lowest = torch.cat(energies).sort().values[: max(1, int(LOWEST * len(targets)))]
     return {"etran_energy": float(lowest.mean()), "etran_lda": float(torch.cat(own).mean())}

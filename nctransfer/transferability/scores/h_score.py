@@ -12,7 +12,7 @@ def terms(problem: Problem) -> dict[str, float]:
     says something. That is tr(C^-1 (1 - a) cov(E[f|y])) with C = (1 - a) cov(f) + a tr(cov(f))/d I and a
     by Ledoit and Wolf (arXiv 2110.06893 eq. 4).
     """
-    found = problem.statistics.spectrum
+    found = problem.statistics.covariance.spectrum
     shrinkage = ledoit_wolf(problem)
     kept = (1 - shrinkage) * found.variances
     share = kept / (kept + shrinkage * found.total / problem.statistics.width)
@@ -24,10 +24,9 @@ def ledoit_wolf(problem: Problem) -> float:
 
     scikit-learn's function gives the same number from another N d^2 multiply-adds and copies of all rows.
     """
-    found, samples, width = problem.statistics.spectrum, problem.statistics.samples, problem.statistics.width
-    fourth = sum(
-        float((block - found.centre).square().sum(1).square().sum()) for _, block in problem.blocks()
-    )
+    covariance, samples, width = problem.statistics.covariance, *problem.features.shape
+    found, centre = covariance.spectrum, covariance.centre
+    fourth = sum(float((block - centre).square().sum(1).square().sum()) for _, block in problem.blocks())
     squared = float(found.variances.square().sum())
     spread = (squared - found.total**2 / width) / width
     noise = (fourth / samples - squared) / (samples * width)

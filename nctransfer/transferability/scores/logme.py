@@ -5,8 +5,6 @@ import math
 import torch
 from torch import Tensor
 
-from nctransfer.collapse.rows import block_rows
-from nctransfer.collapse.spectrum import second_moment
 from nctransfer.transferability.problem import Problem
 
 TITLES = {"logme": "LogME"}
@@ -59,8 +57,9 @@ def _spectrum(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
         along = torch.zeros(len(counts), int(kept.sum())).to(left)
         shares = along.index_add_(0, problem.targets, left[:, kept]).square()
     else:
-        blocks = (part.double() for part in features.split(block_rows(features, torch.float64)))
-        values, right = torch.linalg.eigh(second_moment(blocks, samples) * samples)
+        covariance = problem.statistics.covariance
+        moment = covariance.matrix + covariance.centre[:, None] * covariance.centre
+        values, right = torch.linalg.eigh(moment * samples)
         kept = values > width * torch.finfo(torch.float64).eps * values[-1]
         sums = counts[:, None] * problem.statistics.means
         shares = (sums @ right[:, kept]).square() / values[kept]

@@ -36,18 +36,17 @@ def terms(problem: Problem) -> dict[str, float]:
     samples. The within-class covariance (1/N) is shrunk by exp(-sum of the 32 largest variances), where
     that is above 1e-10: the score depends on the features' scale.
     """
-    found, samples = problem.statistics.spectrum, problem.statistics.samples
-    variances = found.variances[:COMPONENTS]
+    (variances, points), samples = problem.principal(COMPONENTS), problem.statistics.samples
     usual = float(variances[:LARGEST].sum()) * samples / (samples - 1)
     shrinkage = math.exp(-usual)
     if shrinkage <= NO_SHRINKAGE:
         shrinkage = 0.0
-    points, targets = problem.principal(COMPONENTS), problem.targets
+    targets = problem.targets
     means = class_means(points, targets, problem.counts)
     within = pooled_covariance(points, means, targets)
     values, vectors = torch.linalg.eigh(within)
     axes = whitener(values, vectors, shrinkage)
-    posteriors = log_posteriors(points @ axes, means @ axes, problem.log_priors).exp()
+    posteriors = log_posteriors(points, means, means @ axes @ axes.T, problem.log_priors).exp()
     between = shrunk(torch.diag(variances), shrinkage) - shrunk(within, shrinkage)
     _, turned = torch.linalg.eigh(axes.T @ between @ axes)
     discriminant = points @ (axes @ turned[:, -(len(means) - 1) :])

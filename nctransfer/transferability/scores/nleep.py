@@ -25,9 +25,9 @@ def terms(problem: Problem) -> dict[str, float]:
     The mixture is seeded. Its covariances are diagonal: of 5 K full ones, scikit-learn's default in the code
     of Shao et al. (2022), each would have fewer samples than dimensions.
     """
-    found = problem.statistics.spectrum
-    energy = found.variances.cumsum(0) / found.variances.sum()
-    points = problem.principal(int((energy < ENERGY - 1e-12).sum()) + 1).cpu().numpy()
+    variances = problem.statistics.covariance.spectrum.variances
+    energy = variances.cumsum(0) / variances.sum()
+    points = problem.principal(int((energy < ENERGY - 1e-12).sum()) + 1)[1].cpu().numpy()
     mixture = GaussianMixture(
         n_components=max(1, min(RATIO * len(problem.counts), len(points) // 2)),
         covariance_type="diag",

@@ -22,7 +22,7 @@ def terms(problem: Problem) -> dict[str, float]:
     Raises:
         DegenerateInputError: fewer than three principal components, whose r says nothing.
     """
-    points = problem.principal(COMPONENTS)
+    _, points = problem.principal(COMPONENTS)
     if points.shape[1] < 3:
         raise DegenerateInputError(
             f"{problem.name}: {points.shape[1]} principal components, too few to correlate samples by"

@@ -48,10 +48,10 @@ def _own_posteriors(
     values, vectors = torch.linalg.eigh(second_moment(residuals, len(targets)))
     if shrinkage is None:
         shrinkage = max(math.exp(-5 * float(values[-1])), 1e-10)
-    axes = whitener(values, vectors, shrinkage)
-    centres, found = means @ axes, []
+    axes, found = whitener(values, vectors, shrinkage), []
+    solved = means @ axes @ axes.T
     for part, block in rows():
-        posteriors = log_posteriors(block @ axes, centres, problem.log_priors).exp()
+        posteriors = log_posteriors(block, means, solved, problem.log_priors).exp()
         posteriors = posteriors.softmax(1) if soften else posteriors
         found.append(posteriors.gather(1, targets[part, None])[:, 0])
     return torch.cat(found), shrinkage

@@ -15,9 +15,11 @@ def terms(problem: Problem) -> dict[str, float]:
 
     Depends on the features' scale.
     """
-    found, rows = problem.statistics.spectrum, problem.statistics.rows
-    whole = (found.variances / EPSILON).log1p().sum() / 2
-    parts = [_rate(rows.class_rows(index).double() - found.centre) for index in range(len(problem.counts))]
+    covariance, rows = problem.statistics.covariance, problem.statistics.rows
+    whole = (covariance.spectrum.variances / EPSILON).log1p().sum() / 2
+    parts = [
+        _rate(rows.class_rows(index).double() - covariance.centre) for index in range(len(problem.counts))
+    ]
     return {"transrate": float(whole - torch.stack(parts).mean())}
 
 
