@@ -51,6 +51,8 @@ def derive_models(config: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]],
     for name, key in _own_keys(config).items():
         library, _, rest = name.partition("/")
         model, _, weights = rest.partition(":")
+        if library not in LIBRARIES:
+            continue  # other checks tell
         try:
             lookup(library, model, weights or None)
         except ConfigError as error:

@@ -36,7 +36,7 @@ def log_posteriors(rows: Tensor, means: Tensor, solved: Tensor, log_priors: Tens
     Args:
         rows: (N, d).
         means: (K, d).
-        solved: (K, d), S^-1 mu_k = A A^T mu_k (:func:`whitener`); the means themselves for the unit covariance.
+        solved: (K, d), S^-1 mu_k = A A^T mu_k (:func:`whitener`); the means for the unit covariance.
         log_priors: (K,).
     """
     return (rows @ solved.T - (means * solved).sum(1) / 2 + log_priors).log_softmax(1)

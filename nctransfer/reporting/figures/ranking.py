@@ -21,6 +21,7 @@ from nctransfer.reporting.style import new_figure, styled
 from nctransfer.reporting.tables import ranking as table_of
 
 ROW = 0.17  # inches of a row
+UNIT_COLUMNS = ("unit", "module", "lost")
 
 
 def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
@@ -31,10 +32,12 @@ def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
         tables: tidy tables by (name, dataset, ""): ``rank`` and ``agreement`` of every panel.
 
     Returns:
-        the rows of :func:`nctransfer.reporting.tables.ranking.tabulate` that compare models.
+        the rows of :func:`nctransfer.reporting.tables.ranking.tabulate` that compare models, and what it
+        says of them.
     """
     table = table_of.tabulate(settings, tables)
-    return table[table["comparison"] == MODELS].dropna(axis="columns", how="all").reset_index(drop=True)
+    of_units = [name for name in map(str, table) if name in UNIT_COLUMNS or name.startswith("mean_tau")]
+    return table[table["comparison"] == MODELS].drop(columns=of_units).reset_index(drop=True)
 
 
 def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:

@@ -32,13 +32,14 @@ def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
     Returns:
         panel, title, dataset, model, unit, module, pooling, width, kind, name, label, value, scaled (0 at
         the lowest, 1 at the highest value of the row; 0 where all are the same), picked; of models from the
-        most to the least accurate.
+        most to the least accurate. Models of which the last feature alone is kept are left out.
     """
     ranking = panels_table(settings, tables, "rank")
     parts = []
     for _, part in ranking.groupby("panel", sort=False):
         rows = part[(part["comparison"] == UNITS) & (part["kind"] != "term")].dropna(subset="value")
-        rows = rows.assign(first=rows["kind"] != "accuracy")
+        several = rows.groupby("model")["unit"].nunique() > 1
+        rows = rows[rows["model"].map(several)].assign(first=lambda part: part["kind"] != "accuracy")
         rows["model"] = pd.Categorical(rows["model"], models_by_accuracy(part), ordered=True)
         rows = rows.sort_values(["model", "first"], kind="stable").astype({"model": str})
         by_row = rows.groupby(["model", "name"], sort=False)["value"]
@@ -76,6 +77,8 @@ def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
     """
     style = settings["style"]
     parts = [part for _, part in table.groupby(["panel", "model"], sort=False)]
+    if not parts:
+        return _nothing(style)
     rows, columns = grid(len(parts), style["width"], narrowest=2.1)
     labels = table.drop_duplicates("name").set_index("name")["label"]
     with styled(style):
@@ -94,6 +97,15 @@ def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
             title="rows run from their lowest (light) to their highest value (dark)",
             title_fontsize=style["font_size"] - 1,
         )
+        figure.draw_without_rendering()
+    return figure
+
+
+def _nothing(style: Mapping[str, Any]) -> Figure:
+    """What stands there when no model's units are kept."""
+    with styled(style):
+        figure = new_figure(0.6 * style["width"], 0.6)
+        figure.text(0.5, 0.5, "the last features alone are kept; set units: all", ha="center", va="center")
         figure.draw_without_rendering()
     return figure
 

@@ -1,0 +1,571 @@
+"""Ranking: the plan, the tables from scores to agreement, what a reader sees, and the real workflow."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from project import TINY, Project
+from scipy import stats
+
+from nctransfer.errors import ConfigError, DataError
+from nctransfer.features.store import Column, FeatureStore, write_columns
+from nctransfer.plan import config, ranking
+from nctransfer.plan.documents import merge
+from nctransfer.plan.grid import Plan
+from nctransfer.reporting.figures import ranking as figure_of_models
+from nctransfer.reporting.figures import ranking_units
+from nctransfer.reporting.tables import ranking as table_of
+from nctransfer.storage.stores import create_store
+from nctransfer.tidy.ranking import agreement_table, gather, probe_accuracies, read_measured
+from nctransfer.tidy.scores import score_table
+
+ROOT = Path(__file__).resolve().parents[1]
+CPU = torch.device("cpu")
+SCORES = ["nc1", "h_score", "ncti", "leep"]
+STYLE = {"width": 6.5, "font_size": 8, "nc1_color": "#0072B2", "accuracy_color": "#D55E00", "dpi": 60}
+
+
+def plan(folder: Path, text: str = "") -> Plan:
+    (folder / "overlay.yaml").write_text("study: x\n" + text)
+    return Plan(config.load(ROOT / "config.yaml", [folder / "overlay.yaml"]), ROOT)
+
+
+# --- the plan ---------------------------------------------------------------------------------------
+
+
+def test_the_papers_ranking_scores_the_features_of_figure_2(tmp_path):
+    paper = Plan(config.load(ROOT / "config.yaml"), ROOT)
+    assert paper.config["rank"]["datasets"] == ["cifar10", "aircraft", "dtd", "pet"]
+    points = {
+        (point["model"], point["view"])
+        for panel in paper.figure("fig2").settings["panels"]
+        for point in panel["points"]
+    }
+    ranked = {
+        (entry["model"], entry["view"])
+        for dataset in paper.config["rank"]["datasets"]
+        for entry in paper.ranking(dataset).settings["models"]
+    }
+    assert ranked == points
+    assert len(ranked) == 28
+
+
+def test_the_published_study_is_planned_whole():
+    study = Plan(config.load(ROOT / "config.yaml", [ROOT / "config/rank.yaml"]), ROOT)
+    job = study.ranking("cifar10")
+    published = pd.read_csv(ROOT / "config/published/ncti-cifar10.csv")
+    assert {entry["model"] for entry in job.settings["models"]} == set(published["model"])
+    assert set(job.settings["scores"]) == {
+        "nc1", "cdnv", "vci", "ncti", "logme", "h_score", "leep", "nce", "nleep", "transrate", "gbc", "parc",
+        "sfda", "etran", "face",
+    }  # fmt: skip
+    assert job.inputs["measured"].endswith("finetuned-supervised.csv")
+    assert study.images("cifar10").settings["per_class"] is None  # all of CIFAR-10
+    view = study.view("inception_v3", "cifar10").key
+    assert study.scores("inception_v3", view).settings["samples"] is None
+    known = {entry["model"]: entry["accuracy"] for entry in job.settings["models"]}
+    assert known["resnet50"] == 76.13  # torchvision's V1 weights
+    assert all(value is not None for value in known.values())
+
+
+def test_models_are_named_by_library_shown_images_as_it_does(tmp_path):
+    text = (
+        "rank:\n  datasets: [dtd]\n  models: [timm/resnet50.a1_in1k, torchvision/resnet50, "
+        "'open_clip/ViT-B-32:laion2b_s34b_b79k', resnet18]\n"
+    )
+    found = plan(tmp_path, text)
+    keys = ["resnet50.a1_in1k", "torchvision-resnet50", "ViT-B-32.laion2b_s34b_b79k", "resnet18"]
+    assert ranking.ranked_models(found.config) == keys  # config.yaml has a resnet50 of its own
+    views = [entry["view"] for entry in found.ranking("dtd").settings["models"]]
+    assert [view.startswith("dtd-native") for view in views] == [True, True, True, False]
+    assert found.model("torchvision-resnet50").settings["name"] == "resnet50"
+    assert found.model("ViT-B-32.laion2b_s34b_b79k").settings["weights"] == "laion2b_s34b_b79k"
+
+
+def test_a_group_of_a_family_is_ranked_as_its_members(tmp_path):
+    found = plan(tmp_path, "rank: {datasets: [cifar10], models: [cifar100-resnet50-aug, resnet18]}\n")
+    expected = [f"cifar100-resnet50-aug{level}" for level in range(1, 6)] + ["resnet18"]
+    assert ranking.ranked_models(found.config) == expected
+    first, *_, last = found.ranking("cifar10").settings["models"]
+    assert (first["history"], first["accuracy"]) == ("cifar100-resnet50-aug1", None)
+    assert (last["history"], last["accuracy"]) == (None, 69.758)
+    assert ["history", "cifar100-resnet50-aug1", ""] in found.ranking("cifar10").settings["tables"]
+
+
+def test_all_models_are_scored_on_the_same_images(tmp_path):
+    found = plan(tmp_path, "rank: {datasets: [dtd, pet], models: [resnet18, densenet121], samples: 100}\n")
+    seeds = {
+        (model, dataset): found.scores(model, found.view(model, dataset).key).settings["seed"]
+        for model in ("resnet18", "densenet121")
+        for dataset in ("dtd", "pet")
+    }
+    assert seeds["resnet18", "dtd"] == seeds["densenet121", "dtd"] != seeds["resnet18", "pet"]
+
+
+def test_a_source_accuracy_of_ones_own_reruns_the_ranking_alone(tmp_path):
+    before = plan(tmp_path, "rank: {datasets: [dtd], models: [resnet18]}\n")
+    text = "models: {resnet18: {source_accuracy: 42}}\nrank: {datasets: [dtd], models: [resnet18]}\n"
+    after = plan(tmp_path, text)
+    view = before.view("resnet18", "dtd").key
+    assert after.ranking("dtd").settings["models"][0]["accuracy"] == 42
+    assert after.ranking("dtd").recipe != before.ranking("dtd").recipe
+    assert after.model("resnet18").recipe == before.model("resnet18").recipe
+    assert after.scores("resnet18", view).recipe == before.scores("resnet18", view).recipe
+
+
+def test_fine_tuning_runs_to_compare_with_are_planned_once_a_model_and_data_set(tmp_path):
+    text = "rank: {datasets: [dtd], models: [resnet18, resnet50], runs: [{methods: [full_ft], seeds: 2}]}\n"
+    found = plan(tmp_path, text)
+    tuned = [name for kind, name, _ in found.ranking("dtd").settings["tables"] if kind == "finetuning"]
+    assert len(tuned) == 4
+    assert all(name in found.run_keys for name in tuned)
+
+
+def test_pictures_of_rankings_are_no_part_of_the_figures_and_tables_that_are_listed(tmp_path):
+    found = plan(tmp_path, "rank: {datasets: [dtd, pet], models: [resnet18]}\n")
+    assert ranking.picture_keys(found.config, "figures") == [
+        "rank-dtd", "rank-dtd-units", "rank-pet", "rank-pet-units",
+    ]  # fmt: skip
+    assert not [key for key in found.asked_for("figures") if key.startswith("rank-")]
+    assert "fig2" in found.asked_for("figures")
+    assert found.figure("rank-pet").settings["panels"] == [{"title": "Pet", "dataset": "pet"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("rank: {datasets: [dtdd]}", "rank.datasets: no 'dtdd' in datasets (did you mean 'dtd'?)"),
+        ("rank: {models: [resnet5]}", "rank.models: no 'resnet5' in models"),
+        ("rank: {models: [torch/resnet18]}", "no library 'torch'; allowed: torchvision, timm, open_clip"),
+        ("rank: {models: [timm/resnet50.a1_in1]}", "did you mean 'resnet50.a1_in1k'?"),
+        ("rank: {scores: [logm]}", "rank.scores: no 'logm' in scores (did you mean 'logme'?)"),
+        ("rank: {scores: []}", "rank.scores"),
+        ("rank: {samples: 1}", "rank.samples"),
+        ("rank: {runs: [{methods: [layer_ft]}]}", "'layer_ft' tunes units; name them in units"),
+        ("models: {resnet18: {source_accuracy: 101}}", "models.resnet18.source_accuracy"),
+        (
+            "figures: {rank-pet: {kind: layerwise, panels: [{model: resnet34, dataset: pet}]}}",
+            "figures.rank-pet: also the key of a ranking's picture",
+        ),
+        ("figures: {r: {kind: ranking, panels: [{rank: cifar100}]}}", "'cifar100' is not ranked"),
+        (
+            "figures: {r: {kind: ranking, panels: [{model: resnet18, dataset: pet}]}}",
+            "kind 'ranking' takes rank",
+        ),
+    ],
+)
+def test_mistakes_are_told_before_anything_runs(tmp_path, text, words):
+    with pytest.raises(ConfigError) as error:
+        plan(tmp_path, text + "\n")
+    assert words in str(error.value)
+
+
+def test_a_missing_file_of_measured_accuracies_is_told_by_its_key(tmp_path):
+    found = plan(tmp_path, "rank: {datasets: [dtd], models: [resnet18], measured: nowhere.csv}\n")
+    with pytest.raises(ConfigError, match=r"rank\.measured: no file 'nowhere\.csv'"):
+        found.ranking("dtd")
+
+
+# --- scores of a feature store ----------------------------------------------------------------------
+
+
+def feature_store(folder: Path, head: bool = True, noise: float = 1.0) -> FeatureStore:
+    """Stem, two units of two poolings, the penultimate feature and logits of three classes."""
+    rng = np.random.default_rng(3)
+    labels, means = np.arange(90) % 3, rng.normal(size=(3, 6)) * 2
+    columns = [
+        Column("unit00.avg", 0, "stem", "avg", 6),
+        *(Column(f"unit0{i}.{pool}", i, f"b{i}", pool, 6) for i in (1, 2) for pool in ("avg", "cls")),
+        Column("penultimate", 3, "penultimate", "", 6),
+        Column("summed", 3, "summed", "", 6),
+        *([Column("logits", 4, "fc", "", 5)] if head else []),
+    ]
+    with create_store(folder / "manifest.json", "features") as store:
+        store.put("labels", labels)
+        store.meta = {
+            "samples": len(labels), "columns": [vars(column) for column in columns], "class_names": list("abcd"),
+            "format": "npy", "dtype": "float32",
+        }  # fmt: skip
+        with write_columns(store, {c.name: c.width for c in columns}, 90, "float32", "npy") as target:
+            target.append(
+                {
+                    column.name: rng.normal(size=(90, column.width)) * noise
+                    + (means[labels] if column.width == 6 else 0)
+                    for column in columns
+                }
+            )
+    return FeatureStore(folder / "manifest.json")
+
+
+def score_settings(**changes) -> dict:
+    return {
+        "scores": SCORES, "samples": None, "pair_samples": 50, "mixture_samples": 60, "pooling": "avg", "seed": 1,
+        "names": {"model": "m", "view": "v"},
+    } | changes  # fmt: skip
+
+
+def test_units_of_one_pooling_and_the_last_feature_are_scored(tmp_path):
+    table = score_table(feature_store(tmp_path), score_settings(), CPU)
+    assert list(dict.fromkeys(zip(table["unit"], table["pooling"], strict=True))) == [
+        (1, "avg"),
+        (2, "avg"),
+        (3, ""),
+    ]
+    assert set(table["module"]) == {"b1", "b2", "penultimate"}  # neither stem nor summed feature
+    assert set(table.loc[table["score"] == "leep", "unit"]) == {3}  # of the model as a whole
+    assert table["reason"].eq("").all()
+    assert table["value"].notna().all()
+    assert (table["samples"].unique(), table["available"].unique(), table["classes"].unique()) == (90, 90, 3)
+
+
+def test_scores_of_the_source_classifier_are_left_out_by_name_without_one(tmp_path):
+    table = score_table(feature_store(tmp_path, head=False), score_settings(), CPU)
+    leep = table[table["score"] == "leep"].iloc[0]
+    assert np.isnan(leep["value"])
+    assert "no source classifier" in leep["reason"]
+    assert table.loc[table["score"] != "leep", "value"].notna().all()
+
+
+def test_a_subsample_is_seeded_and_written_down(tmp_path):
+    store = feature_store(tmp_path)
+    settings = score_settings(scores=["nc1", "parc"], samples=70)
+    first, again = (score_table(store, settings, CPU) for _ in range(2))
+    pd.testing.assert_frame_equal(first, again)
+    used = first.groupby("score")["samples"].unique()
+    assert (used["nc1"].tolist(), used["parc"].tolist()) == ([70], [50])
+    assert first["available"].eq(90).all()
+    other = score_table(store, settings | {"seed": 2}, CPU)
+    assert not np.allclose(first["value"], other["value"])
+
+
+# --- rankings ---------------------------------------------------------------------------------------
+
+
+def probe_table(model: str, accuracies: dict[int, float]) -> pd.DataFrame:
+    rows = [
+        {
+            "model": model, "view": "v", "unit": unit, "module": "penultimate" if unit == 3 else f"b{unit}",
+            "pooling": "" if unit == 3 else "avg", "split": split, "accuracy": value + (split == "train"),
+            "learning_rate": rate, "weight_decay": 0.0, "seed": seed,
+        }
+        for unit, value in accuracies.items()
+        for split in ("train", "test")
+        for rate in (0.1, 0.2)
+        for seed in (0, 1)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def tables(tmp_path) -> dict:
+    """Nine models, the noisier the later and the less accurate; the last without a head."""
+    found = {}
+    for index in range(9):
+        store = feature_store(tmp_path / str(index), head=index < 8, noise=0.6 + 0.2 * index)
+        names = {"model": f"m{index}", "view": "v"}
+        found["scores", f"m{index}", "v"] = score_table(store, score_settings(names=names), CPU)
+        accuracies = {unit: 90.0 - 4 * index + unit for unit in (1, 2, 3)}
+        found["probes", f"m{index}", "v"] = probe_table(f"m{index}", accuracies)
+    return found
+
+
+def rank_settings(**changes) -> dict:
+    models = [
+        {"model": f"m{index}", "view": "v", "accuracy": None if index == 2 else 80.0 - index, "history": None,
+         "epoch": None}
+        for index in range(9)
+    ]  # fmt: skip
+    return {
+        "dataset": "d", "scores": SCORES, "models": models, "learning_rate": 0.1, "weight_decay": 0.0,
+        "seed": 0, "resamples": 200,
+    } | changes  # fmt: skip
+
+
+def test_terms_are_pooled_over_models_and_over_the_units_of_each_model(tables):
+    found = gather(tables, None, rank_settings())
+    models = found[(found["comparison"] == "models") & (found["name"] == "ncti")].set_index("model")["value"]
+    raw = pd.concat([table for key, table in tables.items() if key[0] == "scores"])
+    last = raw[raw["module"] == "penultimate"].pivot(index="model", columns="term", values="value")
+    scaled = (last - last.min()) / (last.max() - last.min())
+    expected = scaled["ncti_seli"] + scaled["ncti_ncc"] + scaled["ncti_vc"] - 1
+    np.testing.assert_allclose(models, expected[models.index], rtol=1e-12)
+    assert models.between(-1, 2).all()
+    units = found[(found["comparison"] == "units") & (found["name"] == "ncti") & (found["model"] == "m4")]
+    of_model = raw[raw["model"] == "m4"].pivot(index="unit", columns="term", values="value")
+    scaled = (of_model - of_model.min()) / (of_model.max() - of_model.min())
+    expected = scaled["ncti_seli"] + scaled["ncti_ncc"] + scaled["ncti_vc"] - 1
+    np.testing.assert_allclose(units.set_index("unit")["value"], expected, rtol=1e-12)
+    assert set(found.loc[found["kind"] == "term", "name"]) == {"ncti_vc", "ncti_seli", "ncti_ncc"}
+
+
+def test_what_a_model_does_not_have_says_why(tables):
+    found = gather(tables, None, rank_settings())
+    models = found[found["comparison"] == "models"].set_index(["name", "model"])
+    assert "no source classifier" in models.loc[("leep", "m8"), "reason"]
+    assert "set source_accuracy" in models.loc[("source_accuracy", "m2"), "reason"]
+    assert models.loc[("source_accuracy", "m1"), "value"] == 79.0
+    agreed = agreement_table(found, rank_settings()).set_index(["comparison", "model", "name"])
+    assert agreed.loc[("models", "all", "leep"), "points"] == 8
+    assert agreed.loc[("models", "all", "nc1"), "points"] == 9
+
+
+def test_agreement_is_that_of_scores_with_the_test_accuracy_of_the_shown_probes(tables):
+    found = gather(tables, None, rank_settings())
+    agreed = agreement_table(found, rank_settings()).set_index(["comparison", "model", "name"])
+    models = found[found["comparison"] == "models"]
+    wide = models.pivot_table(index="model", columns="name", values="value")
+    assert wide.loc["m0", "probe"] == 93.0  # mean over seeds at the first rate, test split
+    for name in ("nc1", "h_score", "ncti"):
+        row = agreed.loc[("models", "all", name)]
+        assert row["tau"] == pytest.approx(stats.weightedtau(wide[name], wide["probe"]).statistic)
+        assert row["spearman"] == pytest.approx(stats.spearmanr(wide[name], wide["probe"]).statistic)
+        assert row["pearson"] == pytest.approx(stats.pearsonr(wide[name], wide["probe"]).statistic)
+        assert row["tau_low"] <= row["tau"] <= row["tau_high"] or row["tau"] == pytest.approx(1)
+        assert 0.4 < row["tau_null"] < 0.8  # nine models
+    by_model = agreed.xs("nc1", level="name").loc["units"]
+    assert by_model.loc["all", "tau"] == pytest.approx(by_model.drop("all")["tau"].mean())
+    assert by_model.loc["all", "points"] == 9
+    assert by_model.drop("all")["points"].eq(3).all()
+    assert "leep" not in agreed.loc["units"].index.get_level_values("name")
+
+
+def test_a_pool_of_one_model_has_no_pooled_score_and_says_so(tables):
+    only = {key: table for key, table in tables.items() if key[1] == "m0"}
+    settings = rank_settings(models=rank_settings()["models"][:1])
+    found = gather(only, None, settings)
+    ncti = found[(found["comparison"] == "models") & (found["name"] == "ncti")].iloc[0]
+    assert np.isnan(ncti["value"])
+    assert "a pool of one model" in ncti["reason"]
+    assert found.loc[(found["comparison"] == "units") & (found["name"] == "ncti"), "value"].notna().all()
+    agreed = agreement_table(found, settings)
+    assert agreed.loc[agreed["comparison"] == "models", "tau"].isna().all()
+
+
+def test_the_source_accuracy_of_a_model_trained_here_is_its_last_on_clean_test_images(tables):
+    history = pd.DataFrame(
+        {
+            "epoch": [1, 1, 2, 2, 2],
+            "split": ["train", "test", "train", "test", "test"],
+            "images": ["clean"] * 4 + ["adversarial"],
+            "accuracy": [10.0, 20.0, 30.0, 40.0, 5.0],
+        }
+    )
+    models = rank_settings()["models"]
+    for epoch, expected in ((None, 40.0), (1, 20.0)):
+        models[0] = models[0] | {"accuracy": None, "history": "m0", "epoch": epoch}
+        found = gather(tables | {("history", "m0", ""): history}, None, rank_settings(models=models))
+        rows = found[(found["name"] == "source_accuracy") & (found["model"] == "m0")]
+        assert rows["value"].tolist() == [expected]
+
+
+def test_fine_tuned_accuracies_judge_models_and_say_nothing_of_units(tables):
+    runs = {
+        ("finetuning", f"r{index}{seed}", ""): pd.DataFrame(
+            {
+                "model": f"m{index}", "method": "full_ft", "units": "", "seed": seed,
+                "split": ["train", "test"], "accuracy": [99.0, 50.0 + index + seed],
+            }
+        )
+        for index in range(9)
+        for seed in (0, 1)
+    }  # fmt: skip
+    found = gather(tables | runs, None, rank_settings())
+    tuned = found[found["name"] == "full_ft"]
+    assert tuned["comparison"].unique().tolist() == ["models"]
+    assert tuned.set_index("model")["value"]["m3"] == 53.5  # test, mean over seeds
+    agreed = agreement_table(found, rank_settings()).set_index(["comparison", "accuracy", "name", "model"])
+    assert agreed.loc[("models", "full_ft", "nc1", "all"), "tau"] < 0  # here the noisiest is the best
+    assert agreed.loc[("models", "probe", "nc1", "all"), "tau"] > 0
+
+
+def test_accuracies_measured_elsewhere_are_read_by_key(tables, tmp_path):
+    path = tmp_path / "published.csv"
+    path.write_text("dataset,model,accuracy\nd,m0,91.5\nd,m1,90\ne,m0,1\nd,unknown,3\n")
+    found = gather(tables, path, rank_settings())
+    measured = found[found["name"] == "measured"]
+    assert measured.set_index("model")["value"].to_dict() == {"m0": 91.5, "m1": 90.0}
+    assert measured["label"].unique().tolist() == ["accuracy, published (%)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("dataset,model\nd,m0\n", "no column 'accuracy'"),
+        ("dataset,model,accuracy\nd,m0,high\n", "accuracy 'high' of m0 on d"),
+        ("dataset,model,accuracy\nd,m0,101\n", "allowed are 0 to 100"),
+        ("dataset,model,accuracy\nd,m0,1\nd,m0,2\n", "m0 on d stands more than once"),
+        ("", "not a readable CSV file"),
+    ],
+)
+def test_a_wrong_file_of_measured_accuracies_is_refused(tmp_path, text, words):
+    path = tmp_path / "published.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=words):
+        read_measured(path, "d", ["m0"])
+
+
+def test_the_summed_feature_is_no_unit_of_its_own():
+    table = probe_table("m", {1: 50.0, 3: 60.0})
+    summed = table[table["module"] == "penultimate"].assign(module="summed", accuracy=0.0)
+    found = probe_accuracies(pd.concat([table, summed]), 0.1, 0.0)
+    assert found.set_index("unit")["value"].to_dict() == {1: 50.0, 3: 60.0}
+
+
+# --- what a reader sees -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pictures(tables) -> dict:
+    found = gather(tables, None, rank_settings())
+    return {("rank", "d", ""): found, ("agreement", "d", ""): agreement_table(found, rank_settings())}
+
+
+SETTINGS = {"panels": [{"title": "Data", "dataset": "d"}], "style": STYLE}
+
+
+def test_the_table_ranks_models_and_names_the_unit_that_every_score_picks(pictures):
+    numbers = table_of.tabulate(SETTINGS, pictures)
+    models = numbers[numbers["comparison"] == "models"].set_index(["name", "model"])
+    assert models.loc[("probe", "m0"), "rank"] == 1
+    assert models.loc[("nc1", "m0"), "tau"] == models.loc[("nc1", "m8"), "tau"]
+    units = numbers[numbers["comparison"] == "units"].set_index(["name", "model"])
+    rank = pictures["rank", "d", ""]
+    rows = rank[(rank["comparison"] == "units") & (rank["name"] == "nc1") & (rank["model"] == "m5")]
+    best = rows.loc[rows["value"].idxmax(), "unit"]
+    assert units.loc[("nc1", "m5"), "unit"] == best
+    assert units.loc[("nc1", "m5"), "lost"] == 3 - best  # a probe gains a point a unit
+    assert units.loc[("probe", "m5"), "unit"] == 3
+
+    readable = table_of.present(numbers, SETTINGS)
+    assert list(readable.columns[6:]) == [f"m{index}" for index in range(9)]  # from the best to the worst
+    text = readable.map(str)
+    assert text["Score"].iloc[1] == "Judged by probe accuracy (%); 9 models"
+    leep = text[text["Score"] == "LEEP"].iloc[0]
+    assert (leep["n"], leep["m8"]) == ("8", "\N{EN DASH}")
+    assert (text["Score"] == "source accuracy").sum() == 1
+
+
+def test_few_models_are_called_too_few(tables):
+    few = {key: table for key, table in tables.items() if key[1] in ("m0", "m1", "m2", "m3")}
+    settings = rank_settings(models=rank_settings()["models"][:4])
+    found = gather(few, None, settings)
+    shown = {("rank", "d", ""): found, ("agreement", "d", ""): agreement_table(found, settings)}
+    text = table_of.present(table_of.tabulate(SETTINGS, shown), SETTINGS).map(str)
+    assert "4 models: too few to tell (at least 8)" in text["Score"].iloc[1]
+    assert set(text.loc[text["n"] == "4", "Verdict"]) <= {"too few models", ""}
+    picture = figure_of_models.draw(figure_of_models.tabulate(SETTINGS, shown), SETTINGS)
+    assert any("too few" in axes.get_title(loc="left") for axes in picture.axes)
+
+
+def test_the_figure_shows_ranks_by_tau_and_the_band_of_chance(pictures):
+    numbers = figure_of_models.tabulate(SETTINGS, pictures)
+    assert set(numbers["comparison"]) == {"models"}
+    picture = figure_of_models.draw(numbers, SETTINGS)
+    ranks, taus = picture.axes
+    labels = [label.get_text() for label in ranks.get_yticklabels()]
+    assert labels[0] == "probe accuracy (%)"
+    by_tau = (
+        numbers[numbers["kind"] == "score"]
+        .drop_duplicates("name")
+        .sort_values("tau", ascending=False, kind="stable", na_position="last")
+    )
+    assert labels[1:] == by_tau["label"].tolist()
+    assert [label.get_text() for label in ranks.get_xticklabels()] == [f"m{index}" for index in range(9)]
+    points = [line.get_xdata()[0] for line in taus.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(points, by_tau["tau"].dropna())
+    assert len(taus.patches) == 1  # the band
+
+
+def test_the_figure_of_units_marks_where_each_row_peaks(pictures):
+    numbers = ranking_units.tabulate(SETTINGS, pictures)
+    assert numbers.groupby(["model", "name"])["picked"].sum().eq(1).all()
+    assert numbers["scaled"].between(0, 1).all()
+    picture = ranking_units.draw(numbers, SETTINGS)
+    assert len(picture.axes) == 9
+    first = picture.axes[0]
+    assert first.get_title(loc="left") == "m0 on Data"
+    assert [text.get_text() for text in first.get_xticklabels()] == ["1", "2", "last"]
+    stars = [line for line in first.lines if line.get_marker() == "*"]
+    assert [line.get_xdata()[0] for line in stars] == [2.5]  # the probes' best unit, the last
+
+
+def test_a_ranking_of_last_features_alone_says_that_units_are_missing(pictures):
+    rank = pictures["rank", "d", ""]
+    shown = {("rank", "d", ""): rank[rank["module"] == "penultimate"]}
+    numbers = ranking_units.tabulate(SETTINGS, shown)
+    assert numbers.empty
+    picture = ranking_units.draw(numbers, SETTINGS)
+    assert "set units: all" in picture.texts[0].get_text()
+
+
+# --- the real workflow ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Project:
+    """Two tiny models ranked on digits; tests work on clones."""
+    project = Project.fresh(tmp_path_factory.mktemp("rank") / "p")
+    tiny = yaml.safe_load(TINY.read_text())
+    other = tiny["models"]["tiny"] | {"options": {"width": 6}}
+    overlay = merge(tiny, {
+        "models": {"other": other},
+        "rank": {"datasets": ["digits59"], "models": ["tiny", "other"], "resamples": 100},
+    })  # fmt: skip
+    (project.folder / "tiny.yaml").write_text(yaml.safe_dump(overlay))
+    run = project.run("rank")
+    assert run.returncode == 0, run.stdout + run.stderr
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path) -> Project:
+    return finished.clone(tmp_path / "p")
+
+
+def change(project: Project, **values) -> None:
+    path = project.folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(merge(yaml.safe_load(path.read_text()), values)))
+
+
+def test_rank_leaves_scores_a_table_and_two_figures(finished):
+    ranked = pd.read_parquet(finished.folder / "results/tiny/rank/digits59.parquet")
+    assert set(ranked["model"]) == {"tiny", "other"}
+    assert set(ranked.loc[ranked["comparison"] == "units", "unit"]) == set(range(1, 10))
+    scores = ranked.loc[(ranked["kind"] == "score") & (ranked["comparison"] == "models"), "name"]
+    assert len(set(scores)) == 18  # of fifteen modules two have two; and the source accuracy
+    assert ranked.loc[ranked["name"] == "source_accuracy", "value"].between(1, 100).all()
+    for name in ("figures/tiny/rank-digits59.pdf", "figures/tiny/rank-digits59-units.png"):
+        assert (finished.folder / name).stat().st_size > 1000
+    text = finished.read("tables/tiny/rank-digits59.md")
+    assert "2 models: too few to tell (at least 8)" in text
+    assert "NCTI" in text
+    assert not finished.planned("rank")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"rank": {"resamples": 200}}, Counter(ranking=1, figure=2, table=1)),
+        ({"rank": {"scores": ["nc1", "logme"]}}, Counter(scores=2, ranking=1, figure=2, table=1)),
+        ({"models": {"tiny": {"source_accuracy": 50}}}, None),
+        ({"style": {"dpi": 61}}, Counter(figure=2)),
+        ({"metrics": {"permutations": 2}}, Counter()),
+        ({"rank": {"models": ["other", "tiny"]}}, Counter(ranking=1, figure=2, table=1)),
+    ],
+)
+def test_a_change_reruns_exactly_what_depends_on_it(project, values, expected):
+    change(project, **values)
+    if expected is None:  # what is trained here says itself how accurate it is
+        run = project.run("rank", options=("-n",))
+        assert run.returncode != 0
+        assert (
+            "models.tiny.source_accuracy: has no meaning for source 'pretraining'" in run.stdout + run.stderr
+        )
+        return
+    found = project.planned("rank")
+    found.pop("rank", None)
+    assert found == expected
