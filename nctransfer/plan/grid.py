@@ -24,6 +24,7 @@ READ: dict[str, tuple[str, ...]] = {
     "methods": (),
     "search": (),
     "tasks": (),
+    "few_shot": (),
 }
 
 
