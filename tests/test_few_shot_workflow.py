@@ -135,7 +135,7 @@ def test_too_few_images_end_the_job_with_one_message(project):
 
 @pytest.mark.slow
 def test_a_network_trained_on_64_classes_tells_20_others_apart(tmp_path, shared_data):
-    """CIFAR-FS in small: 60 images a class and 4 epochs; chance is 20 %."""
+    """CIFAR-FS in small: 60 images a class and 4 epochs; chance is 20 %, an untrained network reaches 30 %."""
     unpack = [sys.executable, str(shared_data / "unpack.py"), str(tmp_path / "arrays"), "cifar100"]
     subprocess.run(unpack, check=True, capture_output=True)
     files = {split: str(tmp_path / f"arrays/cifar100_{split}.npz") for split in ("train", "test")}
@@ -164,6 +164,6 @@ def test_a_network_trained_on_64_classes_tells_20_others_apart(tmp_path, shared_
     run = project.run("tables/real/table2.csv", overlay="real.yaml")
     assert run.returncode == 0, run.stdout + run.stderr
     table = pd.read_csv(project.folder / "tables/real/table2.csv").set_index("shots")
-    assert table["accuracy_low"][1] > 25
+    assert table["accuracy_low"][1] > 34
     assert table["accuracy_low"][5] > table["accuracy_high"][1]
     assert (table["nc1"] < table["nc1_shuffled"]).all()
