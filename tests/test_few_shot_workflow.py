@@ -133,6 +133,23 @@ def test_too_few_images_end_the_job_with_one_message(project):
     )
 
 
+def test_the_first_block_can_be_tuned_though_nothing_lies_below_it(project):
+    runs = "runs: [{methods: [layer_ft, scl_ft], units: [1], features: penultimate}]"
+    table = f"  tuned: {{kind: methods, panels: [{{model: conv, dataset: digits59, {runs}}}]}}"
+    project.edit("few.yaml", "tables:\n", f"tables:\n{table}\n")
+    project.edit(
+        "few.yaml",
+        "study: few",
+        "study: few\nfinetuning: {epochs: 1, statistics: frozen, precision: float32}",
+    )
+    run = project.run("tables/few/tuned.csv", overlay="few.yaml")
+    assert run.returncode == 0, run.stdout + run.stderr
+    share = pd.read_csv(project.folder / "tables/few/tuned.csv")["share"]
+    tuned, above = 3 * 4 * 9 + 4 + 8, 3 * (4 * 4 * 9 + 4 + 8)  # convolution with bias, batch normalisation
+    head = 4 * 5 + 5
+    assert list(share) == pytest.approx([100 * (tuned + head) / (tuned + above + head)] * 2)
+
+
 @pytest.mark.slow
 def test_a_network_trained_on_64_classes_tells_20_others_apart(tmp_path, shared_data):
     """CIFAR-FS in small: 60 images a class and 4 epochs; chance is 20 %, an untrained network reaches 30 %."""
