@@ -19,6 +19,7 @@ include: "workflow/rules/metrics.smk"
 include: "workflow/rules/probes.smk"
 include: "workflow/rules/fewshot.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/rank.smk"
 
 
 localrules:
@@ -26,6 +27,7 @@ localrules:
     figures,
     metrics_tables,
     models,
+    rank,
     tables,
 
 
@@ -34,3 +36,4 @@ rule all:
     input:
         rules.figures.input,
         rules.tables.input,
+        rules.rank.input,

@@ -86,6 +86,22 @@ def test_the_figures_of_pre_training_are_drawn_at_all_levels(project):
         assert (project.folder / f"figures/demo/{name}.png").stat().st_size > 10_000
 
 
+def test_the_figures_of_models_that_are_there_are_drawn(project):
+    typed = [sys.executable, "-m", "snakemake", "-j2", "--resources", "gpu=0", "--configfile", "config/demo.yaml", "--",
+             "figures/demo/fig2.pdf", "figures/demo/fig4.pdf"]  # fmt: skip
+    run = subprocess.run(typed, cwd=project.folder, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    second, fourth = (pd.read_csv(project.folder / f"figures/demo/{name}.csv") for name in ("fig2", "fig4"))
+    assert [part["model"].nunique() for _, part in second.groupby("panel")] == [6, 6]
+    assert (second["view"] == second["nc1_view"]).all()
+    assert (second["nc1_pearson"] < 0).all()  # the paper's: the lower NC1, the higher the accuracy
+    assert [part["label"].nunique() for _, part in fourth.groupby("panel")] == [5, 5]
+    assert (fourth["nc1_pearson"] < 0).all()
+    assert set(fourth["classes"]) == {3, 5, 10}
+    for name in ("fig2", "fig4"):
+        assert (project.folder / f"figures/demo/{name}.png").stat().st_size > 10_000
+
+
 def test_the_figures_and_tables_of_fine_tuning_are_drawn(project):
     figures, tables = ("fig7", "fig8", "fig9", "fig14", "fig16", "fig17"), ("table3", "table4", "table5")
     typed = [sys.executable, "-m", "snakemake", "-j2", "--resources", "gpu=0", "--configfile", "config/demo.yaml", "--",

@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 from scipy import stats
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting.figures import comparison, over_training, transfer
+from nctransfer.reporting.figures import across_datasets, comparison, over_training, transfer
 from nctransfer.reporting.output import save_figure, save_numbers, save_table
 from nctransfer.reporting.points import points_table
 from nctransfer.reporting.tables import pretraining
@@ -302,6 +302,140 @@ def test_a_parabolas_turn_is_marked_only_where_it_lies_among_the_points():
     np.testing.assert_allclose(curve[:, 1], 78 - 10 * (curve[:, 0] - 1) ** 2)
 
 
+def test_groups_that_are_more_than_their_marks_have_a_column_each_below():
+    sizes = {"A": 2, "B": 3, "C": 1, "D": 1}
+    points = [
+        {"series": name, "label": str(i), "model": f"{name}{i}"}
+        for name, n in sizes.items()
+        for i in range(n)
+    ]
+    nc1 = {point["model"]: 1 + i / 3 for i, point in enumerate(points)}
+    panels = [panel(title, points) for title in ("P", "Q")]
+    chosen = settings(panels)
+    figure = transfer.draw(transfer.tabulate(chosen, tables(panels, nc1=nc1.__getitem__)), chosen)
+    assert sorted(words(figure)) == sorted(f"{point['series']} {point['label']}" for point in points)
+    places = {text.get_text(): text.get_window_extent() for text in figure.legends[0].get_texts()}
+    for name in sizes:
+        assert len({round(box.x0) for text, box in places.items() if text.startswith(name)}) == 1
+    assert len({round(places[f"{name} 0"].y0) for name in sizes}) == 1
+    legend = figure.legends[0].get_window_extent()
+    assert not any(legend.overlaps(box) for box in boxes(figure).values())
+
+
+SIX = {
+    "CIFAR-10": (1.0, 99.0, 90.0),
+    "CIFAR-100": (2.0, 92.0, 75.0),
+    "DTD": (1.5, 99.5, 74.0),
+    "Aircraft": (5.0, 88.0, 50.0),
+    "Flowers102": (1.2, 100.0, 95.0),
+    "SUN397": (3.0, 95.0, 70.0),
+}
+
+
+def across(six=SIX, **options):
+    """Both panels of Figure 4, and the tables behind them: NC1, training and test accuracy by data set."""
+    points = [
+        {"series": "", "label": name, "model": "clip", "view": f"{name}-px", "nc1_view": f"{name}-px"}
+        for name in six
+    ]
+    of_panel = {"title": "CLIP", "nc1_dataset": None, "split": "train", "points": points}
+    panels = [{**of_panel, "abscissa": abscissa} for abscissa in ("nc1", "train_accuracy")]
+    found = {}
+    for name, (nc1, train, test) in six.items():
+        view = f"{name}-px"
+        found["metrics", "clip", view] = metrics("clip", view, {"nc1": nc1, "nc1_shuffled": 9 * nc1})
+        accuracies = probes("clip", view, [test])
+        real = (accuracies["accuracy"] > 1) & (accuracies["split"] == "train")
+        found["probes", "clip", view] = accuracies.assign(accuracy=accuracies["accuracy"].mask(real, train))
+    return settings(panels, **options) | {"kind": "across_datasets"}, found
+
+
+def test_a_table_across_data_sets_holds_what_nc1_depends_on_and_both_correlations():
+    chosen, found = across()
+    table = across_datasets.tabulate(chosen, found)
+    assert list(table["panel"]) == ["a"] * 6 + ["b"] * 6
+    assert list(table["abscissa"]) == ["nc1"] * 6 + ["train_accuracy"] * 6
+    assert list(table["label"]) == list(table["nc1_dataset"]) == [*SIX, *SIX]
+    values = np.array(list(SIX.values()))
+    for _, part in table.groupby("panel"):
+        np.testing.assert_allclose(part[["nc1", "train_accuracy", "transfer_accuracy"]], values)
+        np.testing.assert_allclose(part["nc1_shuffled"], 9 * values[:, 0])
+        assert (part[["samples", "classes", "width", "rank"]] == [500, 5, 16, 4]).all(axis=None)
+        for name, x in (
+            ("nc1", values[:, 0]),
+            ("log_nc1", np.log10(values[:, 0])),
+            ("train_accuracy", values[:, 1]),
+        ):
+            r = stats.pearsonr(x, values[:, 2])
+            low, high = r.confidence_interval(0.95)
+            for field, expected in (("", r.statistic), ("_low", low), ("_high", high)):
+                np.testing.assert_allclose(part[f"{name}_pearson{field}"], expected)
+            np.testing.assert_allclose(part[f"{name}_spearman"], stats.spearmanr(x, values[:, 2]).statistic)
+            np.testing.assert_allclose(part[f"{name}_slope"], stats.linregress(x, values[:, 2]).slope)
+
+
+@pytest.mark.parametrize("fit", ["nc1", "log_nc1"])
+def test_a_figure_across_data_sets_says_which_split_each_number_is_from(fit):
+    chosen, found = across(fit=fit)
+    table = across_datasets.tabulate(chosen, found)
+    figure = across_datasets.draw(table, chosen)
+    left, right = figure.axes
+    assert left.get_xlabel().endswith("on each data set's training data")
+    assert right.get_xlabel() == "Accuracy on training data (%)"
+    assert left.get_ylabel() == "Transfer accuracy on test data (%)"
+    assert (left.get_xscale(), right.get_xscale()) == ("log" if fit == "log_nc1" else "linear", "linear")
+    assert words(figure) == list(SIX)
+    assert left.get_ylim() == right.get_ylim()  # a data set at one height in both
+    shown = ((left, "nc1", fit), (right, "train_accuracy", "train_accuracy"))
+    for (axes, column, name), (_, part) in zip(shown, table.groupby("panel"), strict=True):
+        np.testing.assert_allclose(markers(axes), part[[column, "transfer_accuracy"]])
+        row = part.iloc[0]
+        text = axes.texts[0].get_text().replace("\N{MINUS SIGN}", "-")
+        interval = f"[{row[f'{name}_pearson_low']:.2f}, {row[f'{name}_pearson_high']:.2f}]"
+        assert f"r = {row[f'{name}_pearson']:.2f} {interval}" in text
+        assert "n = 6" in text
+        box = axes.texts[0].get_window_extent()
+        assert not any(box.contains(*axes.transData.transform(place)) for place in markers(axes))
+        (line,) = axes.lines
+        x, y = line.get_xydata().T
+        x = np.log10(x) if name == "log_nc1" else x
+        np.testing.assert_allclose(y, row[f"{name}_intercept"] + row[f"{name}_slope"] * x)
+    looks = [
+        {
+            found.get_label(): to_hex(found.get_facecolor()[0])
+            for found in axes.collections
+            if found.get_label() in SIX
+        }
+        for axes in figure.axes
+    ]
+    assert looks[0] == looks[1]
+    assert len(set(looks[0].values())) == 6
+
+
+def test_training_accuracies_that_are_all_the_same_have_no_correlation():
+    chosen, found = across({name: (nc1, 100.0, test) for name, (nc1, _, test) in SIX.items()})
+    left, right = across_datasets.draw(across_datasets.tabulate(chosen, found), chosen).axes
+    assert "r = " in left.texts[0].get_text()
+    assert right.texts[0].get_text() == "r undefined, n = 6"
+    assert len(right.lines) == 0
+
+
+def test_a_data_set_without_nc1_is_named():
+    chosen, found = across()
+    del chosen["panels"][1]
+    found["metrics", "clip", "DTD-px"] = found["metrics", "clip", "DTD-px"].query("metric != 'nc1'")
+    with pytest.raises(DegenerateInputError, match=r"'CLIP', point 'DTD'.*no nc1 "):
+        across_datasets.tabulate(chosen, found)
+
+
+def test_an_axis_has_three_numbers_at_least():
+    chosen, found = across({name: (1 + i, 62 + 4.4 * i, 63 + 4 * i) for i, name in enumerate(SIX)})
+    for axes in across_datasets.draw(across_datasets.tabulate(chosen, found), chosen).axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = axis.get_view_interval()
+            assert sum(low <= tick <= high for tick in axis.get_ticklocs()) >= 3
+
+
 def test_no_curve_is_drawn_where_none_is_asked_for():
     panels = [panel("A", TEN)]
     chosen = settings(panels, curve="none")
@@ -529,11 +663,14 @@ def test_a_written_table_is_the_same_bytes_with_its_recipe(tmp_path):
     assert "recipe abc123" in markdown[-1]
 
 
-@pytest.mark.parametrize("kind", ["transfer", "comparison", "over_training"])
+@pytest.mark.parametrize("kind", ["transfer", "comparison", "over_training", "across_datasets"])
 def test_figures_are_the_same_bytes_every_time(kind, tmp_path):
     if kind == "over_training":
         figure = over_training
         chosen, found = trainings()
+    elif kind == "across_datasets":
+        figure = across_datasets
+        chosen, found = across(curve="parabola")
     else:
         figure = {"transfer": transfer, "comparison": comparison}[kind]
         panels = [panel("A", TEN)]

@@ -60,6 +60,63 @@ def test_figure_3_is_planned_as_the_paper_describes_it(paper):
     )
 
 
+IMAGENET = {
+    "ResNet 18": ("resnet18", 8),
+    "ResNet 50": ("resnet50", 16),
+    "DenseNet 121": ("densenet121", 4),
+    "DenseNet 169": ("densenet169", 4),
+    "DenseNet 201": ("densenet201", 4),
+    "MobileNet v2": ("mobilenet_v2", 17),
+    "Inception v1": ("googlenet", 9),
+}
+
+
+def test_figure_2_is_planned_as_the_paper_describes_it(paper):
+    figure = paper.figure("fig2").settings
+    assert (figure["kind"], figure["curve"]) == ("transfer", "line")
+    panels = figure["panels"]
+    assert [panel["title"] for panel in panels] == ["CIFAR-10", "Aircraft", "DTD", "Pet"]
+    for panel, dataset in zip(panels, ("cifar10", "aircraft", "dtd", "pet"), strict=True):
+        names = [f"{point['series']} {point['label']}" for point in panel["points"]]
+        assert dict(zip(names, [point["model"] for point in panel["points"]], strict=True)) == {
+            name: model for name, (model, _) in IMAGENET.items()
+        }
+        for point in panel["points"]:  # on its own data
+            assert point["view"] == point["nc1_view"] == f"{dataset}-224px"
+    assert len(figure["tables"]) == 2 * 7 * 4
+    for model, units in IMAGENET.values():
+        settings = paper.model(model).settings
+        published = (settings["source"], settings["name"], settings["weights"], settings["size"])
+        assert published == ("torchvision", model, "IMAGENET1K_V1", [224, 224])
+        assert paper.facts(model).known.units == units
+        features = paper.features(model, "pet-224px").settings
+        assert features["geometry"]["resize"] == [224, 224]
+        assert features["units"] == ("penultimate" if model == "resnet50" else "all")
+
+
+def test_figure_4_is_planned_as_the_paper_describes_it(paper):
+    figure = paper.figure("fig4").settings
+    names = ["CIFAR-10", "CIFAR-100", "DTD", "Aircraft", "Flowers102", "SUN397"]
+    keys = ["cifar10", "cifar100", "dtd", "aircraft", "flowers102", "sun397"]
+    assert [panel["abscissa"] for panel in figure["panels"]] == ["nc1", "train_accuracy"]
+    for panel in figure["panels"]:
+        assert [point["label"] for point in panel["points"]] == names
+        assert {point["model"] for point in panel["points"]} == {"clip-vit-b32"}
+        views = [f"{key}-224px" for key in keys]
+        assert [point["view"] for point in panel["points"]] == views
+        assert [point["nc1_view"] for point in panel["points"]] == views
+    assert len(figure["tables"]) == 2 * 6
+    for key, name in (("flowers102", "Flowers102"), ("sun397", "SUN397")):
+        images = paper.images(f"{key}-224px").settings
+        assert (images["source"], images["options"]["name"], images["per_class"]) == (
+            "torchvision",
+            name,
+            None,
+        )
+    assert {f"clip-vit-b32/{key}-224px" for key in keys} <= set(paper.shown)
+    assert paper.features("clip-vit-b32", "sun397-224px").settings["units"] == "penultimate"
+
+
 LEVELS = [f"cifar100-resnet50-{kind}{level}" for kind in ("aug", "adv") for level in range(1, 6)]
 
 

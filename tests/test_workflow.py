@@ -243,6 +243,44 @@ def test_a_family_with_heads_and_snapshots_goes_down_the_whole_river(project):
     assert project.planned(*targets) == Counter()
 
 
+ACROSS = """
+datasets:
+  evens: {source: digits, classes: ["0", "2", "4"], per_class: 20, test_per_class: 5}
+figures:
+  across:
+    kind: across_datasets
+    panels:
+      - {model: tiny, datasets: [digits59, digits04, evens], abscissa: nc1}
+      - {model: tiny, datasets: [digits59, digits04, evens], abscissa: train_accuracy}
+"""
+
+
+def test_a_model_on_several_data_sets_goes_down_the_whole_river(project):
+    whole = merge(yaml.safe_load(project.read(TINY)), yaml.safe_load(ACROSS))
+    (project.folder / TINY).write_text(yaml.safe_dump(whole))
+    target, numbers = "figures/tiny/across.pdf", "figures/tiny/across.csv"
+    # what the first figure left of one data set and of the source's images serves again
+    assert project.planned(target) == Counter(images=1, features=2, metrics=2, probes=2, figure=1)
+    run = project.run(target)
+    assert run.returncode == 0, run.stdout + run.stderr
+    table = pd.read_csv(project.folder / numbers)
+    assert list(table["label"]) == ["digits59", "digits04", "evens"] * 2
+    assert list(table["classes"]) == [5, 5, 3] * 2
+    assert list(table["samples"]) == [200, 200, 60] * 2
+    first = table.iloc[0]
+    collapse = pd.read_parquet(project.folder / METRICS).query("split == 'train' and module == 'penultimate'")
+    values = dict(zip(collapse["metric"], collapse["value"], strict=True))
+    assert (first["nc1"], first["nc1_shuffled"]) == (values["nc1"], values["nc1_shuffled"])
+    for suffix in ("pdf", "png"):
+        assert (project.folder / f"figures/tiny/across.{suffix}").stat().st_size > 1000
+    assert project.planned(target) == Counter()
+    before = project.read(numbers)
+    project.edit(TINY, "dpi: 60", 'dpi: 60\n  fit_color: "#000000"')
+    assert project.planned(target) == Counter(figure=1)
+    assert project.run(target).returncode == 0
+    assert project.read(numbers) == before
+
+
 def test_restyling_draws_the_same_numbers_again(project):
     before = project.contents("figures")
     project.edit(TINY, "dpi: 60", 'dpi: 60, nc1_color: "#000000"')
@@ -353,6 +391,14 @@ def test_the_figures_of_pre_training_plan_every_model_once(finished):
     features, probes = 10 * 5 + 23 * 2, 10 * 4 + 23
     assert planned == Counter(
         images=5, pretrain=33, model=33, features=features, metrics=10 * 5 + 23, probes=probes, figure=5
+    )
+
+
+def test_the_figures_of_published_models_plan_every_model_once(finished):
+    planned = finished.planned("figures/fig2.pdf", "figures/fig4.pdf", overlay=None)
+    measured = 7 * 4 + 6  # seven models on four data sets, CLIP on six
+    assert planned == Counter(
+        images=7, model=8, features=measured, metrics=measured, probes=measured, figure=2
     )
 
 

@@ -12,6 +12,7 @@ matrix is formed: memory is O(K d) and one block of rows.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from nctransfer.collapse.inputs import refuse_non_finite
 from nctransfer.collapse.rows import ClassSortedRows, Segment, class_sorted_rows, product_dtype
+from nctransfer.collapse.spectrum import Covariance
 from nctransfer.errors import DegenerateInputError
 
 # Matrix products whose width is a multiple of 16 run up to 2.5 times faster on CPUs.
@@ -73,6 +75,11 @@ class ClassStatistics:
     def centred_means(self) -> Tensor:
         """Class means minus the mean of class means, M~ (K, d) float64."""
         return self.means - self.means.mean(0)
+
+    @cached_property
+    def covariance(self) -> Covariance:
+        """Covariance of all samples, computed when first asked for."""
+        return Covariance(self.rows, self.means)
 
 
 def class_statistics(

@@ -5,9 +5,8 @@ smaller values mean more collapse. Notation as there.
 """
 
 import torch
-from torch import Tensor
 
-from nctransfer.collapse.rows import block_rows, product_dtype
+from nctransfer.collapse.rows import product_dtype
 from nctransfer.collapse.statistics import (
     MEAN_TOLERANCE,
     ClassStatistics,
@@ -124,56 +123,19 @@ def vci(statistics: ClassStatistics) -> float:
     Invariant to every invertible map; K > d is allowed. Two regimes carry no information:
     with N <= d the value is 0 for any labels, which is refused, and it is small for N near d.
 
-    Works on the d x d covariance in float64 (N d^2 multiply-adds), or on the N x N Gram
-    matrix where N <= d.
-
     Raises:
         DegenerateInputError: the features have rank N - 1, so that any labelling looks collapsed.
     """
-    rows = statistics.rows
-    centre = (rows.counts[:, None] * statistics.means).sum(0) / statistics.samples
-    weighted = (rows.counts.double() / statistics.samples).sqrt()[:, None] * (statistics.means - centre)
+    rows, found = statistics.rows, statistics.covariance.spectrum
+    apart = statistics.means - statistics.covariance.centre
+    weighted = (rows.counts.double() / statistics.samples).sqrt()[:, None] * apart
     _, between = discriminant_directions(weighted)
-    if statistics.samples <= statistics.width:
-        trace, rank = _explained_by_gram(statistics, centre)
-    else:
-        trace, rank = _explained_by_covariance(statistics, centre, weighted)
-    if rank >= statistics.samples - 1:
+    if found.rank >= statistics.samples - 1:
         raise DegenerateInputError(
-            f"{statistics.name}: {statistics.samples} samples of width {statistics.width} have rank {rank}, "
-            "so VCI is 0 for any labels; it needs more samples than dimensions"
+            f"{statistics.name}: {statistics.samples} samples of width {statistics.width} have rank "
+            f"{found.rank}, so VCI is 0 for any labels; it needs more samples than dimensions"
         )
-    return min(max(1 - trace / len(between), 0.0), 1.0)
-
-
-def _explained_by_covariance(
-    statistics: ClassStatistics, centre: Tensor, weighted: Tensor
-) -> tuple[float, int]:
-    """tr(S_T^+ B^T B) for B = weighted (K, d), and rank(S_T), by the eigenvectors of S_T (d, d)."""
-    features = statistics.rows.features
-    width = statistics.width
-    total = torch.zeros(width, width, dtype=torch.float64, device=features.device)
-    for part in features.split(block_rows(features, torch.float64)):
-        residual = part.double() - centre
-        total.addmm_(residual.T, residual, alpha=1 / statistics.samples)
-    values, vectors = torch.linalg.eigh(total)
-    kept = values > _gram_cutoff(values)
-    explained = (weighted @ vectors[:, kept]).square().sum(0) / values[kept]
-    return float(explained.sum()), int(kept.sum())
-
-
-def _explained_by_gram(statistics: ClassStatistics, centre: Tensor) -> tuple[float, int]:
-    """The same for N <= d: class means of the left singular vectors of the centred features."""
-    residual = statistics.rows.features.double() - centre
-    values, vectors = torch.linalg.eigh(residual @ residual.T)
-    kept = values > _gram_cutoff(values)
-    members = statistics.rows.labels[:, None] == statistics.rows.classes
-    indicators = members.double() / statistics.rows.counts.double().sqrt()
-    return float((indicators.T @ vectors[:, kept]).square().sum()), int(kept.sum())
-
-
-def _gram_cutoff(eigenvalues: Tensor) -> Tensor:
-    return len(eigenvalues) * torch.finfo(torch.float64).eps * eigenvalues[-1]
+    return min(max(1 - float(found.explained.sum()) / len(between), 0.0), 1.0)
 
 
 def _finite(value: float, metric: str, statistics: ClassStatistics) -> float:

@@ -12,11 +12,12 @@ from nctransfer.plan.documents import given
 from nctransfer.plan.episode_checks import check_episodes
 from nctransfer.plan.model_facts import describe_model
 from nctransfer.plan.names import check_reference, check_variant, of_refused_family
+from nctransfer.plan.ranking import check_rank
 from nctransfer.plan.run_checks import check_finetuned, check_kind, check_sweep, check_titles
 from nctransfer.plan.runs import PACKAGE, kept_units
 from nctransfer.plan.training import snapshot_epochs, training_problems
 
-_LIBRARY = {"name", "weights", "family", "size", "preprocess", "poolings", "units"}
+_LIBRARY = {"name", "weights", "family", "size", "preprocess", "poolings", "units", "source_accuracy"}
 # Which keys an entry of `models:` may have, and which it must, by source.
 MODEL_KEYS = {
     "torchvision": (_LIBRARY, {"name"}),
@@ -35,6 +36,7 @@ MODEL_KEYS = {
             "head",
             "poolings",
             "units",
+            "source_accuracy",
         },
         {"architecture", "weights"},
     ),
@@ -47,6 +49,7 @@ MODEL_KEYS = {
 PANELS = {
     "layerwise": "model",
     "over_training": "model",
+    "across_datasets": "datasets",
     "transfer": "series",
     "comparison": "series",
     "pretraining": "series",
@@ -58,7 +61,11 @@ PANELS = {
     "search": "runs",
     "tasks": "runs",
     "few_shot": "series",
+    "ranking": "rank",
+    "ranking_units": "rank",
 }
+# What runs from left to right, of the kinds that let a panel choose.
+ABSCISSAS = {"tuned_units": ("unit", "count"), "across_datasets": ("nc1", "train_accuracy")}
 
 
 def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator[str]:
@@ -88,6 +95,7 @@ def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator
                 yield from _check_panel(where, entry["kind"], panel, config, named)
             if section == "tables":
                 yield from check_titles(f"tables.{key}", entry["panels"], config)
+    yield from check_rank(config, named)
     for kind, methods in config["finetuning"]["rates"].items():
         for method in methods:
             yield from check_variant(f"finetuning.rates.{kind}.{method}", PACKAGE, method)
@@ -96,17 +104,18 @@ def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator
 def _check_panel(
     where: str, kind: str, panel: Mapping[str, Any], config: Mapping[str, Any], named: Mapping[str, Any]
 ) -> Iterator[str]:
-    shown = "+".join(field for field in ("model", "series", "runs") if panel[field] is not None)
-    wanted, runs = PANELS.get(kind), {"model+runs": "runs"}
-    if runs.get(shown, shown) not in ({"model", "series", "runs"} if wanted is None else {wanted}):
-        found = shown.replace("+", " and ") or "no model"
-        meant = {"runs": "model and runs", None: "model, series, or model and runs"}.get(wanted, wanted)
+    shapes = {
+        "model": "model", "series": "series", "datasets": "model+datasets", "runs": "model+runs",
+        "rank": "rank",
+    }  # fmt: skip
+    shown = "+".join(
+        field for field in ("model", "series", "datasets", "runs", "rank") if panel[field] is not None
+    )
+    wanted = [shapes[PANELS[kind]]] if kind in PANELS else list(shapes.values())
+    if shown not in wanted:
+        found, meant = shown.replace("+", " and ") or "no model", ", or ".join(wanted).replace("+", " and ")
         yield f"{where}: has {found}; kind {kind!r} takes {meant}"
-    if (panel["abscissa"] is None) == (kind == "tuned_units"):
-        needed = (
-            "missing; allowed: unit, count" if panel["abscissa"] is None else "is read by tuned_units only"
-        )
-        yield f"{where}.abscissa: {needed}"
+    yield from _check_abscissa(f"{where}.abscissa", kind, panel["abscissa"])
     for field, meant in (("nc1_on", "series"), ("pooling", "model")):
         if panel[field] is not None and panel[meant] is None:
             yield f"{where}.{field}: has no meaning for a panel without {meant}"
@@ -115,7 +124,13 @@ def _check_panel(
             yield from check_reference(f"{where}.{field}", panel[field], "datasets", named)
     if panel["model"] is not None and not of_refused_family(panel["model"], config, named):
         yield from check_reference(f"{where}.model", panel["model"], "models", named)
-    if panel["dataset"] is None and kind != "over_training":
+    if panel["rank"] is not None:
+        if panel["rank"] not in config["rank"]["datasets"]:
+            ranked = ", ".join(config["rank"]["datasets"]) or "none"
+            yield f"{where}.rank: {panel['rank']!r} is not ranked; rank.datasets holds: {ranked}"
+    elif panel["datasets"] is not None:
+        yield from _check_datasets(where, panel, config, named)
+    elif panel["dataset"] is None and kind not in ("over_training", "across_datasets"):
         yield f"{where}.dataset: missing; it has no default"
     for index, sweep in enumerate(panel["runs"] or ()):
         yield from check_sweep(f"{where}.runs[{index}]", panel, sweep, config)
@@ -140,6 +155,33 @@ def _check_panel(
         shown_points += [(series["name"], label) for label in labels]
     for name, label in sorted({point for point in shown_points if shown_points.count(point) > 1}):
         yield f"{where}.series: two points are called {f'{name} {label}'.strip()!r}; name their series"
+
+
+def _check_abscissa(where: str, kind: str, abscissa: str | None) -> Iterator[str]:
+    allowed = ABSCISSAS.get(kind, ())
+    if allowed and abscissa is None:
+        yield f"{where}: missing; allowed: {', '.join(allowed)}"
+    elif allowed and abscissa not in allowed:
+        yield f"{where}: {abscissa!r} has no meaning for kind {kind!r}; allowed: {', '.join(allowed)}"
+    elif abscissa is not None and not allowed:
+        yield f"{where}: is read by {' and '.join(ABSCISSAS)} only"
+
+
+def _check_datasets(
+    where: str, panel: Mapping[str, Any], config: Mapping[str, Any], named: Mapping[str, Any]
+) -> Iterator[str]:
+    """Data sets that are a point each: known, each once, and told apart by their names."""
+    for field in ("dataset", "pooling"):
+        if panel[field] is not None:
+            yield f"{where}.{field}: has no meaning for a panel with datasets"
+    datasets, titles = panel["datasets"], config["style"]["titles"]
+    for index, dataset in enumerate(datasets):
+        yield from check_reference(f"{where}.datasets[{index}]", dataset, "datasets", named)
+    for dataset in sorted({dataset for dataset in datasets if datasets.count(dataset) > 1}):
+        yield f"{where}.datasets: {dataset!r} stands in it twice"
+    names = [titles.get(dataset, dataset) for dataset in dict.fromkeys(datasets)]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"{where}.datasets: two data sets are called {name!r}; tell them apart in style.titles"
 
 
 def _check_series(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nctransfer.errors import ConfigError
-from nctransfer.plan import documents, families, finetuning, schema
+from nctransfer.plan import documents, families, finetuning, ranking, schema
 from nctransfer.plan.checks import cross_check
 
 SCHEMA = Path(__file__).resolve().parents[2] / "workflow" / "schemas" / "config.schema.yaml"
@@ -40,8 +40,8 @@ def load(base: Path, overlays: Sequence[Path] = (), settings: Iterable[str] = ()
         settings: ``KEY=VALUE`` entries of ``--config``.
 
     Returns:
-        the whole configuration, every key present, members of families, snapshots of trainings and
-        fine-tuning runs among its models.
+        the whole configuration, every key present; among its models those that ``rank`` names, members of
+        families, snapshots of trainings and fine-tuning runs, among its pictures those of rankings.
 
     Raises:
         ConfigError: one line for every mistake.
@@ -73,14 +73,18 @@ def load(base: Path, overlays: Sequence[Path] = (), settings: Iterable[str] = ()
     rules = documents.read_mapping(SCHEMA)
     wrong = schema.mistakes(config, rules)
     sound = schema.with_defaults(schema.without_mistakes(config, rules), rules, rules)
-    derived, clashes = families.derive(sound)
-    config = documents.merge(config, {"models": derived})
-    sound["models"] |= derived
-    runs, unclear = finetuning.derive(sound)
-    config = documents.merge(config, {"models": runs})
-    sound["models"] |= runs
-    clashes += unclear
+    clashes: list[str] = []
+    for derive in (ranking.derive_models, families.derive, finetuning.derive):
+        derived, unclear = derive(sound)
+        config = documents.merge(config, {"models": derived})
+        sound["models"] |= derived
+        clashes += unclear
     found += sorted({*wrong, *clashes, *cross_check(sound, config)})
+    pictures, taken = ranking.derive_pictures(sound)
+    found += taken
+    complete = schema.with_defaults(pictures, rules, rules)
+    for section in pictures:
+        sound[section] |= complete[section]
     config = sound
     if found:
         count = "one mistake" if len(found) == 1 else f"{len(found)} mistakes"

@@ -16,7 +16,10 @@ SHARED = ("architecture", "options", "dataset", "size", "family", "poolings", "u
 # Keys of derived entries, which nobody writes: the member of a family, the snapshot of a training.
 DERIVED = ("member_of", "axis", "snapshot_of", "epoch")
 # What a model entry has beside these; members of a family leave it unset.
-UNSET = {"name": None, "weights": None, "preprocess": None, "mean": None, "std": None, "head": True}
+UNSET = {
+    "name": None, "weights": None, "preprocess": None, "mean": None, "std": None, "head": True,
+    "source_accuracy": None,
+}  # fmt: skip
 
 
 def group_members(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:

@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any
 
 from nctransfer.errors import ConfigError
-from nctransfer.plan import variants
+from nctransfer.plan import ranking, variants
 from nctransfer.plan.catalogue import common_name
 from nctransfer.plan.documents import given, merge
 from nctransfer.plan.families import UNSET
@@ -166,12 +166,15 @@ def _is_described(config: Mapping[str, Any], model: str) -> bool:
 
 
 def _panels(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Place and contents of every panel that asks for runs of a model that is there."""
+    """Place and contents of every panel that asks for runs of a model that is there, rankings' too."""
     for section in ("figures", "tables"):
         for key, picture in config[section].items():
             for index, panel in enumerate(picture["panels"]):
                 if panel["runs"] and panel["dataset"] and _is_described(config, panel["model"]):
                     yield f"{section}.{key}.panels[{index}]", panel
+    for where, panel in ranking.panels(config):
+        if panel["dataset"] in config["datasets"] and _is_described(config, panel["model"]):
+            yield where, panel
 
 
 def run_settings(config: Mapping[str, Any], key: str, run: Run) -> dict[str, Any]:

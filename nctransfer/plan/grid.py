@@ -7,13 +7,14 @@ Stages follow the river of data: images, models, features, metrics and probes
 from collections.abc import Mapping
 from typing import Any
 
-from nctransfer.plan import families, pictures
+from nctransfer.plan import families, pictures, ranking
 from nctransfer.plan.stages import Job, Stages, once
 
 # Which options of figures and tables their kinds read; kinds that are not listed get all.
 READ: dict[str, tuple[str, ...]] = {
     "layerwise": ("fit", "probes"),
     "transfer": ("fit", "curve", "probes"),
+    "across_datasets": ("fit", "curve", "probes"),
     "comparison": ("probes",),
     "over_training": (),
     "pretraining": ("probes",),
@@ -25,6 +26,8 @@ READ: dict[str, tuple[str, ...]] = {
     "search": (),
     "tasks": (),
     "few_shot": (),
+    "ranking": (),
+    "ranking_units": (),
 }
 
 
@@ -40,6 +43,11 @@ class Plan(Stages):
     def shown(self) -> list[str]:
         """``model/view`` of everything whose transfer accuracy a figure or table shows."""
         return sorted({f"{model}/{view}" for model, view in pictures.shown(self)})
+
+    def asked_for(self, section: str) -> list[str]:
+        """Keys of the figures or tables that the configuration lists itself, unlike those of ``rank:``."""
+        derived = ranking.picture_keys(self.config, section)
+        return [key for key in self.config[section] if key not in derived]
 
     @once
     def figure(self, figure: str) -> Job:

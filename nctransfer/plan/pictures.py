@@ -6,62 +6,14 @@ from typing import Any
 from nctransfer.plan import finetuning, runs
 from nctransfer.plan.documents import merge
 from nctransfer.plan.families import group_members, snapshot_key
-from nctransfer.plan.stages import Job, Stages
+from nctransfer.plan.readings import Readings
+from nctransfer.plan.stages import Stages
 from nctransfer.plan.training import keeps_classifier, snapshot_epochs
 
 # Kinds of pictures of fine-tuning runs that show accuracies alone; the others read collapse metrics too.
 ACCURACY_ONLY = ("samples", "tuned_units", "search", "tasks")
 # Kinds that show no probes of their panels' models.
 UNPROBED = ("over_training", "few_shot")
-
-
-class Readings:
-    """The tidy tables that a picture reads, each once.
-
-    Attributes:
-        tables: (name, model, view) of each, in the order of the inputs ``table_0``, ``table_1``, ...
-        inputs: their files, by the name of the input.
-        parents: the jobs that make them, by the name of the input.
-    """
-
-    def __init__(self, plan: Stages) -> None:
-        self._plan = plan
-        self.tables: list[tuple[str, str, str]] = []
-        self.inputs: dict[str, str] = {}
-        self.parents: dict[str, Job] = {}
-
-    def metrics(self, model: str, view: str) -> None:
-        """Collapse metrics of a model's features."""
-        self._add("metrics", model, view, f"metrics/{model}/{view}", self._plan.metrics(model, view))
-
-    def probes(self, model: str, view: str) -> None:
-        """Accuracies of the probes on them."""
-        path = f"probes/{model}/{view}/accuracy"
-        self._add("probes", model, view, path, self._plan.probes(model, view))
-
-    def head_metrics(self, model: str, view: str) -> None:
-        """NC3 and NC4 of the model's own classifier."""
-        job = self._plan.head_metrics(model, view)
-        self._add("head_metrics", model, view, f"head_metrics/{model}/{view}", job)
-
-    def history(self, model: str) -> None:
-        """Loss and accuracy by epoch of a training."""
-        self._add("history", model, "", f"pretraining/{model}/history", self._plan.pretrain(model))
-
-    def finetuning(self, run: str) -> None:
-        """What a fine-tuning run reached."""
-        self._add("finetuning", run, "", f"finetuning/{run}/accuracy", self._plan.finetune(run))
-
-    def fewshot(self, model: str, view: str) -> None:
-        """What a classifier reached in few-shot episodes."""
-        self._add("fewshot", model, view, f"fewshot/{model}/{view}", self._plan.fewshot(model, view))
-
-    def _add(self, name: str, model: str, view: str, path: str, job: Job) -> None:
-        if (name, model, view) not in self.tables:
-            key = f"table_{len(self.tables)}"
-            self.tables.append((name, model, view))
-            self.inputs[key] = f"{self._plan.results}/{path}.parquet"
-            self.parents[key] = job
 
 
 def resolve(plan: Stages, panel: Mapping[str, Any], kind: str, readings: Readings) -> dict[str, Any]:
@@ -73,12 +25,16 @@ def resolve(plan: Stages, panel: Mapping[str, Any], kind: str, readings: Reading
         kind: of the figure or table.
         readings: the tables of the whole picture, added to.
     """
+    if panel["rank"] is not None:
+        return _ranking(plan, panel, readings)
     if panel["runs"] is not None:
         return _runs(plan, panel, kind, readings)
     if kind == "few_shot":
         return _episodes(plan, panel, readings)
     if panel["series"] is not None:
         return _points(plan, panel, readings)
+    if panel["datasets"] is not None:
+        return _datasets(plan, panel, readings)
     if kind == "over_training":
         return _snapshots(plan, panel, readings)
     return _units(plan, panel, readings)
@@ -93,6 +49,8 @@ def shown(plan: Stages) -> Iterator[tuple[str, str]]:
                 if panel["dataset"] is not None and probed:
                     for model in [panel["model"]] if panel["model"] else _models(plan, panel):
                         yield model, plan.view(model, panel["dataset"]).key
+                for dataset in panel["datasets"] or ():
+                    yield panel["model"], plan.view(panel["model"], dataset).key
 
 
 def _models(plan: Stages, panel: Mapping[str, Any]) -> list[str]:
@@ -118,6 +76,23 @@ def _units(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> dict[s
         "view": view,
         "pooling": panel["pooling"] or plan.facts(model).poolings[0],
         "title": panel["title"] or f"{model} on {_title(plan, panel['dataset'])}",
+    }
+
+
+def _datasets(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> dict[str, Any]:
+    model, points = panel["model"], []
+    for dataset in panel["datasets"]:
+        view = plan.view(model, dataset).key
+        readings.metrics(model, view)
+        readings.probes(model, view)
+        named = {"series": "", "label": _title(plan, dataset), "model": model}
+        points.append({**named, "view": view, "nc1_view": view})
+    return {
+        "title": panel["title"] or f"{model} on {len(points)} data sets",
+        "abscissa": panel["abscissa"],
+        "nc1_dataset": None,  # each point's own
+        "split": "train",
+        "points": points,
     }
 
 
@@ -172,6 +147,12 @@ def _snapshots(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> di
         "view": view,
         "snapshots": snapshots,
     }
+
+
+def _ranking(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> dict[str, Any]:
+    dataset = panel["rank"]
+    readings.ranking(dataset)
+    return {"title": panel["title"] or _title(plan, dataset), "dataset": dataset}
 
 
 def _runs(plan: Stages, panel: Mapping[str, Any], kind: str, readings: Readings) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from nctransfer.errors import ConfigError
-from nctransfer.plan import catalogue, families, finetuning, runs, subsets
+from nctransfer.plan import catalogue, families, finetuning, ranking, runs, subsets
 from nctransfer.plan.documents import given, merge
 from nctransfer.plan.model_facts import LIBRARIES, ModelFacts
+from nctransfer.plan.readings import Readings
 from nctransfer.plan.recipe import recipe
 from nctransfer.plan.schema import key_path
 from nctransfer.plan.training import training_settings
@@ -122,7 +123,15 @@ class Stages(Views):
                 f"{model!r} is a fine-tuned model: what it changed of {self.base(model)!r} is in {where}"
             )
         entry, facts = self.config["models"][model], self.facts(model)
-        hidden = {"poolings", "units", "preprocess", "training", "dataset", *families.DERIVED}
+        hidden = {
+            "poolings",
+            "units",
+            "preprocess",
+            "training",
+            "dataset",
+            "source_accuracy",
+            *families.DERIVED,
+        }
         settings = {name: value for name, value in given(entry).items() if name not in hidden}
         settings |= {"family": facts.family, "size": list(facts.size)}
         if entry["source"] in LIBRARIES and (entry["preprocess"] or self.config["preprocess"]) == "native":
@@ -266,6 +275,52 @@ class Stages(Views):
         inputs = self._feature_stores(model, view) | {"model": self._store("models", model)}
         parents = dict.fromkeys(SPLITS, self.features(model, view)) | {"model": self.model(model)}
         return self._job("head_metrics", settings, inputs, parents)
+
+    @once
+    def scores(self, model: str, view: str) -> Job:
+        """Score the features of all units: how well will they transfer?"""
+        rank = self.config["rank"]
+        settings = {
+            **{name: rank[name] for name in ("scores", *ranking.LIMITS)},
+            "names": {"model": model, "view": view},
+            "pooling": self.facts(model).poolings[0],
+            # the same for all models: they are scored on the same images
+            "seed": self._seed("scores", self.find_view(model, view).dataset),
+            "device": self.config["device"],
+        }
+        inputs = {"train": self._store("features", f"{model}/{view}", "train")}
+        variants = [f"{ranking.SCORES}.{name}" for name in rank["scores"]]
+        return self._job("scores", settings, inputs, {"train": self.features(model, view)}, variants)
+
+    @once
+    def ranking(self, dataset: str) -> Job:
+        """Rank models and units on a data set, and compare with measured accuracies."""
+        config, rank, readings = self.config, self.config["rank"], Readings(self)
+        ranked = []
+        for model in ranking.ranked_models(config):
+            view = self.view(model, dataset).key
+            readings.scores(model, view)
+            readings.probes(model, view)
+            if config["models"][model]["source"] == "pretraining":
+                readings.history(config["models"][model].get("snapshot_of", model))
+            ranked.append({"model": model, "view": view, **ranking.source_of(config, model)})
+            for run, _ in finetuning.expand(config, ranking.panel(config, model, dataset)):
+                readings.finetuning(runs.run_key(config, run))
+        inputs = dict(readings.inputs)
+        if rank["measured"] is not None:
+            inputs["measured"] = _existing("rank.measured", rank["measured"])
+        settings = {
+            "dataset": dataset,
+            "scores": rank["scores"],
+            "models": ranked,
+            "learning_rate": config["probes"]["learning_rates"][0],
+            "weight_decay": config["probes"]["weight_decays"][0],
+            "resamples": rank["resamples"],
+            "tables": readings.tables,
+            "seed": self._seed("rank", dataset),
+        }
+        variants = [f"{ranking.SCORES}.{name}" for name in rank["scores"]]
+        return self._job("ranking", settings, inputs, readings.parents, variants)
 
     # --- pieces ------------------------------------------------------------------------
 

@@ -104,13 +104,17 @@ def draw_points(axes: Axes, part: pd.DataFrame, marks: dict[Point, Mark], x: str
 
 
 def legend_below(figure: Figure, marks: dict[Point, Mark], most: int = 7) -> None:
-    """Name every mark once below the axes, a row a group; with more than ``most`` it goes on in the next."""
-    rows = [
-        list(group.values())[start : start + most]
-        for group in _groups(marks)
-        for start in range(0, len(group), most)
-    ]
-    columns = list(zip_longest(*rows))  # a legend fills its columns first; blanks keep the rows apart
+    """Name every mark once below the axes, a row a group; with more than ``most`` it goes on in the next.
+
+    Groups that are more than the marks in any of them have a column each: fewer rows.
+    """
+    groups = [list(group.values()) for group in _groups(marks)]
+    columns: list[Any]
+    if max(map(len, groups)) < len(groups) <= most:
+        columns = list(zip(*zip_longest(*groups), strict=True))
+    else:
+        rows = [group[start : start + most] for group in groups for start in range(0, len(group), most)]
+        columns = list(zip_longest(*rows))  # a legend fills its columns first; blanks keep the rows apart
     handles = [_handle(mark) for column in columns for mark in column]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(columns), **_LEGEND)
 

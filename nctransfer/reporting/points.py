@@ -17,8 +17,8 @@ def points_table(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
     """Every point of every panel, a row each.
 
     Args:
-        settings: panels (title, nc1_dataset, split, points of series, label, model, view and
-            nc1_view), learning_rate, weight_decay.
+        settings: panels (title, nc1_dataset or None where the points' labels name it, split, points of
+            series, label, model, view and nc1_view), learning_rate, weight_decay.
         tables: tidy tables by (name, model, view): ``metrics`` on a point's nc1_view, ``probes`` on its
             view.
 
@@ -48,7 +48,7 @@ def points_table(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
                     "model": model,
                     "view": point["view"],
                     "nc1_view": point["nc1_view"],
-                    "nc1_dataset": panel["nc1_dataset"],
+                    "nc1_dataset": panel["nc1_dataset"] or point["label"],
                     "split": panel["split"],
                     **_collapse(tables["metrics", model, point["nc1_view"]], panel["split"], name),
                     **_accuracy(tables["probes", model, point["view"]], settings, name),

@@ -76,8 +76,8 @@ def headroom(axes: Axes) -> None:
 
 
 def round_ticks(axis: Axis) -> None:
-    """Label a linear axis with a few round numbers."""
-    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    """Label a linear axis with a few round numbers, three at least."""
+    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
 
 
 def plain_ticks(axis: Axis) -> None:

@@ -4,7 +4,7 @@
 
 import nctransfer
 from nctransfer.errors import NCTransferError
-from nctransfer.plan import config as front_end
+from nctransfer.plan import config as front_end, ranking
 from nctransfer.plan.grid import Plan
 
 from snakemake.exceptions import WorkflowError
@@ -66,6 +66,7 @@ wildcard_constraints:
     model=names(config["models"]),
     view=names(VIEW_KEYS),
     run=names(plan.run_keys),
+    ranked=names(config["rank"]["datasets"]),
     figure=names(config["figures"]),
     table=names(config["tables"]),
 

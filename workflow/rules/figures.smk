@@ -51,9 +51,9 @@ rule table:
 
 rule figures:
     input:
-        collect(f"{FIGURES}/{{figure}}.pdf", figure=config["figures"]),
+        collect(f"{FIGURES}/{{figure}}.pdf", figure=plan.asked_for("figures")),
 
 
 rule tables:
     input:
-        collect(f"{TABLES}/{{table}}.csv", table=config["tables"]),
+        collect(f"{TABLES}/{{table}}.csv", table=plan.asked_for("tables")),

@@ -1,0 +1,115 @@
+"""Models against transferability scores: the rank that each score gives each model, and how well it ranks.
+
+A row of axes for each panel, a data set: on the left the ranks, a row a score and a column a model, from the
+most to the least accurate one, so that a perfect score runs from dark to light; on the right its weighted
+Kendall tau with the 95 % interval, and the band that 95 % of random orders stay within.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
+
+from nctransfer.reporting.points import Tables
+from nctransfer.reporting.ranks import MODELS, statement
+from nctransfer.reporting.style import new_figure, styled
+from nctransfer.reporting.tables import ranking as table_of
+
+ROW = 0.17  # inches of a row
+
+
+def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
+    """Every number of the figure, a row a panel, score or accuracy, and model.
+
+    Args:
+        settings: the figure's settings (panels).
+        tables: tidy tables by (name, dataset, ""): ``rank`` and ``agreement`` of every panel.
+
+    Returns:
+        the rows of :func:`nctransfer.reporting.tables.ranking.tabulate` that compare models.
+    """
+    table = table_of.tabulate(settings, tables)
+    return table[table["comparison"] == MODELS].dropna(axis="columns", how="all").reset_index(drop=True)
+
+
+def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
+    """Draw the figure from its numbers.
+
+    Args:
+        table: what :func:`tabulate` gave.
+        settings: the figure's settings (style).
+    """
+    style = settings["style"]
+    panels = [part for _, part in table.groupby("panel", sort=True)]
+    rows = [part["name"].nunique() for part in panels]
+    with styled(style):
+        figure = new_figure(style["width"], sum(ROW * count + 1.1 for count in rows))
+        axes = figure.subplots(len(panels), 2, squeeze=False, width_ratios=[1.6, 1], height_ratios=rows)
+        for part, (left, right) in zip(panels, axes, strict=True):
+            _draw_panel(left, right, part, style, len(panels) > 1)
+        figure.draw_without_rendering()  # fonts and ticks are set while the style holds
+    return figure
+
+
+def _draw_panel(
+    left: Axes, right: Axes, part: pd.DataFrame, style: Mapping[str, Any], lettered: bool
+) -> None:
+    first, models = part.iloc[0], list(dict.fromkeys(part["model"]))
+    truth = part[(part["kind"] == "accuracy") & (part["name"] == first["judged_by"])]
+    scores = (
+        part[part["kind"] == "score"]
+        .drop_duplicates("name")
+        .sort_values("tau", ascending=False, kind="stable", na_position="last")
+    )
+    shown = pd.concat([truth.head(1), scores])
+    names = shown["name"].tolist()
+    wide = part.pivot(index="name", columns="model", values="rank").reindex(index=names, columns=models)
+    sns.heatmap(
+        wide,
+        ax=left,
+        cmap=sns.light_palette(style["nc1_color"], reverse=True, as_cmap=True),
+        annot=True,
+        fmt=".0f",
+        annot_kws={"fontsize": style["font_size"] - 2},
+        cbar=False,
+        linewidths=0.5,
+        vmin=1,
+        vmax=max(2, len(models)),
+    )
+    left.set(xlabel="", ylabel="")
+    left.set_xticks(np.arange(len(models)) + 0.5, models, rotation=35, ha="right", rotation_mode="anchor")
+    left.set_yticks(np.arange(len(names)) + 0.5, [first["judged_by_label"], *scores["label"]], rotation=0)
+    left.tick_params(length=0)
+    left.axhline(1, color="0.3", linewidth=0.9)
+    letter = f"({first['panel']}) " if lettered else ""
+    left.set_title(f"{letter}{first['title']}: rank of each model", loc="left")
+    _draw_taus(right, scores, style, len(names))
+    right.set_title(statement(int(truth["value"].count())), loc="left", fontsize=style["font_size"] - 1)
+
+
+def _draw_taus(axes: Axes, scores: pd.DataFrame, style: Mapping[str, Any], rows: int) -> None:
+    """Tau of every score at the height of its row, intervals and the band of random orders."""
+    nulls = scores["tau_null"].dropna()
+    if len(nulls):
+        axes.axvspan(-nulls.max(), nulls.max(), color="0.92", zorder=0)
+    axes.axvline(0, color="0.6", linewidth=0.8, zorder=1)
+    places = np.arange(1, rows) + 0.5
+    for place, row in zip(places, scores.to_dict("records"), strict=True):
+        if np.isnan(row["tau"]):
+            axes.text(
+                0, place, "undefined", va="center", ha="center", fontsize=style["font_size"] - 2, color="0.4"
+            )
+            continue
+        color = style["accuracy_color"]
+        if not np.isnan(row["tau_low"]):
+            axes.plot([row["tau_low"], row["tau_high"]], [place, place], color=color, linewidth=1, zorder=2)
+        axes.plot(row["tau"], place, "o", color=color, markersize=4, zorder=3, mec="white", mew=0.4)
+    axes.set(xlim=(-1.05, 1.05), ylim=(rows, 0), yticks=[])
+    axes.xaxis.set_major_locator(MultipleLocator(0.5))
+    axes.set_xlabel(r"weighted Kendall $\tau$ with 95 % interval" + "\ngrey: 95 % of random orders")
+    sns.despine(ax=axes, left=True)

@@ -1,0 +1,242 @@
+"""Transfer accuracy against another quantity of the same points: fits, panels, and what their notes say.
+
+The abscissa is a scale: NC1 or its logarithm, or the accuracy on the training data. Lines, parabolas and
+correlations in a scale are numbers of the table (:func:`with_fits`); a picture shows those of one scale.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nctransfer.reporting.fits import FITS, Line, Parabola, correlation, fit_line, fit_parabola
+from nctransfer.reporting.marks import Mark, Point, draw_points, legend_below, legend_beside
+from nctransfer.reporting.style import (
+    NC1,
+    grid,
+    new_figure,
+    panel_title,
+    place_note,
+    plain_ticks,
+    round_ticks,
+    styled,
+)
+
+# without an interval of r2: the correlation's, which is not too narrow for few points, says it
+LINE = ("slope", "intercept", "r2")
+PARABOLA = (
+    "constant", "slope", "curvature", "r2", "turn", "turn_low", "turn_high", "turn_share", "maximum", "inside"
+)  # fmt: skip
+CORRELATION = ("pearson", "pearson_low", "pearson_high", "spearman")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What runs from left to right.
+
+    Attributes:
+        column: of the table of points.
+        transform: what is fitted of it.
+        logarithmic: the transform is log10, and so are the axes.
+    """
+
+    column: str
+    transform: Callable[[np.ndarray], np.ndarray]
+    logarithmic: bool = False
+
+
+SCALES = {
+    "nc1": Scale("nc1", FITS["nc1"]),
+    "log_nc1": Scale("nc1", FITS["log_nc1"], logarithmic=True),
+    "train_accuracy": Scale("train_accuracy", np.asarray),
+}
+
+
+@dataclass(frozen=True)
+class Abscissa:
+    """The scale of a panel, and what its axis is called."""
+
+    scale: str
+    label: str
+
+
+def with_fits(table: pd.DataFrame, scales: Iterable[str], seed: int) -> pd.DataFrame:
+    """Fit transfer accuracy in each of some scales, panel by panel.
+
+    Args:
+        table: points (:func:`~nctransfer.reporting.points.points_table`).
+        scales: names of :data:`SCALES`.
+        seed: seed of the resampling.
+
+    Returns:
+        the points with the panel's fits, repeated on its rows: ``nc1_...`` in the scale nc1 and so on
+        (turning points are NC1 in log_nc1 too).
+    """
+    parts = []
+    for _, part in table.groupby("panel", sort=True):
+        found: dict[str, float | bool] = {}
+        for name in scales:
+            found |= _fits(part, name, seed)
+        parts.append(part.assign(**found))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _fits(part: pd.DataFrame, name: str, seed: int) -> dict[str, float | bool]:
+    """Line, parabola and correlation of a panel in a scale."""
+    scale, accuracy = SCALES[name], part["transfer_accuracy"].to_numpy()
+    x = scale.transform(part[scale.column].to_numpy())
+    line = fit_line(x, accuracy, seed, resamples=0)
+    parabola = fit_parabola(x, accuracy, seed)
+    related = correlation(x, accuracy)
+    found: dict[str, float | bool] = {f"{name}_{field}": getattr(line, field) for field in LINE}
+    found |= {f"{name}_parabola_{field}": getattr(parabola, field) for field in PARABOLA}
+    found |= {f"{name}_{field}": getattr(related, field) for field in CORRELATION}
+    if scale.logarithmic:
+        for field in ("turn", "turn_low", "turn_high"):
+            with np.errstate(over="ignore"):  # a turn far beyond the data
+                found[f"{name}_parabola_{field}"] = np.power(10.0, found[f"{name}_parabola_{field}"])
+    return found
+
+
+def draw_relations(
+    table: pd.DataFrame,
+    settings: Mapping[str, Any],
+    mark: Callable[[pd.DataFrame], dict[Point, Mark]],
+    abscissa: Callable[[pd.Series], Abscissa],
+    ordinate: str,
+) -> Figure:
+    """Draw transfer accuracy against a scale, panels side by side, each with its correlation.
+
+    Args:
+        table: points with their fits (:func:`with_fits`).
+        settings: the figure's settings (style, curve).
+        mark: how the points of the table are told apart.
+        abscissa: of a panel, from its first row.
+        ordinate: what the accuracy is called.
+    """
+    style = settings["style"]
+    panels = list(table.groupby("panel", sort=True))
+    rows, columns = grid(len(panels), style["width"])
+    alone = len(panels) == 1
+    width = 0.7 * style["width"] if alone else style["width"]
+    with styled(style):
+        marks = mark(table)
+        tall = (0.75 if alone else 0.82) * width / columns
+        figure = new_figure(width, tall * rows + (0 if alone else 0.45))
+        axes = figure.subplots(rows, columns, squeeze=False)
+        for spare in axes.flat[len(panels) :]:
+            spare.remove()
+        notes = []
+        for index, (_, part) in enumerate(panels):
+            ax, along = axes.flat[index], abscissa(part.iloc[0])
+            ax.set_title(panel_title(part, len(panels)), loc="left")
+            notes.append((ax, along, *_draw_panel(ax, part, marks, along, settings)))
+            if index % columns == 0:
+                ax.set_ylabel(ordinate)
+        _align([part for _, part in panels], [ax for ax, *_ in notes])
+        (legend_beside if alone else legend_below)(figure, marks)
+        figure.draw_without_rendering()  # notes find their corners once the axes have their sizes
+        for ax, along, note, taken in notes:
+            place_note(ax, note, taken)
+            if SCALES[along.scale].logarithmic:
+                plain_ticks(ax.xaxis)
+        figure.draw_without_rendering()  # fonts and ticks are set while the style holds
+    return figure
+
+
+def _align(parts: Sequence[pd.DataFrame], axes: Sequence[Axes]) -> None:
+    """Show a point at one height in all panels, where they differ in the abscissa alone."""
+    if len({tuple(part["transfer_accuracy"]) for part in parts}) == 1:
+        limits = np.array([ax.get_ylim() for ax in axes])
+        for ax in axes:
+            ax.set_ylim(limits.min(), limits.max())
+
+
+def _draw_panel(
+    axes: Axes,
+    part: pd.DataFrame,
+    marks: dict[Point, Mark],
+    abscissa: Abscissa,
+    settings: Mapping[str, Any],
+) -> tuple[str, np.ndarray]:
+    """Draw points and curve; return the note, and what it may not hide, (n, 2) in data coordinates."""
+    scale = SCALES[abscissa.scale]
+    if scale.logarithmic:
+        axes.set_xscale("log")
+    draw_points(axes, part, marks, scale.column, "transfer_accuracy")
+    curve, turn = _CURVES[settings["curve"]](axes, part, abscissa.scale, settings["style"]["fit_color"])
+    axes.margins(0.08)
+    round_ticks(axes.yaxis)
+    if not scale.logarithmic:
+        round_ticks(axes.xaxis)
+    axes.set_xlabel(abscissa.label)
+    sns.despine(ax=axes)
+    points, spread = part[[scale.column, "transfer_accuracy"]].to_numpy(), np.zeros((len(part), 2))
+    spread[:, 1] = part["transfer_accuracy_std"]
+    taken = np.concatenate([points - spread, points, points + spread, curve])
+    return "\n".join(filter(None, (_related(part.iloc[0], abscissa.scale, len(part)), turn))), taken
+
+
+def _related(first: pd.Series, name: str, count: int) -> str:
+    """Correlation of a panel, in words."""
+    r, low, high = (first[f"{name}_{field}"] for field in CORRELATION[:3])
+    of = f" ($\\log_{{10}}$ {NC1})" if SCALES[name].logarithmic else ""
+    if np.isnan(r):
+        return f"r undefined, n = {count}"
+    return _minus(f"r = {r:.2f} [{low:.2f}, {high:.2f}]{of}\nn = {count}")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def _draw_line(axes: Axes, part: pd.DataFrame, name: str, color: str) -> tuple[np.ndarray, str]:
+    fitted = {field: part.iloc[0][f"{name}_{field}"] for field in LINE}
+    line = Line(**fitted, r2_low=np.nan, r2_high=np.nan, points=len(part))
+    return _draw_fit(axes, part, line, SCALES[name], color), ""
+
+
+def _draw_parabola(axes: Axes, part: pd.DataFrame, name: str, color: str) -> tuple[np.ndarray, str]:
+    fitted = {field: part.iloc[0][f"{name}_parabola_{field}"] for field in PARABOLA}
+    parabola = Parabola(**fitted, points=len(part))
+    curve = _draw_fit(axes, part, parabola, SCALES[name], color)
+    if not parabola.inside:
+        return curve, "no turning point in range"
+    axes.axvline(parabola.turn, color=color, linestyle=":", linewidth=0.9, zorder=1)
+    kind = "maximum" if parabola.maximum else "minimum"
+    if len(part) < 4:
+        return curve, _minus(f"{kind} at {parabola.turn:.3g}")
+    interval = f"[{parabola.turn_low:.3g}, {parabola.turn_high:.3g}]"
+    share = f"in {100 * parabola.turn_share:.0f} % of resamples"
+    return curve, _minus(f"{kind} at {parabola.turn:.3g} {interval}\n{share}")
+
+
+def _draw_fit(axes: Axes, part: pd.DataFrame, curve: Line | Parabola, scale: Scale, color: str) -> np.ndarray:
+    """Draw a fitted curve over the range of the points; return it, (n, 2), empty where there is none."""
+    x = np.linspace(part[scale.column].min(), part[scale.column].max(), 200)
+    fitted = curve(scale.transform(x))
+    if not np.isfinite(fitted).all():
+        return np.empty((0, 2))
+    axes.plot(x, fitted, color=color, linewidth=1.2, zorder=1)
+    return np.column_stack([x, fitted])
+
+
+def _draw_path(axes: Axes, part: pd.DataFrame, name: str, color: str) -> tuple[np.ndarray, str]:
+    """Join the points of a series in order."""
+    for _, joined in part.sort_values("order").groupby("series", sort=False):
+        axes.plot(
+            joined[SCALES[name].column], joined["transfer_accuracy"], color="0.6", linewidth=0.8, zorder=1
+        )
+    return np.empty((0, 2)), ""
+
+
+def _draw_none(axes: Axes, part: pd.DataFrame, name: str, color: str) -> tuple[np.ndarray, str]:
+    return np.empty((0, 2)), ""
+
+
+_CURVES = {"line": _draw_line, "parabola": _draw_parabola, "path": _draw_path, "none": _draw_none}

@@ -1,0 +1,294 @@
+"""The tables of a ranking: all models' scores and measured accuracies on a data set, and how they agree.
+
+Two questions are asked of the same scores. *Which model?* compares the last features of all models
+(``comparison`` ``models``); *which layer?* compares the units of each model, the last feature among them
+(``units``). Scores whose terms are put on a common scale are pooled anew for each.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nctransfer.errors import DataError, DegenerateInputError
+from nctransfer.features.store import PENULTIMATE
+from nctransfer.plan import variants
+from nctransfer.tidy.scores import SCORES, needs_head
+from nctransfer.transferability.agreement import Agreement, agreement, interval, tau_null
+
+MODELS, UNITS = "models", "units"
+ALL = "all"  # stands for a model's name where a mean over all of them is meant
+SOURCE = "source_accuracy"
+PLACE = ["model", "view", "unit", "module", "pooling", "width"]
+SCORE, TERM, ACCURACY = "score", "term", "accuracy"
+
+
+def gather(
+    tables: Mapping[tuple[str, ...], pd.DataFrame], measured: Path | None, settings: Mapping[str, Any]
+) -> pd.DataFrame:
+    """The ranking from the tables of all models.
+
+    Args:
+        tables: tidy tables by (name, model, view): ``scores`` and ``probes`` of every model, ``history`` of
+            those trained here, ``finetuning`` of the runs that are compared.
+        measured: CSV of accuracies measured elsewhere.
+        settings: dataset, scores, models (model, view, and accuracy on its source data or whose history
+            holds it), learning_rate and weight_decay of the probes.
+
+    Returns:
+        see :func:`ranking_table`.
+
+    Raises:
+        DataError: the file of measured accuracies is not what it should be.
+    """
+    models = settings["models"]
+    probes = [
+        probe_accuracies(
+            tables["probes", entry["model"], entry["view"]],
+            settings["learning_rate"],
+            settings["weight_decay"],
+        )
+        for entry in models
+    ]
+    accuracies = [pd.concat(probes, ignore_index=True)]
+    if tuned := [table for (name, _, _), table in tables.items() if name == "finetuning"]:
+        accuracies += [part for _, part in run_accuracies(tuned).groupby("name", sort=False)]
+    if measured is not None:
+        accuracies.append(read_measured(measured, settings["dataset"], [entry["model"] for entry in models]))
+    sources = {entry["model"]: _source_accuracy(entry, tables) for entry in models}
+    scores = [tables["scores", entry["model"], entry["view"]] for entry in models]
+    return ranking_table(scores, accuracies, sources, settings)
+
+
+def _source_accuracy(
+    entry: Mapping[str, Any], tables: Mapping[tuple[str, ...], pd.DataFrame]
+) -> float | None:
+    """Accuracy (%) on the source data, as published or as the training's history has it; None if unknown."""
+    if entry["history"] is None:
+        return None if entry["accuracy"] is None else float(entry["accuracy"])
+    history = tables["history", entry["history"], ""]
+    clean = history[(history["split"] == "test") & (history["images"] == "clean")]
+    if entry["epoch"] is not None:
+        clean = clean[clean["epoch"] == entry["epoch"]]
+    reached = clean["accuracy"].dropna()
+    return None if reached.empty else float(reached.iloc[-1])
+
+
+def ranking_table(
+    scores: Sequence[pd.DataFrame],
+    accuracies: Sequence[pd.DataFrame],
+    sources: Mapping[str, float | None],
+    settings: Mapping[str, Any],
+) -> pd.DataFrame:
+    """Scores and accuracies of all models and units, one a row.
+
+    Args:
+        scores: :func:`~nctransfer.tidy.scores.score_table` of each model.
+        accuracies: measured ones: columns model, unit (NaN: of the model as a whole), name, label, value.
+        sources: accuracy (%) of each model on its source data, None where it is not known.
+        settings: dataset, scores (modules).
+
+    Returns:
+        columns dataset, comparison, those of ``PLACE``, kind (score, term or accuracy), name, label (as
+        pictures write it), value, reason (why there is none, else empty), samples and classes that it was
+        computed on (0 for accuracies and the source accuracy).
+    """
+    table = pd.concat(scores, ignore_index=True)
+    last = table["module"] == PENULTIMATE
+    parts = [_pooled(table[last], settings["scores"], MODELS)]
+    parts += [_pooled(part, settings["scores"], UNITS) for _, part in table.groupby("model", sort=False)]
+    places = table[PLACE].drop_duplicates()
+    models = places[places["module"] == PENULTIMATE]
+    known = {model: np.nan if value is None else value for model, value in sources.items()}
+    baseline = models.assign(
+        comparison=MODELS, kind=SCORE, name=SOURCE, label="source accuracy", value=models["model"].map(known)
+    )
+    baseline["reason"] = np.where(baseline["value"].isna(), "not known; set source_accuracy of the model", "")
+    parts.append(baseline)
+    for measured in accuracies:
+        parts += [_placed(measured, models, MODELS), _placed(measured, places, UNITS)]
+    whole = pd.concat(parts, ignore_index=True)
+    whole[["samples", "classes"]] = whole[["samples", "classes"]].fillna(0).astype(int)
+    whole["reason"] = whole["reason"].fillna("")
+    whole.insert(0, "dataset", settings["dataset"])
+    return whole[
+        ["dataset", "comparison", *PLACE, "kind", "name", "label", "value", "reason", "samples", "classes"]
+    ]
+
+
+def agreement_table(ranking: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """How every score agrees with every measured accuracy.
+
+    Args:
+        ranking: what :func:`ranking_table` gave.
+        settings: dataset, seed, resamples.
+
+    Returns:
+        columns dataset, comparison, model (of the units that are compared; ``all`` for a comparison of
+        models, and for the mean over models of what their units give), accuracy and accuracy_label, name and
+        label of the score, and the fields of :class:`~nctransfer.transferability.agreement.Agreement`.
+        Intervals resample models. Units of one network are no independent points: by model they have no
+        interval, and the mean over models has that of the mean of tau alone.
+    """
+    rows: list[dict[str, Any]] = []
+    for comparison, part in ranking.groupby("comparison", sort=False):
+        measured = part[part["kind"] == ACCURACY]
+        scored = part[part["kind"] == SCORE]
+        for (truth, truth_label), accuracy in measured.groupby(["name", "label"], sort=False):
+            for (name, label), score in scored.groupby(["name", "label"], sort=False):
+                paired = score.merge(
+                    accuracy[["model", "unit", "value"]], on=["model", "unit"], suffixes=("", "_measured")
+                ).dropna(subset=["value", "value_measured"])
+                shared = {
+                    "dataset": settings["dataset"],
+                    "comparison": comparison,
+                    "accuracy": truth,
+                    "accuracy_label": truth_label,
+                    "name": name,
+                    "label": label,
+                }
+                if comparison == MODELS:
+                    found = agreement(*_columns(paired), settings["seed"], settings["resamples"])
+                    rows.append(shared | {"model": ALL} | vars(found))
+                else:
+                    rows += [shared | row for row in _by_model(paired, settings)]
+    columns = ["dataset", "comparison", "model", "accuracy", "accuracy_label", "name", "label"]
+    return pd.DataFrame(rows, columns=[*columns, *Agreement.__dataclass_fields__])
+
+
+def probe_accuracies(table: pd.DataFrame, learning_rate: float, weight_decay: float) -> pd.DataFrame:
+    """Test accuracies of a model's probes under one setting, mean over seeds, as measured accuracies."""
+    chosen = table[
+        (table["split"] == "test")
+        & (table["learning_rate"] == learning_rate)
+        & (table["weight_decay"] == weight_decay)
+    ]
+    chosen = chosen[chosen["module"] != "summed"]  # what a skip connection makes of the last feature
+    means = chosen.groupby(["model", "unit", "pooling"], sort=False)[["accuracy"]].mean().reset_index()
+    return means.rename(columns={"accuracy": "value"}).assign(name="probe", label="probe accuracy (%)")
+
+
+def run_accuracies(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Test accuracies of fine-tuning runs, mean over the seeds of a model and method."""
+    table = pd.concat(tables, ignore_index=True)
+    table = table[table["split"] == "test"]
+    labels = [
+        f"{method} {units}".strip() for method, units in zip(table["method"], table["units"], strict=True)
+    ]
+    table = table.assign(name=labels)
+    means = table.groupby(["model", "name"], sort=False)[["accuracy"]].mean().reset_index()
+    means = means.rename(columns={"accuracy": "value"})
+    return means.assign(label=means["name"] + " accuracy (%)", unit=np.nan)
+
+
+def read_measured(path: Path, dataset: str, models: Sequence[str]) -> pd.DataFrame:
+    """Accuracies that were measured elsewhere, of these models on this data set.
+
+    Args:
+        path: CSV with columns dataset, model and accuracy (%).
+        dataset: key of the data set.
+        models: keys of the models; those that the file does not name have no row.
+
+    Raises:
+        DataError: columns are missing, a model stands twice, or an accuracy is no number from 0 to 100.
+    """
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a readable CSV file ({error})") from None
+    if missing := [name for name in ("dataset", "model", "accuracy") if name not in table]:
+        raise DataError(f"{path}: no column {missing[0]!r}; it has: {', '.join(table.columns)}")
+    chosen = table[(table["dataset"] == dataset) & table["model"].isin(list(models))]
+    values = pd.to_numeric(chosen["accuracy"], errors="coerce")
+    if not values.between(0, 100).all():
+        wrong = chosen[~values.between(0, 100)].iloc[0]
+        raise DataError(
+            f"{path}: accuracy {wrong['accuracy']!r} of {wrong['model']} on {dataset}; allowed are 0 to 100"
+        )
+    if chosen["model"].duplicated().any():
+        twice = chosen.loc[chosen["model"].duplicated(), "model"].iloc[0]
+        raise DataError(f"{path}: {twice} on {dataset} stands more than once")
+    return pd.DataFrame(
+        {
+            "model": chosen["model"].astype(str),
+            "unit": np.nan,
+            "name": "measured",
+            "label": f"accuracy, {path.stem} (%)",
+            "value": values.astype(float),
+        }
+    )
+
+
+def _pooled(table: pd.DataFrame, names: Sequence[str], comparison: str) -> pd.DataFrame:
+    """Scores of a pool of features, and the terms behind them."""
+    parts = []
+    for name in names:
+        module, part = variants.load(SCORES, name), table[table["score"] == name]
+        if comparison == UNITS and needs_head(module):
+            continue  # of the model as a whole
+        terms = part.rename(columns={"term": "name"}).assign(kind=TERM)
+        if not hasattr(module, "pooled"):
+            parts.append(terms.assign(kind=SCORE, label=terms["name"].map(module.TITLES)))
+            continue
+        there = terms[terms["reason"] == ""]
+        parts += [there.assign(label=there["name"]), _combined(module, there, terms)]
+    return pd.concat(parts, ignore_index=True).assign(comparison=comparison).drop(columns="score")
+
+
+def _combined(module: ModuleType, there: pd.DataFrame, terms: pd.DataFrame) -> pd.DataFrame:
+    """Scores of a pool from its terms; where they have none, why."""
+    rows = terms.drop_duplicates(PLACE).set_index(PLACE)
+    wide = there.pivot(index=PLACE, columns="name", values="value")
+    try:
+        values = module.pooled({name: wide[name].to_numpy() for name in wide}) if len(wide) else {}
+        reason = ""
+    except DegenerateInputError as error:
+        values, reason = {}, str(error)
+    parts = []
+    for name, label in module.TITLES.items():
+        value = pd.Series(values.get(name, np.nan), index=wide.index, dtype=float).reindex(rows.index)
+        why = rows["reason"].where(rows["reason"] != "", reason)
+        parts.append(rows.assign(kind=SCORE, name=name, label=label, value=value, reason=why).reset_index())
+    return pd.concat(parts, ignore_index=True)
+
+
+def _placed(measured: pd.DataFrame, places: pd.DataFrame, comparison: str) -> pd.DataFrame:
+    """Measured accuracies where they belong; those of whole models are no statement about units."""
+    whole = measured["unit"].isna().all()
+    if whole and comparison == UNITS:
+        return pd.DataFrame()
+    on = ["model"] if whole else ["model", "unit", *(["pooling"] if "pooling" in measured else [])]
+    found = places.merge(measured[[*on, "name", "label", "value"]], on=on)
+    return found.assign(comparison=comparison, kind=ACCURACY, reason="")
+
+
+def _by_model(paired: pd.DataFrame, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Agreement over the units of each model, and the mean over the models with its interval."""
+    rows, taus = [], []
+    for model, part in paired.groupby("model", sort=False):
+        found = agreement(*_columns(part), settings["seed"], resamples=0)
+        null = tau_null(found.points, settings["resamples"])
+        rows.append(vars(found) | {"tau_null": null, "model": model})
+        taus.append(found.tau)
+    known = np.array(taus, dtype=float)
+    known = known[np.isfinite(known)]
+    low, high = float("nan"), float("nan")
+    if len(known) > 2:
+        dice = np.random.default_rng(settings["seed"])
+        rows_drawn = dice.integers(0, len(known), (settings["resamples"], len(known)))
+        low, high = interval(known[rows_drawn].mean(1))
+    mean = {
+        "model": ALL,
+        "points": len(known),
+        "tau": float(known.mean()) if len(known) else float("nan"),
+        "tau_low": low,
+        "tau_high": high,
+    }
+    return [mean, *rows]
+
+
+def _columns(paired: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    return paired["value"].to_numpy(float), paired["value_measured"].to_numpy(float)

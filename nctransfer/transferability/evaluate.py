@@ -1,0 +1,63 @@
+"""All scores of one model's features."""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+
+from nctransfer.errors import DegenerateInputError
+from nctransfer.transferability.problem import Problem
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Term:
+    """A number that a score gave, or why it gave none.
+
+    Attributes:
+        score: name of the score's module.
+        name: of the number; where the module gave none, of each score that it would give.
+        value: NaN where it has none.
+        reason: why it has none, else empty.
+        samples: on how many samples it was computed.
+    """
+
+    score: str
+    name: str
+    value: float
+    reason: str
+    samples: int
+
+
+def evaluate(
+    problem: Problem, scores: Mapping[str, ModuleType], limits: Mapping[str, int | None]
+) -> list[Term]:
+    """Every term of every score.
+
+    Args:
+        problem: features and labels.
+        scores: modules of :mod:`nctransfer.transferability.scores` by name.
+        limits: samples that a score is given at most, by the module's ``LIMIT``; None sets none.
+
+    Returns:
+        terms in the order of the scores. A score without a meaning on these features says why.
+    """
+    found = []
+    for name, module in scores.items():
+        shown = problem
+        try:
+            shown = problem.subsample(limits[module.LIMIT] if hasattr(module, "LIMIT") else None)
+            values = module.terms(shown)
+            for term, value in values.items():
+                if not math.isfinite(value):
+                    raise DegenerateInputError(f"{shown.name}: {term} is {value}")
+        except DegenerateInputError as error:
+            logger.info("%s has no value: %s", name, error)
+            count = shown.statistics.samples
+            found += [Term(name, term, math.nan, str(error), count) for term in module.TITLES]
+            continue
+        samples = shown.statistics.samples
+        found += [Term(name, term, float(value), "", samples) for term, value in values.items()]
+    return found

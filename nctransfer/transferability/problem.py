@@ -1,0 +1,141 @@
+"""What every score is given: one model's features of one data set, and what several scores need of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nctransfer.collapse.inputs import as_tensor
+from nctransfer.collapse.rows import block_rows
+from nctransfer.collapse.statistics import ClassStatistics, class_statistics
+from nctransfer.errors import DegenerateInputError
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Features and labels of a data set, under one model; nothing here is ever written into.
+
+    Attributes:
+        statistics: class means, scatter and covariance (:mod:`nctransfer.collapse`); K classes that have
+            samples, N samples, width d.
+        logits: (N, Z) of the source classifier, None for a model without one.
+        seed: of scores that draw (the start of a mixture).
+    """
+
+    statistics: ClassStatistics
+    logits: Tensor | None = field(default=None, repr=False)
+    seed: int = 0
+    _principal: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(
+        cls,
+        features: Tensor | NDArray,
+        labels: Tensor | NDArray,
+        logits: Tensor | NDArray | None = None,
+        *,
+        classes: int | None = None,
+        seed: int = 0,
+        name: str = "features",
+    ) -> "Problem":
+        """Check and wrap arrays.
+
+        Args:
+            features: (N, d) float64, float32, float16 or bfloat16.
+            labels: (N,) integers.
+            logits: (N, Z) of the source classifier.
+            classes: number of classes that the labels may name; None: the largest label + 1.
+            seed: of scores that draw.
+            name: what the features are called in messages.
+
+        Raises:
+            DegenerateInputError: features on which no score has a meaning
+                (:func:`~nctransfer.collapse.statistics.class_statistics`), or logits that do not fit.
+        """
+        found = class_statistics(features, labels, classes=classes, name=name)
+        if logits is None:
+            return cls(found, None, seed)
+        outputs = as_tensor(logits)
+        if outputs.ndim != 2 or len(outputs) != found.samples or outputs.shape[1] < 2:
+            raise DegenerateInputError(
+                f"{name}: logits have shape {tuple(outputs.shape)}, allowed is ({found.samples}, Z), Z > 1"
+            )
+        if not bool(torch.isfinite(outputs).all()):
+            raise DegenerateInputError(f"{name}: logits hold NaN or infinity")
+        return cls(found, outputs, seed)
+
+    @property
+    def name(self) -> str:
+        """What the features are called in messages."""
+        return self.statistics.name
+
+    @property
+    def features(self) -> Tensor:
+        """(N, d), as given."""
+        return self.statistics.rows.features
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """(N,) int64, classes that have samples numbered 0 to K - 1."""
+        return torch.searchsorted(self.statistics.rows.classes, self.statistics.rows.labels)
+
+    @property
+    def counts(self) -> Tensor:
+        """(K,) samples of the classes."""
+        return self.statistics.rows.counts
+
+    @property
+    def log_priors(self) -> Tensor:
+        """(K,) float64, logarithms of the classes' shares of the samples."""
+        return (self.counts.double() / self.statistics.samples).log()
+
+    def principal(self, count: int) -> tuple[Tensor, Tensor]:
+        """The first ``count`` principal components, fewer where the rank is less, exact and of fixed sign.
+
+        Returns:
+            their variances (p,), 1/N, descending, and the samples' coordinates (N, p), both float64.
+        """
+        if count not in self._principal:
+            covariance = self.statistics.covariance
+            variances, axes = covariance.leading(count)
+            points = torch.cat([(block - covariance.centre) @ axes for _, block in self.blocks()])
+            self._principal[count] = variances, points
+        return self._principal[count]
+
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Rows with their place, a block (B, d) float64 at a time."""
+        size = block_rows(self.features, torch.float64)
+        for start in range(0, self.statistics.samples, size):
+            part = slice(start, min(start + size, self.statistics.samples))
+            yield part, self.features[part].double()
+
+    def subsample(self, limit: int | None) -> "Problem":
+        """At most ``limit`` samples, each class its share; the same rows for the same labels and seed."""
+        if limit is None or self.statistics.samples <= limit:
+            return self
+        rows = stratified(self.statistics.rows.labels, limit, self.seed)
+        return Problem.of(
+            self.features[rows],
+            self.statistics.rows.labels[rows],
+            None if self.logits is None else self.logits[rows],
+            seed=self.seed,
+            name=f"{self.name}, {limit} samples",
+        )
+
+
+def stratified(labels: Tensor, limit: int, seed: int) -> Tensor:
+    """Rows of a seeded draw without replacement in which every class keeps its share, ascending.
+
+    Args:
+        labels: (N,) class indices.
+        limit: rows to draw, at most N.
+        seed: of the draw.
+    """
+    shuffle = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).to(labels.device)
+    order = shuffle[torch.argsort(labels[shuffle], stable=True)]
+    _, counts = torch.unique_consecutive(labels[order], return_counts=True)
+    place = torch.cat([(torch.arange(int(n), device=labels.device) + 0.5) / n for n in counts])
+    return order[torch.argsort(place, stable=True)[:limit]].sort().values

@@ -1,0 +1,15 @@
+"""Class-distance normalised variance, negated (Galanti et al. 2022, arXiv 2112.15121)."""
+
+from nctransfer.collapse.variability import cdnv
+from nctransfer.transferability.problem import Problem
+
+TITLES = {"cdnv": "\N{MINUS SIGN}CDNV"}
+
+
+def terms(problem: Problem) -> dict[str, float]:
+    """-CDNV.
+
+    Raises:
+        DegenerateInputError: two classes have the same mean.
+    """
+    return {"cdnv": -cdnv(problem.statistics)}

@@ -1,0 +1,37 @@
+"""ETran (Gholami et al. 2023, ICCV): energy and discriminant terms, as the published code computes them."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nctransfer.transferability.gaussian import log_posteriors
+from nctransfer.transferability.pool import min_max
+from nctransfer.transferability.problem import Problem
+
+TITLES = {"etran": "ETran"}
+
+LOWEST = 0.005  # share of the samples whose energy counts
+WEIGHTS = {"etran_energy": 0.15, "etran_lda": 0.85}
+
+
+def terms(problem: Problem) -> dict[str, float]:
+    """Mean of the lowest 0.5 % of energies logsumexp(h), at least one; mean posterior of the true class.
+
+    The code hands a matrix that is not symmetric to a solver for symmetric ones and keeps its d orthonormal
+    vectors, so its posteriors are those of classes with unit covariance, softmax(h mu_c - ||mu_c||^2 / 2 +
+    log prior_c): a nearest-mean classifier in the features as they are. Both depend on their scale.
+    """
+    means, targets = problem.statistics.means, problem.targets
+    energies, own = [], []
+    for part, block in problem.blocks():
+        energies.append(block.logsumexp(1))
+        posteriors = log_posteriors(block, means, means, problem.log_priors).exp()
+        own.append(posteriors.gather(1, targets[part, None]))
+    lowest = torch.cat(energies).sort().values[: max(1, int(LOWEST * len(targets)))]
+    return {"etran_energy": float(lowest.mean()), "etran_lda": float(torch.cat(own).mean())}
+
+
+def pooled(terms: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """0.15 min-max(energy) + 0.85 min-max(LDA) over the pool."""
+    scaled = [weight * min_max(terms[name]) for name, weight in WEIGHTS.items()]
+    return {"etran": np.sum(scaled, axis=0)}

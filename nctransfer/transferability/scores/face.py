@@ -1,0 +1,63 @@
+"""FaCe (Ding et al. 2023, arXiv 2310.05754), reconstructed.
+
+There is no public code, and what is known of its fairness term leaves it open.
+"""
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nctransfer.errors import DegenerateInputError
+from nctransfer.transferability.gaussian import bhattacharyya
+from nctransfer.transferability.pool import min_max
+from nctransfer.transferability.problem import Problem
+
+TITLES = {"face": "FaCe (reconstructed)"}
+
+
+def terms(problem: Problem) -> dict[str, float]:
+    """Variance collapse and class fairness.
+
+    Collapse: -(1/K) tr(S_W S_B^+), every class of the same weight in both (NC1 weighs samples alike).
+    Fairness: for each class, how evenly it overlaps the others: entropy of its Bhattacharyya coefficients,
+    normalised to sum 1, over log(K - 1); the mean over the classes, in [0, 1].
+
+    Raises:
+        DegenerateInputError: two classes, which have nobody to be unfair to; a class without variance.
+    """
+    if len(problem.counts) < 3:
+        raise DegenerateInputError(
+            f"{problem.name}: two classes, of which fairness says nothing; it needs three"
+        )
+    shares = (-bhattacharyya(problem)).log_softmax(1).fill_diagonal_(0.0)
+    others = shares.exp().fill_diagonal_(0.0)
+    entropy = -(others * shares).sum(1)
+    return {
+        "face_collapse": -_balanced_nc1(problem),
+        "face_fairness": float(entropy.mean()) / math.log(len(problem.counts) - 1),
+    }
+
+
+def pooled(terms: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """min-max(collapse) + min-max(fairness) over the pool."""
+    return {"face": min_max(terms["face_collapse"]) + min_max(terms["face_fairness"])}
+
+
+def _balanced_nc1(problem: Problem) -> float:
+    """(1/K) tr(S_W S_B^+), S_W the mean of the classes' covariances."""
+    statistics, targets = problem.statistics, problem.targets
+    means = statistics.centred_means
+    _, values, directions = torch.linalg.svd(means, full_matrices=False)
+    axes = directions[: statistics.rank].T / values[: statistics.rank]
+    weights = 1 / problem.counts.double()
+    total = sum(
+        float(
+            (
+                ((block - statistics.means[targets[part]]) @ axes).square().sum(1) * weights[targets[part]]
+            ).sum()
+        )
+        for part, block in problem.blocks()
+    )
+    return total / len(weights)

@@ -1,0 +1,19 @@
+"""LEEP (Nguyen et al. 2020, arXiv 2002.12462): what source predictions tell of the classes."""
+
+from nctransfer.errors import DegenerateInputError
+from nctransfer.transferability.conditional import mean_log_expectation
+from nctransfer.transferability.problem import Problem
+
+TITLES = {"leep": "LEEP"}
+NEEDS_HEAD = True
+
+
+def terms(problem: Problem) -> dict[str, float]:
+    """Mean log expected empirical prediction, at most 0.
+
+    Raises:
+        DegenerateInputError: the model has no source classifier.
+    """
+    if problem.logits is None:
+        raise DegenerateInputError(f"{problem.name}: no source classifier")
+    return {"leep": mean_log_expectation(problem, problem.logits.double().softmax(1))}

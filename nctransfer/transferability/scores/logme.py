@@ -1,0 +1,67 @@
+"""LogME (You et al. 2021, arXiv 2102.11005): evidence of Bayesian linear regression on the classes."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from nctransfer.transferability.problem import Problem
+
+TITLES = {"logme": "LogME"}
+
+ITERATIONS = 1000
+TOLERANCE = 1e-12
+SMALLEST = 1e-12  # ratio of precisions, as a share of the smallest eigenvalue
+
+
+def terms(problem: Problem) -> dict[str, float]:
+    """Mean over classes of the largest log evidence a sample of y = H w + noise, y = 1 in the class, else 0.
+
+    Features are not centred. All d eigenvalues of H^T H count, d - rank of them zero, also where N < d
+    (the widely copied fixed point leaves them out there). All classes iterate together. Where H has rank
+    N the noise vanishes and the evidence stays finite; a class that fits without error elsewhere counts
+    with the rounding error of its fit, which is all that is known of its noise.
+    """
+    squares, shares, rest = _spectrum(problem)
+    samples, rank = problem.statistics.samples, len(squares)
+    least = torch.finfo(torch.float64).tiny if rank == samples else torch.finfo(torch.float64).eps
+    ratio = torch.ones_like(rest)  # alpha / beta: of the prior's to the noise's precision
+    for _ in range(ITERATIONS):
+        penalised = squares + ratio[:, None]
+        effective = (squares / penalised).sum(1)
+        weights = (squares * shares / penalised.square()).sum(1)
+        errors = (shares * (ratio[:, None] / penalised).square()).sum(1) + rest
+        alpha = effective / weights.clamp(min=torch.finfo(torch.float64).tiny)
+        beta = (ratio[:, None] / penalised).sum(1) + samples - rank
+        beta = beta / errors.clamp(min=least * float(samples))
+        previous, ratio = ratio, (alpha / beta).clamp(min=SMALLEST * float(squares.min()))
+        if bool(((ratio - previous).abs() <= TOLERANCE * previous).all()):
+            break
+    # at the fixed point the two quadratic terms of the evidence sum to N / 2
+    evidence = (
+        rank * alpha.log() - (squares + ratio[:, None]).log().sum(1) - samples * (1 + math.log(2 * math.pi))
+    )
+    if rank < samples:
+        evidence += (samples - rank) * beta.log()
+    return {"logme": float(evidence.mean()) / (2 * samples)}
+
+
+def _spectrum(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
+    """Squared singular values of H (r,), what of ||y||^2 lies along each (K, r) and along none (K,)."""
+    features, counts = problem.features, problem.counts.double()
+    samples, width = features.shape
+    if samples <= width:
+        rows = features.double()
+        values, left = torch.linalg.eigh(rows @ rows.T)
+        kept = values > samples * torch.finfo(torch.float64).eps * values[-1]
+        along = torch.zeros(len(counts), int(kept.sum())).to(left)
+        shares = along.index_add_(0, problem.targets, left[:, kept]).square()
+    else:
+        covariance = problem.statistics.covariance
+        moment = covariance.matrix + covariance.centre[:, None] * covariance.centre
+        values, right = torch.linalg.eigh(moment * samples)
+        kept = values > width * torch.finfo(torch.float64).eps * values[-1]
+        sums = counts[:, None] * problem.statistics.means
+        shares = (sums @ right[:, kept]).square() / values[kept]
+    rest = torch.zeros_like(counts) if int(kept.sum()) == samples else (counts - shares.sum(1)).clamp(min=0)
+    return values[kept], shares, rest

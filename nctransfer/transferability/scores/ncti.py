@@ -1,0 +1,71 @@
+"""NCTI (Wang et al. 2023, ICCV): how far features are from collapse, as the published code computes it.
+
+Text, blog and code differ; this is the code, but for the principal components, which it takes from a
+randomised decomposition, so that its scores vary between runs.
+"""
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nctransfer.transferability.gaussian import (
+    COMPONENTS,
+    class_means,
+    log_posteriors,
+    pooled_covariance,
+    shrunk,
+    whitener,
+)
+from nctransfer.transferability.pool import min_max
+from nctransfer.transferability.problem import Problem
+
+TITLES = {"ncti": "NCTI"}
+
+LARGEST = 32  # variances that decide on the shrinkage
+NO_SHRINKAGE = 1e-10
+
+
+def terms(problem: Problem) -> dict[str, float]:
+    """S_vc, S_seli and S_ncc in 64 principal components.
+
+    S_seli: nuclear norm of the features in the discriminant space of K - 1 dimensions. S_ncc: mean
+    posterior of the true class. S_vc: -log sum_c ||P_c||_*, P_c (n_c, K) the posteriors of class c's
+    samples. The within-class covariance (1/N) is shrunk by exp(-sum of the 32 largest variances), where
+    that is above 1e-10: the score depends on the features' scale.
+    """
+    (variances, points), samples = problem.principal(COMPONENTS), problem.statistics.samples
+    usual = float(variances[:LARGEST].sum()) * samples / (samples - 1)
+    shrinkage = math.exp(-usual)
+    if shrinkage <= NO_SHRINKAGE:
+        shrinkage = 0.0
+    targets = problem.targets
+    means = class_means(points, targets, problem.counts)
+    within = pooled_covariance(points, means, targets)
+    values, vectors = torch.linalg.eigh(within)
+    axes = whitener(values, vectors, shrinkage)
+    posteriors = log_posteriors(points, means, means @ axes @ axes.T, problem.log_priors).exp()
+    between = shrunk(torch.diag(variances), shrinkage) - shrunk(within, shrinkage)
+    _, turned = torch.linalg.eigh(axes.T @ between @ axes)
+    discriminant = points @ (axes @ turned[:, -(len(means) - 1) :])
+    own = posteriors.gather(1, targets[:, None])
+    return {
+        "ncti_vc": -math.log(_nuclear_by_class(posteriors, problem)),
+        "ncti_seli": float(torch.linalg.svdvals(discriminant).sum()),
+        "ncti_ncc": float(own.mean()),
+    }
+
+
+def pooled(terms: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """min-max(S_seli) + min-max(S_ncc) - min-max(-S_vc) over the pool, in [-1, 2]."""
+    collapse = -min_max(-terms["ncti_vc"])
+    return {"ncti": min_max(terms["ncti_seli"]) + min_max(terms["ncti_ncc"]) + collapse}
+
+
+def _nuclear_by_class(posteriors: Tensor, problem: Problem) -> float:
+    """Sum over the classes of the nuclear norms of their samples' posteriors."""
+    order = torch.argsort(problem.targets, stable=True)
+    parts = posteriors[order].split(problem.counts.tolist())
+    return sum(float(torch.linalg.svdvals(part).sum()) for part in parts)

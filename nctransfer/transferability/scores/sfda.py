@@ -1,0 +1,57 @@
+"""SFDA (Shao et al. 2022, arXiv 2207.03036): discriminant analysis, then again on mixed samples."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from nctransfer.collapse.spectrum import second_moment
+from nctransfer.transferability.gaussian import log_posteriors, whitener
+from nctransfer.transferability.problem import Problem
+
+TITLES = {"sfda": "SFDA"}
+
+Rows = Callable[[], Iterator[tuple[slice, Tensor]]]  # blocks (B, d) float64 with their place
+
+
+def terms(problem: Problem) -> dict[str, float]:
+    """Mean posterior of the true class in the second round, in [0, 1].
+
+    First round: discriminant analysis with the within-class covariance shrunk by s = max(exp(-5 l), 1e-10),
+    l its largest eigenvalue (the published code approximates it by six products). Every sample then moves
+    to p h + (1 - p) o, o the mean of the other classes' means and p the softmax of its posteriors at its
+    own class. The second round analyses what that gives, with the same s. The features are left alone.
+    """
+    means, targets, samples = problem.statistics.means, problem.targets, problem.statistics.samples
+    first, shrinkage = _own_posteriors(problem, problem.blocks, means, None, soften=True)
+    others = (means.sum(0) - means) / (len(means) - 1)
+
+    def mixed() -> Iterator[tuple[slice, Tensor]]:
+        for part, block in problem.blocks():
+            share = first[part, None]
+            yield part, share * block + (1 - share) * others[targets[part]]
+
+    sums = torch.zeros_like(means)
+    for part, block in mixed():
+        sums.index_add_(0, targets[part], block)
+    second, _ = _own_posteriors(problem, mixed, sums / problem.counts[:, None], shrinkage, soften=False)
+    return {"sfda": float(second.sum()) / samples}
+
+
+def _own_posteriors(
+    problem: Problem, rows: Rows, means: Tensor, shrinkage: float | None, soften: bool
+) -> tuple[Tensor, float]:
+    """Posterior (N,) of every row's own class, through another softmax if asked for, and the shrinkage."""
+    targets = problem.targets
+    residuals = (block - means[targets[part]] for part, block in rows())
+    values, vectors = torch.linalg.eigh(second_moment(residuals, len(targets)))
+    if shrinkage is None:
+        shrinkage = max(math.exp(-5 * float(values[-1])), 1e-10)
+    axes, found = whitener(values, vectors, shrinkage), []
+    solved = means @ axes @ axes.T
+    for part, block in rows():
+        posteriors = log_posteriors(block, means, solved, problem.log_priors).exp()
+        posteriors = posteriors.softmax(1) if soften else posteriors
+        found.append(posteriors.gather(1, targets[part, None])[:, 0])
+    return torch.cat(found), shrinkage

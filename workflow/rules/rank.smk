@@ -1,0 +1,54 @@
+# Transferability scores of features, and how they rank models and units on a data set.
+
+
+rule scores:
+    input:
+        unpack(inputs_of("scores")),
+    output:
+        table=f"{RESULTS}/scores/{{model}}/{{view}}.parquet",
+    log:
+        f"{LOGS}/scores/{{model}}/{{view}}.log",
+    conda:
+        ENVIRONMENT
+    threads: CPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=MEMORY,
+        runtime=RUNTIME,
+    params:
+        settings=settings_of("scores"),
+        recipe=recipe_of("scores"),
+        made_by=made_by("scores"),
+    message:
+        "Scoring {wildcards.model} on {wildcards.view}"
+    script:
+        "../scripts/scores.py"
+
+
+rule ranking:
+    input:
+        unpack(inputs_of("ranking")),
+    output:
+        ranking=f"{RESULTS}/rank/{{ranked}}.parquet",
+        agreement=f"{RESULTS}/agreement/{{ranked}}.parquet",
+    log:
+        f"{LOGS}/ranking/{{ranked}}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=settings_of("ranking"),
+        recipe=recipe_of("ranking"),
+        made_by=made_by("ranking"),
+    message:
+        "Ranking models and units on {wildcards.ranked}"
+    script:
+        "../scripts/ranking.py"
+
+
+rule rank:
+    input:
+        collect(f"{FIGURES}/{{figure}}.pdf", figure=ranking.picture_keys(config, "figures")),
+        collect(f"{TABLES}/{{table}}.csv", table=ranking.picture_keys(config, "tables")),
