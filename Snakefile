@@ -17,6 +17,7 @@ include: "workflow/rules/finetuning.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/probes.smk"
+include: "workflow/rules/fewshot.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/rank.smk"
 

@@ -118,3 +118,15 @@ def test_the_figures_and_tables_of_fine_tuning_are_drawn(project):
     for name in tables:
         assert "|" in (project.folder / f"tables/demo/{name}.md").read_text()
         assert "tabular" in (project.folder / f"tables/demo/{name}.tex").read_text()
+
+
+def test_the_few_shot_table_is_written(project):
+    typed = [sys.executable, "-m", "snakemake", "-j2", "--resources", "gpu=0", "--configfile", "config/demo.yaml", "--",
+             "tables/demo/table2.csv"]  # fmt: skip
+    run = subprocess.run(typed, cwd=project.folder, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    table = pd.read_csv(project.folder / "tables/demo/table2.csv")
+    one, five = (table[table["shots"] == shots].set_index("label") for shots in (1, 5))
+    assert list(one.index) == ["ConvNet4", "ResNet12", "SEResNet12"]
+    assert (one["accuracy_low"] > 30).all()  # chance is 20 %
+    assert (five["accuracy_low"] > one["accuracy_high"]).all()

@@ -25,7 +25,7 @@ from torchvision import models as torchvision_models
 
 from nctransfer.errors import NCTransferError
 from nctransfer.models.architecture import Architecture, Metadata
-from nctransfer.models.architectures import cifar, small
+from nctransfer.models.architectures import cifar, fewshot, small
 from nctransfer.models.architectures import timm as timm_library
 from nctransfer.models.backbone import Unit, measure
 from nctransfer.models.layout import trunk
@@ -64,11 +64,13 @@ FAMILY_OF_MODULE = {
     "open_clip.transformer": "clip",
     "nctransfer.models.residual": "resnet",
     "nctransfer.models.small_vit": "vit",
+    "nctransfer.models.few_shot": "fewshot",
 }
 FALLBACK = "stages"
 # Weights without a classifier, and with an input that the others do not have.
 SKIPPED = {("torchvision", "vgg16", "IMAGENET1K_FEATURES")}
-LOCAL_ARCHITECTURES = {"cifar": tuple(cifar.DEPTHS), "small": small.NETWORKS}
+LOCAL_ARCHITECTURES = {"cifar": tuple(cifar.DEPTHS), "small": small.NETWORKS, "fewshot": fewshot.NETWORKS}
+LOCAL_MODULES = {"cifar": "residual", "small": "residual", "fewshot": "few_shot"}
 
 
 def rows() -> Iterator[dict[str, Any]]:
@@ -120,7 +122,7 @@ def open_clip_rows(names: list[str]) -> Iterator[dict[str, Any]]:
 def local_rows(library: str) -> Iterator[dict[str, Any]]:
     """Rows of this project's own architectures."""
     for name in LOCAL_ARCHITECTURES[library]:
-        module = "small_vit" if (library, name) == ("small", small.VIT) else "residual"
+        module = "small_vit" if (library, name) == ("small", small.VIT) else LOCAL_MODULES[library]
         yield from _row(library, name, "", f"nctransfer.models.{module}")
 
 

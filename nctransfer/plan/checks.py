@@ -9,6 +9,7 @@ from typing import Any
 from nctransfer.errors import ConfigError, suggestion
 from nctransfer.plan import catalogue, documents, families, schema
 from nctransfer.plan.documents import given
+from nctransfer.plan.episode_checks import check_episodes
 from nctransfer.plan.model_facts import describe_model
 from nctransfer.plan.names import check_reference, check_variant, of_refused_family
 from nctransfer.plan.ranking import check_rank
@@ -59,6 +60,7 @@ PANELS = {
     "methods": "runs",
     "search": "runs",
     "tasks": "runs",
+    "few_shot": "series",
     "ranking": "rank",
     "ranking_units": "rank",
 }
@@ -134,6 +136,8 @@ def _check_panel(
         yield from check_sweep(f"{where}.runs[{index}]", panel, sweep, config)
     if panel["runs"]:
         yield from check_kind(where, kind, panel, config)
+    if kind == "few_shot":
+        yield from check_episodes(where, panel, config)
     if panel["model"] in config["models"]:
         entry = config["models"][panel["model"]]
         base = config["models"].get(entry["run"]["model"], entry) if "run" in entry else entry

@@ -25,6 +25,7 @@ READ: dict[str, tuple[str, ...]] = {
     "methods": (),
     "search": (),
     "tasks": (),
+    "few_shot": (),
     "ranking": (),
     "ranking_units": (),
 }

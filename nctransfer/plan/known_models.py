@@ -23,7 +23,7 @@ class KnownModel:
     """One row of the table: a network with one set of weights.
 
     Attributes:
-        source: ``torchvision``, ``timm``, ``open_clip``; ``cifar`` and ``small`` are
+        source: ``torchvision``, ``timm``, ``open_clip``; ``cifar``, ``fewshot`` and ``small`` are
             architectures of this project, without published weights.
         name: as in the configuration.
         weights: torchvision's entry, open_clip's tag; empty for timm, whose names hold the tag.

@@ -12,6 +12,8 @@ from nctransfer.plan.training import keeps_classifier, snapshot_epochs
 
 # Kinds of pictures of fine-tuning runs that show accuracies alone; the others read collapse metrics too.
 ACCURACY_ONLY = ("samples", "tuned_units", "search", "tasks")
+# Kinds that show no probes of their panels' models.
+UNPROBED = ("over_training", "few_shot")
 
 
 def resolve(plan: Stages, panel: Mapping[str, Any], kind: str, readings: Readings) -> dict[str, Any]:
@@ -27,6 +29,8 @@ def resolve(plan: Stages, panel: Mapping[str, Any], kind: str, readings: Reading
         return _ranking(plan, panel, readings)
     if panel["runs"] is not None:
         return _runs(plan, panel, kind, readings)
+    if kind == "few_shot":
+        return _episodes(plan, panel, readings)
     if panel["series"] is not None:
         return _points(plan, panel, readings)
     if panel["datasets"] is not None:
@@ -41,7 +45,7 @@ def shown(plan: Stages) -> Iterator[tuple[str, str]]:
     for section in ("figures", "tables"):
         for picture in plan.config[section].values():
             for panel in picture["panels"]:
-                probed = panel["runs"] is None and picture["kind"] != "over_training"
+                probed = panel["runs"] is None and picture["kind"] not in UNPROBED
                 if panel["dataset"] is not None and probed:
                     for model in [panel["model"]] if panel["model"] else _models(plan, panel):
                         yield model, plan.view(model, panel["dataset"]).key
@@ -109,6 +113,16 @@ def _points(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> dict[
         "split": "train",
         "points": points,
     }
+
+
+def _episodes(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> dict[str, Any]:
+    points = []
+    for series in panel["series"]:
+        for label, model in _labelled(plan, series).items():
+            view = plan.view(model, panel["dataset"]).key
+            readings.fewshot(model, view)
+            points.append({"series": series["name"], "label": label, "model": model, "view": view})
+    return {"title": panel["title"] or _title(plan, panel["dataset"]), "points": points}
 
 
 def _snapshots(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> dict[str, Any]:

@@ -43,6 +43,10 @@ class Readings:
         """What a fine-tuning run reached."""
         self._add("finetuning", run, "", f"finetuning/{run}/accuracy", self._plan.finetune(run))
 
+    def fewshot(self, model: str, view: str) -> None:
+        """What a classifier reached in few-shot episodes."""
+        self._add("fewshot", model, view, f"fewshot/{model}/{view}", self._plan.fewshot(model, view))
+
     def scores(self, model: str, view: str) -> None:
         """Transferability scores of a model's features."""
         self._add("scores", model, view, f"scores/{model}/{view}", self._plan.scores(model, view))

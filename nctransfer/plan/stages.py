@@ -229,6 +229,19 @@ class Stages(Views):
         return self._job("metrics", settings, self._feature_stores(model, view), parents)
 
     @once
+    def fewshot(self, model: str, view: str) -> Job:
+        """Draw few-shot episodes from a view's images, and score a classifier in each."""
+        settings = {
+            **self.config["fewshot"],
+            "permutations": self.config["metrics"]["permutations"],
+            "names": {"model": model, "view": view},
+            # the same for all models: they meet the same episodes
+            "seed": self._seed("fewshot", self.find_view(model, view).dataset),
+        }
+        parents = dict.fromkeys(SPLITS, self.features(model, view))
+        return self._job("fewshot", settings, self._feature_stores(model, view), parents)
+
+    @once
     def probes(self, model: str, view: str) -> Job:
         """Train linear probes on the features of all units at once."""
         probes = self.config["probes"]

@@ -17,12 +17,12 @@ LOSS_OPTIONS = {
 EMBEDDING_LOSSES = ("supervised_contrastive",)
 # From which augmentation level on an option is read.
 AUGMENTATION_OPTIONS = {"crop_padding": 2, "jitter": 4, "grayscale": 5}
+# Options of a cosine; a step decay reads none of them.
+COSINE = ("learning_rate_min", "warmup_epochs")
 PLAIN = (
     "epochs",
     "batch_size",
     "learning_rate",
-    "learning_rate_min",
-    "warmup_epochs",
     "momentum",
     "weight_decay",
     "precision",
@@ -41,11 +41,13 @@ def training_settings(training: Mapping[str, Any]) -> dict[str, Any]:
     """Resolve a complete ``training`` section.
 
     Returns:
-        the plain options, and loss (name and options), augmentation, adversary (None without one;
-        radius and step in pixels of [0, 1]), projection (None without one) and snapshots (epochs).
+        the plain options, those of the cosine or decay (epochs, factor), and loss (name and options),
+        augmentation, adversary (None without one; radius and step in pixels of [0, 1]), projection (None
+        without one) and snapshots (epochs).
     """
     return {
         **{name: training[name] for name in PLAIN},
+        **_schedule(training),
         "loss": {"name": training["loss"], **_loss_options(training)},
         "augmentation": augmentation_settings(training["augmentation"]),
         "adversary": _adversary(training["adversary"]),
@@ -81,7 +83,10 @@ def training_problems(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def schedule_problems(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Find a warm-up that leaves no epoch, and a cosine that would rise: key and message."""
+    """Find what suits no schedule: key and message."""
+    if training.get("decay_epochs"):
+        yield from _decay_problems(training)
+        return
     if training["warmup_epochs"] >= training["epochs"]:
         yield (
             "warmup_epochs",
@@ -92,6 +97,24 @@ def schedule_problems(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "learning_rate_min",
             f"{training['learning_rate_min']} is above learning_rate {training['learning_rate']}",
         )
+
+
+def _decay_problems(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    after, epochs = training["decay_epochs"], training["epochs"]
+    if after != sorted(set(after)):
+        yield "decay_epochs", f"{after} does not ascend"
+    if max(after) >= epochs:
+        yield "decay_epochs", f"{max(after)} leaves nothing of {epochs} epochs for the rate after it"
+    if training["warmup_epochs"]:
+        warm = training["warmup_epochs"]
+        yield "decay_epochs", f"excludes warmup_epochs ({warm}), which come before a cosine; set one of them"
+
+
+def _schedule(training: Mapping[str, Any]) -> dict[str, Any]:
+    """What a step decay reads, or a cosine."""
+    if training["decay_epochs"]:
+        return {"decay": {"epochs": training["decay_epochs"], "factor": training["decay_factor"]}}
+    return {name: training[name] for name in COSINE}
 
 
 def _loss_options(training: Mapping[str, Any]) -> dict[str, Any]:

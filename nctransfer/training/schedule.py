@@ -1,7 +1,8 @@
 """The learning rate over a training."""
 
 import math
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -10,15 +11,22 @@ def cosine(epoch: int, epochs: int, start: float, end: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 
+def step_decay(epoch: int, start: float, after: Sequence[int], factor: float) -> float:
+    """Learning rate of an epoch (from 0), multiplied by ``factor`` after so many epochs, ascending."""
+    return start * factor ** bisect_right(after, epoch)
+
+
 def learning_rate(settings: Mapping[str, Any], epoch: int, step: int, steps: int) -> float:
-    """Learning rate of a step: a linear rise step by step, then a cosine epoch by epoch.
+    """Learning rate of a step: a linear rise step by step, then a cosine epoch by epoch; or a step decay.
 
     Args:
-        settings: learning_rate, learning_rate_min, warmup_epochs, epochs.
+        settings: learning_rate, and decay (epochs, factor) or learning_rate_min, warmup_epochs and epochs.
         epoch: complete epochs.
         step: complete steps of the epoch under way.
         steps: of an epoch.
     """
+    if decay := settings.get("decay"):
+        return step_decay(epoch, settings["learning_rate"], decay["epochs"], decay["factor"])
     start, warm = settings["learning_rate"], settings["warmup_epochs"]
     if epoch < warm:
         return float(start * (epoch * steps + step + 1) / (warm * steps))

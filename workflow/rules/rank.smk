@@ -50,5 +50,7 @@ rule ranking:
 
 rule rank:
     input:
-        collect(f"{FIGURES}/{{figure}}.pdf", figure=ranking.picture_keys(config, "figures")),
+        collect(
+            f"{FIGURES}/{{figure}}.pdf", figure=ranking.picture_keys(config, "figures")
+        ),
         collect(f"{TABLES}/{{table}}.csv", table=ranking.picture_keys(config, "tables")),

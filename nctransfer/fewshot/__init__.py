@@ -1,0 +1,1 @@
+"""Few-shot episodes on features and labels, and what a classifier reaches in them."""

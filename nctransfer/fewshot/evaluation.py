@@ -1,0 +1,96 @@
+"""What a classifier that is fitted to the support images of an episode reaches on its query images.
+
+Source: Tian et al. (2020), section 3: the network stays as it is, its features are normalised to unit
+length, and scikit-learn's logistic regression is fitted anew in every episode.
+"""
+
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from nctransfer.collapse.statistics import class_statistics
+from nctransfer.collapse.variability import nc1
+from nctransfer.errors import DegenerateInputError
+from nctransfer.fewshot.episodes import Episode
+
+logger = logging.getLogger(__name__)
+
+ITERATIONS = 1000
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over episodes and its interval, low to high, at the level CONFIDENCE."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def unit_length(features: np.ndarray) -> np.ndarray:
+    """Divide every row of (N, d) by its length; rows of zeros stay."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return features / np.where(lengths > 0, lengths, 1)
+
+
+def episode_accuracies(features: np.ndarray, labels: np.ndarray, episodes: Iterable[Episode]) -> np.ndarray:
+    """Accuracy (%) on the query images of every episode.
+
+    Args:
+        features: (N, d), floating.
+        labels: int64, (N,).
+        episodes: rows of them.
+
+    Returns:
+        (episodes,), float64.
+    """
+    found, unfinished = [], 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # counted
+        for episode in episodes:
+            support, query = episode.support.ravel(), episode.query.ravel()
+            classifier = LogisticRegression(C=1.0, max_iter=ITERATIONS)  # lbfgs, softmax over the classes
+            classifier.fit(features[support], labels[support])
+            unfinished += int(max(classifier.n_iter_) >= ITERATIONS)
+            found.append(100 * float((classifier.predict(features[query]) == labels[query]).mean()))
+    if unfinished:
+        logger.warning("%d of %d fits stopped after %d iterations", unfinished, len(found), ITERATIONS)
+    return np.array(found)
+
+
+def mean_interval(values: np.ndarray) -> Interval:
+    """Mean of at least two values, (n,), with Student's interval, as Tian et al. report it."""
+    mean = float(np.mean(values))
+    reach = float(stats.sem(values) * stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
+    return Interval(mean, mean - reach, mean + reach)
+
+
+def query_nc1(features: np.ndarray, labels: np.ndarray, episodes: Iterable[Episode]) -> np.ndarray:
+    """NC1 of the query images of every episode on which it is defined; the log says why it is not.
+
+    Args:
+        features: (N, d), floating.
+        labels: int64, (N,).
+        episodes: rows of them.
+
+    Returns:
+        (n,), float64, n at most the number of episodes.
+    """
+    found, reasons = [], Counter[str]()
+    for episode in episodes:
+        rows = episode.query.ravel()
+        try:
+            found.append(nc1(class_statistics(features[rows], labels[rows], name="query images")))
+        except DegenerateInputError as error:
+            reasons[str(error)] += 1
+    for reason, times in reasons.most_common(3):
+        logger.warning("no NC1 of the query images of %d episodes: %s", times, reason)
+    return np.array(found)

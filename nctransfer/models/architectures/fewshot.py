@@ -1,0 +1,93 @@
+"""Networks of few-shot learning: ConvNet4, ResNet12 and ResNet12 with squeeze and excitation.
+
+Published sizes of the backbones: 113,088, 12,424,320 and 12,696,648 parameters.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from nctransfer.errors import ModelError, suggestion
+from nctransfer.models.architecture import Metadata
+from nctransfer.models.few_shot import ConvolutionalBlock, FewShotNetwork, ThreeConvolutionBlock
+
+CONVNET = "convnet4"
+RESNETS = {"resnet12": False, "seresnet12": True}  # with squeeze and excitation?
+NETWORKS = (CONVNET, *RESNETS)
+WIDTHS = (2, 5, 10, 20)  # of ResNet12's blocks, in halves of the first one's
+POOLED = (True, True, True, False)
+# Options with their defaults.
+WIDTH = {"width": 64}
+OPTIONS = {name: {**WIDTH, "drop_rate": 0.0, "block_size": 5} for name in RESNETS}
+
+
+def build(name: str, options: Mapping[str, Any], classes: int | None) -> FewShotNetwork:
+    """Build a network with random weights.
+
+    Args:
+        name: convnet4, resnet12 or seresnet12.
+        options: ``width``, of the first block (64; of ResNet12 an even number, whose further blocks have
+            2.5, 5 and 10 times as many channels); of ResNet12 also ``drop_rate`` (0), of dropout after
+            blocks 1 and 2 and of DropBlock after blocks 3 and 4, and DropBlock's ``block_size`` (5).
+        classes: outputs of the head, 10 by default.
+
+    Raises:
+        ModelError: no such network or option.
+    """
+    if name not in NETWORKS:
+        raise ModelError(f"no few-shot network {name!r}{suggestion(name, NETWORKS)}; {', '.join(NETWORKS)}")
+    defaults = OPTIONS.get(name, WIDTH)
+    for option in options:
+        if option not in defaults:
+            known = ", ".join(defaults)
+            raise ModelError(f"fewshot/{name}: no option {option!r}{suggestion(option, defaults)}; {known}")
+    chosen = {**defaults, **options}
+    for option in ("width", "block_size"):
+        value = chosen.get(option, 1)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ModelError(f"fewshot/{name}: {option} {value!r} is not a positive whole number")
+    outputs = 10 if classes is None else classes
+    return _convnet(chosen["width"], outputs) if name == CONVNET else _resnet(name, chosen, outputs)
+
+
+def _convnet(width: int, classes: int) -> FewShotNetwork:
+    inputs = (3, width, width, width)
+    blocks = [ConvolutionalBlock(given, width, pooled) for given, pooled in zip(inputs, POOLED, strict=True)]
+    return FewShotNetwork(blocks, width, classes)
+
+
+def _resnet(name: str, options: Mapping[str, Any], classes: int) -> FewShotNetwork:
+    rate, width = options["drop_rate"], options["width"]
+    if not isinstance(rate, int | float) or not 0 <= rate < 1:
+        raise ModelError(f"fewshot/{name}: drop_rate {rate!r} is not a number from 0 to below 1")
+    if width % 2:
+        raise ModelError(f"fewshot/{name}: width {width} is odd, but the second block has 2.5 times as many")
+    widths = [width * halves // 2 for halves in WIDTHS]
+    blocks = [
+        ThreeConvolutionBlock(inputs, outputs, pooled, RESNETS[name], dropout)
+        for inputs, outputs, pooled, dropout in zip(
+            (3, *widths[:-1]), widths, POOLED, _dropouts(rate, options["block_size"]), strict=True
+        )
+    ]
+    return FewShotNetwork(blocks, widths[-1], classes)
+
+
+def _dropouts(rate: float, block_size: int) -> list[nn.Module]:
+    """What follows each block: dropout of single numbers, then of squares of a channel's map."""
+    if not rate:
+        return [nn.Identity() for _ in POOLED]
+    from timm.layers import DropBlock2d  # seconds of import that a network without it does not need
+
+    squares = [DropBlock2d(rate, block_size, couple_channels=False) for _ in range(2)]
+    return [nn.Dropout(rate), nn.Dropout(rate), *squares]
+
+
+def metadata(name: str, weights: str | None) -> Metadata:
+    """The 84 px of miniImageNet; mean and std are the trainer's to know."""
+    return Metadata(mean=None, std=None, size=(84, 84), native=None)
+
+
+def adapt(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights fit as they are."""
+    return dict(state)

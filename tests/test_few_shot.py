@@ -1,0 +1,583 @@
+"""Few-shot learning: networks, step decay, episodes, what a classifier reaches in them, and Table 2's plan."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+
+from nctransfer.collapse.measure import measure
+from nctransfer.data.images import ImageStore, prepare_images
+from nctransfer.errors import ConfigError, DegenerateInputError, ModelError
+from nctransfer.features.store import FeatureStore, write_columns
+from nctransfer.fewshot.episodes import Shape, draw_episodes, require_enough
+from nctransfer.fewshot.evaluation import episode_accuracies, mean_interval, query_nc1, unit_length
+from nctransfer.models import table
+from nctransfer.models.architecture import Architecture
+from nctransfer.models.backbone import Backbone, Head, Identity
+from nctransfer.models.backbone import measure as measure_units
+from nctransfer.models.zoo import describe
+from nctransfer.plan import config, known_models
+from nctransfer.plan.grid import Plan
+from nctransfer.reporting.cells import Cell, Mark
+from nctransfer.reporting.output import save_table
+from nctransfer.reporting.tables import few_shot
+from nctransfer.storage.stores import create_store
+from nctransfer.tidy.few_shot import few_shot_table
+from nctransfer.training.schedule import learning_rate
+
+ROOT = Path(__file__).resolve().parents[1]
+NETWORKS = ("convnet4", "resnet12", "seresnet12")
+
+
+# --- networks -----------------------------------------------------------------------------------
+
+
+def parameters(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_backbones_have_the_published_numbers_of_parameters():
+    gates = sum(2 * width * (width // 4) + width // 4 + width for width in (64, 160, 320, 640))
+    assert gates == 272_328
+    published = {"convnet4": 113_088, "resnet12": 12_424_320, "seresnet12": 12_424_320 + gates}
+    for name, count in published.items():
+        with torch.device("meta"):
+            network = Architecture.parse(f"fewshot/{name}", {}, 64).build()
+        assert parameters(network) - parameters(network.fc) == count, name
+
+
+def backbone(name: str, size: int, **options: Any) -> Backbone:
+    torch.manual_seed(0)
+    network = Architecture.parse(f"fewshot/{name}", options, 7).build().eval()
+    layout = describe(network, "fewshot")
+    units, width = measure_units(network, layout, (size, size))
+    identity = Identity("", name, "", "fewshot", (0.5,) * 3, (0.5,) * 3, (size, size), None, "")
+    return Backbone(network, layout, units, width, Head("fc", 7), identity).eval()
+
+
+@pytest.mark.parametrize("size", [8, 15, 32, 84])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_unit_is_a_block_with_its_pool_and_the_stem_is_the_image(name, size):
+    model = backbone(name, size, width=8)
+    widths = (8, 8, 8, 8) if name == "convnet4" else (8, 20, 40, 80)
+    assert [(unit.index, unit.name, unit.width) for unit in model.units] == [
+        (index, f"blocks.{index - 1}", width) for index, width in enumerate(widths, start=1)
+    ]
+    images = torch.randn(3, 3, size, size)
+    with torch.no_grad():
+        seen, maps = model.capture(images), model.capture(images, poolings=("none",)).units
+        logits = model(images)
+    assert (model.stem.width, logits.shape) == (3, (3, 7))
+    torch.testing.assert_close(maps[0]["none"], images, rtol=0, atol=0)
+    sides = [maps[unit]["none"].shape[2] for unit in range(1, 5)]
+    assert sides == [size // 2, size // 4, size // 8, size // 8]  # pooled after the first three
+    torch.testing.assert_close(seen.penultimate, maps[4]["none"].mean((2, 3)))
+    torch.testing.assert_close(model.network.fc(seen.penultimate), seen.logits, rtol=0, atol=0)
+    torch.testing.assert_close(seen.logits, logits)
+
+
+def test_resnet12_computes_what_its_definition_says():
+    model = backbone("seresnet12", 16, width=4)
+    block, x = model.network.blocks[1], torch.randn(2, 4, 8, 8)
+    leaky = torch.nn.LeakyReLU(0.1)
+    with torch.no_grad():
+        out = leaky(block.bn1(block.conv1(x)))
+        out = leaky(block.bn2(block.conv2(out)))
+        out = block.bn3(block.conv3(out))
+        hidden = torch.relu(block.se.squeeze(out.mean((2, 3))))
+        out = out * torch.sigmoid(block.se.excite(hidden))[:, :, None, None]
+        out = torch.nn.functional.max_pool2d(leaky(out + block.downsample(x)), 2)
+        torch.testing.assert_close(block(x), out)
+    assert block.se.squeeze.out_features == 10 // 4
+
+
+def test_dropout_follows_two_blocks_and_dropblock_the_others():
+    network = Architecture.parse(
+        "fewshot/resnet12", {"width": 4, "drop_rate": 0.3, "block_size": 2}, 3
+    ).build()
+    assert [type(block.drop).__name__ for block in network.blocks] == ["Dropout"] * 2 + ["DropBlock2d"] * 2
+    x = torch.randn(2, 3, 16, 16)
+    assert not torch.equal(network(x), network(x))
+    torch.testing.assert_close(network.eval()(x), network(x), rtol=0, atol=0)
+    plain = Architecture.parse("fewshot/resnet12", {"width": 4}, 3).build()
+    assert {type(block.drop) for block in plain.blocks} == {torch.nn.Identity}
+    assert plain.state_dict().keys() == network.state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("resnet21", {}, "no few-shot network 'resnet21' (did you mean 'resnet12'?)"),
+        ("convnet4", {"drop_rate": 0.1}, "no option 'drop_rate'"),
+        ("resnet12", {"widht": 8}, "no option 'widht' (did you mean 'width'?)"),
+        ("resnet12", {"width": 7}, "width 7 is odd"),
+        ("convnet4", {"width": 0}, "width 0 is not a positive whole number"),
+        ("seresnet12", {"drop_rate": 1}, "drop_rate 1 is not a number from 0 to below 1"),
+        ("seresnet12", {"block_size": 0}, "block_size 0 is not"),
+    ],
+)
+def test_unknown_networks_and_options_are_refused(name, options, words):
+    with pytest.raises(ModelError) as raised:
+        Architecture.parse(f"fewshot/{name}", options, 3).build()
+    assert words in str(raised.value)
+
+
+def test_the_table_of_known_models_is_what_its_writer_finds():
+    rows = list(table.local_rows("fewshot"))
+    assert [row["name"] for row in rows] == list(NETWORKS)
+    for row in rows:
+        text = {key: str(value) for key, value in row.items()}
+        assert known_models._rows()["fewshot"][row["name"]] == [text]
+
+
+# --- step decay ---------------------------------------------------------------------------------
+
+
+def test_the_step_decay_is_torchs():
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimiser = torch.optim.SGD([parameter], lr=0.05)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, [45, 60, 75], gamma=0.1)
+    settings = {"learning_rate": 0.05, "decay": {"epochs": [45, 60, 75], "factor": 0.1}}
+    for epoch in range(90):
+        expected = optimiser.param_groups[0]["lr"]
+        assert learning_rate(settings, epoch, epoch % 3, 3) == pytest.approx(expected, rel=1e-9)
+        optimiser.step()
+        schedule.step()
+
+
+def plan(folder: Path, text: str = "") -> Plan:
+    path = folder / "overlay.yaml"
+    path.write_text("study: x\n" + text)
+    return Plan(config.load(ROOT / "config.yaml", [path]), ROOT)
+
+
+def test_only_trainings_that_decay_in_steps_read_its_options(tmp_path):
+    before = plan(tmp_path)
+    cosine = before.pretrain("cifar100-resnet50-aug1")
+    assert "decay" not in cosine.settings["training"]
+    assert {"learning_rate_min", "warmup_epochs"} <= set(cosine.settings["training"])
+    steps = before.pretrain("cifar-fs-convnet4")
+    assert not {"learning_rate_min", "warmup_epochs"} & set(steps.settings["training"])
+
+    other = plan(tmp_path, "training: {decay_factor: 0.2}\n")
+    assert other.pretrain("cifar100-resnet50-aug1").recipe == cosine.recipe
+    assert other.pretrain("cifar-fs-convnet4").recipe != steps.recipe
+    lower = plan(tmp_path, "training: {learning_rate_min: 1e-5}\n")
+    assert lower.pretrain("cifar100-resnet50-aug1").recipe != cosine.recipe
+    assert lower.pretrain("cifar-fs-convnet4").recipe == steps.recipe
+
+
+# --- episodes -----------------------------------------------------------------------------------
+
+LABELS = np.random.default_rng(1).permutation(np.repeat([0, 1, 3, 4, 5, 7], [30, 22, 41, 25, 20, 33]))
+
+
+@pytest.mark.parametrize("shape", [Shape(5, 1, 15), Shape(5, 5, 15), Shape(2, 3, 1), Shape(6, 5, 15)])
+def test_an_episode_is_balanced_and_learns_from_other_images_than_it_is_tested_on(shape):
+    for episode in draw_episodes(LABELS, shape, 50, seed=3):
+        assert len(set(episode.classes)) == shape.ways
+        assert episode.support.shape == (shape.ways, shape.shots)
+        assert episode.query.shape == (shape.ways, shape.queries)
+        rows = np.concatenate([episode.support, episode.query], axis=1)
+        assert len(np.unique(rows)) == rows.size
+        assert (LABELS[rows] == episode.classes[:, None]).all()
+
+
+def test_episodes_follow_from_seed_and_number_alone():
+    one, again, longer, other = (
+        list(draw_episodes(LABELS, Shape(3, 1, 4), count, seed))
+        for count, seed in ((5, 0), (5, 0), (9, 0), (5, 1))
+    )
+    for first, second, third in zip(one, again, longer, strict=False):
+        for part in ("classes", "support", "query"):
+            np.testing.assert_array_equal(getattr(first, part), getattr(second, part))
+            np.testing.assert_array_equal(getattr(first, part), getattr(third, part))
+    assert any(
+        not np.array_equal(first.query, second.query) for first, second in zip(one, other, strict=True)
+    )
+    drawn = {tuple(episode.query.ravel()) for episode in longer}
+    assert len(drawn) == 9  # no two alike
+
+
+def test_more_shots_add_to_the_same_episode():
+    few, many = (list(draw_episodes(LABELS, Shape(4, shots, 6), 20, seed=2)) for shots in (1, 5))
+    for one, five in zip(few, many, strict=True):
+        np.testing.assert_array_equal(one.query, five.query)
+        np.testing.assert_array_equal(one.support, five.support[:, :1])
+
+
+def test_every_class_and_image_has_its_turn():
+    labels = np.repeat(np.arange(6), 10)
+    episodes = list(draw_episodes(labels, Shape(3, 2, 3), 400, seed=0))
+    classes = Counter(label for episode in episodes for label in episode.classes.tolist())
+    images = Counter(row for episode in episodes for row in episode.support.ravel().tolist())
+    assert all(abs(count - 200) < 50 for count in classes.values())  # 5 standard deviations
+    assert len(images) == 60
+    assert max(images.values()) < 3 * min(images.values())
+
+
+def test_too_few_classes_or_images_are_refused_by_name():
+    names = ["a", "b", "no image", "c", "d", "e", "no image either", "f"]
+    require_enough(LABELS, names, Shape(6, 5, 15))
+    with pytest.raises(DegenerateInputError, match=r"fewshot\.ways: 7 classes an episode, but there are 6"):
+        require_enough(LABELS, names, Shape(7, 1, 1))
+    with pytest.raises(DegenerateInputError) as raised:
+        require_enough(LABELS, names, Shape(5, 8, 15))
+    assert str(raised.value) == (
+        "fewshot: an episode takes 23 images of a class (8 shots, 15 queries), but 'b' has 22, 'e' has 20"
+    )
+
+
+# --- evaluation ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def problem() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(8), 40)
+    return rng.normal(size=(8, 12))[labels] + 1.5 * rng.normal(size=(320, 12)) + 2, labels
+
+
+@pytest.mark.parametrize("shots", [1, 5])
+def test_accuracies_are_those_of_an_independent_loop(problem, shots):
+    features, labels = problem
+    episodes = list(draw_episodes(labels, Shape(5, shots, 15), 12, seed=4))
+    expected = []
+    for episode in episodes:
+        correct = total = 0
+        rows = [row for part in episode.support for row in part]
+        unit = [features[row] / np.sqrt((features[row] ** 2).sum()) for row in rows]
+        model = LogisticRegression(solver="lbfgs", C=1, max_iter=1000).fit(
+            unit, [labels[row] for row in rows]
+        )
+        for row in episode.query.ravel():
+            probabilities = model.predict_proba([features[row] / np.sqrt((features[row] ** 2).sum())])[0]
+            correct += model.classes_[probabilities.argmax()] == labels[row]
+            total += 1
+        expected.append(100 * correct / total)
+    found = episode_accuracies(unit_length(features), labels, episodes)
+    np.testing.assert_allclose(found, expected)
+    assert 20 < found.mean() < 100
+    assert not np.array_equal(found, episode_accuracies(features, labels, episodes))  # as they are
+
+
+def test_a_row_of_zeros_stays_where_others_get_unit_length():
+    features = np.array([[3.0, 4.0], [0.0, 0.0]])
+    np.testing.assert_allclose(unit_length(features), [[0.6, 0.8], [0, 0]])
+
+
+def test_the_interval_is_scipys():
+    values = np.random.default_rng(0).normal(60, 8, 40)
+    found = mean_interval(values)
+    low, high = stats.t.interval(0.95, 39, loc=values.mean(), scale=stats.sem(values))
+    assert (found.mean, found.low, found.high) == pytest.approx((values.mean(), low, high), rel=1e-12)
+    constant = mean_interval(np.full(5, 50.0))
+    assert (constant.low, constant.high) == (50, 50)
+
+
+def test_nc1_of_query_images_is_measured_episode_by_episode(problem):
+    features, labels = problem
+    episodes = list(draw_episodes(labels, Shape(5, 1, 10), 6, seed=1))
+    expected = []
+    for episode in episodes:
+        rows = episode.query.ravel()
+        new = np.unique(labels[rows], return_inverse=True)[1]
+        expected.append(measure(features[rows], new).values["nc1"])
+    np.testing.assert_allclose(query_nc1(features, labels, episodes), expected)
+
+
+def test_episodes_without_nc1_are_left_out_with_the_reason(problem, caplog):
+    features, labels = problem
+    features = features.copy()
+    features[labels == 0] = features[labels == 1] = 1.0
+    episodes = list(draw_episodes(labels, Shape(2, 1, 5), 60, seed=1))
+    same = sum(set(episode.classes.tolist()) == {0, 1} for episode in episodes)
+    assert same > 0
+    assert len(query_nc1(features, labels, episodes)) == 60 - same
+    assert f"no NC1 of the query images of {same} episodes" in caplog.text
+    single = list(draw_episodes(labels, Shape(5, 1, 1), 3, seed=1))
+    assert query_nc1(features, labels, single).size == 0
+
+
+# --- the tidy table -----------------------------------------------------------------------------
+
+NAMES = {"model": "m", "view": "v"}
+SETTINGS = {
+    "names": NAMES, "ways": 5, "shots": [1, 5], "queries": 10, "episodes": 8, "normalise": True, "permutations": 2, "seed": 7,
+}  # fmt: skip
+
+
+def store(folder: Path, features: np.ndarray, labels: np.ndarray) -> FeatureStore:
+    manifest = folder / "manifest.json"
+    with create_store(manifest, "features") as writer:
+        columns = {"unit00.avg": features[:, :2], "penultimate": features}
+        widths = {name: part.shape[1] for name, part in columns.items()}
+        with write_columns(writer, widths, len(features), "float32", "npy") as open_columns:
+            open_columns.append({name: part.astype(np.float32) for name, part in columns.items()})
+        writer.put("labels", labels)
+        described = [("unit00.avg", 0, "stem", "avg"), ("penultimate", 5, "penultimate", "")]
+        writer.meta = {
+            "columns": [
+                {"name": name, "unit": unit, "module": module, "pooling": pooling, "width": widths[name]}
+                for name, unit, module, pooling in described
+            ],
+            "class_names": [f"class {label}" for label in range(8)],
+            "samples": len(features), "format": "npy", "dtype": "float32",
+        }  # fmt: skip
+    return FeatureStore(manifest)
+
+
+@pytest.fixture
+def stores(problem, tmp_path) -> dict[str, FeatureStore]:
+    features, labels = problem
+    held = np.arange(len(labels)) % 4 == 0
+    return {
+        "train": store(tmp_path / "train", features[~held], labels[~held]),
+        "test": store(tmp_path / "test", features[held], labels[held]),
+    }
+
+
+def test_the_tidy_table_holds_a_row_for_each_number_of_shots(stores):
+    found = few_shot_table(stores, SETTINGS)
+    features = np.concatenate([stores[split]["penultimate"] for split in ("train", "test")]).astype(float)
+    labels = np.concatenate([stores[split].labels for split in ("train", "test")])
+    assert list(found["shots"]) == [1, 5]
+    whole = measure(features, labels, permutations=2, seed=7)
+    for row in found.itertuples():
+        episodes = list(draw_episodes(labels, Shape(5, row.shots, 10), 8, seed=7))
+        expected = mean_interval(episode_accuracies(unit_length(features), labels, episodes))
+        assert (row.accuracy, row.accuracy_low, row.accuracy_high) == pytest.approx(
+            (expected.mean, expected.low, expected.high)
+        )
+        assert row.nc1 == pytest.approx(whole.values["nc1"], rel=1e-9)
+        assert row.nc1_shuffled == pytest.approx(whole.values["nc1_shuffled"], rel=1e-9)
+        assert (row.samples, row.classes, row.width, row.rank) == (320, 8, 12, 7)  # both splits
+        assert row.nc1_query == pytest.approx(query_nc1(features, labels, episodes).mean())
+        assert (row.episodes, row.nc1_query_episodes, row.ways, row.queries) == (8, 8, 5, 10)
+    assert found["accuracy"].is_monotonic_increasing
+    pd.testing.assert_frame_equal(found, few_shot_table(stores, SETTINGS))
+
+
+def test_normalisation_is_the_classifiers_alone(stores):
+    as_they_are = few_shot_table(stores, SETTINGS | {"normalise": False})
+    found = few_shot_table(stores, SETTINGS)
+    assert not np.array_equal(found["accuracy"], as_they_are["accuracy"])
+    for column in ("nc1", "nc1_shuffled", "nc1_query"):
+        pd.testing.assert_series_equal(found[column], as_they_are[column])
+
+
+def test_a_single_query_image_has_no_nc1_but_an_accuracy(stores):
+    found = few_shot_table(stores, SETTINGS | {"queries": 1})
+    assert found["nc1_query"].isna().all()
+    assert (found["nc1_query_episodes"] == 0).all()
+    assert found["accuracy"].between(0, 100).all()
+
+
+def test_nothing_is_fitted_where_the_largest_episode_cannot_be_drawn(stores):
+    with pytest.raises(DegenerateInputError, match=r"takes 41 images of a class \(31 shots, 10 queries\)"):
+        few_shot_table(stores, SETTINGS | {"shots": [31, 1]})
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+
+def episodes_of(accuracy: float, nc1: float, query: float) -> pd.DataFrame:
+    rows = [
+        {"model": "m", "view": "v", "ways": 5, "shots": shots, "accuracy": accuracy + shots, "nc1": nc1,
+         "accuracy_low": accuracy + shots - 0.5, "accuracy_high": accuracy + shots + 0.5, "nc1_query": query}
+        for shots in (1, 5)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+TABLES = {
+    ("fewshot", "a", "v"): episodes_of(60.123, 38.12, 2.0),
+    ("fewshot", "b", "v"): episodes_of(66.0, 29.13, 0.1234),
+    ("fewshot", "c", "v"): episodes_of(63.0, 28.4, np.nan),
+    ("fewshot", "a", "w"): episodes_of(50.0, 0.5, 1.0),
+}
+
+
+def panels() -> dict[str, Any]:
+    def points(view: str, models: str) -> list[dict[str, str]]:
+        return [{"series": "", "label": f"Net {model}", "model": model, "view": view} for model in models]
+
+    return {
+        "panels": [{"title": "V", "points": points("v", "abc")}, {"title": "W", "points": points("w", "a")}]
+    }
+
+
+def test_the_table_shows_a_row_a_network_and_marks_the_best_of_a_data_set(tmp_path):
+    numbers = few_shot.tabulate(panels(), TABLES)
+    assert list(numbers["panel"]) == ["a"] * 6 + ["b"] * 2
+    assert numbers["accuracy"].iloc[0] == 61.123  # in full precision
+    readable = few_shot.present(numbers, panels())
+    assert list(readable.columns) == [
+        "Data set", "Architecture", "5-way 1-shot (%, ± 95 %)", "5-way 5-shot (%, ± 95 %)",
+        "NC1 of the meta-test images", "NC1 of the query images",
+    ]  # fmt: skip
+    best, second = Mark.BEST, Mark.SECOND
+    assert readable.to_numpy().tolist() == [
+        ["V", "Net a", "61.12 ± 0.50", "65.12 ± 0.50", "38.1", "2.00"],
+        [
+            "V",
+            "Net b",
+            Cell("67.00 ± 0.50", best),
+            Cell("71.00 ± 0.50", best),
+            Cell("29.1", second),
+            Cell("0.123", best),
+        ],
+        [
+            "V",
+            "Net c",
+            Cell("64.00 ± 0.50", second),
+            Cell("68.00 ± 0.50", second),
+            Cell("28.4", best),
+            "\N{EN DASH}",
+        ],
+        ["W", "Net a", "51.00 ± 0.50", "55.00 ± 0.50", "0.500", "1.00"],
+    ]
+    files = [tmp_path / f"t.{suffix}" for suffix in ("csv", "md", "tex")]
+    save_table(numbers, readable, *files, "r")
+    assert "**67.00 ± 0.50**" in files[1].read_text()
+    assert r"\textbf{67.00 $\pm$ 0.50}" in files[2].read_text()
+    pd.testing.assert_frame_equal(pd.read_csv(files[0]), numbers.assign(series=np.nan), check_dtype=False)
+
+
+# --- the plan -----------------------------------------------------------------------------------
+
+
+def test_table_2_is_planned_as_the_paper_describes_it(tmp_path):
+    paper = plan(tmp_path)
+    settings = paper.table("table2").settings
+    assert [panel["title"] for panel in settings["panels"]] == ["CIFAR-FS", "miniImageNet"]
+    for panel, (view, size, padding, epochs, decays) in zip(
+        settings["panels"],
+        [("cifar-fs-test-32px", 32, 4, 90, 3), ("mini-imagenet-test-84px", 84, 8, 100, 2)],
+        strict=True,
+    ):
+        assert [point["label"] for point in panel["points"]] == ["ConvNet4", "ResNet12", "SEResNet12"]
+        assert {point["view"] for point in panel["points"]} == {view}
+        for point, name in zip(panel["points"], NETWORKS, strict=True):
+            trained = paper.pretrain(point["model"]).settings
+            training = trained["training"]
+            assert (trained["architecture"], trained["size"]) == (f"fewshot/{name}", [size, size])
+            named = ("learning_rate", "momentum", "weight_decay", "batch_size", "epochs")
+            assert [training[key] for key in named] == [0.05, 0.9, 5e-4, 64, epochs]
+            assert (len(training["decay"]["epochs"]), training["decay"]["factor"]) == (decays, 0.1)
+            augmentation = training["augmentation"]
+            assert (augmentation["level"], augmentation["crop_padding"]) == (4, padding)
+            assert augmentation["jitter"]["hue"] == 0
+            assert paper.features(point["model"], view).settings["units"] == "penultimate"
+            episodes = paper.fewshot(point["model"], view).settings
+            shown = ("ways", "shots", "queries", "episodes", "normalise")
+            assert [episodes[key] for key in shown] == [5, [1, 5], 15, 600, True]
+    assert {name for name, _, _ in settings["tables"]} == {"fewshot"}
+    seeds = {paper.fewshot(model, view).settings["seed"] for _, model, view in settings["tables"]}
+    assert len(seeds) == 2  # networks meet the same episodes of a data set
+    source, other = (paper.config["datasets"][f"cifar-fs-{split}"]["classes"] for split in ("train", "test"))
+    assert (len(set(source)), len(set(other)), set(source) & set(other)) == (64, 20, set())
+
+
+def test_few_shot_models_ask_for_no_probes(tmp_path):
+    shown = plan(tmp_path).shown
+    assert not [name for name in shown if name.startswith(("cifar-fs", "mini-imagenet"))]
+
+
+PANEL = "tables: {t: {kind: few_shot, panels: [{dataset: %s, series: [{models: {a: resnet34}}]%s}]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            PANEL % ("d", "") + "datasets: {d: {source: digits, classes: ['0', '1', '2']}}\n",
+            "tables.t.panels[0].dataset: 'd' has 3 classes; an episode takes 5 (fewshot.ways)",
+        ),
+        (
+            PANEL % ("d", "") + "datasets: {d: {source: digits, per_class: 12, test_per_class: 7}}\n",
+            "tables.t.panels[0].dataset: 'd' has 19 images a class (per_class, test_per_class); an episode takes 20",
+        ),
+        (PANEL % ("cifar10", ", nc1_on: cifar10"), "tables.t.panels[0].nc1_on: is not read by kind 'few_shot'"),
+        (
+            "tables: {t: {kind: few_shot, panels: [{dataset: cifar10, model: resnet34}]}}\n",
+            "tables.t.panels[0]: has model; kind 'few_shot' takes series",
+        ),
+        ("fewshot: {episodes: 1}\n", "fewshot.episodes: 1 is out of range; it must be >= 2"),
+        ("fewshot: {ways: 11}\ntables: {t: {kind: few_shot, panels: [{dataset: digits, series: [{models: {a: resnet34}}]}]}}\ndatasets: {digits: {source: digits}}\n",
+         "tables.t.panels[0].dataset: 'digits' has 10 classes; an episode takes 11 (fewshot.ways)"),
+        ("training: {decay_epochs: [60, 200]}\n", "training.decay_epochs: 200 leaves nothing of 200 epochs"),
+        ("training: {decay_epochs: [60, 40]}\n", "training.decay_epochs: [60, 40] does not ascend"),
+        ("training: {decay_epochs: [60, 60]}\n", "training.decay_epochs: [60, 60] does not ascend"),
+        ("training: {decay_epochs: [60], warmup_epochs: 5}\n", "training.decay_epochs: excludes warmup_epochs (5)"),
+        ("training: {decay_epochs: [0, 60]}\n", "training.decay_epochs[0]: 0 is out of range"),
+        ("training: {decay_factor: 1}\n", "training.decay_factor: 1 is out of range; it must be < 1"),
+        (
+            "models: {m: {source: pretraining, architecture: small/resnet18, dataset: cifar10, size: 32, training: {epochs: 9, decay_epochs: [9]}}}\n",
+            "models.m.training.decay_epochs: 9 leaves nothing of 9 epochs",
+        ),
+        (
+            "models: {m: {source: pretraining, architecture: fewshot/convnet5, dataset: cifar10, size: 32}}\n",
+            "did you mean 'convnet4'",
+        ),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_in_one_line(tmp_path, text, words):
+    with pytest.raises(ConfigError) as raised:
+        plan(tmp_path, text)
+    found = [line.strip() for line in str(raised.value).splitlines()[1:]]
+    assert len(found) == 1, found
+    assert words in found[0]
+
+
+# --- miniImageNet as the hub has it -------------------------------------------------------------
+
+
+def test_classes_of_one_split_of_the_hub_make_a_data_set(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    from PIL import Image
+
+    def write(split: str, labels: range) -> None:
+        rows: dict[str, list[Any]] = {"image": [], "label": []}
+        for label in labels:
+            for number in range(20):
+                rows["image"].append(Image.fromarray(np.full((9, 9, 3), 8 * label + number % 8, np.uint8)))
+                rows["label"].append(label)
+        features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
+        (tmp_path / "hub").mkdir(exist_ok=True)
+        datasets.Dataset.from_dict(rows, features=features).to_parquet(
+            tmp_path / "hub" / f"{split}-00000-of-00001.parquet"
+        )
+
+    write("train", range(6))
+    write("validation", range(6, 8))
+    write("test", range(8, 13))
+    loaded = config.load(ROOT / "config.yaml")["datasets"]
+    for split, first, held_out in (("train", 0, 1), ("test", 8, 10)):
+        entry = loaded[f"mini-imagenet-{split}"]
+        options = {key: entry[key] for key in ("train_split", "test_fraction")} | {
+            "path": str(tmp_path / "hub")
+        }
+        manifests = {part: tmp_path / split / part / "manifest.json" for part in ("train", "test")}
+        geometry = {"resize": [8, 8], "crop": None, "interpolation": "bilinear"}
+        prepare_images(
+            manifests,
+            {"source": "huggingface", "options": options, "geometry": geometry},
+            "r",
+            tmp_path / "cache",
+        )
+        stores = {part: ImageStore(manifest) for part, manifest in manifests.items()}
+        count = {"train": 6, "test": 5}[split]
+        names = tuple(sorted(map(str, range(first, first + count)), key=int))
+        for part, images in (("train", 20 - held_out), ("test", held_out)):
+            assert tuple(stores[part].class_names) == names
+            assert np.bincount(stores[part].labels).tolist() == [images] * count
+        for store_ in stores.values():  # pixels say which class they are of
+            pixels = store_.read(0, len(store_))[:, 0, 0, 0]
+            np.testing.assert_array_equal(pixels // 8 - first, store_.labels)

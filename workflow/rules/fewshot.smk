@@ -1,0 +1,23 @@
+# Few-shot episodes on the penultimate features of a model on a view.
+
+
+rule fewshot:
+    input:
+        unpack(inputs_of("fewshot")),
+    output:
+        table=f"{RESULTS}/fewshot/{{model}}/{{view}}.parquet",
+    log:
+        f"{LOGS}/fewshot/{{model}}/{{view}}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=MEMORY,
+        runtime=RUNTIME,
+    params:
+        settings=settings_of("fewshot"),
+        recipe=recipe_of("fewshot"),
+        made_by=made_by("fewshot"),
+    message:
+        "Few-shot episodes of {wildcards.model} on {wildcards.view}"
+    script:
+        "../scripts/fewshot.py"
