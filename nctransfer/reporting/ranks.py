@@ -68,7 +68,7 @@ def statement(points: int) -> str:
 
 def verdict(row: pd.Series) -> str:
     """Whether a score ranks better than chance, by its interval and by random orders."""
-    if row["points"] < 3 or np.isnan(row["tau"]):
+    if np.isnan(row["tau"]):
         return "undefined"
     if row["points"] < ENOUGH:
         return "too few models"

@@ -164,7 +164,7 @@ def _heading(text: str, models: Sequence[str]) -> list[str | Cell]:
 
 
 def _taus(groups: Sequence[pd.DataFrame], names: tuple[str, str, str]) -> list[str | Cell]:
-    """Tau with its interval of every group, the highest marked."""
+    """Tau with its interval of every group, the highest marked among those of as many points as any has."""
     numbers = [[float(group.iloc[0][name]) for name in names] for group in groups]
     texts = [
         MISSING
@@ -173,7 +173,10 @@ def _taus(groups: Sequence[pd.DataFrame], names: tuple[str, str, str]) -> list[s
         + ("" if np.isnan(low) else f" [{_number(low, '.2f')}, {_number(high, '.2f')}]")
         for tau, low, high in numbers
     ]
-    return marked(texts, [shown(tau, ".2f") for tau, _, _ in numbers])
+    points = [float(group["points"].max()) for group in groups]
+    whole = [count == np.nanmax(points) for count in points]
+    scores = [shown(tau, ".2f") if full else np.nan for (tau, _, _), full in zip(numbers, whole, strict=True)]
+    return marked(texts, scores)
 
 
 def _scored(by_model: pd.DataFrame, model: str) -> str:
