@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 
 import pandas as pd
 import pytest
@@ -90,3 +91,35 @@ def test_tuning_one_layer_of_a_vit_collapses_its_features(project, shared_data):
     assert table["transfer_accuracy"]["lp"] > 60
     assert table["nc1_summed"].notna()["scl_ft"]
     assert table["share"]["layer_ft"] == table["share"]["scl_ft"]
+
+
+def test_published_models_are_ranked_on_a_folder_of_textures(project, shared_data, tmp_path):
+    """Three ImageNet networks of clearly different quality: most scores must order them as their probes do."""
+    with zipfile.ZipFile(shared_data / "dtd10_160.zip") as archive:
+        archive.extractall(tmp_path)
+    overlay = yaml.safe_load(project.read("real.yaml"))
+    folder = {"source": "imagefolder", "path": str(tmp_path / "dtd10"), "per_class": 24, "test_per_class": 20}
+    overlay["datasets"] = {"textures": folder}
+    squeezenet = {
+        "source": "local",
+        "architecture": "torchvision/squeezenet1_1",
+        "weights": str(shared_data / "squeezenet1_1.safetensors"),
+    }
+    overlay["models"] |= {"squeezenet": squeezenet}
+    for model in overlay["models"].values():
+        model["units"] = "penultimate"
+    del overlay["figures"]
+    overlay["rank"] = {"datasets": ["textures"], "models": ["mobilenet", "vit", "squeezenet"]}
+    (project.folder / "real.yaml").write_text(yaml.safe_dump(overlay))
+    run = project.run("rank", overlay="real.yaml")
+    assert run.returncode == 0, run.stdout + run.stderr
+    table = pd.read_parquet(project.folder / "results/real/rank/textures.parquet")
+    models = table[(table["comparison"] == "models") & (table["kind"] != "term")]
+    wide = models.pivot(index="name", columns="model", values="value").dropna(how="all")
+    assert wide.loc["probe", ["vit", "mobilenet"]].min() > wide.loc["probe", "squeezenet"] + 5
+    right = [name for name in wide.index if wide.loc[name].idxmin() == "squeezenet"]
+    assert {"probe", "logme", "parc"} <= set(right)  # with fewer images than dimensions not all scores do
+    reasons = models[models["reason"] != ""].groupby("name")["model"].apply(set).to_dict()
+    assert reasons["leep"] == reasons["nce"] == {"mobilenet"}  # its classifier is missing
+    assert reasons["vci"] == {"mobilenet", "squeezenet"}  # 240 images, 1,280 and 512 dimensions
+    assert reasons["source_accuracy"] == {"mobilenet", "vit", "squeezenet"}

@@ -11,7 +11,7 @@ from nctransfer.reporting.points import Tables
 from nctransfer.reporting.style import letter
 
 MODELS, UNITS, ALL = "models", "units", "all"
-ENOUGH = 8  # models; with fewer one random order in 40 reaches a weighted tau of 0.67 and more
+ENOUGH = 8  # models; of fewer one random order in 40 reaches a weighted tau of 0.67 and more
 
 
 def panels_table(settings: Mapping[str, Any], tables: Tables, name: str) -> pd.DataFrame:

@@ -64,11 +64,7 @@ def _draw_panel(
 ) -> None:
     first, models = part.iloc[0], list(dict.fromkeys(part["model"]))
     truth = part[(part["kind"] == "accuracy") & (part["name"] == first["judged_by"])]
-    scores = (
-        part[part["kind"] == "score"]
-        .drop_duplicates("name")
-        .sort_values("tau", ascending=False, kind="stable", na_position="last")
-    )
+    scores = _by_agreement(part)
     shown = pd.concat([truth.head(1), scores])
     names = shown["name"].tolist()
     wide = part.pivot(index="name", columns="model", values="rank").reindex(index=names, columns=models)
@@ -86,13 +82,28 @@ def _draw_panel(
     )
     left.set(xlabel="", ylabel="")
     left.set_xticks(np.arange(len(models)) + 0.5, models, rotation=35, ha="right", rotation_mode="anchor")
-    left.set_yticks(np.arange(len(names)) + 0.5, [first["judged_by_label"], *scores["label"]], rotation=0)
+    left.set_yticks(np.arange(len(names)) + 0.5, [first["judged_by_label"], *_labels(scores)], rotation=0)
     left.tick_params(length=0)
     left.axhline(1, color="0.3", linewidth=0.9)
     letter = f"({first['panel']}) " if lettered else ""
     left.set_title(f"{letter}{first['title']}: rank of each model", loc="left")
     _draw_taus(right, scores, style, len(names))
     right.set_title(statement(int(truth["value"].count())), loc="left", fontsize=style["font_size"] - 1)
+
+
+def _by_agreement(part: pd.DataFrame) -> pd.DataFrame:
+    """A row a score: those of all models before those of some, the highest tau first."""
+    scores = part[part["kind"] == "score"].drop_duplicates("name")
+    return scores.sort_values(["points", "tau"], ascending=False, kind="stable", na_position="last")
+
+
+def _labels(scores: pd.DataFrame) -> list[str]:
+    """Names of scores; of those that not all models have, with how many do."""
+    most = scores["points"].max()
+    return [
+        label if points == most else f"{label}, n = {points:.0f}"
+        for label, points in zip(scores["label"], scores["points"], strict=True)
+    ]
 
 
 def _draw_taus(axes: Axes, scores: pd.DataFrame, style: Mapping[str, Any], rows: int) -> None:
