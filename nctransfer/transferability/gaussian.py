@@ -43,6 +43,19 @@ def log_posteriors(rows: Tensor, means: Tensor, solved: Tensor, log_priors: Tens
     return (rows @ solved.T - (means * solved).sum(1) / 2 + log_priors).log_softmax(1)
 
 
+def refuse_flat_classes(problem: Problem, variance: float, means: Tensor) -> None:
+    """Refuse a variance within classes that is none but rounding, beside means (K, d).
+
+    Raises:
+        DegenerateInputError: it is; discriminant analysis divides by it.
+    """
+    apart = float((means - means.mean(0)).square().sum(1).mean())
+    if variance <= (ROUNDING * torch.finfo(torch.float64).eps) ** 2 * apart:
+        raise DegenerateInputError(
+            f"{problem.name}: all samples of every class are equal, so discriminant analysis is undefined"
+        )
+
+
 def bhattacharyya(problem: Problem) -> Tensor:
     """Bhattacharyya distances between the classes, (K, K), infinite on the diagonal.
 

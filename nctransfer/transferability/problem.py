@@ -127,7 +127,7 @@ class Problem:
 
 
 def stratified(labels: Tensor, limit: int, seed: int) -> Tensor:
-    """Rows of a seeded draw without replacement in which every class keeps its share to within one, ascending.
+    """Rows of a seeded draw without replacement in which classes keep their share to within one; ascending.
 
     Args:
         labels: (N,) class indices.

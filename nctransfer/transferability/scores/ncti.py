@@ -16,6 +16,7 @@ from nctransfer.transferability.gaussian import (
     class_means,
     log_posteriors,
     pooled_covariance,
+    refuse_flat_classes,
     shrunk,
     whitener,
 )
@@ -37,6 +38,9 @@ def terms(problem: Problem) -> dict[str, float]:
     samples. The within-class covariance (1/N) is shrunk by exp(-sum of the 32 largest variances), where
     that is above 1e-10: the score depends on the features' scale. Else components are scaled to unit
     variance within classes, and directions without any are left out.
+
+    Raises:
+        DegenerateInputError: all samples of every class are equal.
     """
     (variances, points), samples = problem.principal(COMPONENTS), problem.statistics.samples
     usual = float(variances[:LARGEST].sum()) * samples / (samples - 1)
@@ -46,6 +50,7 @@ def terms(problem: Problem) -> dict[str, float]:
     targets = problem.targets
     means = class_means(points, targets, problem.counts)
     within = pooled_covariance(points, means, targets)
+    refuse_flat_classes(problem, float(within.trace()), means)
     if shrinkage == 0:  # as the published code's solver, which matters where S_W is singular (N < 64 + K)
         widths = within.diagonal().sqrt()
         widths = torch.where(widths > FLAT * variances.sqrt(), widths, variances.sqrt())
