@@ -7,6 +7,7 @@ from nctransfer.errors import DegenerateInputError
 from nctransfer.transferability.problem import Problem
 
 COMPONENTS = 64  # principal components of GBC (Pandy et al. 2022) and of NCTI's code
+ROUNDING = 64  # units in the last place by which equal rows may differ from their mean
 
 
 def shrunk(covariance: Tensor, shrinkage: float) -> Tensor:
@@ -42,6 +43,19 @@ def log_posteriors(rows: Tensor, means: Tensor, solved: Tensor, log_priors: Tens
     return (rows @ solved.T - (means * solved).sum(1) / 2 + log_priors).log_softmax(1)
 
 
+def refuse_flat_classes(problem: Problem, variance: float, means: Tensor) -> None:
+    """Refuse a variance within classes that is none but rounding, beside means (K, d).
+
+    Raises:
+        DegenerateInputError: it is; discriminant analysis divides by it.
+    """
+    apart = float((means - means.mean(0)).square().sum(1).mean())
+    if variance <= (ROUNDING * torch.finfo(torch.float64).eps) ** 2 * apart:
+        raise DegenerateInputError(
+            f"{problem.name}: all samples of every class are equal, so discriminant analysis is undefined"
+        )
+
+
 def bhattacharyya(problem: Problem) -> Tensor:
     """Bhattacharyya distances between the classes, (K, K), infinite on the diagonal.
 
@@ -56,7 +70,8 @@ def bhattacharyya(problem: Problem) -> Tensor:
     means = class_means(points, targets, counts)
     squares = (points - means[targets]).square().mean(1)
     variances = torch.zeros_like(counts, dtype=torch.float64).index_add_(0, targets, squares) / counts
-    if float(variances.min()) <= 0:
+    rounding = (ROUNDING * torch.finfo(torch.float64).eps) ** 2 * points.square().mean(1).max()
+    if float(variances.min()) <= float(rounding):
         first = int(problem.statistics.rows.classes[variances.argmin()])
         raise DegenerateInputError(
             f"{problem.name}: class {first} has no variance, so its overlap with others is undefined"

@@ -127,15 +127,19 @@ class Problem:
 
 
 def stratified(labels: Tensor, limit: int, seed: int) -> Tensor:
-    """Rows of a seeded draw without replacement in which every class keeps its share, ascending.
+    """Rows of a seeded draw without replacement in which classes keep their share to within one; ascending.
 
     Args:
         labels: (N,) class indices.
         limit: rows to draw, at most N.
         seed: of the draw.
     """
+    _, targets, counts = torch.unique(labels, return_inverse=True, return_counts=True)
+    taken = counts * limit // len(labels)
+    rest = counts * limit % len(labels)  # the largest remainders take what is left
+    taken[torch.argsort(rest, descending=True, stable=True)[: limit - int(taken.sum())]] += 1
     shuffle = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).to(labels.device)
-    order = shuffle[torch.argsort(labels[shuffle], stable=True)]
-    _, counts = torch.unique_consecutive(labels[order], return_counts=True)
-    place = torch.cat([(torch.arange(int(n), device=labels.device) + 0.5) / n for n in counts])
-    return order[torch.argsort(place, stable=True)[:limit]].sort().values
+    order = shuffle[torch.argsort(targets[shuffle], stable=True)]
+    first = counts.cumsum(0) - counts
+    place = torch.arange(len(labels), device=labels.device) - first[targets[order]]
+    return order[place < taken[targets[order]]].sort().values

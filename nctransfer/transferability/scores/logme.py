@@ -12,6 +12,7 @@ TITLES = {"logme": "LogME"}
 ITERATIONS = 1000
 TOLERANCE = 1e-12
 SMALLEST = 1e-12  # ratio of precisions, as a share of the smallest eigenvalue
+GRID = 100  # ratios that the iteration may start from
 
 
 def terms(problem: Problem) -> dict[str, float]:
@@ -25,7 +26,9 @@ def terms(problem: Problem) -> dict[str, float]:
     squares, shares, rest = _spectrum(problem)
     samples, rank = problem.statistics.samples, len(squares)
     least = torch.finfo(torch.float64).tiny if rank == samples else torch.finfo(torch.float64).eps
-    ratio = torch.ones_like(rest)  # alpha / beta: of the prior's to the noise's precision
+    ratio = _start(
+        squares, shares, rest, samples, least
+    )  # alpha / beta: of the prior's to the noise's precision
     for _ in range(ITERATIONS):
         penalised = squares + ratio[:, None]
         effective = (squares / penalised).sum(1)
@@ -44,6 +47,20 @@ def terms(problem: Problem) -> dict[str, float]:
     if rank < samples:
         evidence += (samples - rank) * beta.log()
     return {"logme": float(evidence.mean()) / (2 * samples)}
+
+
+def _start(squares: Tensor, shares: Tensor, rest: Tensor, samples: int, least: float) -> Tensor:
+    """The ratio (K,) of a grid with the largest evidence, which may have several maxima.
+
+    Where the features lie far from the origin, one direction can explain how frequent a class is, or all of
+    them who is in it: iterated from a fixed ratio, the smaller maximum can win.
+    """
+    low, high = float(squares.min().log10()) - 3, float(squares.max().log10()) + 3
+    grid = torch.logspace(low, high, GRID, dtype=squares.dtype, device=squares.device)
+    noise = grid / (squares[:, None] + grid)  # (r, G), share of y along a direction that is left to noise
+    errors = (shares @ noise + rest[:, None]).clamp(min=least * samples)
+    evidence = noise.log().sum(0) - samples * errors.log()
+    return grid[evidence.argmax(1)]
 
 
 def _spectrum(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:

@@ -16,6 +16,7 @@ from nctransfer.transferability.gaussian import (
     class_means,
     log_posteriors,
     pooled_covariance,
+    refuse_flat_classes,
     shrunk,
     whitener,
 )
@@ -26,6 +27,7 @@ TITLES = {"ncti": "NCTI"}
 
 LARGEST = 32  # variances that decide on the shrinkage
 NO_SHRINKAGE = 1e-10
+FLAT = 1e-7  # share of a component's deviation below which that within classes is rounding noise
 
 
 def terms(problem: Problem) -> dict[str, float]:
@@ -34,7 +36,11 @@ def terms(problem: Problem) -> dict[str, float]:
     S_seli: nuclear norm of the features in the discriminant space of K - 1 dimensions. S_ncc: mean
     posterior of the true class. S_vc: -log sum_c ||P_c||_*, P_c (n_c, K) the posteriors of class c's
     samples. The within-class covariance (1/N) is shrunk by exp(-sum of the 32 largest variances), where
-    that is above 1e-10: the score depends on the features' scale.
+    that is above 1e-10: the score depends on the features' scale. Else components are scaled to unit
+    variance within classes, and directions without any are left out.
+
+    Raises:
+        DegenerateInputError: all samples of every class are equal.
     """
     (variances, points), samples = problem.principal(COMPONENTS), problem.statistics.samples
     usual = float(variances[:LARGEST].sum()) * samples / (samples - 1)
@@ -44,6 +50,12 @@ def terms(problem: Problem) -> dict[str, float]:
     targets = problem.targets
     means = class_means(points, targets, problem.counts)
     within = pooled_covariance(points, means, targets)
+    refuse_flat_classes(problem, float(within.trace()), means)
+    if shrinkage == 0:  # as the published code's solver, which matters where S_W is singular (N < 64 + K)
+        widths = within.diagonal().sqrt()
+        widths = torch.where(widths > FLAT * variances.sqrt(), widths, variances.sqrt())
+        points, means, variances = points / widths, means / widths, variances / widths.square()
+        within = within / torch.outer(widths, widths)
     values, vectors = torch.linalg.eigh(within)
     axes = whitener(values, vectors, shrinkage)
     posteriors = log_posteriors(points, means, means @ axes @ axes.T, problem.log_priors).exp()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nctransfer.collapse.spectrum import second_moment
-from nctransfer.transferability.gaussian import log_posteriors, whitener
+from nctransfer.transferability.gaussian import log_posteriors, refuse_flat_classes, whitener
 from nctransfer.transferability.problem import Problem
 
 TITLES = {"sfda": "SFDA"}
@@ -22,13 +22,23 @@ def terms(problem: Problem) -> dict[str, float]:
     l its largest eigenvalue (the published code approximates it by six products). Every sample then moves
     to p h + (1 - p) o, o the mean of the other classes' means and p the softmax of its posteriors at its
     own class. The second round analyses what that gives, with the same s. The features are left alone.
+
+    Raises:
+        DegenerateInputError: all samples of every class are equal.
     """
-    means, targets, samples = problem.statistics.means, problem.targets, problem.statistics.samples
-    first, shrinkage = _own_posteriors(problem, problem.blocks, means, None, soften=True)
+    means, targets, samples = problem.statistics.centred_means, problem.targets, problem.statistics.samples
+    centre = problem.statistics.means.mean(0)
+
+    def centred() -> Iterator[tuple[slice, Tensor]]:
+        # a direction of next to no variance is weighted by its inverse: far from the origin nothing is left
+        for part, block in problem.blocks():
+            yield part, block - centre
+
+    first, shrinkage = _own_posteriors(problem, centred, means, None, soften=True)
     others = (means.sum(0) - means) / (len(means) - 1)
 
     def mixed() -> Iterator[tuple[slice, Tensor]]:
-        for part, block in problem.blocks():
+        for part, block in centred():
             share = first[part, None]
             yield part, share * block + (1 - share) * others[targets[part]]
 
@@ -46,6 +56,7 @@ def _own_posteriors(
     targets = problem.targets
     residuals = (block - means[targets[part]] for part, block in rows())
     values, vectors = torch.linalg.eigh(second_moment(residuals, len(targets)))
+    refuse_flat_classes(problem, float(values.sum()), means)
     if shrinkage is None:
         shrinkage = max(math.exp(-5 * float(values[-1])), 1e-10)
     axes, found = whitener(values, vectors, shrinkage), []
