@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import scipy.linalg
 import torch
 from torch import Tensor
 
@@ -111,6 +110,8 @@ def _largest(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
     size = len(matrix)
     count = min(count, size)
     if matrix.device.type == "cpu":  # a third of the time of all of them
+        import scipy.linalg  # most jobs that measure features never come here
+
         found = scipy.linalg.eigh(matrix.numpy(), subset_by_index=[size - count, size - 1])
         values, vectors = (torch.from_numpy(part) for part in found)
     else:

@@ -133,7 +133,7 @@ def vci(statistics: ClassStatistics) -> float:
     if found.rank >= statistics.samples - 1:
         raise DegenerateInputError(
             f"{statistics.name}: {statistics.samples} samples of width {statistics.width} have rank "
-            f"{found.rank}, so VCI is 0 for any labels; it needs more samples than dimensions"
+            f"{found.rank}, so VCI is 0 for any labels; it needs two samples more than dimensions"
         )
     return min(max(1 - float(found.explained.sum()) / len(between), 0.0), 1.0)
 
