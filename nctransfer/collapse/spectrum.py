@@ -7,14 +7,17 @@ computed once, when it is first asked for.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from nctransfer.collapse.rows import ClassSortedRows, block_rows
+from nctransfer.collapse.blas import torch_threads
+from nctransfer.collapse.rows import ClassSortedRows
 
-# Columns of a block of the covariance: of a symmetric matrix the lower blocks alone are computed.
-COVARIANCE_COLUMNS = 512
+# Rows of a block whose products are summed: so many that several threads can share one.
+COVARIANCE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Covariance:
         if self.is_gram:
             residual = features.double() - self.centre
             return residual @ residual.T / len(features)
-        blocks = features.split(block_rows(features, torch.float64))
+        blocks = features.split(covariance_rows(features))
         return second_moment((block.double() - self.centre for block in blocks), len(features))
 
     @cached_property
@@ -110,13 +113,17 @@ def _largest(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
     size = len(matrix)
     count = min(count, size)
     if matrix.device.type == "cpu":  # a third of the time of all of them
-        import scipy.linalg  # most jobs that measure features never come here
-
-        found = scipy.linalg.eigh(matrix.numpy(), subset_by_index=[size - count, size - 1])
+        with torch_threads() as linalg:
+            found = linalg.eigh(matrix.numpy(), subset_by_index=[size - count, size - 1])
         values, vectors = (torch.from_numpy(part) for part in found)
     else:
         values, vectors = (part[..., size - count :] for part in torch.linalg.eigh(matrix))
     return values.flip(0), vectors.flip(1)
+
+
+def covariance_rows(features: Tensor) -> int:
+    """Number of rows (N, d) in a block for :func:`second_moment`."""
+    return max(1, COVARIANCE_BYTES // (features.shape[1] * torch.float64.itemsize))
 
 
 def second_moment(residuals: Iterable[Tensor], samples: int) -> Tensor:
@@ -126,12 +133,19 @@ def second_moment(residuals: Iterable[Tensor], samples: int) -> Tensor:
         residuals: the blocks, at least one.
         samples: N.
     """
-    moment: Tensor | None = None
-    for block in residuals:
-        if moment is None:
-            moment = torch.zeros(block.shape[1], block.shape[1], dtype=torch.float64, device=block.device)
-        for start in range(0, block.shape[1], COVARIANCE_COLUMNS):
-            columns = slice(start, start + COVARIANCE_COLUMNS)
-            moment[start:, columns].addmm_(block[:, start:].T, block[:, columns], alpha=1 / samples)
-    assert moment is not None
-    return moment.tril() + moment.tril(-1).T
+    moment: Any = None
+    with torch_threads() as linalg:
+        for block in residuals:
+            width = block.shape[1]
+            if block.device.type == "cpu":  # BLAS computes one half of a symmetric product
+                moment = np.zeros((width, width), order="F") if moment is None else moment
+                moment = linalg.blas.dsyrk(
+                    1 / samples, block.numpy().T, 1.0, moment, lower=True, overwrite_c=True
+                )
+            else:
+                moment = block.new_zeros(width, width) if moment is None else moment
+                moment.addmm_(block.T, block, alpha=1 / samples)
+    if isinstance(moment, np.ndarray):
+        half = torch.from_numpy(moment)
+        return half.tril() + half.tril(-1).T
+    return moment

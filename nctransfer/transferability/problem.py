@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nctransfer.collapse.inputs import as_tensor
-from nctransfer.collapse.rows import block_rows
+from nctransfer.collapse.spectrum import covariance_rows
 from nctransfer.collapse.statistics import ClassStatistics, class_statistics
 from nctransfer.errors import DegenerateInputError
 
@@ -107,7 +107,7 @@ class Problem:
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """Rows with their place, a block (B, d) float64 at a time."""
-        size = block_rows(self.features, torch.float64)
+        size = covariance_rows(self.features)
         for start in range(0, self.statistics.samples, size):
             part = slice(start, min(start + size, self.statistics.samples))
             yield part, self.features[part].double()

@@ -7,6 +7,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from nctransfer.collapse.blas import torch_threads
 from nctransfer.transferability.conditional import mean_log_expectation
 from nctransfer.transferability.problem import Problem
 
@@ -33,7 +34,7 @@ def terms(problem: Problem) -> dict[str, float]:
         covariance_type="diag",
         random_state=problem.seed,
     )
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, torch_threads():
         warnings.simplefilter("always", ConvergenceWarning)
         mixture.fit(points)
     if caught:
