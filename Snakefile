@@ -36,4 +36,4 @@ rule all:
     input:
         rules.figures.input,
         rules.tables.input,
-        rules.rank.input,
+        ranked_pictures if config["rank"]["datasets"] else [],

@@ -82,15 +82,36 @@ def test_no_path_of_a_machine_is_in_the_sources():
     assert found == []
 
 
-def test_the_readmes_overlay_plans_its_figure_once_its_folder_is_there(tmp_path):
-    block = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("holds", "folder", "derive", "models"),
+    [
+        (
+            "rank:",
+            "/data/dtd10",
+            lambda plan: plan.ranking("textures"),
+            [
+                "convnext_tiny.fb_in22k_ft_in1k",
+                "vit_tiny_patch16_224.augreg_in21k_ft_in1k",
+                "torchvision-mobilenet_v2",
+            ],
+        ),
+        ("layers:", "/data/leaves", lambda plan: plan.figure("layers"), None),
+    ],
+)
+def test_the_readmes_overlays_plan_what_they_say_once_their_folder_is_there(
+    tmp_path, holds, folder, derive, models
+):
+    block = next(block for block in BLOCKS if holds in block)
     path = tmp_path / "mine.yaml"
     path.write_text(block)
-    plan = Plan(config.load(ROOT / "config.yaml", [path]), ROOT)
-    with pytest.raises(ConfigError, match=r"datasets.leaves.path: '/data/leaves' is no folder"):
-        plan.figure("layers")
+    with pytest.raises(ConfigError, match=f"'{folder}' is no folder"):
+        derive(Plan(config.load(ROOT / "config.yaml", [path]), ROOT))
     for name in ("train/a", "train/b", "test/a", "test/b"):
-        (tmp_path / "leaves" / name).mkdir(parents=True)
-    path.write_text(block.replace("/data/leaves", str(tmp_path / "leaves")))
-    plan = Plan(config.load(ROOT / "config.yaml", [path]), ROOT)
-    assert [panel["model"] for panel in plan.figure("layers").settings["panels"]] == ["convnext", "clip"]
+        (tmp_path / "images" / name).mkdir(parents=True)
+    path.write_text(block.replace(folder, str(tmp_path / "images")))
+    settings = derive(Plan(config.load(ROOT / "config.yaml", [path]), ROOT)).settings
+    shown = settings.get("models") or settings["panels"]
+    assert [entry["model"] for entry in shown] == (models or ["convnext", "clip"])

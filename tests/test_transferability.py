@@ -317,7 +317,7 @@ def test_pooled_scores_agree_with_their_definition(score):
 def test_a_pool_of_one_and_a_pool_of_equals():
     for score in ("ncti", "etran", "face"):
         pool = {term: np.array([value]) for term, value in measured("balanced", score).items()}
-        with pytest.raises(DegenerateInputError, match="a pool of one model"):
+        with pytest.raises(DegenerateInputError, match="a pool of one"):
             module(score).pooled(pool)
     assert min_max(np.array([2.0, 2.0])).tolist() == [0, 0]
     assert min_max(np.array([3.0, 1.0, 2.0])).tolist() == [1, 0, 0.5]

@@ -9,7 +9,7 @@ import torch
 
 @contextmanager
 def torch_threads() -> Iterator[ModuleType]:
-    """Have BLAS outside torch use torch's number of threads: sums over others differ in their last bits.
+    """Have BLAS and OpenMP use torch's number of threads: sums over others differ in their last bits.
 
     Yields:
         ``scipy.linalg``, imported now: most jobs that measure features never come here.
@@ -17,5 +17,5 @@ def torch_threads() -> Iterator[ModuleType]:
     import scipy.linalg
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(torch.get_num_threads(), user_api="blas"):
+    with threadpool_limits(torch.get_num_threads()):
         yield scipy.linalg

@@ -73,8 +73,10 @@ def load(base: Path, overlays: Sequence[Path] = (), settings: Iterable[str] = ()
     rules = documents.read_mapping(SCHEMA)
     wrong = schema.mistakes(config, rules)
     sound = schema.with_defaults(schema.without_mistakes(config, rules), rules, rules)
-    clashes: list[str] = []
-    for derive in (ranking.derive_models, families.derive, finetuning.derive):
+    named, clashes = ranking.derive_models(sound)
+    sound["models"] |= schema.with_defaults({"models": named}, rules, rules)["models"]
+    config = documents.merge(config, {"models": named})
+    for derive in (families.derive, finetuning.derive):
         derived, unclear = derive(sound)
         config = documents.merge(config, {"models": derived})
         sound["models"] |= derived

@@ -14,7 +14,7 @@ from nctransfer.plan.training import snapshot_epochs
 AXES = ("augmentation", "adversary", "heads")
 SHARED = ("architecture", "options", "dataset", "size", "family", "poolings", "units")
 # Keys of derived entries, which nobody writes: the member of a family, the snapshot of a training.
-DERIVED = ("member_of", "axis", "snapshot_of", "epoch")
+DERIVED = ("member_of", "axis", "snapshot_of", "epoch", "ranked_as")
 # What a model entry has beside these; members of a family leave it unset.
 UNSET = {
     "name": None, "weights": None, "preprocess": None, "mean": None, "std": None, "head": True,

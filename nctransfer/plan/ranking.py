@@ -7,6 +7,7 @@ Standard library only: the Snakefile reads this.
 """
 
 import csv
+import math
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -14,7 +15,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from nctransfer.errors import ConfigError
+from nctransfer.errors import ConfigError, suggestion
 from nctransfer.plan import families
 from nctransfer.plan.known_models import lookup
 from nctransfer.plan.model_facts import LIBRARIES
@@ -25,6 +26,7 @@ SCORES = "nctransfer.transferability.scores"
 # Options that bound the samples: of everything, and of scores whose cost grows faster.
 LIMITS = ("samples", "pair_samples", "mixture_samples")
 KINDS = {"figures": {"": "ranking", "-units": "ranking_units"}, "tables": {"": "ranking"}}
+IMAGENET = "ImageNet-1k"
 ACCURACIES = Path(__file__).with_name("source_accuracies.csv")
 
 
@@ -44,7 +46,7 @@ def derive_models(config: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]],
     """Entries of ``models`` for those that ``rank.models`` names as ``library/name``, by key.
 
     Returns:
-        the entries, and a line for every mistake.
+        the entries, without what defaults fill in, and a line for every mistake.
     """
     models: dict[str, dict[str, Any]] = {}
     mistakes: list[str] = []
@@ -58,11 +60,8 @@ def derive_models(config: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]],
         except ConfigError as error:
             mistakes.append(f"rank.models: {name!r}: {error}")
             continue
-        models[key] = {
-            **families.UNSET, "source": library, "name": model, "weights": weights or None,
-            "preprocess": "native", "architecture": None, "options": {}, "dataset": None, "family": None,
-            "size": None, "poolings": None, "training": {}, "units": None,
-        }  # fmt: skip
+        entry = {"source": library, "name": model, "preprocess": "native", "ranked_as": name}
+        models[key] = entry | ({"weights": weights} if weights else {})
     return models, mistakes
 
 
@@ -74,16 +73,9 @@ def _own_keys(config: Mapping[str, Any]) -> dict[str, str]:
         if slash:
             key = re.sub(r"[^A-Za-z0-9._-]", ".", rest)
             there = config["models"].get(key)
-            taken = there is not None and not _is_own(there, library, rest)
+            taken = there is not None and there.get("ranked_as") != name
             keys[name] = f"{library}-{key}" if taken or key in keys.values() else key
     return keys
-
-
-def _is_own(entry: Mapping[str, Any], library: str, rest: str) -> bool:
-    """Whether an entry is the one that :func:`derive_models` made."""
-    name, _, weights = rest.partition(":")
-    wanted = {"source": library, "name": name, "weights": weights or None, "preprocess": "native"}
-    return all(entry.get(field) == value for field, value in wanted.items())
 
 
 def picture_keys(config: Mapping[str, Any], section: str) -> list[str]:
@@ -122,22 +114,91 @@ def panels(config: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def source_of(config: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """Accuracy (%) of a model on its source data where the plan knows it, and where else it is read.
+    """Accuracy (%) of a model on its source data, where the plan knows it, and where else it is read.
 
-    ``accuracy``: as the entry says or the library publishes it, else None; ``history``: the model whose
-    training's history holds it, else None.
+    A fine-tuned model's is that of the model it was tuned from.
+
+    Returns:
+        ``accuracy``: as the entry says or the library publishes it, else None; ``history`` and ``epoch``: the
+        model whose training's history holds it, else None; ``data``: on which data, None where nobody says.
     """
     entry = config["models"][model]
-    if entry["source_accuracy"] is not None:
-        return {"accuracy": entry["source_accuracy"], "history": None, "epoch": None}
+    if "run" in entry:
+        return source_of(config, entry["run"]["model"])
+    found = {"accuracy": entry["source_accuracy"], "history": None, "epoch": None, "data": None}
+    if found["accuracy"] is not None:
+        return found
     if entry["source"] == "pretraining":
-        trained = entry.get("snapshot_of", model)
-        return {"accuracy": None, "history": trained, "epoch": entry.get("epoch")}
-    published = None
+        trained = {"history": entry.get("snapshot_of", model), "epoch": entry.get("epoch")}
+        return found | trained | {"data": entry["dataset"]}
     if entry["source"] in LIBRARIES:
-        known = lookup(entry["source"], entry["name"], entry["weights"])
-        published = _published().get((known.source, known.name, known.weights))
-    return {"accuracy": published, "history": None, "epoch": None}
+        published = _published().get(_weights_of(entry))
+        return found | {"accuracy": published, "data": None if published is None else IMAGENET}
+    return found
+
+
+def _weights_of(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Source, name and weights of a library's model, default weights by their name."""
+    known = lookup(entry["source"], entry["name"], entry["weights"])
+    return known.source, known.name, known.weights
+
+
+def measured_accuracies(config: Mapping[str, Any], dataset: str) -> dict[str, Any] | None:
+    """Accuracies (%) of the ranked models on a data set that were measured elsewhere (``rank.measured``).
+
+    Returns:
+        ``name`` of the file without folder and suffix, and ``accuracies`` by model; None without a file.
+
+    Raises:
+        ConfigError: the file is missing or not such a table, a model stands twice, an accuracy is no number
+            from 0 to 100, or the file says nothing of any ranked model on this data set.
+    """
+    if config["rank"]["measured"] is None:
+        return None
+    path = Path(config["rank"]["measured"]).expanduser()
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            rows, columns = list(reader), reader.fieldnames or []
+    except (OSError, ValueError, csv.Error) as error:
+        raise ConfigError(f"rank.measured: {str(path)!r} cannot be read ({error})") from None
+    for column in ("dataset", "model", "accuracy"):
+        if column not in columns:
+            there = ", ".join(columns) or "none"
+            raise ConfigError(f"rank.measured: {path}: no column {column!r}; it has: {there}")
+    models = ranked_models(config)
+    found: dict[str, float] = {}
+    for row in rows:
+        model = row["model"]
+        if row["dataset"] != dataset or model not in models:
+            continue
+        if model in found:
+            raise ConfigError(f"rank.measured: {path}: {model} on {dataset} stands more than once")
+        found[model] = _percentage(path, row)
+    if not found:
+        known = sorted({row["dataset"] for row in rows})
+        raise ConfigError(
+            f"rank.measured: {path}: no accuracy of any ranked model on {dataset!r}"
+            f"{suggestion(dataset, known)}; it has data sets: {', '.join(known)}"
+        )
+    if all(0 < value <= 1 for value in found.values()):
+        raise ConfigError(
+            f"rank.measured: {path}: accuracies of {dataset} are shares; they must be percentages"
+        )
+    return {"name": path.stem, "accuracies": found}
+
+
+def _percentage(path: Path, row: Mapping[str, str]) -> float:
+    try:
+        value = float(row["accuracy"])
+    except (TypeError, ValueError):
+        value = math.nan
+    if not 0 <= value <= 100:
+        raise ConfigError(
+            f"rank.measured: {path}: accuracy {row['accuracy']!r} of {row['model']} on {row['dataset']}; "
+            "allowed are numbers from 0 to 100 (%)"
+        )
+    return value
 
 
 @lru_cache(maxsize=1)
@@ -164,12 +225,39 @@ def check_rank(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator[
             yield from check_reference("rank.models", model, "models", named)
     for score in rank["scores"]:
         yield from check_variant("rank.scores", SCORES, score)
+    if rank["datasets"] and not rank["models"]:
+        yield "rank.models: empty, so there is nothing to rank on the data sets of rank.datasets"
     models = [model for model in ranked_models(config) if model in config["models"]]
+    yield from _check_twins(models, config)
+    yield from _check_runs(models, config)
+
+
+def _check_twins(models: list[str], config: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse the same weights, shown images in the same way, under two keys: they would count twice."""
+    first: dict[tuple[Any, ...], str] = {}
     for model in models:
-        if "run" in config["models"][model] and rank["runs"]:
+        entry = config["models"][model]
+        if entry["source"] not in LIBRARIES:
+            continue
+        try:
+            weights = _weights_of(entry)
+        except ConfigError:
+            continue  # told where the model is checked
+        shown = (*weights, entry["preprocess"] or config["preprocess"], entry["size"], entry["family"])
+        other = first.setdefault(shown, model)
+        if other != model:
+            yield f"rank.models: {other!r} and {model!r} are the same weights; name one of them"
+
+
+def _check_runs(models: list[str], config: Mapping[str, Any]) -> Iterator[str]:
+    """Fine-tuning runs to compare with: of models that can be tuned, each method in one place."""
+    sweeps = config["rank"]["runs"] or ()
+    methods = [method for sweep in sweeps for method in sweep["methods"]]
+    for method in sorted({method for method in methods if methods.count(method) > 1}):
+        yield f"rank.runs: {method!r} stands in two entries, whose accuracies could not be told apart"
+    for model in models:
+        if "run" in config["models"][model] and sweeps:
             yield f"rank.models: {model!r} is itself fine-tuned, so rank.runs cannot tune it"
-    for index, sweep in enumerate(rank["runs"] or ()):
-        for model in models[:1]:
-            yield from check_sweep(
-                f"rank.runs[{index}]", {"model": model, "runs": rank["runs"]}, sweep, config
-            )
+            continue
+        for index, sweep in enumerate(sweeps):
+            yield from check_sweep(f"rank.runs[{index}]", {"model": model, "runs": sweeps}, sweep, config)

@@ -301,16 +301,16 @@ class Stages(Views):
             view = self.view(model, dataset).key
             readings.scores(model, view)
             readings.probes(model, view)
-            if config["models"][model]["source"] == "pretraining":
-                readings.history(config["models"][model].get("snapshot_of", model))
-            ranked.append({"model": model, "view": view, **ranking.source_of(config, model)})
-            for run, _ in finetuning.expand(config, ranking.panel(config, model, dataset)):
-                readings.finetuning(runs.run_key(config, run))
-        inputs = dict(readings.inputs)
-        if rank["measured"] is not None:
-            inputs["measured"] = _existing("rank.measured", rank["measured"])
+            source = ranking.source_of(config, model)
+            if source["history"] is not None:
+                readings.history(source["history"])
+            ranked.append({"model": model, "view": view, **source})
+            if rank["runs"]:
+                for run, _ in finetuning.expand(config, ranking.panel(config, model, dataset)):
+                    readings.finetuning(runs.run_key(config, run))
         settings = {
             "dataset": dataset,
+            "measured": ranking.measured_accuracies(config, dataset),
             "scores": rank["scores"],
             "models": ranked,
             "learning_rate": config["probes"]["learning_rates"][0],
@@ -320,7 +320,7 @@ class Stages(Views):
             "seed": self._seed("rank", dataset),
         }
         variants = [f"{ranking.SCORES}.{name}" for name in rank["scores"]]
-        return self._job("ranking", settings, inputs, readings.parents, variants)
+        return self._job("ranking", settings, readings.inputs, readings.parents, variants)
 
     # --- pieces ------------------------------------------------------------------------
 

@@ -11,7 +11,18 @@ from nctransfer.reporting.points import Tables
 from nctransfer.reporting.style import letter
 
 MODELS, UNITS, ALL = "models", "units", "all"
-ENOUGH = 8  # models; of fewer one random order in 40 reaches a weighted tau of 0.67 and more
+ENOUGH = 8  # models; of fewer one order in 40 has a weighted tau of 0.69 and more
+LEAST = 4  # models; of fewer a rank correlation says nothing
+
+AGREEMENT = [
+    "points", "tau", "tau_low", "tau_high", "tau_null_low", "tau_null_high", "spearman", "spearman_low",
+    "spearman_high", "pearson", "pearson_low", "pearson_high",
+]  # fmt: skip
+MEANS = ["points", "tau", "tau_low", "tau_high"]
+FIRST = [
+    "panel", "title", "dataset", "comparison", "judged_by", "judged_by_label", "kind", "name", "label",
+    "model",
+]  # fmt: skip
 
 
 def panels_table(settings: Mapping[str, Any], tables: Tables, name: str) -> pd.DataFrame:
@@ -32,17 +43,21 @@ def panels_table(settings: Mapping[str, Any], tables: Tables, name: str) -> pd.D
 
 
 def main_accuracy(ranking: pd.DataFrame) -> tuple[str, str]:
-    """Name and label of the accuracy that a ranking is judged by: the probes' where there is no other.
+    """Name and label of the accuracy that models are judged by.
+
+    That of the most models; of equally many full fine-tuning first, then other runs, accuracies measured
+    elsewhere, probes.
 
     Raises:
         DegenerateInputError: no accuracy was measured.
     """
-    names = ranking.loc[(ranking["kind"] == "accuracy") & (ranking["comparison"] == MODELS)]
-    names = names[["name", "label"]].drop_duplicates()
-    if names.empty:
+    part = ranking[(ranking["kind"] == "accuracy") & (ranking["comparison"] == MODELS)]
+    counts = part.groupby(["name", "label"], sort=False)["value"].count()
+    if counts.empty:
         raise DegenerateInputError("no accuracy was measured of any model that is ranked")
-    chosen = names[names["name"] != "probe"] if (names["name"] != "probe").any() else names
-    return str(chosen["name"].iloc[0]), str(chosen["label"].iloc[0])
+    places = {"full_ft": 0, "measured": 2, "probe": 3}
+    best = min(counts.index, key=lambda named: (-counts[named], places.get(named[0].split(",")[0], 1)))
+    return str(best[0]), str(best[1])
 
 
 def models_by_accuracy(ranking: pd.DataFrame) -> list[str]:
@@ -61,20 +76,19 @@ def ranks(values: pd.Series) -> pd.Series:
 
 def statement(points: int) -> str:
     """What a number of models allows to say of scores."""
-    if points < ENOUGH:
-        return f"{points} models: too few to tell (at least {ENOUGH})"
-    return f"{points} models"
+    models = f"{points} model{'' if points == 1 else 's'}"
+    return models if points >= ENOUGH else f"{models}: too few to tell (at least {ENOUGH})"
 
 
 def verdict(row: pd.Series) -> str:
-    """Whether a score ranks better than chance, by its interval and by random orders."""
+    """Whether a score ranks better than chance, by its interval and by what random orders give."""
     if np.isnan(row["tau"]):
         return "undefined"
     if row["points"] < ENOUGH:
         return "too few models"
-    if row["tau_low"] > 0 and row["tau"] > row["tau_null"]:
+    if row["tau_low"] > 0 and row["tau"] > row["tau_null_high"]:
         return "better than chance"
-    if row["tau_high"] < 0:
+    if row["tau_high"] < 0 and row["tau"] < row["tau_null_low"]:
         return "worse than chance"
     return "may be chance"
 
@@ -96,3 +110,58 @@ def picks(ranking: pd.DataFrame) -> pd.DataFrame:
     best = best.merge(there, on=["model", "unit"], how="left")
     best["lost"] = best["model"].map(probe.groupby("model")["value"].max()) - best["probe"]
     return best[["kind", "name", "label", "model", "unit", "module", "lost"]]
+
+
+def ranking_numbers(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
+    """Every number of a ranking, a row a panel, comparison, score or accuracy, and model.
+
+    Args:
+        settings: the picture's settings (panels).
+        tables: tidy tables by (name, dataset, ""): ``rank`` and ``agreement`` of every panel.
+
+    Returns:
+        panel, title, dataset, comparison (models: their last features; units: those of each model),
+        judged_by (the accuracy that scores are compared with), kind (score or accuracy), name, label, model.
+        Of models: value, rank (1 is the best) or reason (why there is no value), and how the score agrees
+        with the accuracy over all models (:class:`~nctransfer.transferability.agreement.Agreement`). Of
+        units: unit and module that the score picks, lost (points of probe accuracy), how the score agrees
+        with the probes over the units of this model, and mean_tau, the mean of that tau over mean_points
+        models, with its interval.
+    """
+    ranking, agreed = panels_table(settings, tables, "rank"), panels_table(settings, tables, "agreement")
+    parts: list[pd.DataFrame] = []
+    for panel, part in ranking.groupby("panel", sort=False):
+        judged, first = agreed[agreed["panel"] == panel], part.iloc[0]
+        shared = {name: first[name] for name in ("panel", "title", "dataset")}
+        parts += [rows.assign(**shared) for rows in (_models(part, judged), _units(part, judged))]
+    whole = pd.concat(parts, ignore_index=True)
+    return whole[[*FIRST, *(name for name in whole if name not in FIRST)]]
+
+
+def _models(part: pd.DataFrame, agreed: pd.DataFrame) -> pd.DataFrame:
+    truth, label = main_accuracy(part)
+    rows = part[(part["comparison"] == MODELS) & (part["kind"] != "term")]
+    rows = rows[["comparison", "kind", "name", "label", "model", "value", "reason"]]
+    rows = rows.assign(rank=rows.groupby("name", sort=False)["value"].transform(ranks))
+    chosen = agreed[(agreed["comparison"] == MODELS) & (agreed["accuracy"] == truth)]
+    found = rows.merge(chosen[["name", *AGREEMENT]], on="name", how="left")
+    return _ordered(found, part).assign(judged_by=truth, judged_by_label=label)
+
+
+def _units(part: pd.DataFrame, agreed: pd.DataFrame) -> pd.DataFrame:
+    chosen = agreed[(agreed["comparison"] == UNITS) & (agreed["accuracy"] == "probe")]
+    means = chosen.loc[chosen["model"] == ALL, ["name", *MEANS]]
+    means = means.rename(columns={name: f"mean_{name}" for name in MEANS})
+    found = picks(part).merge(chosen[["model", "name", *AGREEMENT]], on=["model", "name"], how="left")
+    found = found.merge(means, on="name", how="left").assign(comparison=UNITS)
+    return _ordered(found, part).assign(judged_by="probe", judged_by_label="probe accuracy (%)")
+
+
+def _ordered(rows: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
+    """Accuracies first, scores in the order of the configuration, models by accuracy."""
+    names = {name: place for place, name in enumerate(dict.fromkeys(rows["name"]))}
+    models = {name: place for place, name in enumerate(models_by_accuracy(part))}
+    order = pd.DataFrame(
+        {"kind": rows["kind"], "name": rows["name"].map(names), "model": rows["model"].map(models)}
+    )
+    return rows.loc[order.sort_values(["kind", "name", "model"]).index].reset_index(drop=True)

@@ -6,45 +6,42 @@ Two questions are asked of the same scores. *Which model?* compares the last fea
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from nctransfer.errors import DataError, DegenerateInputError
+from nctransfer.errors import DegenerateInputError
 from nctransfer.features.store import PENULTIMATE
 from nctransfer.plan import variants
-from nctransfer.tidy.scores import SCORES, needs_head
-from nctransfer.transferability.agreement import Agreement, agreement, interval, tau_null
+from nctransfer.tidy.scores import SCORES
+from nctransfer.transferability.agreement import Agreement, agreement, interval
+from nctransfer.transferability.evaluate import needs_head
 
 MODELS, UNITS = "models", "units"
 ALL = "all"  # stands for a model's name where a mean over all of them is meant
 SOURCE = "source_accuracy"
 PLACE = ["model", "view", "unit", "module", "pooling", "width"]
 SCORE, TERM, ACCURACY = "score", "term", "accuracy"
+# What tells runs of one method and its units apart beside the seed, and what names say of it.
+VARIED = {"per_class": "images a class", "learning_rate": "rate", "weight_decay": "decay"}
 
 
-def gather(
-    tables: Mapping[tuple[str, ...], pd.DataFrame], measured: Path | None, settings: Mapping[str, Any]
-) -> pd.DataFrame:
+def gather(tables: Mapping[tuple[str, ...], pd.DataFrame], settings: Mapping[str, Any]) -> pd.DataFrame:
     """The ranking from the tables of all models.
 
     Args:
         tables: tidy tables by (name, model, view): ``scores`` and ``probes`` of every model, ``history`` of
             those trained here, ``finetuning`` of the runs that are compared.
-        measured: CSV of accuracies measured elsewhere.
         settings: dataset, scores, models (model, view, and accuracy on its source data or whose history
-            holds it), learning_rate and weight_decay of the probes.
+            holds it, and which data that is), learning_rate and weight_decay of the probes, measured (name
+            and accuracies (%) by model, or None).
 
     Returns:
         see :func:`ranking_table`.
-
-    Raises:
-        DataError: the file of measured accuracies is not what it should be.
     """
-    models = settings["models"]
+    models, measured = settings["models"], settings["measured"]
     probes = [
         probe_accuracies(
             tables["probes", entry["model"], entry["view"]],
@@ -57,30 +54,37 @@ def gather(
     if tuned := [table for (name, _, _), table in tables.items() if name == "finetuning"]:
         accuracies += [part for _, part in run_accuracies(tuned).groupby("name", sort=False)]
     if measured is not None:
-        accuracies.append(read_measured(measured, settings["dataset"], [entry["model"] for entry in models]))
-    sources = {entry["model"]: _source_accuracy(entry, tables) for entry in models}
+        found = pd.DataFrame(measured["accuracies"].items(), columns=["model", "value"])
+        label = f"accuracy, {measured['name']} (%)"
+        accuracies.append(found.assign(unit=np.nan, name="measured", label=label))
+    sources = pd.DataFrame(
+        {
+            "model": entry["model"],
+            "value": _source_accuracy(entry, tables),
+            "data": entry["data"],
+        }
+        for entry in models
+    )
     scores = [tables["scores", entry["model"], entry["view"]] for entry in models]
     return ranking_table(scores, accuracies, sources, settings)
 
 
-def _source_accuracy(
-    entry: Mapping[str, Any], tables: Mapping[tuple[str, ...], pd.DataFrame]
-) -> float | None:
-    """Accuracy (%) on the source data, as published or as the training's history has it; None if unknown."""
+def _source_accuracy(entry: Mapping[str, Any], tables: Mapping[tuple[str, ...], pd.DataFrame]) -> float:
+    """Accuracy (%) on the source data, as given or as the training's history has it; NaN if unknown."""
     if entry["history"] is None:
-        return None if entry["accuracy"] is None else float(entry["accuracy"])
+        return np.nan if entry["accuracy"] is None else float(entry["accuracy"])
     history = tables["history", entry["history"], ""]
     clean = history[(history["split"] == "test") & (history["images"] == "clean")]
     if entry["epoch"] is not None:
         clean = clean[clean["epoch"] == entry["epoch"]]
     reached = clean["accuracy"].dropna()
-    return None if reached.empty else float(reached.iloc[-1])
+    return np.nan if reached.empty else float(reached.iloc[-1])
 
 
 def ranking_table(
     scores: Sequence[pd.DataFrame],
     accuracies: Sequence[pd.DataFrame],
-    sources: Mapping[str, float | None],
+    sources: pd.DataFrame,
     settings: Mapping[str, Any],
 ) -> pd.DataFrame:
     """Scores and accuracies of all models and units, one a row.
@@ -88,7 +92,7 @@ def ranking_table(
     Args:
         scores: :func:`~nctransfer.tidy.scores.score_table` of each model.
         accuracies: measured ones: columns model, unit (NaN: of the model as a whole), name, label, value.
-        sources: accuracy (%) of each model on its source data, None where it is not known.
+        sources: model, value (its accuracy on its source data in percent, or NaN) and data (which, or None).
         settings: dataset, scores (modules).
 
     Returns:
@@ -102,15 +106,10 @@ def ranking_table(
     parts += [_pooled(part, settings["scores"], UNITS) for _, part in table.groupby("model", sort=False)]
     places = table[PLACE].drop_duplicates()
     models = places[places["module"] == PENULTIMATE]
-    known = {model: np.nan if value is None else value for model, value in sources.items()}
-    baseline = models.assign(
-        comparison=MODELS, kind=SCORE, name=SOURCE, label="source accuracy", value=models["model"].map(known)
-    )
-    baseline["reason"] = np.where(baseline["value"].isna(), "not known; set source_accuracy of the model", "")
-    parts.append(baseline)
+    parts.append(_baseline(models, sources))
     for measured in accuracies:
         parts += [_placed(measured, models, MODELS), _placed(measured, places, UNITS)]
-    whole = pd.concat(parts, ignore_index=True)
+    whole = pd.concat([part for part in parts if len(part)], ignore_index=True)
     whole[["samples", "classes"]] = whole[["samples", "classes"]].fillna(0).astype(int)
     whole["reason"] = whole["reason"].fillna("")
     whole.insert(0, "dataset", settings["dataset"])
@@ -172,59 +171,44 @@ def probe_accuracies(table: pd.DataFrame, learning_rate: float, weight_decay: fl
 
 
 def run_accuracies(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Test accuracies of fine-tuning runs, mean over the seeds of a model and method."""
+    """Test accuracies of fine-tuning runs, mean over the seeds of a model and a way of tuning.
+
+    A way is a method with its units; samples per class and rates are part of it where a model is tuned with
+    several of them.
+    """
     table = pd.concat(tables, ignore_index=True)
-    table = table[table["split"] == "test"]
-    labels = [
-        f"{method} {units}".strip() for method, units in zip(table["method"], table["units"], strict=True)
-    ]
-    table = table.assign(name=labels)
+    table = table[table["split"] == "test"].reset_index(drop=True)
+    table["name"] = (table["method"] + " " + table["units"]).str.strip()
+    for column, said in VARIED.items():
+        counts = table.groupby(["model", "name"])[column].nunique(dropna=False)
+        several = table["name"].isin(counts[counts > 1].index.get_level_values("name"))
+        values = table[column].map(lambda value: "all" if pd.isna(value) else f"{value:g}")
+        table["name"] = table["name"].where(~several, table["name"] + f", {said} " + values)
     means = table.groupby(["model", "name"], sort=False)[["accuracy"]].mean().reset_index()
     means = means.rename(columns={"accuracy": "value"})
     return means.assign(label=means["name"] + " accuracy (%)", unit=np.nan)
 
 
-def read_measured(path: Path, dataset: str, models: Sequence[str]) -> pd.DataFrame:
-    """Accuracies that were measured elsewhere, of these models on this data set.
-
-    Args:
-        path: CSV with columns dataset, model and accuracy (%).
-        dataset: key of the data set.
-        models: keys of the models; those that the file does not name have no row.
-
-    Raises:
-        DataError: columns are missing, a model stands twice, or an accuracy is no number from 0 to 100.
-    """
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not a readable CSV file ({error})") from None
-    if missing := [name for name in ("dataset", "model", "accuracy") if name not in table]:
-        raise DataError(f"{path}: no column {missing[0]!r}; it has: {', '.join(table.columns)}")
-    chosen = table[(table["dataset"] == dataset) & table["model"].isin(list(models))]
-    values = pd.to_numeric(chosen["accuracy"], errors="coerce")
-    if not values.between(0, 100).all():
-        wrong = chosen[~values.between(0, 100)].iloc[0]
-        raise DataError(
-            f"{path}: accuracy {wrong['accuracy']!r} of {wrong['model']} on {dataset}; allowed are 0 to 100"
-        )
-    if chosen["model"].duplicated().any():
-        twice = chosen.loc[chosen["model"].duplicated(), "model"].iloc[0]
-        raise DataError(f"{path}: {twice} on {dataset} stands more than once")
-    return pd.DataFrame(
-        {
-            "model": chosen["model"].astype(str),
-            "unit": np.nan,
-            "name": "measured",
-            "label": f"accuracy, {path.stem} (%)",
-            "value": values.astype(float),
-        }
+def _baseline(models: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy on the source data as a score; on other data than most models' it cannot be compared."""
+    usual = sources.loc[sources["value"].notna(), "data"].mode()
+    comparable = sources["data"].isna() | sources["data"].isin(usual[:1])
+    told = np.where(
+        sources["value"].isna(),
+        "not known; set source_accuracy of the model",
+        "on " + sources["data"].astype(str) + ", unlike most models here",
     )
+    found = sources.assign(
+        value=sources["value"].where(comparable),
+        reason=np.where(comparable & sources["value"].notna(), "", told),
+    )
+    named = {"comparison": MODELS, "kind": SCORE, "name": SOURCE, "label": "source accuracy"}
+    return models.merge(found.drop(columns="data"), on="model").assign(**named)
 
 
 def _pooled(table: pd.DataFrame, names: Sequence[str], comparison: str) -> pd.DataFrame:
     """Scores of a pool of features, and the terms behind them."""
-    parts = []
+    parts: list[pd.DataFrame] = []
     for name in names:
         module, part = variants.load(SCORES, name), table[table["score"] == name]
         if comparison == UNITS and needs_head(module):
@@ -235,6 +219,8 @@ def _pooled(table: pd.DataFrame, names: Sequence[str], comparison: str) -> pd.Da
             continue
         there = terms[terms["reason"] == ""]
         parts += [there.assign(label=there["name"]), _combined(module, there, terms)]
+    if not parts:  # scores of the source classifier alone say nothing of units
+        return pd.DataFrame()
     return pd.concat(parts, ignore_index=True).assign(comparison=comparison).drop(columns="score")
 
 
@@ -270,8 +256,7 @@ def _by_model(paired: pd.DataFrame, settings: Mapping[str, Any]) -> list[dict[st
     rows, taus = [], []
     for model, part in paired.groupby("model", sort=False):
         found = agreement(*_columns(part), settings["seed"], resamples=0)
-        null = tau_null(found.points, settings["resamples"])
-        rows.append(vars(found) | {"tau_null": null, "model": model})
+        rows.append(vars(found) | {"model": model})
         taus.append(found.tau)
     known = np.array(taus, dtype=float)
     known = known[np.isfinite(known)]

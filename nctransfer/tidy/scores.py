@@ -1,7 +1,6 @@
 """The table of transferability scores of one model: a row for each unit and term."""
 
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -11,7 +10,7 @@ from nctransfer.errors import DegenerateInputError
 from nctransfer.features.store import LOGITS, PENULTIMATE, Column, FeatureStore
 from nctransfer.plan import variants
 from nctransfer.tidy.collapse import label
-from nctransfer.transferability.evaluate import evaluate
+from nctransfer.transferability.evaluate import evaluate, needs_head
 from nctransfer.transferability.problem import Problem, stratified
 
 SCORES = "nctransfer.transferability.scores"
@@ -40,8 +39,8 @@ def score_table(store: FeatureStore, settings: Mapping[str, Any], device: torch.
     rows = torch.arange(len(labels))
     if settings["samples"] is not None and settings["samples"] < len(labels):
         rows = stratified(labels, settings["samples"], settings["seed"])
-    logits = None
-    if any(column.name == LOGITS for column in store.columns):
+    logits, headed = None, any(column.name == LOGITS for column in store.columns)
+    if headed and any(map(needs_head, modules.values())):
         logits = _rows(store, LOGITS, rows, device)
     found = []
     for column in _scored(store, settings["pooling"]):
@@ -83,8 +82,3 @@ def _scored(store: FeatureStore, pooling: str) -> list[Column]:
 
 def _rows(store: FeatureStore, name: str, rows: torch.Tensor, device: torch.device) -> torch.Tensor:
     return torch.from_numpy(store[name][rows.numpy()]).to(device)
-
-
-def needs_head(module: ModuleType) -> bool:
-    """Whether a score reads the source classifier's logits, so that units have none."""
-    return bool(getattr(module, "NEEDS_HEAD", False))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from scipy import stats
 from nctransfer.errors import DegenerateInputError
 
 Numbers = NDArray[np.float64]
+
+ENUMERATED = 7
+RANDOM_ORDERS = 10_000
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class Agreement:
         points: n.
         tau: weighted Kendall tau; the pairs among the best count most.
         tau_low, tau_high: its interval.
-        tau_null: the tau that one in 40 random orders of n points exceeds.
+        tau_null_low, tau_null_high: what 95 % of all orders of n points lie between.
         spearman, spearman_low, spearman_high: of ranks.
         pearson, pearson_low, pearson_high: of values.
     """
@@ -29,7 +33,8 @@ class Agreement:
     tau: float
     tau_low: float
     tau_high: float
-    tau_null: float
+    tau_null_low: float
+    tau_null_high: float
     spearman: float
     spearman_low: float
     spearman_high: float
@@ -83,18 +88,25 @@ def agreement(score: Numbers, accuracy: Numbers, seed: int, resamples: int) -> A
         drawn = np.array([coefficient(score[row], accuracy[row]) for row in rows])
         found += [coefficient(score, accuracy), *interval(drawn)]
         if coefficient is weighted_tau:
-            found.append(tau_null(n, resamples))
+            found += tau_null(n)
     return Agreement(n, *found)
 
 
 @cache
-def tau_null(points: int, permutations: int) -> float:
-    """The weighted tau that 2.5 % of random orders exceed (NaN for n < 2); always the same for n."""
-    if points < 2 or permutations < 1:
-        return float("nan")
-    dice, order = np.random.default_rng(0), np.arange(points, dtype=float)
-    drawn = [weighted_tau(dice.permutation(points).astype(float), order) for _ in range(permutations)]
-    return float(np.percentile(drawn, 97.5))
+def tau_null(points: int) -> tuple[float, float]:
+    """The weighted taus that 2.5 % of all orders of n points stay below and 2.5 % exceed (NaN for n < 2).
+
+    All orders where they are few (n up to 7), else 10,000 random ones, always the same.
+    """
+    if points < 2:
+        return float("nan"), float("nan")
+    order = np.arange(points, dtype=float)
+    if points <= ENUMERATED:
+        shuffles = np.array(list(permutations(order)))
+    else:
+        shuffles = np.random.default_rng(0).permuted(np.tile(order, (RANDOM_ORDERS, 1)), axis=1)
+    low, high = np.percentile([weighted_tau(shuffle, order) for shuffle in shuffles], [2.5, 97.5])
+    return float(low), float(high)
 
 
 def interval(drawn: Numbers) -> tuple[float, float]:

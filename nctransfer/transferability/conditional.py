@@ -1,28 +1,38 @@
-"""How well source predictions tell the downstream classes: what LEEP, NLEEP and NCE share."""
+"""How well source predictions tell the downstream classes: what LEEP and NLEEP share."""
+
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from nctransfer.transferability.problem import Problem
+from nctransfer.transferability.problem import Problem, class_sums
 
-ROWS = 4096  # rows of a block of probabilities
+ROWS = 4096  # of a block of probabilities
+
+Probabilities = Callable[[], Iterator[Tensor]]
+"""p(z|x) of all samples in order, (ROWS, Z) float64 a block; asked for twice."""
 
 
-def mean_log_expectation(problem: Problem, probabilities: Tensor) -> float:
+def mean_log_expectation(problem: Problem, probabilities: Probabilities) -> float:
     """Mean over samples of log sum_z P(y|z) p(z|x), Nguyen et al. 2020 (arXiv 2002.12462) eq. 2.
 
     P(y, z) is the mean over the samples of class y of p(z|x); outcomes z without mass are left out.
+    Memory is that of a block, however many outcomes there are.
 
     Args:
         problem: N samples of K classes.
-        probabilities: p(z|x), (N, Z) float64.
+        probabilities: p(z|x) by blocks.
     """
-    joint = torch.zeros(len(problem.counts), probabilities.shape[1]).to(probabilities)
-    joint.index_add_(0, problem.targets, probabilities)
+    targets, classes = problem.targets.split(ROWS), len(problem.counts)
+    joint: Tensor | None = None
+    for labels, part in zip(targets, probabilities(), strict=True):
+        sums = class_sums(part, labels, classes)
+        joint = sums if joint is None else joint + sums
+    assert joint is not None
     mass = joint.sum(0)
     conditional = torch.where(mass > 0, joint / mass.clamp(min=torch.finfo(torch.float64).tiny), 0.0)
     logs = [
-        (conditional[targets] * part).sum(1).log()
-        for targets, part in zip(problem.targets.split(ROWS), probabilities.split(ROWS), strict=True)
+        (conditional[labels] * part).sum(1).log()
+        for labels, part in zip(targets, probabilities(), strict=True)
     ]
     return float(torch.cat(logs).mean())

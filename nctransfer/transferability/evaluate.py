@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 from nctransfer.errors import DegenerateInputError
@@ -31,6 +31,11 @@ class Term:
     samples: int
 
 
+def needs_head(module: ModuleType) -> bool:
+    """Whether a score reads the source classifier's logits, so that units have none."""
+    return bool(getattr(module, "NEEDS_HEAD", False))
+
+
 def evaluate(
     problem: Problem, scores: Mapping[str, ModuleType], limits: Mapping[str, int | None]
 ) -> list[Term]:
@@ -48,7 +53,9 @@ def evaluate(
     for name, module in scores.items():
         shown = problem
         try:
-            shown = problem.subsample(limits[module.LIMIT] if hasattr(module, "LIMIT") else None)
+            if hasattr(module, "LIMIT"):
+                shown = replace(problem, logits=problem.logits if needs_head(module) else None)
+                shown = shown.subsample(limits[module.LIMIT])
             values = module.terms(shown)
             for term, value in values.items():
                 if not math.isfinite(value):

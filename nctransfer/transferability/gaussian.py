@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.transferability.problem import Problem
+from nctransfer.transferability.problem import Problem, class_sums
 
 COMPONENTS = 64  # principal components of GBC (Pandy et al. 2022) and of NCTI's code
 ROUNDING = 64  # units in the last place by which equal rows may differ from their mean
@@ -69,7 +69,7 @@ def bhattacharyya(problem: Problem) -> Tensor:
     (_, points), targets, counts = problem.principal(COMPONENTS), problem.targets, problem.counts
     means = class_means(points, targets, counts)
     squares = (points - means[targets]).square().mean(1)
-    variances = torch.zeros_like(counts, dtype=torch.float64).index_add_(0, targets, squares) / counts
+    variances = class_sums(squares[:, None], targets, len(counts))[:, 0] / counts
     rounding = (ROUNDING * torch.finfo(torch.float64).eps) ** 2 * points.square().mean(1).max()
     if float(variances.min()) <= float(rounding):
         first = int(problem.statistics.rows.classes[variances.argmin()])
@@ -85,8 +85,7 @@ def bhattacharyya(problem: Problem) -> Tensor:
 
 def class_means(points: Tensor, targets: Tensor, counts: Tensor) -> Tensor:
     """Means (K, p) of points (N, p) by class."""
-    sums = torch.zeros(len(counts), points.shape[1], dtype=points.dtype, device=points.device)
-    return sums.index_add_(0, targets, points) / counts[:, None]
+    return class_sums(points, targets, len(counts)) / counts[:, None]
 
 
 def pooled_covariance(points: Tensor, means: Tensor, targets: Tensor) -> Tensor:

@@ -15,6 +15,6 @@ def min_max(values: NDArray[np.float64]) -> NDArray[np.float64]:
         DegenerateInputError: a pool of one.
     """
     if len(values) < 2:
-        raise DegenerateInputError("a pool of one model: its terms cannot be put on a common scale")
+        raise DegenerateInputError("a pool of one: its terms cannot be put on a common scale")
     low, high = values.min(), values.max()
     return np.zeros_like(values) if high == low else (values - low) / (high - low)

@@ -126,6 +126,14 @@ class Problem:
         )
 
 
+def class_sums(values: Tensor, targets: Tensor, classes: int) -> Tensor:
+    """Sums (K, p) of rows (N, p) by class, targets (N,) in 0 to K - 1, always in the same order."""
+    if values.device.type == "cpu":
+        return values.new_zeros(classes, values.shape[1]).index_add_(0, targets, values)
+    # a product, because index_add on a GPU sums in any order
+    return torch.nn.functional.one_hot(targets, classes).to(values.dtype).T @ values
+
+
 def stratified(labels: Tensor, limit: int, seed: int) -> Tensor:
     """Rows of a seeded draw without replacement in which classes keep their share to within one; ascending.
 

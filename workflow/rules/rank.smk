@@ -50,7 +50,4 @@ rule ranking:
 
 rule rank:
     input:
-        collect(
-            f"{FIGURES}/{{figure}}.pdf", figure=ranking.picture_keys(config, "figures")
-        ),
-        collect(f"{TABLES}/{{table}}.csv", table=ranking.picture_keys(config, "tables")),
+        ranked_pictures,

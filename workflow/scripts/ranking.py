@@ -8,7 +8,6 @@ from nctransfer.tidy.ranking import agreement_table, gather
 
 with job(snakemake) as task:
     tables = read_tables(task.settings["tables"], snakemake.input)
-    measured = snakemake.input.get("measured")
-    ranking = gather(tables, Path(measured) if measured else None, task.settings)
+    ranking = gather(tables, task.settings)
     write_table(Path(snakemake.output.ranking), ranking, task.recipe)
     write_table(Path(snakemake.output.agreement), agreement_table(ranking, task.settings), task.recipe)

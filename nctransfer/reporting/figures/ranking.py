@@ -2,7 +2,8 @@
 
 A row of axes for each panel, a data set: on the left the ranks, a row a score and a column a model, from the
 most to the least accurate one, so that a perfect score runs from dark to light; on the right its weighted
-Kendall tau with the 95 % interval, and the band that 95 % of random orders stay within.
+Kendall tau with the 95 % interval, and the band that 95 % of random orders of as many
+models stay within.
 """
 
 from collections.abc import Mapping
@@ -16,9 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
 from nctransfer.reporting.points import Tables
-from nctransfer.reporting.ranks import MODELS, statement
+from nctransfer.reporting.ranks import LEAST, MODELS, ranking_numbers, statement
 from nctransfer.reporting.style import new_figure, styled
-from nctransfer.reporting.tables import ranking as table_of
 
 ROW = 0.17  # inches of a row
 UNIT_COLUMNS = ("unit", "module", "lost")
@@ -32,10 +32,10 @@ def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
         tables: tidy tables by (name, dataset, ""): ``rank`` and ``agreement`` of every panel.
 
     Returns:
-        the rows of :func:`nctransfer.reporting.tables.ranking.tabulate` that compare models, and what it
-        says of them.
+        the rows of :func:`~nctransfer.reporting.ranks.ranking_numbers` that compare models, and what it says
+        of them.
     """
-    table = table_of.tabulate(settings, tables)
+    table = ranking_numbers(settings, tables)
     of_units = [name for name in map(str, table) if name in UNIT_COLUMNS or name.startswith("mean_tau")]
     return table[table["comparison"] == MODELS].drop(columns=of_units).reset_index(drop=True)
 
@@ -81,6 +81,7 @@ def _draw_panel(
         vmax=max(2, len(models)),
     )
     left.set(xlabel="", ylabel="")
+    left.patch.set(hatch="////", edgecolor="0.75")  # of models without the score
     left.set_xticks(np.arange(len(models)) + 0.5, models, rotation=35, ha="right", rotation_mode="anchor")
     left.set_yticks(np.arange(len(names)) + 0.5, [first["judged_by_label"], *_labels(scores)], rotation=0)
     left.tick_params(length=0)
@@ -107,19 +108,16 @@ def _labels(scores: pd.DataFrame) -> list[str]:
 
 
 def _draw_taus(axes: Axes, scores: pd.DataFrame, style: Mapping[str, Any], rows: int) -> None:
-    """Tau of every score at the height of its row, intervals and the band of random orders."""
-    nulls = scores["tau_null"].dropna()
-    if len(nulls):
-        axes.axvspan(-nulls.max(), nulls.max(), color="0.92", zorder=0)
+    """Tau of every score at the height of its row, its interval, and what 95 % of all orders lie between."""
     axes.axvline(0, color="0.6", linewidth=0.8, zorder=1)
-    places = np.arange(1, rows) + 0.5
-    for place, row in zip(places, scores.to_dict("records"), strict=True):
-        if np.isnan(row["tau"]):
-            axes.text(
-                0, place, "undefined", va="center", ha="center", fontsize=style["font_size"] - 2, color="0.4"
-            )
+    color = style["accuracy_color"]
+    for place, row in zip(np.arange(1, rows) + 0.5, scores.to_dict("records"), strict=True):
+        if np.isnan(row["tau"]) or row["points"] < LEAST:
+            told = "undefined" if row["points"] >= LEAST else f"n = {row['points']:.0f}"
+            axes.text(0, place, told, va="center", ha="center", fontsize=style["font_size"] - 2, color="0.4")
             continue
-        color = style["accuracy_color"]
+        low, high = row["tau_null_low"], row["tau_null_high"]
+        axes.barh(place, high - low, left=low, height=1, color="0.92", zorder=0)
         if not np.isnan(row["tau_low"]):
             axes.plot([row["tau_low"], row["tau_high"]], [place, place], color=color, linewidth=1, zorder=2)
         axes.plot(row["tau"], place, "o", color=color, markersize=4, zorder=3, mec="white", mew=0.4)

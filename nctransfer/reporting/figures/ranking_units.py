@@ -124,6 +124,7 @@ def _draw_model(
         vmin=0,
         vmax=1,
     )
+    axes.patch.set(hatch="////", edgecolor="0.75")  # where a score has no value
     for row in part[part["picked"]].to_dict("records"):
         place = units.index(row["unit"]) + 0.5, names.index(row["name"]) + 0.5
         axes.add_line(_dot("*" if row["kind"] == "accuracy" else "o", "", style, place))

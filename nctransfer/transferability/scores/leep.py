@@ -1,7 +1,7 @@
 """LEEP (Nguyen et al. 2020, arXiv 2002.12462): what source predictions tell of the classes."""
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.transferability.conditional import mean_log_expectation
+from nctransfer.transferability.conditional import ROWS, mean_log_expectation
 from nctransfer.transferability.problem import Problem
 
 TITLES = {"leep": "LEEP"}
@@ -16,4 +16,5 @@ def terms(problem: Problem) -> dict[str, float]:
     """
     if problem.logits is None:
         raise DegenerateInputError(f"{problem.name}: no source classifier")
-    return {"leep": mean_log_expectation(problem, problem.logits.double().softmax(1))}
+    blocks = problem.logits.split(ROWS)
+    return {"leep": mean_log_expectation(problem, lambda: (part.double().softmax(1) for part in blocks))}

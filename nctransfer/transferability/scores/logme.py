@@ -1,11 +1,14 @@
 """LogME (You et al. 2021, arXiv 2102.11005): evidence of Bayesian linear regression on the classes."""
 
+import logging
 import math
 
 import torch
 from torch import Tensor
 
-from nctransfer.transferability.problem import Problem
+from nctransfer.transferability.problem import Problem, class_sums
+
+logger = logging.getLogger(__name__)
 
 TITLES = {"logme": "LogME"}
 
@@ -28,7 +31,7 @@ def terms(problem: Problem) -> dict[str, float]:
     least = torch.finfo(torch.float64).tiny if rank == samples else torch.finfo(torch.float64).eps
     ratio = _start(
         squares, shares, rest, samples, least
-    )  # alpha / beta: of the prior's to the noise's precision
+    )  # alpha / beta, the prior's precision to the noise's
     for _ in range(ITERATIONS):
         penalised = squares + ratio[:, None]
         effective = (squares / penalised).sum(1)
@@ -40,6 +43,8 @@ def terms(problem: Problem) -> dict[str, float]:
         previous, ratio = ratio, (alpha / beta).clamp(min=SMALLEST * float(squares.min()))
         if bool(((ratio - previous).abs() <= TOLERANCE * previous).all()):
             break
+    else:
+        logger.info("%s: LogME's evidence still moved after %d steps", problem.name, ITERATIONS)
     # at the fixed point the two quadratic terms of the evidence sum to N / 2
     evidence = (
         rank * alpha.log() - (squares + ratio[:, None]).log().sum(1) - samples * (1 + math.log(2 * math.pi))
@@ -71,8 +76,7 @@ def _spectrum(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
         rows = features.double()
         values, left = torch.linalg.eigh(rows @ rows.T)
         kept = values > samples * torch.finfo(torch.float64).eps * values[-1]
-        along = torch.zeros(len(counts), int(kept.sum())).to(left)
-        shares = along.index_add_(0, problem.targets, left[:, kept]).square()
+        shares = class_sums(left[:, kept], problem.targets, len(counts)).square()
     else:
         covariance = problem.statistics.covariance
         moment = covariance.matrix + covariance.centre[:, None] * covariance.centre

@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from nctransfer.collapse.blas import torch_threads
-from nctransfer.transferability.conditional import mean_log_expectation
+from nctransfer.transferability.conditional import ROWS, mean_log_expectation
 from nctransfer.transferability.problem import Problem
 
 logger = logging.getLogger(__name__)
@@ -40,4 +40,4 @@ def terms(problem: Problem) -> dict[str, float]:
     if caught:
         logger.info("%s: the mixture of N-LEEP stops after %d steps", problem.name, mixture.n_iter_)
     posteriors = torch.from_numpy(mixture.predict_proba(points)).to(problem.targets.device)
-    return {"nleep": mean_log_expectation(problem, posteriors)}
+    return {"nleep": mean_log_expectation(problem, lambda: iter(posteriors.split(ROWS)))}

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nctransfer.collapse.spectrum import second_moment
 from nctransfer.transferability.gaussian import log_posteriors, refuse_flat_classes, whitener
-from nctransfer.transferability.problem import Problem
+from nctransfer.transferability.problem import Problem, class_sums
 
 TITLES = {"sfda": "SFDA"}
 
@@ -44,7 +44,7 @@ def terms(problem: Problem) -> dict[str, float]:
 
     sums = torch.zeros_like(means)
     for part, block in mixed():
-        sums.index_add_(0, targets[part], block)
+        sums += class_sums(block, targets[part], len(means))
     second, _ = _own_posteriors(problem, mixed, sums / problem.counts[:, None], shrinkage, soften=False)
     return {"sfda": float(second.sum()) / samples}
 
