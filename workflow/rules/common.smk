@@ -74,8 +74,12 @@ wildcard_constraints:
 def ranked_pictures(wildcards):
     """Figures and tables of all rankings; who asks for them has named some data set."""
     if not config["rank"]["datasets"]:
-        raise WorkflowError("rank.datasets: empty; name the data sets to rank models on")
-    figures, tables = (ranking.picture_keys(config, kind) for kind in ("figures", "tables"))
+        raise WorkflowError(
+            "rank.datasets: empty; name the data sets to rank models on"
+        )
+    figures, tables = (
+        ranking.picture_keys(config, kind) for kind in ("figures", "tables")
+    )
     return [
         *(f"{FIGURES}/{figure}.pdf" for figure in figures),
         *(f"{TABLES}/{table}.csv" for table in tables),
