@@ -120,6 +120,24 @@ def test_the_figures_and_tables_of_fine_tuning_are_drawn(project):
         assert "tabular" in (project.folder / f"tables/demo/{name}.tex").read_text()
 
 
+def test_six_models_are_ranked_by_model_and_by_unit(project):
+    typed = [sys.executable, "-m", "snakemake", "-j2", "--resources", "gpu=0", "--configfile", "config/demo.yaml", "--",
+             "rank"]  # fmt: skip
+    run = subprocess.run(typed, cwd=project.folder, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    ranked = pd.read_parquet(project.folder / "results/demo/rank/digits59.parquet")
+    units = ranked[ranked["comparison"] == "units"].groupby("model")["unit"].nunique()
+    assert sorted(units) == [5, 5, 5, 7, 9, 17]  # all of them, and the last feature
+    models = ranked[(ranked["comparison"] == "models") & (ranked["kind"] == "score")]
+    assert models["value"].notna().all()  # every score of every model
+    agreed = pd.read_parquet(project.folder / "results/demo/agreement/digits59.parquet")
+    tau = agreed[agreed["comparison"] == "models"].set_index("name")["tau"]
+    assert tau["nc1"] > 0.5  # the paper's claim
+    for name in ("rank-digits59", "rank-digits59-units"):
+        assert (project.folder / f"figures/demo/{name}.png").stat().st_size > 10_000
+    assert "6 models: too few to tell" in (project.folder / "tables/demo/rank-digits59.md").read_text()
+
+
 def test_the_few_shot_table_is_written(project):
     typed = [sys.executable, "-m", "snakemake", "-j2", "--resources", "gpu=0", "--configfile", "config/demo.yaml", "--",
              "tables/demo/table2.csv"]  # fmt: skip

@@ -77,6 +77,17 @@ class Problem:
         """(N, d), as given."""
         return self.statistics.rows.features
 
+    @property
+    def source_logits(self) -> Tensor:
+        """(N, Z) of the source classifier.
+
+        Raises:
+            DegenerateInputError: the model has none.
+        """
+        if self.logits is None:
+            raise DegenerateInputError(f"{self.name}: no source classifier")
+        return self.logits
+
     @cached_property
     def targets(self) -> Tensor:
         """(N,) int64, classes that have samples numbered 0 to K - 1."""

@@ -1,6 +1,5 @@
 """LEEP (Nguyen et al. 2020, arXiv 2002.12462): what source predictions tell of the classes."""
 
-from nctransfer.errors import DegenerateInputError
 from nctransfer.transferability.conditional import ROWS, mean_log_expectation
 from nctransfer.transferability.problem import Problem
 
@@ -14,7 +13,5 @@ def terms(problem: Problem) -> dict[str, float]:
     Raises:
         DegenerateInputError: the model has no source classifier.
     """
-    if problem.logits is None:
-        raise DegenerateInputError(f"{problem.name}: no source classifier")
-    blocks = problem.logits.split(ROWS)
+    blocks = problem.source_logits.split(ROWS)
     return {"leep": mean_log_expectation(problem, lambda: (part.double().softmax(1) for part in blocks))}

@@ -2,7 +2,6 @@
 
 import torch
 
-from nctransfer.errors import DegenerateInputError
 from nctransfer.transferability.problem import Problem
 
 TITLES = {"nce": "NCE"}
@@ -15,9 +14,7 @@ def terms(problem: Problem) -> dict[str, float]:
     Raises:
         DegenerateInputError: the model has no source classifier.
     """
-    if problem.logits is None:
-        raise DegenerateInputError(f"{problem.name}: no source classifier")
-    sources, outcomes = problem.logits.argmax(1), problem.logits.shape[1]
+    sources, outcomes = problem.source_logits.argmax(1), problem.source_logits.shape[1]
     pairs = torch.bincount(problem.targets * outcomes + sources, minlength=len(problem.counts) * outcomes)
     joint = pairs.view(-1, outcomes).double() / problem.statistics.samples
     conditional = joint / joint.sum(0).clamp(min=torch.finfo(torch.float64).tiny)
