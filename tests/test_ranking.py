@@ -363,6 +363,10 @@ def test_terms_are_pooled_over_models_and_over_the_units_of_each_model(tables):
     expected = scaled["ncti_seli"] + scaled["ncti_ncc"] + scaled["ncti_vc"] - 1
     np.testing.assert_allclose(models, expected[models.index], rtol=1e-12)
     assert models.between(-1, 2).all()
+    ordered = (last.rank() - 1) / (len(last) - 1)
+    expected = ordered["ncti_seli"] + ordered["ncti_ncc"] + ordered["ncti_vc"] - 1
+    rows = found[(found["comparison"] == "models") & (found["name"] == "ncti_ranks")].set_index("model")
+    np.testing.assert_allclose(rows["value"], expected[rows.index], rtol=1e-12)
     units = found[(found["comparison"] == "units") & (found["name"] == "ncti") & (found["model"] == "m4")]
     of_model = raw[raw["model"] == "m4"].pivot(index="unit", columns="term", values="value")
     scaled = (of_model - of_model.min()) / (of_model.max() - of_model.min())
@@ -659,7 +663,7 @@ def test_rank_leaves_scores_a_table_and_two_figures(finished):
     assert set(ranked["model"]) == {"tiny", "other"}
     assert set(ranked.loc[ranked["comparison"] == "units", "unit"]) == set(range(1, 10))
     scores = ranked.loc[(ranked["kind"] == "score") & (ranked["comparison"] == "models"), "name"]
-    assert len(set(scores)) == 18  # of fifteen modules two have two; and the source accuracy
+    assert len(set(scores)) == 19  # of fifteen modules three have two; and the source accuracy
     assert ranked.loc[ranked["name"] == "source_accuracy", "value"].between(1, 100).all()
     for name in ("figures/tiny/rank-digits59.pdf", "figures/tiny/rank-digits59-units.png"):
         assert (finished.folder / name).stat().st_size > 1000

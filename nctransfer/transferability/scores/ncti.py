@@ -20,10 +20,10 @@ from nctransfer.transferability.gaussian import (
     shrunk,
     whitener,
 )
-from nctransfer.transferability.pool import min_max
+from nctransfer.transferability.pool import min_max, scaled_ranks
 from nctransfer.transferability.problem import Problem
 
-TITLES = {"ncti": "NCTI"}
+TITLES = {"ncti": "NCTI", "ncti_ranks": "NCTI (ranks)"}
 
 LARGEST = 32  # variances that decide on the shrinkage
 NO_SHRINKAGE = 1e-10
@@ -71,9 +71,14 @@ def terms(problem: Problem) -> dict[str, float]:
 
 
 def pooled(terms: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-    """min-max(S_seli) + min-max(S_ncc) - min-max(-S_vc) over the pool, in [-1, 2]."""
-    collapse = -min_max(-terms["ncti_vc"])
-    return {"ncti": min_max(terms["ncti_seli"]) + min_max(terms["ncti_ncc"]) + collapse}
+    """min-max(S_seli) + min-max(S_ncc) - min-max(-S_vc) over the pool, in [-1, 2].
+
+    And the same of their ranks, which one model far from all others does not squeeze together.
+    """
+    return {
+        name: scale(terms["ncti_seli"]) + scale(terms["ncti_ncc"]) - scale(-terms["ncti_vc"])
+        for name, scale in (("ncti", min_max), ("ncti_ranks", scaled_ranks))
+    }
 
 
 def _nuclear_by_class(posteriors: Tensor, problem: Problem) -> float:
