@@ -565,6 +565,11 @@ def test_catalogue_knows_every_source_and_torchvision_set() -> None:
     [
         ({"source": "torchvison"}, ("source",), "did you mean 'torchvision'"),
         ({"source": "torchvision", "name": "CIFAR-10"}, ("name",), "did you mean 'CIFAR10'"),
+        (
+            {"source": "torchvision", "name": "ImageNet", "path": "/", "test_fraction": 0.1},
+            ("test_fraction",),
+            "which are not joined",
+        ),
         ({"source": "torchvision"}, (), "needs 'name'"),
         ({"source": "torchvision", "name": "ImageNet"}, (), "cannot be downloaded"),
         ({"source": "torchvision", "name": "DTD", "classes": [47]}, ("classes", "0"), "there are 47"),

@@ -244,6 +244,29 @@ def test_drawn_splits(
     assert levels(source.open_split(options | {"split_seed": 1}, "test", tmp_path)) != levels(second)
 
 
+@pytest.mark.parametrize(("name", "layout"), [("CIFAR10", cifar), ("DTD", dtd)])
+def test_a_fraction_is_drawn_of_official_splits_joined(
+    name: str, layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout(tmp_path / "set", monkeypatch)
+    options = {"name": name, "path": str(tmp_path / "set")}
+    official = [source.open_split(options, split, tmp_path) for split in ("train", "test")]
+    options |= {"test_fraction": 0.34}
+    train, test = (source.open_split(options, split, tmp_path) for split in ("train", "test"))
+    pictures = {
+        level: label
+        for opened in official
+        for level, label in zip(levels(opened), opened.labels, strict=True)
+    }
+    drawn = [*zip(levels(train), train.labels, strict=True), *zip(levels(test), test.labels, strict=True)]
+    assert dict(drawn) == pictures  # all of them, each with its label
+    assert len(drawn) == len(pictures)  # in one split only
+    counts = np.bincount(list(pictures.values()))
+    assert np.bincount(test.labels).tolist() == [max(1, round(0.34 * count)) for count in counts]
+    other = source.open_split(options | {"split_seed": 1}, "test", tmp_path)
+    assert len(other.labels) == len(test.labels)
+
+
 def test_unknown_name_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="did you mean 'Food101'"):
         source.open_split({"name": "Food-101"}, "train", tmp_path)

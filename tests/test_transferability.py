@@ -309,7 +309,7 @@ def test_pooled_scores_agree_with_their_definition(score):
         {term: np.array([each[term] for each in measured_terms]) for term in measured_terms[0]}
     )
     assert list(values) == list(module(score).TITLES)
-    assert list(values)[0] == score
+    assert next(iter(values)) == score
     np.testing.assert_allclose(values[score], expected, rtol=1e-6, atol=1e-9)
     if score == "ncti":
         assert -1 <= values[score].min() <= values[score].max() <= 2

@@ -71,7 +71,7 @@ _SPLITTING = ("train_split", "test_split", "test_fraction", "split_seed")
 
 # Options of each kind of source: those one of which it needs, and all others.
 SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "torchvision": (("name",), ("path", "split_seed")),
+    "torchvision": (("name",), ("path", "test_fraction", "split_seed")),
     "imagefolder": (("path",), _SPLITTING),
     "huggingface": (
         ("name", "path"),
@@ -230,6 +230,8 @@ def _torchvision(entry: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _class_names(entry, None, TORCHVISION[name].classes)
         if name == "ImageNet" and entry.get("path") is None:
             yield (), "ImageNet cannot be downloaded; give the 'path' of the folder with train/ and val/"
+        if name == "ImageNet" and entry.get("test_fraction") is not None:
+            yield ("test_fraction",), "ImageNet has folders of its splits, which are not joined; leave it out"
     yield from _folder(entry, "path")
 
 

@@ -8,6 +8,8 @@ Options:
         splits: SUN397 gives 50 images a class to train on and 50 others to test on, as its
         authors do; Caltech101 30 a class to train on, the rest to test on; EuroSAT 80 % of
         each class to train on.
+    test_fraction: joins all that the set holds, official splits too, and takes so large a share of each
+        class to test on, drawn with split_seed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -89,14 +91,17 @@ def open_split(options: Mapping[str, Any], split: str, root: Path) -> RawSplit:
     provenance: dict[str, Any] = {"options": dict(options)}
     if options.get("path") is not None:
         folder = Path(options["path"]).expanduser()
-        part = _open(name, entry, loader, split, folder)
     else:
         folder = downloaded(name, archives, partial(_fetch, entry, loader), root)
         provenance["archives"] = [{"name": archive.name, "md5": archive.md5} for archive in archives]
-        part = _open(name, entry, loader, split, folder)
-    if entry.draw is None:
+    draw, objects = entry.draw, getattr(entry, split)
+    if options.get("test_fraction") is not None:
+        objects = entry.train if draw is not None else (*entry.train, *entry.test)
+        draw = partial(_by_fraction, options["test_fraction"])
+    part = _open(name, entry, loader, objects, folder)
+    if draw is None:
         return _raw(part, folder, provenance, None)
-    rows = entry.draw(part.labels, part.class_names, options.get("split_seed", 0))
+    rows = draw(part.labels, part.class_names, options.get("split_seed", 0))
     return _raw(part, folder, provenance, rows[split == "test"])
 
 
@@ -105,9 +110,9 @@ def _fetch(entry: _Set, loader: Any, folder: Path) -> None:
         loader(folder, download=True, **keywords)
 
 
-def _open(name: str, entry: _Set, loader: Any, split: str, folder: Path) -> _Part:
+def _open(name: str, entry: _Set, loader: Any, objects: Sequence[Mapping[str, Any]], folder: Path) -> _Part:
     try:
-        parts = [entry.read(loader(folder, **keywords)) for keywords in getattr(entry, split)]
+        parts = [entry.read(loader(folder, **keywords)) for keywords in objects]
     except Exception as error:
         raise DataError(
             f"{folder}: torchvision cannot open {name} there: {type(error).__name__}: {error}"
@@ -119,7 +124,13 @@ def _joined(name: str, parts: Sequence[_Part]) -> _Part:
     if len({part.class_names for part in parts}) > 1:
         raise DataError(f"{name}: the official splits have different classes")
     files = [part.files for part in parts if part.files is not None]
-    return _Part(np.concatenate([p.labels for p in parts]), parts[0].class_names, None, np.concatenate(files))
+    images = [part.images for part in parts if part.images is not None]
+    return _Part(
+        np.concatenate([part.labels for part in parts]),
+        parts[0].class_names,
+        np.concatenate(images) if images else None,
+        np.concatenate(files) if files else None,
+    )
 
 
 def _raw(part: _Part, folder: Path, provenance: dict[str, Any], rows: np.ndarray | None) -> RawSplit:
@@ -245,8 +256,10 @@ def _caltech_split(labels: np.ndarray, names: Sequence[str], seed: int) -> tuple
     return split_by_count(labels, names, 30, None, seed)
 
 
-def _eurosat_split(labels: np.ndarray, names: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray]:
-    return split_by_fraction(labels, len(names), 0.2, seed)
+def _by_fraction(
+    share: float, labels: np.ndarray, names: Sequence[str], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    return split_by_fraction(labels, len(names), share, seed)
 
 
 def _of_split(*splits: str) -> list[dict[str, str]]:
@@ -294,7 +307,7 @@ SETS: dict[str, _Set] = {
     ),
     "SVHN": _Set("SVHN", _of_split("train"), _of_split("test"), _svhn, _svhn_archives),
     "STL10": _Set("STL10", _of_split("train"), _of_split("test"), _stl10, _cifar_archives),
-    "EuroSAT": _Set("EuroSAT", [{}], [{}], _eurosat, lambda loader: [_EUROSAT], _eurosat_split),
+    "EuroSAT": _Set("EuroSAT", [{}], [{}], _eurosat, lambda loader: [_EUROSAT], partial(_by_fraction, 0.2)),
     "Caltech101": _Set("Caltech101", [{}], [{}], _caltech, lambda loader: [_CALTECH101], _caltech_split),
     "Food101": _Set(
         "Food101",
