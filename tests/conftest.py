@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from project import Project
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -21,3 +22,9 @@ def shared_data() -> Path:
 def vectors() -> Path:
     """Folder with the metrics' published test vectors."""
     return REPOSITORY / "tests" / "vectors"
+
+
+@pytest.fixture
+def project(finished, tmp_path) -> Project:
+    """A clone of the project that the test's module calls ``finished``."""
+    return finished.clone(tmp_path / "p")

@@ -18,6 +18,13 @@ def make_demo(project: Project) -> subprocess.CompletedProcess:
     return subprocess.run(typed, cwd=project.folder, capture_output=True, text=True, check=False)
 
 
+def build(project: Project, *targets: str) -> None:
+    typed = [sys.executable, "-m", "snakemake", "-j2", "--resources", "gpu=0"]
+    typed += ["--configfile", "config/demo.yaml", "--", *targets]
+    run = subprocess.run(typed, cwd=project.folder, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
 def state(project: Project) -> dict[str, tuple[int, bytes]]:
     return {
         str(path): (path.stat().st_mtime_ns, path.read_bytes())
@@ -54,10 +61,7 @@ def test_the_demo_draws_its_figure_and_then_has_nothing_to_do(project):
 
 def test_the_figures_of_pre_training_are_drawn_at_all_levels(project):
     names = ("fig1", "fig10", "fig11", "fig12", "fig15")
-    typed = [sys.executable, "-m", "snakemake", "-j2", "--resources", "gpu=0", "--configfile", "config/demo.yaml", "--",
-             *(f"figures/demo/{name}.pdf" for name in names), "tables/demo/tableB.csv"]  # fmt: skip
-    run = subprocess.run(typed, cwd=project.folder, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
+    build(project, *(f"figures/demo/{name}.pdf" for name in names), "tables/demo/tableB.csv")
     levels = [f"digits04-{kind}{level}" for kind in ("aug", "adv") for level in range(1, 6)]
     first, fifteenth = (
         pd.read_csv(project.folder / f"figures/demo/{name}.csv") for name in ("fig1", "fig15")
@@ -87,10 +91,7 @@ def test_the_figures_of_pre_training_are_drawn_at_all_levels(project):
 
 
 def test_the_figures_of_models_that_are_there_are_drawn(project):
-    typed = [sys.executable, "-m", "snakemake", "-j2", "--resources", "gpu=0", "--configfile", "config/demo.yaml", "--",
-             "figures/demo/fig2.pdf", "figures/demo/fig4.pdf"]  # fmt: skip
-    run = subprocess.run(typed, cwd=project.folder, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
+    build(project, "figures/demo/fig2.pdf", "figures/demo/fig4.pdf")
     second, fourth = (pd.read_csv(project.folder / f"figures/demo/{name}.csv") for name in ("fig2", "fig4"))
     assert [part["model"].nunique() for _, part in second.groupby("panel")] == [6, 6]
     assert (second["view"] == second["nc1_view"]).all()
@@ -104,10 +105,11 @@ def test_the_figures_of_models_that_are_there_are_drawn(project):
 
 def test_the_figures_and_tables_of_fine_tuning_are_drawn(project):
     figures, tables = ("fig7", "fig8", "fig9", "fig14", "fig16", "fig17"), ("table3", "table4", "table5")
-    typed = [sys.executable, "-m", "snakemake", "-j2", "--resources", "gpu=0", "--configfile", "config/demo.yaml", "--",
-             *(f"figures/demo/{name}.pdf" for name in figures), *(f"tables/demo/{name}.csv" for name in tables)]  # fmt: skip
-    run = subprocess.run(typed, cwd=project.folder, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
+    build(
+        project,
+        *(f"figures/demo/{name}.pdf" for name in figures),
+        *(f"tables/demo/{name}.csv" for name in tables),
+    )
     for name in figures:
         assert (project.folder / f"figures/demo/{name}.png").stat().st_size > 10_000
     methods = pd.read_csv(project.folder / "tables/demo/table3.csv")
@@ -121,10 +123,7 @@ def test_the_figures_and_tables_of_fine_tuning_are_drawn(project):
 
 
 def test_six_models_are_ranked_by_model_and_by_unit(project):
-    typed = [sys.executable, "-m", "snakemake", "-j2", "--resources", "gpu=0", "--configfile", "config/demo.yaml", "--",
-             "rank"]  # fmt: skip
-    run = subprocess.run(typed, cwd=project.folder, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
+    build(project, "rank")
     ranked = pd.read_parquet(project.folder / "results/demo/rank/digits59.parquet")
     units = ranked[ranked["comparison"] == "units"].groupby("model")["unit"].nunique()
     assert sorted(units) == [5, 5, 5, 7, 9, 17]  # all of them, and the last feature
@@ -139,10 +138,7 @@ def test_six_models_are_ranked_by_model_and_by_unit(project):
 
 
 def test_the_few_shot_table_is_written(project):
-    typed = [sys.executable, "-m", "snakemake", "-j2", "--resources", "gpu=0", "--configfile", "config/demo.yaml", "--",
-             "tables/demo/table2.csv"]  # fmt: skip
-    run = subprocess.run(typed, cwd=project.folder, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
+    build(project, "tables/demo/table2.csv")
     table = pd.read_csv(project.folder / "tables/demo/table2.csv")
     one, five = (table[table["shots"] == shots].set_index("label") for shots in (1, 5))
     assert list(one.index) == ["ConvNet4", "ResNet12", "SEResNet12"]

@@ -53,11 +53,6 @@ def finished(tmp_path_factory) -> Project:
     return project
 
 
-@pytest.fixture
-def project(finished, tmp_path) -> Project:
-    return finished.clone(tmp_path / "p")
-
-
 def test_the_table_says_what_the_episodes_gave(finished):
     numbers = pd.read_csv(finished.folder / TABLE)
     assert list(zip(numbers["label"], numbers["shots"], strict=True)) == [

@@ -75,11 +75,6 @@ def finished(tmp_path_factory) -> Tuned:
     return project
 
 
-@pytest.fixture
-def project(finished, tmp_path) -> Tuned:
-    return finished.clone(tmp_path / "p")
-
-
 def test_figures_and_tables_share_their_runs_and_leave_tidy_tables(finished):
     folder = finished.folder / "results/tuned/finetuning"
     runs = {path.name for path in folder.iterdir()}

@@ -648,11 +648,6 @@ def finished(tmp_path_factory) -> Project:
     return project
 
 
-@pytest.fixture
-def project(finished, tmp_path) -> Project:
-    return finished.clone(tmp_path / "p")
-
-
 def change(project: Project, **values) -> None:
     path = project.folder / "tiny.yaml"
     path.write_text(yaml.safe_dump(merge(yaml.safe_load(path.read_text()), values)))

@@ -29,11 +29,6 @@ def finished(tmp_path_factory) -> Project:
     return project
 
 
-@pytest.fixture
-def project(finished, tmp_path) -> Project:
-    return finished.clone(tmp_path / "p")
-
-
 def test_the_river_leaves_its_stages_and_a_tidy_table_behind_the_figure(finished):
     for suffix in ("pdf", "png", "csv"):
         assert (finished.folder / f"figures/tiny/fig3.{suffix}").stat().st_size > 1000

@@ -1,13 +1,13 @@
 """Which network to build, before any weights: a library, a name in it, and options."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
 from torch import nn
 
-from nctransfer.errors import ModelError
+from nctransfer.errors import ModelError, suggestion
 from nctransfer.plan import variants
 
 
@@ -92,3 +92,33 @@ class Architecture:
 
 
 _PACKAGE = "nctransfer.models.architectures"
+
+
+def with_defaults(network: str, options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a network's builder, those that are not given by their defaults.
+
+    Args:
+        network: ``library/name``, for messages.
+        options: as given.
+        defaults: of every option that there is.
+
+    Raises:
+        ModelError: no such option.
+    """
+    for option in options:
+        if option not in defaults:
+            known = ", ".join(defaults)
+            raise ModelError(f"{network}: no option {option!r}{suggestion(option, defaults)}; {known}")
+    return {**defaults, **options}
+
+
+def require_positive(network: str, options: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Refuse options that count something and are no positive whole number.
+
+    Raises:
+        ModelError: one is not.
+    """
+    for option in names:
+        value = options[option]
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ModelError(f"{network}: {option} {value!r} is not a positive whole number")

@@ -32,13 +32,13 @@ ACCURACIES = Path(__file__).with_name("source_accuracies.csv")
 
 def ranked_models(config: Mapping[str, Any]) -> list[str]:
     """Keys of the ranked models, groups taken apart, each once."""
-    groups = families.group_members(config)
+    groups, own = families.group_members(config), _own_keys(config)
     names: dict[str, None] = {}
     for name in config["rank"]["models"]:
         if name in groups and name not in config["models"]:
             names |= dict.fromkeys(groups[name].values())
         else:
-            names[_own_keys(config).get(name, name)] = None
+            names[own.get(name, name)] = None
     return list(names)
 
 

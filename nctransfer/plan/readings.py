@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 class Readings:
-    """The tidy tables that a picture reads, each once.
+    """The tidy tables that a figure, table or ranking reads, each once.
 
     Attributes:
         tables: (name, model, view) of each, in the order of the inputs ``table_0``, ``table_1``, ...

@@ -1,6 +1,7 @@
 """What pictures of rankings share: the order of models, ranks, and what they are worth in words."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,13 @@ import pandas as pd
 from nctransfer.errors import DegenerateInputError
 from nctransfer.reporting.points import Tables
 from nctransfer.reporting.style import letter
+from nctransfer.transferability.agreement import Agreement
 
 MODELS, UNITS, ALL = "models", "units", "all"
 ENOUGH = 8  # models; of fewer one order in 40 has a weighted tau of 0.69 and more
 LEAST = 4  # models; of fewer a rank correlation says nothing
 
-AGREEMENT = [
-    "points", "tau", "tau_low", "tau_high", "tau_null_low", "tau_null_high", "spearman", "spearman_low",
-    "spearman_high", "pearson", "pearson_low", "pearson_high",
-]  # fmt: skip
+AGREEMENT = [field.name for field in fields(Agreement)]
 MEANS = ["points", "tau", "tau_low", "tau_high"]
 FIRST = [
     "panel", "title", "dataset", "comparison", "judged_by", "judged_by_label", "kind", "name", "label",

@@ -19,6 +19,7 @@ from nctransfer.reporting.marks import Mark, Point, draw_points, legend_below, l
 from nctransfer.reporting.style import (
     NC1,
     grid,
+    minus,
     new_figure,
     panel_title,
     place_note,
@@ -188,11 +189,7 @@ def _related(first: pd.Series, name: str, count: int) -> str:
     of = f" ($\\log_{{10}}$ {NC1})" if SCALES[name].logarithmic else ""
     if np.isnan(r):
         return f"r undefined, n = {count}"
-    return _minus(f"r = {r:.2f} [{low:.2f}, {high:.2f}]{of}\nn = {count}")
-
-
-def _minus(text: str) -> str:
-    return text.replace("-", "\N{MINUS SIGN}")
+    return minus(f"r = {r:.2f} [{low:.2f}, {high:.2f}]{of}\nn = {count}")
 
 
 def _draw_line(axes: Axes, part: pd.DataFrame, name: str, color: str) -> tuple[np.ndarray, str]:
@@ -210,10 +207,10 @@ def _draw_parabola(axes: Axes, part: pd.DataFrame, name: str, color: str) -> tup
     axes.axvline(parabola.turn, color=color, linestyle=":", linewidth=0.9, zorder=1)
     kind = "maximum" if parabola.maximum else "minimum"
     if len(part) < 4:
-        return curve, _minus(f"{kind} at {parabola.turn:.3g}")
+        return curve, minus(f"{kind} at {parabola.turn:.3g}")
     interval = f"[{parabola.turn_low:.3g}, {parabola.turn_high:.3g}]"
     share = f"in {100 * parabola.turn_share:.0f} % of resamples"
-    return curve, _minus(f"{kind} at {parabola.turn:.3g} {interval}\n{share}")
+    return curve, minus(f"{kind} at {parabola.turn:.3g} {interval}\n{share}")
 
 
 def _draw_fit(axes: Axes, part: pd.DataFrame, curve: Line | Parabola, scale: Scale, color: str) -> np.ndarray:

@@ -158,3 +158,8 @@ def _room_above(axes: Axes, points: np.ndarray, share: float) -> None:
     low, high = axes.get_ylim()
     highest = float(points[:, 1].max())
     axes.set_ylim(low, max(high, low + (highest - low) / (1 - share)))
+
+
+def minus(text: str) -> str:
+    """Numbers with the minus sign instead of a hyphen."""
+    return text.replace("-", "\N{MINUS SIGN}")

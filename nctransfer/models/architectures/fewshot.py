@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from nctransfer.errors import ModelError, suggestion
-from nctransfer.models.architecture import Metadata
+from nctransfer.models.architecture import Metadata, require_positive, with_defaults
 from nctransfer.models.few_shot import ConvolutionalBlock, FewShotNetwork, ThreeConvolutionBlock
 
 CONVNET = "convnet4"
@@ -37,16 +37,8 @@ def build(name: str, options: Mapping[str, Any], classes: int | None) -> FewShot
     """
     if name not in NETWORKS:
         raise ModelError(f"no few-shot network {name!r}{suggestion(name, NETWORKS)}; {', '.join(NETWORKS)}")
-    defaults = OPTIONS.get(name, WIDTH)
-    for option in options:
-        if option not in defaults:
-            known = ", ".join(defaults)
-            raise ModelError(f"fewshot/{name}: no option {option!r}{suggestion(option, defaults)}; {known}")
-    chosen = {**defaults, **options}
-    for option in ("width", "block_size"):
-        value = chosen.get(option, 1)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ModelError(f"fewshot/{name}: {option} {value!r} is not a positive whole number")
+    chosen = with_defaults(f"fewshot/{name}", options, OPTIONS.get(name, WIDTH))
+    require_positive(f"fewshot/{name}", chosen, [option for option in chosen if option != "drop_rate"])
     outputs = 10 if classes is None else classes
     return _convnet(chosen["width"], outputs) if name == CONVNET else _resnet(name, chosen, outputs)
 

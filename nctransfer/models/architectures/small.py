@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from nctransfer.errors import ModelError, suggestion
-from nctransfer.models.architecture import Metadata
+from nctransfer.models.architecture import Metadata, require_positive, with_defaults
 from nctransfer.models.residual import BasicBlock, Block, Bottleneck, ResidualNetwork, projected_shortcut
 from nctransfer.models.small_vit import SmallVisionTransformer
 
@@ -39,15 +39,8 @@ def build(name: str, options: Mapping[str, Any], classes: int | None) -> nn.Modu
         raise ModelError(
             f"no small-image network {name!r}{suggestion(name, NETWORKS)}; {', '.join(NETWORKS)}"
         )
-    defaults = OPTIONS.get(name, WIDTH)
-    for option in options:
-        if option not in defaults:
-            known = ", ".join(defaults)
-            raise ModelError(f"small/{name}: no option {option!r}{suggestion(option, defaults)}; {known}")
-    chosen = {**defaults, **options}
-    for option, value in chosen.items():
-        if not isinstance(value, int) or value < 1:
-            raise ModelError(f"small/{name}: {option} {value!r} is not a positive whole number")
+    chosen = with_defaults(f"small/{name}", options, OPTIONS.get(name, WIDTH))
+    require_positive(f"small/{name}", chosen, chosen)
     outputs = 10 if classes is None else classes
     if name == VIT:
         return _vit(chosen, outputs)

@@ -39,9 +39,9 @@ def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
     for _, part in ranking.groupby("panel", sort=False):
         rows = part[(part["comparison"] == UNITS) & (part["kind"] != "term")].dropna(subset="value")
         several = rows.groupby("model")["unit"].nunique() > 1
-        rows = rows[rows["model"].map(several)].assign(first=lambda part: part["kind"] != "accuracy")
+        rows = rows[rows["model"].map(several)].assign(below=lambda part: part["kind"] != "accuracy")
         rows["model"] = pd.Categorical(rows["model"], models_by_accuracy(part), ordered=True)
-        rows = rows.sort_values(["model", "first"], kind="stable").astype({"model": str})
+        rows = rows.sort_values(["model", "below"], kind="stable").astype({"model": str})
         by_row = rows.groupby(["model", "name"], sort=False)["value"]
         low, high = by_row.transform("min"), by_row.transform("max")
         spread = (high - low).where(high > low, 1.0)

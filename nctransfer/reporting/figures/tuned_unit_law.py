@@ -25,7 +25,7 @@ from nctransfer.reporting.runs import (
     runs_table,
     with_correlation,
 )
-from nctransfer.reporting.style import NC1, headroom, round_ticks
+from nctransfer.reporting.style import NC1, headroom, minus, round_ticks
 
 VALUES = ("train_accuracy", "transfer_accuracy", "nc1", "nc1_shuffled", "cdnv")
 
@@ -101,5 +101,4 @@ def _related(part: pd.DataFrame) -> str:
     r, low, high = (part[field].iloc[0] for field in ("pearson", "pearson_low", "pearson_high"))
     if pd.isna(r):
         return f"r undefined, n = {len(part)}"
-    text = f"r = {r:.2f} [{low:.2f}, {high:.2f}], n = {len(part)}"
-    return text.replace("-", "\N{MINUS SIGN}")
+    return minus(f"r = {r:.2f} [{low:.2f}, {high:.2f}], n = {len(part)}")

@@ -9,9 +9,9 @@ import pandas as pd
 from nctransfer.reporting.cells import MISSING, Cell, Mark, marked, shown
 from nctransfer.reporting.points import Tables
 from nctransfer.reporting.ranks import ENOUGH, LEAST, MODELS, UNITS, ranking_numbers, statement, verdict
+from nctransfer.reporting.style import minus
 
 COLUMNS = ["Score", "n", "τ_w [95 %]", "Spearman", "Pearson", "Verdict"]
-MINUS = "\N{MINUS SIGN}"
 ELSEWHERE = "Accuracies measured elsewhere can order models otherwise (docs/ranking.md)"
 
 
@@ -134,4 +134,4 @@ def _picked(by_model: pd.DataFrame, model: str) -> str:
 
 
 def _number(value: float, digits: str) -> str:
-    return MISSING if np.isnan(value) else f"{value:{digits}}".replace("-", MINUS)
+    return MISSING if np.isnan(value) else minus(f"{value:{digits}}")
