@@ -1,4 +1,5 @@
 # Front door of the workflow: configuration, stages of the river, names of targets.
+import functools
 import os
 import re
 import sys

@@ -15,9 +15,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from nctransfer import lifetime
 from nctransfer.errors import NCTransferError, StoreError
+from nctransfer.failures import explain
+from nctransfer.storage import run_lock
 from nctransfer.storage.recipes import read_recipe
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ logger = logging.getLogger("nctransfer")
 # garbage among them takes a third of a short job's time. Collection begins when the job does.
 # Scripts import this module first (ruff's isort is told so).
 gc.disable()
+# The seconds that the imports take count too: nobody is left behind.
+lifetime.watch()
 
 
 @dataclass(frozen=True)
@@ -53,15 +58,21 @@ class Job:
     runs: dict[str, Any]
 
     def device(self) -> "torch.device":
-        """Device to compute on, torch's thread count set to the job's.
+        """Device to compute on, for this job alone; torch's thread count is set to the job's.
+
+        Where all GPUs are in use, it waits for one.
 
         Raises:
             NCTransferError: ``device: cuda`` without a usable GPU.
         """
         import torch
 
+        from nctransfer.storage import devices
+
         torch.set_num_threads(self.threads)
         wanted = self.settings["device"]
+        if self.gpus > 0 and wanted != "cpu":
+            devices.claim(self.gpus)
         usable = self.gpus > 0 and torch.cuda.is_available()
         if wanted == "cuda" and not usable:
             raise NCTransferError(
@@ -81,8 +92,10 @@ def job(snakemake: Any) -> Iterator[Job]:
     """
     gc.freeze()
     gc.enable()
-    _log_to(Path(snakemake.log[0]))
+    lifetime.stop_in_order()
     try:
+        run_lock.join(snakemake.config["study"])
+        _log_to(Path(snakemake.log[0]))
         _refuse_namesake(Path(snakemake.scriptdir).resolve().parents[1])
         _refuse_stale(snakemake.input, snakemake.params.made_by)
         yield Job(
@@ -97,11 +110,18 @@ def job(snakemake: Any) -> Iterator[Job]:
         logger.info("done")
     except NCTransferError as error:
         logger.error("%s", error)
-        _say(f"error in rule {snakemake.rule} ({snakemake.log[0]}):\n{error}")
-        sys.exit(1)
-    except Exception:
+        _fail(snakemake, str(error))
+    except (KeyboardInterrupt, lifetime.Stopped) as error:
+        by = getattr(error, "signal", "SIGINT")
+        logger.error("stopped by %s", by)
+        _fail(snakemake, f"stopped by {by}; run again to go on")
+    except Exception as error:
         logger.error("%s", traceback.format_exc())
-        raise
+        outputs = Path(snakemake.output[0]).parent if snakemake.output else Path()
+        message = explain(error, str(outputs))
+        if message is None:
+            raise
+        _fail(snakemake, message)
 
 
 def _processors() -> int:
@@ -112,8 +132,9 @@ def _processors() -> int:
 
 
 def _log_to(path: Path) -> None:
-    """Send the package's log to a file."""
+    """Send the package's log to a file; where the disk is full, it is the work that tells so."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    logging.raiseExceptions = False
     file = logging.FileHandler(path, mode="w")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger.setLevel(logging.INFO)
@@ -137,9 +158,11 @@ def _refuse_stale(inputs: Any, made_by: Mapping[str, str]) -> None:
             )
 
 
-def _say(message: str) -> None:
-    sys.stderr.write(message + "\n")
+def _fail(snakemake: Any, message: str) -> NoReturn:
+    """End the job with one message on the terminal."""
+    sys.stderr.write(f"error in rule {snakemake.rule} ({snakemake.log[0]}):\n{message}\n")
     sys.stderr.flush()
+    sys.exit(1)
 
 
 def _refuse_namesake(root: Path) -> None:

@@ -3,15 +3,20 @@
 # every job of a cluster reads the Snakefile again.
 
 import nctransfer
+from nctransfer import lifetime
 from nctransfer.errors import NCTransferError
 from nctransfer.plan import config as front_end, ranking
 from nctransfer.plan.grid import Plan
+from nctransfer.storage import run_lock
 
 from snakemake.exceptions import WorkflowError
 
 # Threads that wait by spinning stall each other on a shared machine (measured: a training
 # on 2 virtual cores six times slower); jobs inherit this unless the user says otherwise.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# When this process dies, its jobs end too.
+lifetime.announce()
 
 ROOT = Path(workflow.basedir)
 ENVIRONMENT = "../envs/nctransfer.yaml"
@@ -86,12 +91,29 @@ def ranked_pictures(wildcards):
     ]
 
 
+@functools.cache
+def begin_run():
+    """Be the only run of this study in the folder, if jobs are about to be run at all.
+
+    Snakemake has no hook before it takes its own locks; the first input function comes before that.
+    """
+    jobs_will_run = workflow.executor_plugin is not None and not workflow.dryrun
+    if jobs_will_run and workflow.is_main_process and workflow.execution_settings.lock:
+        try:
+            if done := run_lock.begin(config["study"]):
+                logger.info(done)
+        except NCTransferError as error:
+            logger.error(str(error))
+            sys.exit(1)
+
+
 def planned(stage):
     """The plan's job for a rule's wildcards, its mistakes told as the workflow's."""
     derive = getattr(plan, stage)
 
     def job(wildcards):
         try:
+            begin_run()
             return derive(*wildcards)
         except NCTransferError as error:
             raise WorkflowError(str(error)) from None

@@ -1,0 +1,73 @@
+"""What the machine refused, in words: no disk space, no memory, a file that cannot be read.
+
+Libraries tell these in errors of many types; here each becomes one message that says what
+to do. Anything else is a mistake of this code and keeps its traceback.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+# Libraries that write by themselves tell by words alone: safetensors and pyarrow by the system's,
+# torch.save by its own, whatever the cause.
+NO_SPACE_WORDS = ("No space left on device", "Disk quota exceeded", "file write failed")
+DEVICE_MEMORY_WORDS = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+HOST_MEMORY_WORDS = ("can't allocate memory", "Cannot allocate memory", "std::bad_alloc", "malloc of size")
+
+
+def explain(error: BaseException, where: str) -> str | None:
+    """Say what the machine refused.
+
+    Args:
+        error: that ended the job.
+        where: folder that the job writes to.
+
+    Returns:
+        one message, None where the error is not the machine's refusal.
+    """
+    for cause in _chain(error):
+        text = str(cause)
+        number = cause.errno if isinstance(cause, OSError) else None
+        if number in NO_SPACE or _any(NO_SPACE_WORDS, text):
+            return (
+                f"{_file(cause) or where}: the disk is full ({_first_line(text)}); nothing was left at the "
+                "final name. Make room and run again"
+            )
+        if type(cause).__name__ == "OutOfMemoryError" or _any(DEVICE_MEMORY_WORDS, text):
+            return (
+                f"the GPU's memory is full ({_first_line(text)}). Ask for smaller batches "
+                "(training.batch_size, finetuning.batch_size, features.batch_size), a smaller size of the "
+                "model's images or a GPU with more memory, and see with nvidia-smi that nothing else uses it"
+            )
+        if isinstance(cause, MemoryError) or number == errno.ENOMEM or _any(HOST_MEMORY_WORDS, text):
+            return (
+                f"the machine's memory is full ({_first_line(text) or 'MemoryError'}). Run fewer jobs at "
+                "once (-j), or ask for more memory (--set-resources <rule>:mem_mb=...; in a cluster's profile "
+                "`retries` asks for more each time)"
+            )
+    if isinstance(error, OSError) and error.errno is not None and _file(error):
+        return f"{_file(error)}: {os.strerror(error.errno)}"
+    return None
+
+
+def _any(words: tuple[str, ...], text: str) -> bool:
+    return any(word in text for word in words)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, what caused it and what it happened in the course of."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _file(error: BaseException) -> str | None:
+    return str(error.filename) if isinstance(error, OSError) and error.filename is not None else None
+
+
+def _first_line(text: str) -> str:
+    return text.strip().split("\n", 1)[0]

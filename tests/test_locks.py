@@ -1,0 +1,320 @@
+"""Locks: freed when their holder dies; one run of a study in a folder; one GPU for each job."""
+
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nctransfer import lifetime
+from nctransfer.errors import NCTransferError
+from nctransfer.storage import devices, run_lock
+from nctransfer.storage.locks import Lock
+
+PROCESSES = multiprocessing.get_context("fork")
+UUIDS = ["GPU-aaaa1111", "GPU-aaaa2222", "GPU-bbbb3333"]
+
+
+def hold(path: Path, shared: bool, ready) -> None:
+    assert Lock(path).take(shared=shared)
+    ready.set()
+    time.sleep(60)
+
+
+@pytest.fixture
+def held_by(tmp_path):
+    """Start a process that holds a lock until it is killed."""
+    holders = []
+
+    def start(path: Path, shared: bool = False):
+        ready = PROCESSES.Event()
+        holder = PROCESSES.Process(target=hold, args=(path, shared, ready))
+        holder.start()
+        holders.append(holder)
+        assert ready.wait(10)
+        return holder
+
+    yield start
+    for holder in holders:
+        holder.kill()
+        holder.join()
+
+
+# --- locks -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT])
+def test_a_lock_is_free_once_its_holder_died(held_by, tmp_path, number):
+    holder = held_by(tmp_path / "lock")
+    assert not Lock(tmp_path / "lock").take()
+    os.kill(holder.pid, number)
+    assert Lock(tmp_path / "lock").take(seconds=5)
+
+
+def test_shared_holders_go_together_and_keep_out_one_that_wants_it_alone(held_by, tmp_path):
+    held_by(tmp_path / "lock", shared=True)
+    mine = Lock(tmp_path / "lock")
+    assert not mine.take()
+    assert mine.take(shared=True)
+    mine.release()
+    mine.release()  # nothing happens
+
+
+def test_no_link_is_followed_to_lock_a_file(tmp_path):
+    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError):
+        Lock(tmp_path / "lock").take()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+# --- runs ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / run_lock.FOLDER).mkdir(parents=True)
+    (tmp_path / run_lock.SNAKEMAKE_LOCKS).mkdir()
+    yield tmp_path
+    while run_lock._held:
+        run_lock._held.pop().release()
+
+
+def crashed(folder: Path, host: str) -> Path:
+    """What a run that was killed leaves."""
+    record = {"pid": 4711, "host": host, "since": "2024-05-01 12:00:00"}
+    (folder / run_lock.FOLDER / "paper.json").write_text(json.dumps(record))
+    left = folder / run_lock.SNAKEMAKE_LOCKS / "0.input.lock"
+    left.write_text("results/a\n")
+    return left
+
+
+def test_a_second_run_is_told_who_is_at_work_and_what_to_do(folder, held_by):
+    crashed(folder, socket.gethostname())
+    held_by(folder / run_lock.FOLDER / "paper.run")
+    with pytest.raises(
+        NCTransferError, match=r"process 4711 on .*since 2024-05-01.*kill -INT 4711.*same command again"
+    ):
+        run_lock.begin("", folder)
+    assert run_lock.begin("other", folder) is None  # another study's results are its own
+
+
+def test_what_a_killed_run_left_is_removed(folder):
+    left = crashed(folder, socket.gethostname())
+    assert "process 4711" in run_lock.begin("", folder)
+    assert not left.exists()
+    assert json.loads((folder / run_lock.FOLDER / "paper.json").read_text())["pid"] == os.getpid()
+
+
+@pytest.mark.parametrize("why", ["another machine's", "another study runs", "nobody's"])
+def test_locks_that_may_be_somebody_elses_stay(folder, held_by, why):
+    left = crashed(folder, "elsewhere" if why == "another machine's" else socket.gethostname())
+    if why == "another study runs":
+        held_by(folder / run_lock.FOLDER / "other.run")
+    if why == "nobody's":
+        (folder / run_lock.FOLDER / "paper.json").write_text("{damaged")
+    assert run_lock.begin("", folder) is None
+    assert left.exists()
+
+
+def test_a_run_waits_for_the_jobs_of_a_killed_one(folder, held_by, monkeypatch):
+    job = held_by(folder / run_lock.FOLDER / "paper.jobs", shared=True)
+    monkeypatch.setattr(run_lock, "ORPHAN_SECONDS", 0.3)
+    with pytest.raises(NCTransferError, match=r"jobs of an earlier run are still at work.*scancel"):
+        run_lock.begin("", folder)
+    while run_lock._held:
+        run_lock._held.pop().release()
+    job.kill()
+    monkeypatch.setattr(run_lock, "ORPHAN_SECONDS", 5.0)
+    assert run_lock.begin("", folder) is None
+
+
+def test_a_file_system_without_such_locks_leaves_it_to_snakemake(folder, monkeypatch):
+    def refuse(*arguments):
+        raise OSError(95, os.strerror(95))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    monkeypatch.chdir(folder)
+    assert run_lock.begin("") is None
+    run_lock.join("")
+
+
+# --- devices ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """A machine with three GPUs, none claimed by this process."""
+    monkeypatch.setattr(devices, "installed", lambda: UUIDS)
+    monkeypatch.setattr(devices, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(devices, "_held", None)
+    yield tmp_path / "gpus"
+    if devices._held is not None:
+        devices._held.release()
+
+
+def claim(environment: dict, folder: Path) -> str | None:
+    """A claim as by another process: what was claimed before is kept elsewhere."""
+    devices._held = None
+    return devices.claim(1, environment, folder)
+
+
+def test_each_claim_gets_a_device_of_its_own_and_sees_no_other(machine):
+    environments = [{}, {}, {}]
+    kept = []
+    for environment in environments:
+        claim(environment, machine)
+        kept.append(devices._held)
+    assert [environment["CUDA_VISIBLE_DEVICES"] for environment in environments] == UUIDS
+    kept[1].release()
+    assert claim({}, machine) == UUIDS[1]
+    for lock in kept:
+        lock.release()
+
+
+def test_a_job_claims_one_device_however_often_it_asks(machine):
+    environment = {}
+    assert devices.claim(1, environment, machine) == devices.claim(1, environment, machine) == UUIDS[0]
+
+
+def test_a_claim_waits_until_a_device_is_free(machine, held_by):
+    machine.mkdir()
+    holder = held_by(machine / f"{UUIDS[0]}.lock")
+    os.kill(holder.pid, signal.SIGSTOP)  # alive, though it does nothing
+    killer = subprocess.Popen(
+        [sys.executable, "-c", f"import os, time; time.sleep(1); os.kill({holder.pid}, 9)"]
+    )
+    start = time.monotonic()
+    assert claim({"CUDA_VISIBLE_DEVICES": "0"}, machine) == UUIDS[0]
+    assert time.monotonic() - start > 0.5
+    killer.wait()
+
+
+@pytest.mark.parametrize(
+    ("listed", "found"),
+    [
+        (None, UUIDS),
+        (["2", "0"], [UUIDS[2], UUIDS[0]]),
+        (["GPU-bbbb"], [UUIDS[2]]),
+        (["MIG-1", "1"], ["MIG-1", UUIDS[1]]),
+        (["1", "7", "0"], [UUIDS[1]]),  # as CUDA: nothing behind a name that is not known
+        (["GPU-aaaa"], []),  # which of two?
+        ([], []),
+    ],
+)
+def test_which_devices_a_list_of_visible_ones_means(listed, found):
+    assert devices.usable(listed, UUIDS) == found
+
+
+def test_without_a_driver_listed_names_stand_for_devices(machine, monkeypatch):
+    monkeypatch.setattr(devices, "installed", list)
+    assert claim({"CUDA_VISIBLE_DEVICES": "0,1"}, machine) == "0"
+    assert claim({}, machine) is None
+    assert claim({"CUDA_VISIBLE_DEVICES": "-1"}, machine) is None
+
+
+def test_what_a_scheduler_gave_is_kept(machine):
+    environment = {"CUDA_VISIBLE_DEVICES": "1", "SLURM_JOB_ID": "7"}
+    assert claim(environment, machine) is None
+    assert environment["CUDA_VISIBLE_DEVICES"] == "1"
+    # a whole node, on which Snakemake runs jobs by itself
+    several = {"CUDA_VISIBLE_DEVICES": "1,2", "SLURM_JOB_ID": "7"}
+    assert claim(several, machine) == several["CUDA_VISIBLE_DEVICES"] == UUIDS[1]
+
+
+def test_a_folder_of_locks_that_cannot_be_used_is_named(machine):
+    machine.write_text("in the way")
+    with pytest.raises(NCTransferError, match=r"gpus: GPUs cannot be claimed there \(Not a directory\)"):
+        claim({}, machine)
+
+
+def test_other_users_can_use_the_locks(machine, monkeypatch):
+    before = os.umask(0o077)
+    try:
+        claim({}, machine)
+    finally:
+        os.umask(before)
+    assert machine.stat().st_mode & 0o7777 == 0o1777
+
+
+# --- lifetime --------------------------------------------------------------------------
+
+JOB = """
+import sys, time
+sys.path.insert(0, {root!r})
+from nctransfer import lifetime
+lifetime.GRACE_SECONDS = 1.0
+lifetime.watch()
+lifetime.stop_in_order()
+if {deaf}:
+    import signal
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open({ready!r}, "w").close()
+try:
+    time.sleep(60)
+finally:
+    open({ended!r}, "w").close()
+"""
+PARENT = """
+import subprocess, sys
+sys.path.insert(0, {root!r})
+from nctransfer import lifetime
+lifetime.announce()
+print(subprocess.Popen([sys.executable, "-c", {job!r}]).pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_job_ends_with_the_process_that_started_it(tmp_path, deaf):
+    root = str(Path(lifetime.__file__).parents[1])
+    ready, ended = tmp_path / "ready", tmp_path / "ended"
+    job = JOB.format(root=root, deaf=deaf, ready=str(ready), ended=str(ended))
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT.format(root=root, job=job)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    number = int(parent.stdout.readline())
+    until(ready.exists)
+    assert Path(f"/proc/{number}").exists()
+    parent.kill()
+    parent.wait()
+    until(lambda: not alive(number))
+    assert ended.exists() != deaf  # half-written files are removed, unless it had to be killed
+
+
+def until(condition, seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def alive(number: int) -> bool:
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("announced", [None, "1 another-machine 1"])
+def test_a_process_that_cannot_be_seen_is_not_watched(monkeypatch, announced):
+    monkeypatch.delenv(lifetime.PARENT, raising=False)
+    if announced:
+        monkeypatch.setenv(lifetime.PARENT, announced)
+    assert lifetime.watch() is None
+
+
+def test_who_is_gone_before_the_job_looks_ends_it_too(monkeypatch):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    monkeypatch.setenv(lifetime.PARENT, f"{gone.pid} {lifetime._namespace()}")
+    told = []
+    lifetime.watch(lambda: told.append(True)).join(10)
+    assert told == [True]
