@@ -9,9 +9,8 @@ import os
 from collections.abc import Iterator
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-# Libraries that write by themselves tell by words alone: safetensors and pyarrow by the system's,
-# torch.save by its own, whatever the cause.
-NO_SPACE_WORDS = ("No space left on device", "Disk quota exceeded", "file write failed")
+# safetensors opens files itself and tells by the system's words alone.
+NO_SPACE_WORDS = ("No space left on device", "Disk quota exceeded")
 DEVICE_MEMORY_WORDS = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 HOST_MEMORY_WORDS = ("can't allocate memory", "Cannot allocate memory", "std::bad_alloc", "malloc of size")
 
@@ -43,8 +42,8 @@ def explain(error: BaseException, where: str) -> str | None:
         if isinstance(cause, MemoryError) or number == errno.ENOMEM or _any(HOST_MEMORY_WORDS, text):
             return (
                 f"the machine's memory is full ({_first_line(text) or 'MemoryError'}). Run fewer jobs at "
-                "once (-j), or ask for more memory (--set-resources <rule>:mem_mb=...; in a cluster's profile "
-                "`retries` asks for more each time)"
+                "once (-j), or ask for more memory (--set-resources <rule>:mem_mb=...; a cluster's profile "
+                "with `retries` does so by itself)"
             )
     if isinstance(error, OSError) and error.errno is not None and _file(error):
         return f"{_file(error)}: {os.strerror(error.errno)}"

@@ -501,7 +501,7 @@ def test_bad_array_files(tmp_path: Path) -> None:
 
 def test_too_large_for_the_disk(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=10))
-    assert "0.0 GB free" in fails(tmp_path, "imagefolder", {"path": str(folder)})
+    assert "0.0 MB are free" in fails(tmp_path, "imagefolder", {"path": str(folder)})
 
 
 # --- Hugging Face -----------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Killed at any moment: the documented recovery ends with the same bytes, nothing half taken as whole."""
+"""Killed or started twice at any moment: the same command again ends with the same bytes."""
 
 import contextlib
 import os
@@ -9,98 +9,143 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from project import Project
 
 pytestmark = pytest.mark.slow
 
 FIGURE = "figures/tiny/fig3.pdf"
-MOMENTS = 10
+MOMENTS = 20
 SEED = 20240501
+# A worker may live so long after its Snakemake was killed.
+SECONDS = 10
 
 
-def children(pid: int) -> list[int]:
-    """All descendants of a process, deepest last."""
+def workers(project: Project) -> list[psutil.Process]:
+    """Processes that run a rule's script in the project's folder."""
     found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            below = [int(word) for word in task.read_text().split()]
-        except OSError:
-            continue
-        for child in below:
-            found += [child, *children(child)]
-    return found
-
-
-def scripts_of(pid: int) -> list[int]:
-    """Descendants that run a rule's script."""
-    running = []
-    for child in children(pid):
-        try:
-            words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
-        except OSError:
-            continue
-        if any("/.snakemake/scripts/" in word and word.endswith(".py") for word in words[:3]):
-            running.append(child)
-    return running
-
-
-def kill(pids: list[int]) -> int:
-    """Kill processes; returns how many there still were."""
-    found = 0
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-            found += 1
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if any(word.startswith(f"{project.folder}/.snakemake/scripts/") for word in words[:3]):
+            found.append(process)
     return found
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """Results of a run that nobody disturbs, and how long it took."""
+    """A run that nobody disturbs: its project, results, and how long it took."""
     project = Project.fresh(tmp_path_factory.mktemp("undisturbed") / "p")
     start = time.monotonic()
     run = project.run(FIGURE)
     assert run.returncode == 0, run.stdout + run.stderr
-    return project.contents("results", "figures"), time.monotonic() - start
+    return project, project.contents("results", "figures"), time.monotonic() - start
 
 
 def started(project: Project) -> subprocess.Popen:
+    """A run in a process group of its own, as a terminal starts it."""
     return subprocess.Popen(
-        project.command(FIGURE), cwd=project.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        project.command(FIGURE),
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
 
 
-def recover(project: Project) -> None:
-    """The recovery that the README documents."""
-    subprocess.run(
-        [*project.command(FIGURE)[:-2], "--unlock"], cwd=project.folder, check=True, capture_output=True
-    )
+def all_whole(project: Project, expected: dict[str, bytes]) -> None:
+    """Nothing under a final name but what an undisturbed run leaves there."""
+    for name, contents in project.contents("results", "figures").items():
+        if ".partial-" not in name and "/checkpoints/" not in name:
+            assert contents == expected[name], name
+
+
+def same_command_again(project: Project, expected: dict[str, bytes]) -> None:
     run = project.run(FIGURE)
     assert run.returncode == 0, run.stdout + run.stderr
+    assert project.contents("results", "figures") == expected
+    shutil.rmtree(project.folder)
 
 
 @pytest.mark.parametrize("moment", range(MOMENTS))
-@pytest.mark.parametrize("victim", ["script", "snakemake with its children"])
+@pytest.mark.parametrize("victim", ["process group", "snakemake alone"])
 def test_a_killed_run_ends_like_an_undisturbed_one(undisturbed, tmp_path, victim, moment):
-    expected, duration = undisturbed
+    _, expected, duration = undisturbed
     project = Project.fresh(tmp_path / "p")
-    when = random.Random(f"{SEED} {victim} {moment}").uniform(0.05, 0.95) * duration
     process = started(project)
-    time.sleep(when)
-    if victim == "script":
-        while process.poll() is None and not (running := scripts_of(process.pid)):
-            time.sleep(0.02)  # between two jobs
-        hit = kill(running) if process.poll() is None else 0
-        failed = process.wait(timeout=120) != 0
-        assert failed == bool(hit)  # a killed script ends the run; nothing else does
+    time.sleep(random.Random(f"{SEED} {victim} {moment}").uniform(0.05, 0.95) * duration)
+    if victim == "process group":
+        os.killpg(process.pid, signal.SIGKILL)
     else:
-        below = children(process.pid)
         process.kill()
-        kill(below)
-        process.wait(timeout=10)
-    recover(project)
-    found = project.contents("results", "figures")
-    assert {name for name in found if ".partial-" in name} == set()
-    assert found == expected
-    shutil.rmtree(project.folder)
+    killed = time.monotonic()
+    process.wait()
+    while (left := workers(project)) and time.monotonic() < killed + SECONDS:
+        time.sleep(0.1)
+    assert not left
+    all_whole(project, expected)
+    same_command_again(project, expected)
+
+
+@pytest.mark.parametrize("moment", range(3))
+def test_nobody_need_wait_before_typing_the_command_again(undisturbed, tmp_path, moment):
+    _, expected, duration = undisturbed
+    project = Project.fresh(tmp_path / "p")
+    process = started(project)
+    time.sleep(random.Random(f"{SEED} at once {moment}").uniform(0.3, 0.8) * duration)
+    process.kill()
+    process.wait()
+    same_command_again(project, expected)
+
+
+@pytest.mark.parametrize("moment", range(3))
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_from_the_terminal_and_started_again(undisturbed, tmp_path, number, moment):
+    _, expected, duration = undisturbed
+    project = Project.fresh(tmp_path / "p")
+    process = started(project)
+    time.sleep(random.Random(f"{SEED} {number} {moment}").uniform(0.3, 0.8) * duration)
+    os.killpg(process.pid, number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in output
+    assert not workers(project)
+    all_whole(project, expected)
+    same_command_again(project, expected)
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_a_killed_script_ends_the_run(undisturbed, tmp_path, moment):
+    _, expected, duration = undisturbed
+    project = Project.fresh(tmp_path / "p")
+    process = started(project)
+    time.sleep(random.Random(f"{SEED} script {moment}").uniform(0.1, 0.9) * duration)
+    while process.poll() is None and not (running := workers(project)):
+        time.sleep(0.02)  # between two jobs
+    hit = 0
+    for worker in running if process.poll() is None else ():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker.kill()
+            hit += 1
+    process.communicate(timeout=120)
+    assert (process.returncode != 0) == bool(hit)  # nothing else ends it
+    all_whole(project, expected)
+    same_command_again(project, expected)
+
+
+def test_of_two_runs_that_start_together_one_is_told_what_to_do(undisturbed, tmp_path):
+    finished, expected, _ = undisturbed
+    project = finished.clone(tmp_path / "p")
+    for _ in range(MOMENTS):
+        for name in Path(project.folder / "figures/tiny").glob("fig3.*"):
+            name.unlink()
+        both = [started(project), started(project)]
+        outputs = [process.communicate(timeout=120)[0] for process in both]
+        codes = [process.returncode for process in both]
+        assert sorted(codes) == [0, 1], outputs
+        refused = outputs[codes.index(1)]
+        assert f"another run is at work there: process {both[codes.index(0)].pid} on" in refused
+        assert "Wait for it to end, or stop it" in refused
+        assert "Traceback" not in refused
+        assert project.contents("results", "figures") == expected

@@ -217,8 +217,9 @@ class _PictureWriter:
         free = shutil.disk_usage(self._writer.folder).free
         if needed > free:
             raise DataError(
-                f"{self._writer.folder.parent}: {needed / 1e9:.1f} GB needed for {self._count} images of "
-                f"{self.resolution[0]} x {self.resolution[1]} px, {free / 1e9:.1f} GB free"
+                f"{self._writer.folder.parent}: the disk is full ({self._count} images of "
+                f"{self.resolution[0]} x {self.resolution[1]} px need {needed / 1e6:,.1f} MB, "
+                f"{free / 1e6:,.1f} MB are free). Make room and run again"
             )
 
 

@@ -1,4 +1,4 @@
-"""Tidy tables: one observation a row, Parquet, the job's recipe in the metadata."""
+"""Tidy tables: one observation a row, Parquet with checksums, the job's recipe in the metadata."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,17 +16,17 @@ def write_table(path: Path, table: pd.DataFrame, recipe: str = "") -> None:
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     arrow = arrow.replace_schema_metadata({"recipe": recipe})
     with atomic_path(path) as partial:
-        pq.write_table(arrow, partial)
+        pq.write_table(arrow, partial, write_page_checksum=True)
 
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read a tidy table.
 
     Raises:
-        StoreError: the file is missing or not Parquet.
+        StoreError: the file is missing, not Parquet, or its bytes have changed.
     """
     try:
-        return pq.read_table(path).to_pandas()
+        return pq.read_table(path, page_checksum_verification=True).to_pandas()
     except FileNotFoundError:
         raise StoreError(f"{path}: no such table") from None
     except (pa.ArrowException, OSError) as error:

@@ -78,8 +78,9 @@ class Checkpoints:
             its manifest.
         """
         manifest = self.folder / f"epoch{epoch:05d}-step{step:07d}" / "manifest.json"
-        with create_store(manifest, "checkpoint", self.recipe) as store:
-            torch.save({**state, "snapshots": self._snapshots(epoch)}, store.file(STATE))
+        with create_store(manifest, "checkpoint", self.recipe) as store, store.file(STATE).open("wb") as file:
+            # opened here, since torch does not say why it could not write to a file that it opens itself
+            torch.save({**state, "snapshots": self._snapshots(epoch)}, file)
         for old in self._manifests()[:-KEPT]:
             shutil.rmtree(old.parent)
         self._last = time.monotonic()
