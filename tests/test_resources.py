@@ -253,7 +253,14 @@ def test_every_job_of_the_paper_asks_for_whole_numbers_within_the_bounds(paper):
             assert RUNTIME_RANGE[0] <= request.runtime <= RUNTIME_RANGE[1], name
 
 
-def test_few_jobs_of_the_paper_reach_the_longest_runtime(paper):
+@pytest.mark.parametrize("overlay", ["demo", "rank"])
+def test_every_job_of_the_overlays_can_be_estimated(overlay):
+    plan = Plan(config.load(PAPER, [ROOT / f"config/{overlay}.yaml"], ["resources={mem_mb: null}"]), ROOT)
+    asked = Requests(plan)
+    assert all(asked.request(*name).mem_mb >= MEMORY_RANGE[0] for name in jobs_of(plan))
+
+
+def test_no_job_of_the_paper_reaches_the_longest_runtime(paper):
     asked = Requests(paper)
     assert not [name for name in jobs_of(paper) if asked.request(*name).runtime >= RUNTIME_RANGE[1]]
 
@@ -391,6 +398,11 @@ def test_a_profile_or_command_line_overrides_the_estimates(planned):
         path.write_text(text)
 
 
-def test_no_rule_has_retries_of_its_own():
-    for path in (ROOT / "workflow/rules").glob("*.smk"):
-        assert "retries:" not in path.read_text()
+def test_every_rule_asks_by_its_own_name_and_none_has_retries():
+    text = "\n".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    assert "retries:" not in text
+    rules = dict(re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", text, re.MULTILINE | re.DOTALL))
+    asked = {name: re.findall(r'(?:memory|runtime)_of\("(\w+)"\)', body) for name, body in rules.items()}
+    assert {name: stages for name, stages in asked.items() if stages} == {
+        name: [name, name] for name in ESTIMATES
+    }
