@@ -27,8 +27,8 @@ from nctransfer.plan.views import View
 PROCESS = 5_000
 # Passes through a network, in forward passes: a backward pass costs twice a forward one.
 TRAINING = 3.0
-# A step of an attack, in training steps: 2/3 by arithmetic (gradients of the input alone); with 7 steps a
-# whole step of adversarial training takes 1 + 7 * 0.76 = 6.3.
+# A step of an attack, in training steps: 2/3 by arithmetic (gradients of the input alone), and room for
+# what is around them; a step of training against an attack of 7 steps takes 1 + 7 * 0.76 = 6.3.
 ATTACK_STEP = 0.76
 # Share of the kept activations that is in memory at once without a backward pass (the first maps are the
 # largest), and what a backward pass takes beyond them.
