@@ -111,10 +111,9 @@ def job(snakemake: Any) -> Iterator[Job]:
     except NCTransferError as error:
         logger.error("%s", error)
         _fail(snakemake, str(error))
-    except (KeyboardInterrupt, lifetime.Stopped) as error:
-        by = getattr(error, "signal", "SIGINT")
-        logger.error("stopped by %s", by)
-        _fail(snakemake, f"stopped by {by}; run again to go on")
+    except lifetime.Stopped as error:
+        logger.error("stopped by %s", error.signal)
+        _fail(snakemake, f"stopped by {error.signal}; run again to go on")
     except Exception as error:
         logger.error("%s", traceback.format_exc())
         outputs = Path(snakemake.output[0]).parent if snakemake.output else Path()

@@ -36,7 +36,7 @@ def announce() -> None:
 
 
 def watch(end: Callable[[], None] | None = None) -> threading.Thread | None:
-    """End this process when the one that started it ends.
+    """End this process when the one that started it ends, and on Ctrl-C without a word.
 
     Args:
         end: what to do then, instead of ending this process.
@@ -48,6 +48,7 @@ def watch(end: Callable[[], None] | None = None) -> threading.Thread | None:
     number, _, namespace = os.environ.get(PARENT, "").partition(" ")
     if not number or namespace != _namespace():
         return None
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # as SIGTERM, until stop_in_order
     thread = threading.Thread(
         target=_wait, args=(int(number), end or end_this_process), name="lifetime", daemon=True
     )
@@ -63,8 +64,9 @@ def end_this_process() -> None:
 
 
 def stop_in_order() -> None:
-    """Have SIGTERM unwind this process, so that half-written files are removed, instead of cutting it off."""
-    signal.signal(signal.SIGTERM, _stop)
+    """Have SIGTERM and SIGINT unwind this process, so that half-written files are removed."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

@@ -49,7 +49,7 @@ def test_every_rule_asks_for_its_resources_and_torch_rules_for_a_gpu():
         ):
             assert part in body, (name, part)
         script = (ROOT / f"workflow/scripts/{name}.py").read_text()
-        assert ("gpu=1" in body) == ("task.device()" in script), name
+        assert ("gpu=GPUS" in body) == ("task.device()" in script), name
 
 
 @pytest.mark.parametrize(

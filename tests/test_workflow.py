@@ -111,6 +111,7 @@ CHANGES = {
     "another family's code": (append("nctransfer/models/families/vit.py", "\nX = 1\n"), Counter()),
     "another model": (edit(TINY, "models:\n", "models:\n  more: {source: torchvision, name: resnet34}\n"), Counter()),
     "resources": (edit(TINY, "mem_mb: 500", "mem_mb: 600"), Counter()),
+    "estimated resources": (edit(TINY, "mem_mb: 500, runtime: 5", "runtime_factor: 2"), Counter()),
     "the name of another data set": (edit(TINY, "dpi: 60", "dpi: 60, titles: {digits: x}"), Counter()),
     "what another kind of figure draws": (edit(TINY, NEW_FIGURE, "  fig3:\n    curve: none\n    panels:"), Counter()),
     "a folder for downloads": (append(TINY, "paths: {downloads: elsewhere}\n"), Counter()),

@@ -2,9 +2,9 @@
 
     python -m nctransfer.models.table
 
-Every network is built without memory (on the ``meta`` device) and one blank image is sent
-through it: what is listed has units that were found and measured. Takes some minutes;
-to be run again when requirements.lock takes another version of a model library.
+Every network is built without memory (on the ``meta`` device) and blank images are sent
+through it: what is listed has units that were found and measured, and costs that were counted.
+Takes some minutes; to be run again when requirements.lock takes another version of a model library.
 """
 
 import csv
@@ -13,6 +13,7 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +21,8 @@ import open_clip
 import timm
 import torch
 from timm.models import _registry as timm_registry
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models as torchvision_models
 
 from nctransfer.errors import NCTransferError
@@ -71,6 +73,17 @@ FALLBACK = "stages"
 SKIPPED = {("torchvision", "vgg16", "IMAGENET1K_FEATURES")}
 LOCAL_ARCHITECTURES = {"cifar": tuple(cifar.DEPTHS), "small": small.NETWORKS, "fewshot": fewshot.NETWORKS}
 LOCAL_MODULES = {"cifar": "residual", "small": "residual", "fewshot": "few_shot"}
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a network costs, as in ``plan.known_models.KnownModel``; counted numbers have three digits."""
+
+    parameters: str
+    multiply_adds: str
+    activations: str
+    unit_widths: int
+    width: int
 
 
 def rows() -> Iterator[dict[str, Any]]:
@@ -132,7 +145,7 @@ def _row(source: str, name: str, weights: str, module: str) -> Iterator[dict[str
     architecture = Architecture(source, name, metadata.options)
     for candidate in dict.fromkeys((family, FALLBACK)):
         try:
-            units, poolings = _described(_key(architecture, metadata), candidate)
+            units, poolings, costs = _described(_key(architecture, metadata), candidate)
         except Exception as error:  # a network that cannot be described is left out, whatever the reason
             logger.info("%s/%s as %s: %s", source, name, candidate, str(error).split("\n")[0])
             continue
@@ -143,7 +156,9 @@ def _row(source: str, name: str, weights: str, module: str) -> Iterator[dict[str
             "family": candidate,
             "units": units,
             "poolings": " ".join(poolings),
-        } | _geometry(metadata)
+            **_geometry(metadata),
+            **asdict(costs),
+        }
         return
     logger.warning("%s/%s %s: left out", source, name, weights)
 
@@ -155,7 +170,7 @@ def _key(architecture: Architecture, metadata: Metadata) -> tuple[Any, ...]:
 
 
 @lru_cache(maxsize=8)
-def _described(key: tuple[Any, ...], family: str) -> tuple[int, tuple[str, ...]]:
+def _described(key: tuple[Any, ...], family: str) -> tuple[int, tuple[str, ...], Costs]:
     library, name, options, size = key
     # torchvision's RegNets compute their widths with tensors, which meta tensors cannot hold.
     device = "cpu" if library == "torchvision" and name.startswith("regnet") else "meta"
@@ -167,7 +182,37 @@ def _described(key: tuple[Any, ...], family: str) -> tuple[int, tuple[str, ...]]
         _check_channels(network, units)
     if min(width, *(unit.width for unit in units)) < 2:
         raise ValueError(f"widths {[unit.width for unit in units]}, {width}")
-    return len(units) - 1, layout.poolings
+    costs = _costs(network, size, device, sum(unit.width for unit in units), width)
+    return len(units) - 1, layout.poolings, costs
+
+
+def _costs(network: nn.Module, size: tuple[int, int], device: str, unit_widths: int, width: int) -> Costs:
+    """Count parameters, and the multiply-adds and kept bytes of a blank image's forward pass."""
+    own = {tensor.untyped_storage()._cdata for tensor in (*network.parameters(), *network.buffers())}
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> None:
+        """Note what a backward pass would read; held here, so that no other tensor takes its place."""
+        if tensor.untyped_storage()._cdata not in own:
+            kept[tensor.untyped_storage()._cdata] = tensor.detach()
+
+    with (
+        FlopCounterMode(display=False) as counter,
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda nothing: nothing),
+    ):
+        network(torch.zeros(1, 3, *size, device=device))
+    return Costs(
+        parameters=_three_digits(sum(parameter.numel() for parameter in network.parameters()) / 1e6),
+        multiply_adds=_three_digits(counter.get_total_flops() / 2e9),
+        activations=_three_digits(sum(tensor.untyped_storage().nbytes() for tensor in kept.values()) / 1e6),
+        unit_widths=unit_widths,
+        width=width,
+    )
+
+
+def _three_digits(value: float) -> str:
+    """Three significant digits, without an exponent: 25.6, 0.301, 1280."""
+    return f"{float(f'{value:.3g}'):.10f}".rstrip("0").rstrip(".")
 
 
 def _check_channels(network: nn.Module, units: Sequence[Unit]) -> None:

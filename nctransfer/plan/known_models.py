@@ -15,7 +15,10 @@ from typing import Any
 from nctransfer.errors import ConfigError, suggestion
 
 TABLE = Path(__file__).with_name("known_models.csv")
-COLUMNS = ("source", "name", "weights", "family", "units", "poolings", "resize", "crop", "interpolation")
+COLUMNS = (
+    "source", "name", "weights", "family", "units", "poolings", "resize", "crop", "interpolation",
+    "parameters", "multiply_adds", "activations", "unit_widths", "width",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class KnownModel:
             where the aspect ratio is not kept; None where no geometry expresses it.
         size: height and width of the input.
         interpolation: ``bilinear`` or ``bicubic``.
+        parameters: their number in millions, of the whole network with the head of its weights.
+        multiply_adds: of the forward pass of one image of ``size``, in billions (half its FLOP).
+        activations: what that pass keeps for a backward pass, in MB of float32 an image.
+        unit_widths: sum of the widths of stem and units, of one pooling.
+        width: of the penultimate feature.
     """
 
     source: str
@@ -45,6 +53,11 @@ class KnownModel:
     resize: int | tuple[int, int] | None
     size: tuple[int, int]
     interpolation: str
+    parameters: float
+    multiply_adds: float
+    activations: float
+    unit_widths: int
+    width: int
 
     def native(self) -> dict[str, Any]:
         """Geometry of ``preprocess: native``: the library's own evaluation transform.
@@ -78,6 +91,11 @@ def _parse(row: Mapping[str, str]) -> KnownModel:
         resize=_sides(row["resize"]),
         size=_square(_sides(row["crop"])),
         interpolation=row["interpolation"],
+        parameters=float(row["parameters"]),
+        multiply_adds=float(row["multiply_adds"]),
+        activations=float(row["activations"]),
+        unit_widths=int(row["unit_widths"]),
+        width=int(row["width"]),
     )
 
 

@@ -7,6 +7,7 @@ from nctransfer import lifetime
 from nctransfer.errors import NCTransferError
 from nctransfer.plan import config as front_end, ranking
 from nctransfer.plan.grid import Plan
+from nctransfer.plan.resources import Requests
 from nctransfer.storage import run_lock
 
 from snakemake.exceptions import WorkflowError
@@ -57,8 +58,8 @@ plan, IMAGE_KEYS, VIEW_KEYS, SHOWN = load_plan()
 
 RESULTS, FIGURES, TABLES, LOGS = plan.results, plan.figures, plan.tables, plan.logs
 CPU_THREADS = config["resources"]["threads"]
-MEMORY = config["resources"]["mem_mb"]
-RUNTIME = config["resources"]["runtime"]
+asked = Requests(plan)
+GPUS = asked.gpus
 
 
 def names(keys):
@@ -139,3 +140,26 @@ def recipe_of(stage):
 def made_by(stage):
     """Recipes that the job's inputs must carry; its script refuses others."""
     return lambda wildcards: planned(stage)(wildcards).made_by
+
+
+def requested(resource, stage):
+    """What a rule's job asks for of mem_mb or runtime; more when a profile's `retries` tries again."""
+
+    def amount(wildcards, attempt):
+        try:
+            request = asked.request(stage, *wildcards, attempt=attempt)
+        except NCTransferError as error:
+            raise WorkflowError(str(error)) from None
+        return getattr(request, resource)
+
+    return amount
+
+
+def memory_of(stage):
+    """Host memory of a rule's jobs, in MB."""
+    return requested("mem_mb", stage)
+
+
+def runtime_of(stage):
+    """Longest time of a rule's jobs, in minutes."""
+    return requested("runtime", stage)

@@ -13,13 +13,13 @@ rule images:
         ENVIRONMENT
     threads: CPU_THREADS
     resources:
-        mem_mb=MEMORY,
-        runtime=RUNTIME,
+        mem_mb=memory_of("images"),
+        runtime=runtime_of("images"),
     params:
         settings=settings_of("images"),
         recipe=recipe_of("images"),
         made_by=made_by("images"),
     message:
-        "Decoding {wildcards.images}"
+        "Decoding {wildcards.images} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
         "../scripts/images.py"

@@ -13,14 +13,14 @@ rule features:
         ENVIRONMENT
     threads: CPU_THREADS
     resources:
-        gpu=1,
-        mem_mb=MEMORY,
-        runtime=RUNTIME,
+        gpu=GPUS,
+        mem_mb=memory_of("features"),
+        runtime=runtime_of("features"),
     params:
         settings=settings_of("features"),
         recipe=recipe_of("features"),
         made_by=made_by("features"),
     message:
-        "Extracting features of {wildcards.model} on {wildcards.view}"
+        "Extracting features of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
         "../scripts/features.py"

@@ -11,13 +11,13 @@ rule fewshot:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY,
-        runtime=RUNTIME,
+        mem_mb=memory_of("fewshot"),
+        runtime=runtime_of("fewshot"),
     params:
         settings=settings_of("fewshot"),
         recipe=recipe_of("fewshot"),
         made_by=made_by("fewshot"),
     message:
-        "Few-shot episodes of {wildcards.model} on {wildcards.view}"
+        "Few-shot episodes of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
         "../scripts/fewshot.py"

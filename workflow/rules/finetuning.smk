@@ -15,14 +15,14 @@ rule finetune:
         ENVIRONMENT
     threads: CPU_THREADS
     resources:
-        gpu=1,
-        mem_mb=MEMORY,
-        runtime=RUNTIME,
+        gpu=GPUS,
+        mem_mb=memory_of("finetune"),
+        runtime=runtime_of("finetune"),
     params:
         settings=settings_of("finetune"),
         recipe=recipe_of("finetune"),
         made_by=made_by("finetune"),
     message:
-        "Fine-tuning {wildcards.run}"
+        "Fine-tuning {wildcards.run} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
         "../scripts/finetune.py"

@@ -12,15 +12,15 @@ rule metrics:
         ENVIRONMENT
     threads: CPU_THREADS
     resources:
-        gpu=1,
-        mem_mb=MEMORY,
-        runtime=RUNTIME,
+        gpu=GPUS,
+        mem_mb=memory_of("metrics"),
+        runtime=runtime_of("metrics"),
     params:
         settings=settings_of("metrics"),
         recipe=recipe_of("metrics"),
         made_by=made_by("metrics"),
     message:
-        "Measuring collapse of {wildcards.model} on {wildcards.view}"
+        "Measuring collapse of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
         "../scripts/metrics.py"
 
@@ -36,15 +36,15 @@ rule classifier_metrics:
         ENVIRONMENT
     threads: CPU_THREADS
     resources:
-        gpu=1,
-        mem_mb=MEMORY,
-        runtime=RUNTIME,
+        gpu=GPUS,
+        mem_mb=memory_of("classifier_metrics"),
+        runtime=runtime_of("classifier_metrics"),
     params:
         settings=settings_of("classifier_metrics"),
         recipe=recipe_of("classifier_metrics"),
         made_by=made_by("classifier_metrics"),
     message:
-        "Measuring the probes' classifiers of {wildcards.model} on {wildcards.view}"
+        "Measuring the probes' classifiers of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
         "../scripts/classifier_metrics.py"
 
@@ -60,15 +60,15 @@ rule head_metrics:
         ENVIRONMENT
     threads: CPU_THREADS
     resources:
-        gpu=1,
-        mem_mb=MEMORY,
-        runtime=RUNTIME,
+        gpu=GPUS,
+        mem_mb=memory_of("head_metrics"),
+        runtime=runtime_of("head_metrics"),
     params:
         settings=settings_of("head_metrics"),
         recipe=recipe_of("head_metrics"),
         made_by=made_by("head_metrics"),
     message:
-        "Measuring the classifier of {wildcards.model} on {wildcards.view}"
+        "Measuring the classifier of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
         "../scripts/head_metrics.py"
 

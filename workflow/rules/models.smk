@@ -15,15 +15,15 @@ rule pretrain:
         ENVIRONMENT
     threads: CPU_THREADS
     resources:
-        gpu=1,
-        mem_mb=MEMORY,
-        runtime=RUNTIME,
+        gpu=GPUS,
+        mem_mb=memory_of("pretrain"),
+        runtime=runtime_of("pretrain"),
     params:
         settings=settings_of("pretrain"),
         recipe=recipe_of("pretrain"),
         made_by=made_by("pretrain"),
     message:
-        "Pre-training {wildcards.model}"
+        "Pre-training {wildcards.model} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
         "../scripts/pretrain.py"
 
@@ -40,14 +40,14 @@ rule model:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY,
-        runtime=RUNTIME,
+        mem_mb=memory_of("model"),
+        runtime=runtime_of("model"),
     params:
         settings=settings_of("model"),
         recipe=recipe_of("model"),
         made_by=made_by("model"),
     message:
-        "Fetching {wildcards.model}"
+        "Fetching {wildcards.model} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
         "../scripts/model.py"
 

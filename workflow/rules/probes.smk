@@ -13,14 +13,14 @@ rule probes:
         ENVIRONMENT
     threads: CPU_THREADS
     resources:
-        gpu=1,
-        mem_mb=MEMORY,
-        runtime=RUNTIME,
+        gpu=GPUS,
+        mem_mb=memory_of("probes"),
+        runtime=runtime_of("probes"),
     params:
         settings=settings_of("probes"),
         recipe=recipe_of("probes"),
         made_by=made_by("probes"),
     message:
-        "Training probes on {wildcards.model} and {wildcards.view}"
+        "Training probes on {wildcards.model} and {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
         "../scripts/probes.py"

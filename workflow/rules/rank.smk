@@ -12,15 +12,15 @@ rule scores:
         ENVIRONMENT
     threads: CPU_THREADS
     resources:
-        gpu=1,
-        mem_mb=MEMORY,
-        runtime=RUNTIME,
+        gpu=GPUS,
+        mem_mb=memory_of("scores"),
+        runtime=runtime_of("scores"),
     params:
         settings=settings_of("scores"),
         recipe=recipe_of("scores"),
         made_by=made_by("scores"),
     message:
-        "Scoring {wildcards.model} on {wildcards.view}"
+        "Scoring {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
         "../scripts/scores.py"
 
