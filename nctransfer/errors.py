@@ -28,6 +28,10 @@ class TrainingError(NCTransferError):
     """A training cannot go on: its loss is not finite, or there is nothing to train on."""
 
 
+class StoppedError(TrainingError):
+    """A signal told a training to stop, and it did so after writing a checkpoint."""
+
+
 class StoreError(NCTransferError):
     """A store or table on disk is missing, incomplete, altered or of another kind."""
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nctransfer import lifetime
-from nctransfer.errors import NCTransferError, StoreError
+from nctransfer.errors import NCTransferError, StoppedError, StoreError
 from nctransfer.failures import explain
 from nctransfer.storage import run_lock
 from nctransfer.storage.recipes import read_recipe
@@ -108,12 +108,14 @@ def job(snakemake: Any) -> Iterator[Job]:
             runs=dict(snakemake.config["runs"]),
         )
         logger.info("done")
+    except (StoppedError, lifetime.Stopped) as error:
+        logger.error("%s", error)
+        run_lock.leave()
+        lifetime.await_the_end()
+        _fail(snakemake, str(error))
     except NCTransferError as error:
         logger.error("%s", error)
         _fail(snakemake, str(error))
-    except lifetime.Stopped as error:
-        logger.error("stopped by %s", error.signal)
-        _fail(snakemake, f"stopped by {error.signal}; run again to go on")
     except Exception as error:
         logger.error("%s", traceback.format_exc())
         outputs = Path(snakemake.output[0]).parent if snakemake.output else Path()

@@ -20,6 +20,8 @@ import psutil
 
 PARENT = "NCTRANSFER_PARENT"
 GRACE_SECONDS = 7.0
+# Longest time of grace of a Slurm partition that is waited for.
+SLURM_SECONDS = 300.0
 
 
 class Stopped(SystemExit):
@@ -28,6 +30,9 @@ class Stopped(SystemExit):
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
         self.signal = signal.Signals(number).name
+
+    def __str__(self) -> str:
+        return f"stopped by {self.signal}; the same command starts this job again"
 
 
 def announce() -> None:
@@ -67,6 +72,16 @@ def stop_in_order() -> None:
     """Have SIGTERM and SIGINT unwind this process, so that half-written files are removed."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
+
+
+def await_the_end() -> None:
+    """In a job of Slurm that was told to stop, wait for the end that it announced.
+
+    Slurm starts a job again that it pre-empted, not one that ended by itself within the time of
+    grace; that one counts as failed.
+    """
+    if "SLURM_JOB_ID" in os.environ:
+        time.sleep(SLURM_SECONDS)
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

@@ -81,8 +81,7 @@ def folder(tmp_path):
     (tmp_path / run_lock.FOLDER).mkdir(parents=True)
     (tmp_path / run_lock.SNAKEMAKE_LOCKS).mkdir()
     yield tmp_path
-    while run_lock._held:
-        run_lock._held.pop().release()
+    run_lock.leave()
 
 
 def crashed(folder: Path, host: str) -> Path:
@@ -127,8 +126,7 @@ def test_a_run_waits_for_the_jobs_of_a_killed_one(folder, held_by, monkeypatch):
     monkeypatch.setattr(run_lock, "ORPHAN_SECONDS", 0.3)
     with pytest.raises(NCTransferError, match=r"jobs of an earlier run are still at work.*scancel"):
         run_lock.begin("", folder)
-    while run_lock._held:
-        run_lock._held.pop().release()
+    run_lock.leave()
     job.kill()
     monkeypatch.setattr(run_lock, "ORPHAN_SECONDS", 5.0)
     assert run_lock.begin("", folder) is None

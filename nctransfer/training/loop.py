@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nctransfer.data.keyed import sample_keys
-from nctransfer.errors import TrainingError
+from nctransfer.errors import StoppedError, TrainingError
 from nctransfer.training.adversary import Adversary
 from nctransfer.training.checkpoints import Checkpoints
 from nctransfer.training.evaluation import Shown, evaluate
@@ -282,7 +282,7 @@ class Training:
 
     def _stop(self, signal: str) -> None:
         self._save()
-        raise TrainingError(
+        raise StoppedError(
             f"stopped by {signal} in epoch {self.epoch + 1}, after step {self.step} of {self.steps}; a "
             "checkpoint is written, and the same command goes on from there"
         )

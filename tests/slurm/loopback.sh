@@ -56,7 +56,7 @@ MinJobAge=3600
 SlurmdParameters=config_overrides
 GresTypes=gpu
 NodeName=$host NodeAddr=127.0.0.1 CPUs=64 RealMemory=512000 Gres=gpu:fake:2 State=UNKNOWN
-PartitionName=gpu Nodes=$host Default=YES MaxTime=2-00:00:00 State=UP PriorityTier=1 GraceTime=20
+PartitionName=gpu Nodes=$host Default=YES MaxTime=2-00:00:00 State=UP PriorityTier=1 GraceTime=8
 PartitionName=urgent Nodes=$host MaxTime=1:00:00 State=UP PriorityTier=9 PreemptMode=OFF
 CONF
     # Slurm sets CUDA_VISIBLE_DEVICES only where File is a character device.

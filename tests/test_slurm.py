@@ -1,0 +1,209 @@
+"""The workflow on a real Slurm, one node on the loopback interface with two GPUs that are none."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+from project import ROOT, Project
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = ROOT / "tests/slurm/loopback.sh"
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
+# A cluster without a database, and nobody who wants to wait for the first look at a job.
+FAST = (
+    "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "5",
+)  # fmt: skip
+
+
+class Cluster:
+    """A running cluster; its commands see nothing else."""
+
+    def __init__(self, folder: Path) -> None:
+        self.environment = os.environ | {
+            "SLURM_CONF": str(folder / "slurm.conf"),
+            "PATH": f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def ask(self, *command: str) -> str:
+        run = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True)
+        return run.stdout
+
+    def jobs(self, *fields: str) -> list[dict[str, str]]:
+        """All jobs that the cluster has seen; ``comment`` says what each does."""
+        format_ = ",".join(f"{field}:200" for field in fields)
+        rows = self.ask("squeue", "--states=all", "--noheader", "-O", format_).splitlines()
+        return [
+            {field: row[200 * place : 200 * (place + 1)].strip() for place, field in enumerate(fields)}
+            for row in rows
+        ]
+
+    def idle(self) -> bool:
+        return {job["state"] for job in self.jobs("state")} <= {"COMPLETED", "FAILED", "CANCELLED"}
+
+    def start(self, project: Project, *targets: str, overlay: str) -> subprocess.Popen:
+        """Run targets through the profile, in the background."""
+        typed = ["snakemake", "--workflow-profile", "profiles/slurm", *FAST, "--nocolor"]
+        return subprocess.Popen(
+            [*typed, "--configfile", overlay, "--", *targets],
+            cwd=project.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    missing = [program for program in PROGRAMS if shutil.which(program, path=path) is None]
+    if missing and not os.environ.get("NCTRANSFER_REQUIRE_SLURM"):
+        pytest.skip(f"no Slurm here ({', '.join(missing)} missing): apt-get install slurm-wlm munge")
+    folder = Path(tempfile.mkdtemp(prefix="slurm", dir="/tmp"))  # a socket's path must be short
+    try:
+        subprocess.run([SCRIPT, "start", folder], check=True)
+        yield Cluster(folder)
+    finally:
+        subprocess.run([SCRIPT, "stop", folder], check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def ended(run: subprocess.Popen) -> str:
+    output, _ = run.communicate(timeout=500)
+    assert run.returncode == 0, output
+    return output
+
+
+@contextmanager
+def killed_at_the_end(*runs: subprocess.Popen) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for run in runs:
+            run.kill()
+
+
+def until(condition, run: subprocess.Popen, seconds: float = 120.0):
+    """Wait for something that happens while a run is at work."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert run.poll() is None, run.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return found
+
+
+def training(epochs: int) -> dict:
+    """An overlay of three trainings that last a while."""
+    overlay = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
+    tiny = overlay["models"].pop("tiny")
+    tiny["training"]["epochs"] = epochs
+    overlay["models"] = {f"tiny{index}": dict(tiny) for index in range(3)}
+    overlay["resources"] = {"threads": 1, "mem_mb": 700, "runtime": 7}
+    del overlay["figures"]
+    return overlay
+
+
+def test_two_jobs_hold_two_gpus_while_a_third_waits(cluster, tmp_path):
+    project = Project.fresh(tmp_path / "p")
+    (project.folder / "three.yaml").write_text(yaml.safe_dump(training(400)))
+    targets = [f"results/tiny/pretraining/tiny{index}/manifest.json" for index in range(3)]
+    run = cluster.start(project, *targets, overlay="three.yaml")
+
+    def trainings() -> dict[str, list[dict[str, str]]]:
+        by_state: dict[str, list[dict[str, str]]] = {}
+        for job in cluster.jobs("state", "comment", "tres-per-job", "minmemory", "timelimit", "reason"):
+            if "pretrain" in job["comment"]:
+                by_state.setdefault(job["state"], []).append(job)
+        return by_state
+
+    def two_run_and_one_waits() -> dict[str, list[dict[str, str]]] | None:
+        found = trainings()
+        assert len(found.get("RUNNING", [])) <= 2
+        both = len(found.get("RUNNING", [])) == 2 and len(found.get("PENDING", [])) == 1
+        return found if both and found["PENDING"][0]["reason"] == "Resources" else None
+
+    with killed_at_the_end(run):
+        found = until(two_run_and_one_waits, run)
+        for job in found["RUNNING"] + found["PENDING"]:
+            assert (job["tres-per-job"], job["minmemory"], job["timelimit"]) == ("gres:gpu:1", "700M", "7:00")
+        ended(run)
+    logs = [project.read(f"logs/tiny/pretrain/tiny{index}.log") for index in range(3)]
+    given = re.findall(r"GPU (\S+), given by the scheduler", "".join(logs))
+    assert len(given) == 3
+    assert set(given) == {"0", "1"}
+
+
+def test_a_job_that_ran_out_of_memory_gets_more(cluster, tmp_path):
+    project = Project.fresh(tmp_path / "p")
+    project.edit(
+        "workflow/scripts/model.py",
+        "with job(snakemake) as task:\n",
+        "with job(snakemake) as task:\n    if snakemake.resources.mem_mb < 1000:\n        raise MemoryError\n",
+    )
+    run = cluster.start(project, "results/tiny/models/tiny/manifest.json", overlay="tiny.yaml")
+    with killed_at_the_end(run):
+        output = ended(run)
+    fetching = [
+        job
+        for job in cluster.jobs("jobid", "comment", "minmemory", "timelimit", "state")
+        if "rule_model" in job["comment"]
+    ]
+    fetching = sorted(fetching, key=lambda job: int(job["jobid"]))[-2:]
+    assert [(job["minmemory"], job["timelimit"], job["state"]) for job in fetching] == [
+        ("500M", "5:00", "FAILED"),
+        ("1000M", "10:00", "COMPLETED"),
+    ]
+    assert "Trying to restart job" in output
+
+
+def test_the_demo_with_a_job_preempted_equals_a_local_run(cluster, tmp_path):
+    figure, demo, model = "figures/demo/fig3.pdf", "config/demo.yaml", "digits-resnet34"
+    local, project = Project.fresh(tmp_path / "local"), Project.fresh(tmp_path / "p")
+    for folder in (local, project):  # so long that it can be interrupted
+        folder.edit(
+            demo,
+            "{epochs: 8, learning_rate: 5e-2, snapshot_every: 1}",
+            "{epochs: 25, learning_rate: 5e-2, snapshot_every: 1}",
+        )
+    run = local.run(figure, options=("--resources", "gpu=1"), overlay=demo)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+    run = cluster.start(project, figure, overlay=demo)
+    log = project.folder / f"logs/demo/pretrain/{model}.log"
+
+    def training_job() -> dict[str, str]:
+        found = [
+            job for job in cluster.jobs("jobid", "comment", "state", "restartcnt") if model in job["comment"]
+        ]
+        return next((job for job in found if "pretrain" in job["comment"]), {"restartcnt": "0"})
+
+    with killed_at_the_end(run):
+        until(lambda: log.exists() and "epoch 1:" in log.read_text(), run)
+        cluster.ask("sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=sleep 1")
+        until(lambda: training_job()["restartcnt"] == "1", run)
+        first = log.read_text()
+        # Slurm lets two minutes pass before it starts a job again
+        cluster.ask("scontrol", "update", f"JobId={training_job()['jobid']}", "StartTime=now")
+        output = ended(run)
+    assert "stopped by SIGTERM" in first
+    assert "goes on after epoch" in log.read_text()
+    assert "Trying to restart job" not in output  # Slurm started it again, not Snakemake
+    for folder in ("results", "figures"):
+        assert project.contents(folder) == local.contents(folder)
+    again = subprocess.run(
+        ["snakemake", "--workflow-profile", "profiles/slurm", "-n", "--configfile", demo, "--", figure],
+        cwd=project.folder, env=cluster.environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "Nothing to be done" in again.stdout + again.stderr
