@@ -1,6 +1,7 @@
 """The real workflow in a folder of its own: the river, rerun precision, failures."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -311,21 +312,42 @@ def test_deleted_intermediates_under_a_finished_figure_rerun_nothing(project):
     assert project.planned(FIGURE) == Counter()
 
 
-def test_a_changed_byte_is_found_where_it_is_read_and_the_rebuild_is_named(project):
-    store = project.folder / "results/tiny/features/tiny/digits59.40pc.test10pc-8px/train"
-    path = store / "unit03.avg.npy"
+@pytest.mark.parametrize(
+    ("store", "name", "read_by"),
+    [
+        ("features/tiny/digits59.40pc.test10pc-8px/train", "unit03.avg.npy", METRICS),
+        ("models/tiny", "weights.safetensors", "results/tiny/features/tiny/digits59.40pc.test10pc-8px/test/manifest.json"),
+        ("pretraining/tiny", "weights.safetensors", "results/tiny/models/tiny/manifest.json"),
+    ],
+)  # fmt: skip
+def test_a_changed_byte_is_found_where_it_is_read_and_the_rebuild_is_named(
+    finished, project, store, name, read_by
+):
+    path = project.folder / "results/tiny" / store / name
     data = bytearray(path.read_bytes())
     data[-3] ^= 64
     path.write_bytes(data)
-    (project.folder / METRICS).unlink()
+    (project.folder / read_by).unlink()
+    run = project.run(read_by)
+    assert run.returncode != 0
+    assert f"{store}/{name}: its bytes differ" in run.stderr
+    manifest = re.search(r"delete (\S+manifest.json) and run again", run.stderr)
+    (project.folder / manifest[1]).unlink()
+    run = project.run(read_by)
+    assert run.returncode == 0, run.stderr
+    assert project.contents("results") == finished.contents("results")
+
+
+def test_a_changed_byte_in_a_tidy_table_is_found(project):
+    path = project.folder / METRICS
+    data = bytearray(path.read_bytes())
+    data[len(data) // 8] ^= 64
+    path.write_bytes(data)
     (project.folder / FIGURE).unlink()
     run = project.run(FIGURE)
     assert run.returncode != 0
-    assert "unit03.avg.npy: its bytes differ" in run.stderr
-    assert "manifest.json and run again" in run.stderr
-    (store / "manifest.json").unlink()
-    run = project.run(FIGURE)
-    assert run.returncode == 0, run.stderr
+    assert f"{METRICS}: not a readable Parquet table" in run.stderr
+    assert "delete it and run again" in run.stderr
 
 
 def test_the_classifiers_metrics_are_a_target(project):
