@@ -29,7 +29,11 @@ class TrainingError(NCTransferError):
 
 
 class StoppedError(TrainingError):
-    """A signal told a training to stop, and it did so after writing a checkpoint."""
+    """A signal, named here, told a training to stop, and it did so after writing a checkpoint."""
+
+    def __init__(self, message: str, signal: str) -> None:
+        super().__init__(message)
+        self.signal = signal
 
 
 class StoreError(NCTransferError):

@@ -9,6 +9,8 @@ import os
 from collections.abc import Iterator
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+# Not among them: that there is no such file, which a mistake of this code would say too.
+UNREADABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE)
 # safetensors opens files itself and tells by the system's words alone.
 NO_SPACE_WORDS = ("No space left on device", "Disk quota exceeded")
 DEVICE_MEMORY_WORDS = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
@@ -45,7 +47,7 @@ def explain(error: BaseException, where: str) -> str | None:
                 "once (-j), or ask for more memory (--set-resources <rule>:mem_mb=...; a cluster's profile "
                 "with `retries` does so by itself)"
             )
-    if isinstance(error, OSError) and error.errno is not None and _file(error):
+    if isinstance(error, OSError) and error.errno in UNREADABLE and _file(error):
         return f"{_file(error)}: {os.strerror(error.errno)}"
     return None
 
@@ -61,7 +63,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
         yield cause
-        cause = cause.__cause__ or cause.__context__
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
 
 
 def _file(error: BaseException) -> str | None:

@@ -111,7 +111,8 @@ def job(snakemake: Any) -> Iterator[Job]:
     except (StoppedError, lifetime.Stopped) as error:
         logger.error("%s", error)
         run_lock.leave()
-        lifetime.await_the_end()
+        if error.signal == "SIGTERM":
+            lifetime.await_the_end()
         _fail(snakemake, str(error))
     except NCTransferError as error:
         logger.error("%s", error)

@@ -20,6 +20,8 @@ import psutil
 
 PARENT = "NCTRANSFER_PARENT"
 GRACE_SECONDS = 7.0
+# Set where Slurm itself started the process (srun), not in a shell of salloc.
+STEP = "SLURM_STEP_ID"
 # Longest time of grace of a Slurm partition that is waited for.
 SLURM_SECONDS = 300.0
 
@@ -37,7 +39,7 @@ class Stopped(SystemExit):
 
 def announce() -> None:
     """Name this process as the one whose end ends the jobs that it starts."""
-    os.environ[PARENT] = f"{os.getpid()} {_namespace()}"
+    os.environ[PARENT] = f"{os.getpid()} {psutil.Process().create_time():.0f} {_namespace()}"
 
 
 def watch(end: Callable[[], None] | None = None) -> threading.Thread | None:
@@ -50,12 +52,16 @@ def watch(end: Callable[[], None] | None = None) -> threading.Thread | None:
         the thread that waits, None where no process was announced or it cannot be seen
         from here (a container of its own, another machine).
     """
-    number, _, namespace = os.environ.get(PARENT, "").partition(" ")
+    number, _, rest = os.environ.get(PARENT, "").partition(" ")
+    began, _, namespace = rest.partition(" ")
     if not number or namespace != _namespace():
         return None
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # as SIGTERM, until stop_in_order
+    # until stop_in_order: nothing has begun that would have to be undone
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if STEP in os.environ:
+        signal.signal(signal.SIGTERM, lambda *_: await_the_end())
     thread = threading.Thread(
-        target=_wait, args=(int(number), end or end_this_process), name="lifetime", daemon=True
+        target=_wait, args=(int(number), float(began), end or end_this_process), name="lifetime", daemon=True
     )
     thread.start()
     return thread
@@ -75,12 +81,12 @@ def stop_in_order() -> None:
 
 
 def await_the_end() -> None:
-    """In a job of Slurm that was told to stop, wait for the end that it announced.
+    """After SIGTERM in a step of a Slurm job, wait for the end that it announces.
 
     Slurm starts a job again that it pre-empted, not one that ended by itself within the time of
     grace; that one counts as failed.
     """
-    if "SLURM_JOB_ID" in os.environ:
+    if STEP in os.environ:
         time.sleep(SLURM_SECONDS)
 
 
@@ -88,9 +94,11 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
     raise Stopped(number)
 
 
-def _wait(number: int, end: Callable[[], None]) -> None:
+def _wait(number: int, began: float, end: Callable[[], None]) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):  # gone before it could be watched
-        psutil.Process(number).wait()
+        process = psutil.Process(number)
+        if abs(process.create_time() - began) <= 2:  # otherwise another has its number by now
+            process.wait()
     end()
 
 

@@ -1,5 +1,6 @@
 """Fine-tuning: what trains and what stays, the skip connection, the kept prefix, adapters, statistics."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -334,6 +335,25 @@ def test_a_prefix_that_does_not_fit_steps_aside(bases, stores, tmp_path, caplog)
     assert_equal(tensors(whole), tensors(kept))
 
 
+def test_training_images_are_kept_where_the_test_images_do_not_fit_beside_them(
+    bases, stores, tmp_path, caplog
+):
+    caplog.set_level("INFO")
+    wanted = settings("vit", "layer_ft")
+    run(bases, stores, "vit", tmp_path / "all", wanted, cache=1.0)
+    sizes = re.findall(r"(train|test): keeping the frozen prefix, ([\d.e-]+) GB", caplog.text)
+    train, test = (float(size) for _, size in sizes)
+    caplog.clear()
+    kept = run(bases, stores, "vit", tmp_path / "kept", wanted, cache=train + test / 2)
+    assert "train: keeping the frozen prefix" in caplog.text
+    assert "test: the frozen prefix is computed in every step" in caplog.text
+    whole = run(bases, stores, "vit", tmp_path / "whole", wanted)
+    assert_equal(tensors(whole), tensors(kept))
+    pd.testing.assert_frame_equal(
+        read_table(whole.parent / "history.parquet"), read_table(kept.parent / "history.parquet")
+    )
+
+
 def test_a_disk_that_fills_up_meanwhile_lets_the_prefix_step_aside(
     bases, stores, tmp_path, monkeypatch, caplog
 ):
@@ -582,6 +602,16 @@ def test_layer_lp_of_a_transformer_keeps_the_final_norm(bases):
     expected = base.network.norm(raw)
     tuned = prepared(bases, "vit", "layer_lp").eval()
     torch.testing.assert_close(tuned.read(images), expected)
+
+
+@pytest.mark.parametrize("statistics", ["update", "recalibrated"])
+def test_layer_lp_leaves_nothing_of_the_units_that_are_gone(bases, stores, tmp_path, statistics):
+    manifest = run(bases, stores, "resnet", tmp_path, settings("resnet", "layer_lp", statistics))
+    backbone = load_model(bases["resnet"])
+    gone = tuple(f"network.{path}." for path in backbone.layout.units[5:])
+    stored = tensors(manifest)
+    assert any("running_mean" in name for name in stored)
+    assert not [name for name in stored if name.startswith(gone)]
 
 
 @pytest.mark.parametrize("kind", MODELS)

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import time
 import uuid
 from datetime import datetime
 from itertools import pairwise
@@ -11,7 +12,8 @@ import pytest
 import yaml
 from project import Project
 
-from nctransfer.storage.devices import FOLDER
+from nctransfer.storage.devices import FOLDER, _make
+from nctransfer.storage.locks import Lock
 
 pytestmark = pytest.mark.slow
 
@@ -37,8 +39,20 @@ def devices():
         (FOLDER / f"{name}.lock").unlink(missing_ok=True)
 
 
+def everybody_waits(projects: list[Project]) -> None:
+    """Wait until all eight jobs wait for a device, so that they meet."""
+    logs = [project.folder / f"logs/tiny/pretrain/{model}.log" for project in projects for model in MODELS]
+    deadline = time.monotonic() + 300
+    while not all(log.exists() and "waiting for a GPU" in log.read_text() for log in logs):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 def test_never_two_jobs_on_one_device(tmp_path, devices):
     projects = [with_four_models(Project.fresh(tmp_path / name)) for name in ("a", "b")]
+    held_here = [Lock(FOLDER / f"{name}.lock") for name in devices]
+    _make(FOLDER)
+    assert all(lock.take() for lock in held_here)
     targets = [f"results/tiny/pretraining/{model}/manifest.json" for model in MODELS]
     runs = []
     for project in projects:
@@ -54,21 +68,21 @@ def test_never_two_jobs_on_one_device(tmp_path, devices):
                 text=True,
             )
         )
+    everybody_waits(projects)
+    for lock in held_here:
+        lock.release()
     for run in runs:
         output, _ = run.communicate(timeout=400)
         assert run.returncode == 0, output
     held: dict[str, list[tuple[datetime, datetime]]] = {name: [] for name in devices}
-    waited = 0
     for project in projects:
         for model in MODELS:
             log = project.read(f"logs/tiny/pretrain/{model}.log")
             claimed = re.search(TIME + r"GPU (\S+) claimed$", log, re.MULTILINE)
             done = re.search(TIME + "done$", log, re.MULTILINE)
-            waited += "waiting for a GPU" in log
             times = (datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S,%f") for found in (claimed, done))
             held[claimed[2]].append(tuple(times))
     assert sum(map(len, held.values())) == 8
-    assert waited > 0  # or the machine was so slow that nobody met anybody
     for intervals in held.values():
         assert intervals  # both devices are used
         intervals.sort()

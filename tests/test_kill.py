@@ -129,11 +129,12 @@ def test_a_killed_script_ends_the_run(undisturbed, tmp_path, moment):
             worker.kill()
             hit += 1
     process.communicate(timeout=120)
-    assert (process.returncode != 0) == bool(hit)  # nothing else ends it
+    assert process.returncode == 0 or hit  # nothing else ends it; a script may have been done already
     all_whole(project, expected)
     same_command_again(project, expected)
 
 
+@pytest.mark.timeout(1800)
 def test_of_two_runs_that_start_together_one_is_told_what_to_do(undisturbed, tmp_path):
     finished, expected, _ = undisturbed
     project = finished.clone(tmp_path / "p")

@@ -1,5 +1,6 @@
 """Locks: freed when their holder dies; one run of a study in a folder; one GPU for each job."""
 
+import fcntl
 import json
 import multiprocessing
 import os
@@ -81,43 +82,86 @@ def folder(tmp_path):
     (tmp_path / run_lock.FOLDER).mkdir(parents=True)
     (tmp_path / run_lock.SNAKEMAKE_LOCKS).mkdir()
     yield tmp_path
+    if run_lock._run is not None:
+        run_lock._run.release()
     run_lock.leave()
 
 
-def crashed(folder: Path, host: str) -> Path:
+def crashed(folder: Path, host: str, pid: int = 4711, study: str = "") -> Path:
     """What a run that was killed leaves."""
-    record = {"pid": 4711, "host": host, "since": "2024-05-01 12:00:00"}
-    (folder / run_lock.FOLDER / "paper.json").write_text(json.dumps(record))
+    record = {"pid": pid, "host": host, "since": "2024-05-01 12:00:00"}
+    (folder / run_lock.FOLDER / f"{study or 'paper'}.json").write_text(json.dumps(record))
     left = folder / run_lock.SNAKEMAKE_LOCKS / "0.input.lock"
-    left.write_text("results/a\n")
+    left.write_text(f"results/{study + '/' if study else ''}images/digits/train/manifest.json\n")
     return left
 
 
+def gone() -> int:
+    """Number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def begin(folder: Path, study: str = "") -> list[str]:
+    """Begin a run; what it says."""
+    told: list[str] = []
+    run_lock.begin(study, told.append, folder)
+    return told
+
+
 def test_a_second_run_is_told_who_is_at_work_and_what_to_do(folder, held_by):
-    crashed(folder, socket.gethostname())
+    crashed(folder, socket.gethostname(), pid=os.getpid())
     held_by(folder / run_lock.FOLDER / "paper.run")
-    with pytest.raises(
-        NCTransferError, match=r"process 4711 on .*since 2024-05-01.*kill -INT 4711.*same command again"
-    ):
-        run_lock.begin("", folder)
-    assert run_lock.begin("other", folder) is None  # another study's results are its own
+    words = rf"process {os.getpid()} on .*since 2024-05-01.*kill -INT {os.getpid()}.*same command again"
+    with pytest.raises(NCTransferError, match=words):
+        begin(folder)
+    begin(folder, "other")  # another study's results are its own
+
+
+@pytest.mark.parametrize("record", ["of a run that is gone", "damaged"])
+def test_nobody_is_told_to_stop_who_is_not_at_work(folder, held_by, monkeypatch, record):
+    crashed(folder, socket.gethostname(), pid=gone())
+    if record == "damaged":
+        (folder / run_lock.FOLDER / "paper.json").write_text("{damaged")
+    monkeypatch.setattr(run_lock, "RECORD_SECONDS", 0.2)
+    held_by(folder / run_lock.FOLDER / "paper.run")
+    with pytest.raises(NCTransferError, match="another run is at work there") as caught:
+        begin(folder)
+    assert "kill" not in str(caught.value)
 
 
 def test_what_a_killed_run_left_is_removed(folder):
     left = crashed(folder, socket.gethostname())
-    assert "process 4711" in run_lock.begin("", folder)
+    assert "process 4711" in begin(folder)[0]
     assert not left.exists()
     assert json.loads((folder / run_lock.FOLDER / "paper.json").read_text())["pid"] == os.getpid()
 
 
-@pytest.mark.parametrize("why", ["another machine's", "another study runs", "nobody's"])
-def test_locks_that_may_be_somebody_elses_stay(folder, held_by, why):
-    left = crashed(folder, "elsewhere" if why == "another machine's" else socket.gethostname())
-    if why == "another study runs":
-        held_by(folder / run_lock.FOLDER / "other.run")
+@pytest.mark.parametrize("study", ["", "mine"])
+def test_beside_another_study_only_what_is_ones_own_is_removed(folder, held_by, study):
+    left = crashed(folder, socket.gethostname(), study=study)
+    others = folder / run_lock.SNAKEMAKE_LOCKS / "1.output.lock"
+    others.write_text("results/other/images/digits/train/manifest.json\n")
+    held_by(folder / run_lock.FOLDER / "other.run")
+    (folder / run_lock.FOLDER / "other.json").write_text(json.dumps({"host": socket.gethostname()}))
+    begin(folder, study)
+    assert not left.exists()
+    assert others.exists()
+
+
+@pytest.mark.parametrize(
+    "why", ["this study on another machine", "another study on another machine", "nobody's"]
+)
+def test_locks_that_may_be_somebody_elses_stay(folder, why):
+    left = crashed(folder, "elsewhere" if why.startswith("this") else socket.gethostname())
+    if why.startswith("another"):
+        left.write_text("results/other/images/digits/train/manifest.json\n")
+        (folder / run_lock.FOLDER / "other.run").touch()
+        (folder / run_lock.FOLDER / "other.json").write_text(json.dumps({"host": "elsewhere"}))
     if why == "nobody's":
         (folder / run_lock.FOLDER / "paper.json").write_text("{damaged")
-    assert run_lock.begin("", folder) is None
+    assert begin(folder) == []
     assert left.exists()
 
 
@@ -125,11 +169,22 @@ def test_a_run_waits_for_the_jobs_of_a_killed_one(folder, held_by, monkeypatch):
     job = held_by(folder / run_lock.FOLDER / "paper.jobs", shared=True)
     monkeypatch.setattr(run_lock, "ORPHAN_SECONDS", 0.3)
     with pytest.raises(NCTransferError, match=r"jobs of an earlier run are still at work.*scancel"):
-        run_lock.begin("", folder)
-    run_lock.leave()
+        begin(folder)
     job.kill()
     monkeypatch.setattr(run_lock, "ORPHAN_SECONDS", 5.0)
-    assert run_lock.begin("", folder) is None
+    begin(folder)
+
+
+def test_a_job_that_a_killed_run_left_in_a_queue_does_nothing_once_another_run_began(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    begin(Path())
+    run_lock.join("")
+    run_lock.leave()
+    monkeypatch.setenv(run_lock.TOKEN, "of-the-killed-run")
+    with pytest.raises(NCTransferError, match="another has begun since"):
+        run_lock.join("")
+    monkeypatch.delenv(run_lock.TOKEN)  # a cluster that passes no environment on
+    run_lock.join("")
 
 
 def test_a_file_system_without_such_locks_leaves_it_to_snakemake(folder, monkeypatch):
@@ -138,8 +193,24 @@ def test_a_file_system_without_such_locks_leaves_it_to_snakemake(folder, monkeyp
 
     monkeypatch.setattr("fcntl.flock", refuse)
     monkeypatch.chdir(folder)
-    assert run_lock.begin("") is None
+    assert begin(Path()) == []
     run_lock.join("")
+
+
+def test_files_of_ones_own_are_locked_through_descriptors_that_can_write(tmp_path, monkeypatch):
+    """NFS locks no others; another user's can only be read."""
+    modes = []
+    monkeypatch.setattr(
+        "fcntl.flock", lambda descriptor, how: modes.append(fcntl.fcntl(descriptor, fcntl.F_GETFL))
+    )
+    assert Lock(tmp_path / "lock").take()
+    assert modes[0] & os.O_ACCMODE == os.O_RDWR
+
+
+def test_a_lock_on_a_file_that_was_deleted_meanwhile_is_none(tmp_path, monkeypatch):
+    path = tmp_path / "lock"
+    monkeypatch.setattr("fcntl.flock", lambda descriptor, how: path.unlink())
+    assert not Lock(path).take()
 
 
 # --- devices ---------------------------------------------------------------------------
@@ -238,6 +309,7 @@ def test_other_users_can_use_the_locks(machine, monkeypatch):
     finally:
         os.umask(before)
     assert machine.stat().st_mode & 0o7777 == 0o1777
+    assert (machine / f"{UUIDS[0]}.lock").stat().st_mode & 0o777 == 0o644
 
 
 # --- lifetime --------------------------------------------------------------------------
@@ -301,7 +373,7 @@ def alive(number: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("announced", [None, "1 another-machine 1"])
+@pytest.mark.parametrize("announced", [None, "1 0 another-machine 1"])
 def test_a_process_that_cannot_be_seen_is_not_watched(monkeypatch, announced):
     monkeypatch.delenv(lifetime.PARENT, raising=False)
     if announced:
@@ -309,10 +381,23 @@ def test_a_process_that_cannot_be_seen_is_not_watched(monkeypatch, announced):
     assert lifetime.watch() is None
 
 
-def test_who_is_gone_before_the_job_looks_ends_it_too(monkeypatch):
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    monkeypatch.setenv(lifetime.PARENT, f"{gone.pid} {lifetime._namespace()}")
+@pytest.mark.parametrize("number", [gone, os.getpid])
+def test_who_is_gone_before_the_job_looks_ends_it_too(monkeypatch, number):
+    """Its number may be another process's by now."""
+    monkeypatch.setenv(lifetime.PARENT, f"{number()} 86400 {lifetime._namespace()}")
+    monkeypatch.setattr("signal.signal", lambda *arguments: None)
     told = []
     lifetime.watch(lambda: told.append(True)).join(10)
     assert told == [True]
+
+
+@pytest.mark.parametrize(("step", "waits"), [("0", True), (None, False)])
+def test_only_in_a_step_that_slurm_started_its_end_is_waited_for(monkeypatch, step, waits):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")  # a shell of salloc has it too
+    monkeypatch.delenv(lifetime.STEP, raising=False)
+    if step is not None:
+        monkeypatch.setenv(lifetime.STEP, step)
+    slept = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    lifetime.await_the_end()
+    assert bool(slept) == waits

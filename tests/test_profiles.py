@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from project import ROOT, Project
 
 PROFILES = sorted(path.name for path in (ROOT / "profiles").iterdir())
 SHARED = ("rerun-triggers", "max-checksum-file-size", "rerun-incomplete", "scheduler")
+VIEW = "digits59.40pc.test10pc-8px"
 CLUSTERS = sorted(set(PROFILES) - {"default"})
+KUBERNETES = ("--workflow-profile", "profiles/kubernetes", "--latency-wait", "1")
 KUBECTL = """#!{python}
 import json, subprocess, sys
 from pathlib import Path
@@ -51,6 +54,12 @@ def test_what_decides_about_reruns_is_the_same_everywhere(key):
     assert len({str(profile(name)[key]) for name in PROFILES}) == 1
 
 
+@pytest.mark.parametrize("key", ["groups", "group-components", "retries", "resources", "set-resource-scopes"])
+def test_clusters_share_how_jobs_go_together(key):
+    first, *others = (profile(name)[key] for name in CLUSTERS)
+    assert all(other == first for other in others)
+
+
 def test_only_one_gpu_job_at_a_time_on_a_machine_unless_told_otherwise():
     assert profile("default")["resources"] == {"gpu": 1}
 
@@ -70,12 +79,6 @@ def test_clusters_retry_and_group_rules_that_there_are(name):
     assert found["set-resource-scopes"]["gpu"] == "local"
 
 
-def test_no_rule_retries_by_itself():
-    assert not [
-        p for p in (ROOT / "workflow").rglob("*.smk") if re.search(r"^\s*retries:", p.read_text(), re.M)
-    ]
-
-
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_a_profile_plans_the_whole_paper(project, name):
     run = project.run("all", options=("-n", "--workflow-profile", f"profiles/{name}"), overlay=None)
@@ -85,8 +88,9 @@ def test_a_profile_plans_the_whole_paper(project, name):
     assert submissions < total / 2
 
 
-def test_kubernetes_jobs_ask_for_what_the_plan_says(project, tmp_path, monkeypatch):
-    """A kubectl that runs jobs here: what is submitted, watched and believed is the profile's."""
+@pytest.fixture
+def kubernetes(tmp_path, monkeypatch) -> Path:
+    """A kubectl that runs jobs here; returns the folder where it notes them."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "jobs").mkdir()
     kubectl = tmp_path / "bin" / "kubectl"
@@ -95,14 +99,12 @@ def test_kubernetes_jobs_ask_for_what_the_plan_says(project, tmp_path, monkeypat
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("NCTRANSFER_IMAGE", "image:1")
     monkeypatch.setenv("NCTRANSFER_CLAIM", "claim")
-    options = (
-        "--workflow-profile",
-        "profiles/kubernetes",
-        "--latency-wait",
-        "1",
-        "--set-resources",
-        "images:gpu=1",
-    )
+    return tmp_path / "jobs"
+
+
+def test_kubernetes_jobs_ask_for_what_the_plan_says(project, kubernetes, monkeypatch):
+    """What is submitted, watched and believed is the profile's."""
+    options = (*KUBERNETES, "--set-resources", "images:gpu=1")
     target = "results/tiny/images/digits04.40pc.test10pc/train/manifest.json"
 
     monkeypatch.setenv("NCTRANSFER_MOUNT", "/elsewhere")
@@ -113,7 +115,7 @@ def test_kubernetes_jobs_ask_for_what_the_plan_says(project, tmp_path, monkeypat
     monkeypatch.setenv("NCTRANSFER_MOUNT", str(project.folder.parent))
     run = project.run(target, options=options)
     assert run.returncode == 0, run.stdout + run.stderr
-    (submitted,) = (tmp_path / "jobs").glob("*.json")
+    (submitted,) = kubernetes.glob("*.json")
     spec = yaml.safe_load(submitted.read_text())["job"]["spec"]
     container = spec["template"]["spec"]["containers"][0]
     assert container["image"] == "image:1"
@@ -121,5 +123,23 @@ def test_kubernetes_jobs_ask_for_what_the_plan_says(project, tmp_path, monkeypat
         "requests": {"cpu": "1", "memory": "500M"},
         "limits": {"memory": "500M", "nvidia.com/gpu": 1},
     }
-    assert spec["activeDeadlineSeconds"] == 300
+    assert spec["template"]["spec"]["activeDeadlineSeconds"] == 300
     assert Path(project.folder / target).exists()
+
+
+@pytest.mark.slow
+def test_jobs_of_a_submission_use_its_gpu_one_after_the_other(tmp_path, kubernetes, monkeypatch):
+    project = Project.fresh(tmp_path / "p")
+    monkeypatch.setenv("NCTRANSFER_MOUNT", str(tmp_path))
+    tables = [f"results/tiny/{stage}/tiny/{VIEW}.parquet" for stage in ("metrics", "scores")]
+    run = project.run(*tables, f"results/tiny/probes/tiny/{VIEW}/manifest.json", options=KUBERNETES)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (
+        len(list(kubernetes.glob("*.json"))) == 5
+    )  # two data sets, a training, a model, all that is measured
+    times = []
+    for stage in ("features", "metrics", "scores", "probes"):
+        lines = project.read(f"logs/tiny/{stage}/tiny/{VIEW}.log").splitlines()
+        times.append((lines[0].split(" INFO")[0], lines[-1].split(" INFO")[0]))
+    for before, after in pairwise(sorted(times)):
+        assert before[1] <= after[0]

@@ -334,6 +334,12 @@ def test_numbers_of_the_configuration_are_what_is_asked_for_first(paper, fixed):
         assert request.runtime == growth * fixed.get("runtime", estimated.runtime)
 
 
+def test_nothing_asks_for_longer_than_the_cluster_allows():
+    name = "pretrain", "cifar100-resnet50-adv3"
+    asked = Requests(plan_of({"resources": {"runtime_limit": 1440}}, base=PAPER))
+    assert [asked.request(*name, attempt=attempt).runtime for attempt in (1, 2)] == [1440, 1440]
+
+
 def test_slower_machines_ask_for_more_time(paper):
     name = "pretrain", "cifar100-resnet50-adv3"
     usual = Requests(paper).request(*name)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from project import ROOT, Project
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 SCRIPT = ROOT / "tests/slurm/loopback.sh"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")

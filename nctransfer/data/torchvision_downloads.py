@@ -12,7 +12,6 @@ holds it until it is through, so two never write to the same folder.
 """
 
 import errno
-import fcntl
 import gzip
 import hashlib
 import json
@@ -28,6 +27,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from nctransfer.errors import DataError
+from nctransfer.storage.locks import UNSUPPORTED, Lock
 
 MARK = "complete.json"
 TIMEOUT = 60.0  # seconds without a byte after which a connection counts as dead
@@ -100,18 +100,20 @@ def downloaded(name: str, archives: Sequence[Archive], fetch: Callable[[Path], N
 def _alone(root: Path, name: str) -> Iterator[None]:
     try:
         root.mkdir(parents=True, exist_ok=True)
-        lock = (root / f".{name}.lock").open("w")
-    except OSError as error:
-        raise DataError(f"{root}: cannot hold downloads ({error.strerror}); set paths.downloads") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        lock = Lock(root / f".{name}.lock")
+        if not lock.take():
             logger.info("waiting for another job that downloads %s", name)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError as error:
-            logger.warning("%s: no file locks here (%s); going on without", root, error.strerror)
+            lock.take(seconds=float("inf"))
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise DataError(
+                f"{root}: cannot hold downloads ({error.strerror}); set paths.downloads"
+            ) from None
+        logger.warning("%s: no file locks here (%s); going on without", root, error.strerror)
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _clear(partial: Path, archives: Sequence[Archive]) -> None:

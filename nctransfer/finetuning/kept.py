@@ -98,13 +98,19 @@ class Room:
     memory_gb: float
     folder: Path
 
-    def place(self, needed: int, device: torch.device) -> str | None:
-        """``device``, ``memory`` or ``files`` for so many bytes; None where they fit nowhere."""
-        if needed > self.budget_gb * GB:
+    def place(self, needed: int, taken: int, device: torch.device) -> str | None:
+        """``device``, ``memory`` or ``files`` for so many bytes; None where they fit nowhere.
+
+        Args:
+            needed: bytes.
+            taken: bytes of the budget that are kept already.
+            device: that computes.
+        """
+        if taken + needed > self.budget_gb * GB:
             return None
         if device.type == "cuda":  # to fetch it from the host takes longer than to compute it
             return "device" if needed <= SHARE * torch.cuda.mem_get_info(device)[0] else None
-        if needed <= SHARE * min(self.memory_gb * GB, psutil.virtual_memory().available):
+        if needed <= min(SHARE * self.memory_gb * GB - taken, SHARE * psutil.virtual_memory().available):
             return "memory"
         self.folder.mkdir(parents=True, exist_ok=True)
         return "files" if needed <= SHARE * shutil.disk_usage(self.folder).free else None
@@ -112,50 +118,54 @@ class Room:
 
 def keep(
     prefix: Prefix, splits: Mapping[str, Pixels], sizes: Mapping[str, int], room: Room
-) -> dict[str, Kept] | dict[str, Recomputed]:
+) -> dict[str, Kept | Recomputed]:
     """What enters the tuned unit, kept where it fits: on the GPU, in memory or in files.
+
+    Training images come first: they are read in every epoch, and a split that does not fit is
+    computed in every step, beside another that is kept.
 
     Args:
         prefix: of the network, in evaluation mode.
-        splits: pixels by split.
+        splits: pixels by split, those that are read most often first.
         sizes: samples at a time, by split.
         room: for what is kept; of memory and disk half is taken at most.
     """
     first = next(iter(splits.values()))
     sample = prefix(first.clean(torch.zeros(1, dtype=torch.int64, device=first.labels.device)))
-    needed = sum(len(split) for split in splits.values()) * sample.numel() * sample.element_size()
-    place = room.place(needed, sample.device)
-    kept: dict[str, Kept] = {}
-    try:
-        for name, split in splits.items() if place else ():
-            shape = (len(split), *sample.shape[1:])
-            if place == "files":
-                values = _in_file(shape, sample.dtype, room.folder)
-            else:
-                where = sample.device if place == "device" else "cpu"
-                values = torch.empty(shape, dtype=sample.dtype, device=where)
-            kept[name] = Kept(values, split.labels)
-    except OSError as error:  # a disk that filled up meanwhile
-        logger.warning("%s: %s", room.folder, error.strerror)
-        place = None
-    if place is None:
-        logger.info(
-            "the frozen prefix is computed in every step: to keep it would take %.2f GB "
-            "(allowed are runs.prefix_cache_gb: %g, and half of what is free or of resources.mem_mb)",
-            needed / GB,
-            room.budget_gb,
-        )
-        return {
-            name: Recomputed(prefix, split, sizes[name], max(split.numbers, sample.numel()))
-            for name, split in splits.items()
-        }
-    logger.info("keeping the frozen prefix, %.3f GB, in %s", needed / GB, place)
+    entering: dict[str, Kept | Recomputed] = {}
+    taken = 0
     for name, split in splits.items():
-        values = kept[name].values
+        needed = len(split) * sample.numel() * sample.element_size()
+        place = room.place(needed, taken, sample.device)
+        values = _empty((len(split), *sample.shape[1:]), sample, place, room.folder) if place else None
+        if values is None:
+            logger.info(
+                "%s: the frozen prefix is computed in every step: to keep it would take %.2f GB "
+                "(allowed are runs.prefix_cache_gb: %g, and half of what is free or of resources.mem_mb)",
+                name,
+                needed / GB,
+                room.budget_gb,
+            )
+            entering[name] = Recomputed(prefix, split, sizes[name], max(split.numbers, sample.numel()))
+            continue
+        logger.info("%s: keeping the frozen prefix, %.3g GB, in %s", name, needed / GB, place)
+        taken += needed
         for rows in torch.arange(len(split), device=split.labels.device).split(sizes[name]):
             values[rows] = prefix.of(split, rows, sizes[name])
+        entering[name] = Kept(values, split.labels)
         split.release()
-    return kept
+    return entering
+
+
+def _empty(shape: tuple[int, ...], sample: Tensor, place: str, folder: Path) -> Tensor | None:
+    """An array to be filled, None where the disk has filled up meanwhile."""
+    if place != "files":
+        return torch.empty(shape, dtype=sample.dtype, device=sample.device if place == "device" else "cpu")
+    try:
+        return _in_file(shape, sample.dtype, folder)
+    except OSError as error:
+        logger.warning("%s: %s", folder, error.strerror)
+        return None
 
 
 def _in_file(shape: tuple[int, ...], dtype: torch.dtype, folder: Path) -> Tensor:

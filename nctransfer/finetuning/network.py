@@ -43,6 +43,7 @@ class TunedNetwork(nn.Module):
         self.units, self.statistics, self.last = tuple(units), statistics, last
         self._places = backbone.feature_places()
         self._begin: Callable[[Tensor], Tensor] | None = None
+        self._norms = self._norms_in_use()
 
     @property
     def device(self) -> torch.device:
@@ -70,13 +71,26 @@ class TunedNetwork(nn.Module):
         self._begin = begin
 
     def norms(self) -> list[nn.Module]:
-        """Normalisation layers that keep running statistics."""
-        return [
+        """Normalisation layers that keep running statistics; not those of units that were removed."""
+        return self._norms
+
+    def _norms_in_use(self) -> list[nn.Module]:
+        norms = [
             module
             for module in self.backbone.network.modules()
             if getattr(module, "track_running_stats", False)
             and getattr(module, "running_mean", None) is not None
         ]
+        if self.last is None:
+            return norms
+        met: set[int] = set()
+        hooks = [norm.register_forward_hook(lambda norm, *_: met.add(id(norm))) for norm in norms]
+        self.backbone.network.eval()
+        with torch.no_grad():
+            self.feature(torch.zeros(1, 3, *self.backbone.identity.size, device=self.device))
+        for hook in hooks:
+            hook.remove()
+        return [norm for norm in norms if id(norm) in met]
 
     def train(self, mode: bool = True) -> "TunedNetwork":
         """Set the mode; see the class."""

@@ -21,6 +21,14 @@ from typing import Any
 
 # Fields that differ between Python versions or do not change what code does.
 _IGNORED = {"ctx", "kind", "type_comment", "type_ignores", "type_params"}
+# How long a job lives, where it runs and how its failures are told: nothing that it writes depends on these.
+_OPERATION = {
+    "nctransfer.failures",
+    "nctransfer.lifetime",
+    "nctransfer.storage.devices",
+    "nctransfer.storage.locks",
+    "nctransfer.storage.run_lock",
+}
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -78,7 +86,7 @@ def _source(root: Path, module: str) -> Path | None:
 
 @cache
 def sources(root: Path, script: str, variants: frozenset[str] = frozenset()) -> dict[str, Path]:
-    """Every source file under root that a script can reach, by module name.
+    """Every source file under root that a script's results may depend on, by module name.
 
     Args:
         root: the project's root, beside which its package lies.
@@ -90,7 +98,7 @@ def sources(root: Path, script: str, variants: frozenset[str] = frozenset()) -> 
     while todo:
         name = todo.pop()
         path = _source(root, name) if name else None
-        if path is None or name in files:
+        if path is None or name in files or name in _OPERATION:
             continue
         files[name] = path
         todo |= _imports(path, name, path.name == "__init__.py")

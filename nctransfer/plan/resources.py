@@ -48,7 +48,7 @@ class Requests:
         Args:
             stage: its rule.
             keys: its wildcards.
-            attempt: 1, 2, ...: each doubles memory and time of the one before.
+            attempt: 1, 2, ...: each doubles memory and time of the one before, up to the largest estimates.
         """
         said, growth = self.plan.config["resources"], 2 ** (attempt - 1)
         mem_mb, runtime = said["mem_mb"], said["runtime"]
@@ -56,8 +56,11 @@ class Requests:
             mem_mb = _within(MEMORY_RANGE, round_memory(self._need(stage, *keys).memory))
         if runtime is None:
             minutes = MARGIN * said["runtime_factor"] * self._need(stage, *keys).seconds / 60
-            runtime = _within(RUNTIME_RANGE, round_runtime(minutes))
-        return Request(growth * mem_mb, growth * runtime)
+            runtime = min(_within(RUNTIME_RANGE, round_runtime(minutes)), said["runtime_limit"])
+        return Request(
+            max(mem_mb, min(growth * mem_mb, MEMORY_RANGE[1])),
+            max(runtime, min(growth * runtime, said["runtime_limit"])),
+        )
 
     def _need(self, *name: str) -> Need:
         """Estimate a job's need once: Snakemake asks for memory and runtime one by one."""

@@ -52,23 +52,26 @@ def claim(
         no more devices than it asked for: they are its own.
 
     Raises:
-        NCTransferError: the folder of the locks is not to be used.
+        NCTransferError: the folder of the locks is not to be used, or the driver answers for no GPU.
     """
     global _held
+    if _held is not None:
+        return environment[VISIBLE]
     listed = _listed(environment)
     if listed is not None and len(listed) <= granted and any(name in environment for name in SCHEDULERS):
         logger.info("GPU %s, given by the scheduler", ", ".join(listed) or "none")
         return None
     devices = usable(listed, installed())
-    if not devices or _held is not None:
-        return environment.get(VISIBLE) if _held is not None else None
+    if not devices:
+        return None
     locks = {device: Lock(folder / f"{device}.lock") for device in devices}
     try:
         _make(folder)
         device = _first_free(locks)
     except OSError as error:
         raise NCTransferError(
-            f"{folder}: GPUs cannot be claimed there ({error.strerror}); delete it, or have its owner do so"
+            f"{folder}: GPUs cannot be claimed there ({error.strerror}); it must be a folder that all users "
+            "may write to (mode 1777), with files that all may read"
         ) from None
     _held, environment[VISIBLE] = locks[device], device
     logger.info("GPU %s claimed", device)
@@ -82,8 +85,10 @@ def installed() -> list[str]:
     except pynvml.NVMLError:  # no driver
         return []
     try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        return [pynvml.nvmlDeviceGetUUID(handle) for handle in handles]
+        count = pynvml.nvmlDeviceGetCount()
+        return [pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByIndex(index)) for index in range(count)]
+    except pynvml.NVMLError as error:
+        raise NCTransferError(f"the machine's GPUs cannot be listed ({error}); see nvidia-smi") from None
     finally:
         pynvml.nvmlShutdown()
 

@@ -11,8 +11,11 @@ import os
 import time
 from pathlib import Path
 
-# A file system that knows no such locks, as some that clusters share.
-UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
+# A file system that knows no such locks, as some that clusters share; NFS locks no files that
+# can only be read (EBADF).
+UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF}
+# What others hold; CIFS says that access is denied.
+HELD = {errno.EWOULDBLOCK, errno.EACCES}
 POLL_SECONDS = 0.1
 
 
@@ -41,17 +44,10 @@ class Lock:
             OSError: the file cannot be opened, or its file system knows no locks (``UNSUPPORTED``).
         """
         deadline = time.monotonic() + seconds
-        descriptor = self._open()
-        try:
-            while not _try(descriptor, shared):
-                if time.monotonic() >= deadline:
-                    os.close(descriptor)
-                    return False
-                time.sleep(POLL_SECONDS)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        self._descriptor = descriptor
+        while not self._try(shared):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(POLL_SECONDS)
         return True
 
     def release(self) -> None:
@@ -60,16 +56,34 @@ class Lock:
             os.close(self._descriptor)
             self._descriptor = None
 
+    def _try(self, shared: bool) -> bool:
+        descriptor = self._open()
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno in HELD:
+                return False
+            raise
+        if not self._still_there(descriptor):  # deleted meanwhile: others lock another file
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        return True
+
     def _open(self) -> int:
-        # To lock it, a file need only be readable: another user's will do, and no link is followed.
+        """A descriptor of the file; no link is followed."""
         with contextlib.suppress(FileExistsError):
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o644))
-        return os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW)
+            made = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR)
+            os.fchmod(made, 0o644)  # whatever the umask: to lock it, others must read it
+            os.close(made)
+        try:
+            return os.open(self.path, os.O_RDWR | os.O_NOFOLLOW)
+        except PermissionError:  # another user's
+            return os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW)
 
-
-def _try(descriptor: int, shared: bool) -> bool:
-    try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    def _still_there(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.stat(self.path))
+        except FileNotFoundError:
+            return False

@@ -22,6 +22,8 @@ def read_recipe(path: Path) -> str:
     except FileNotFoundError:
         raise StoreError(f"{path}: missing") from None
     except (ValueError, KeyError, TypeError, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # the machine's refusal, not the file's fault
+            raise
         raise StoreError(
             f"{path}: neither a tidy table nor a manifest ({error}); delete it and run again"
         ) from None

@@ -10,85 +10,91 @@ import json
 import os
 import socket
 import time
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from nctransfer.errors import NCTransferError
+from nctransfer.storage.files import atomic_path
 from nctransfer.storage.locks import UNSUPPORTED, Lock
 
 FOLDER = Path(".snakemake/nctransfer")
 SNAKEMAKE_LOCKS = Path(".snakemake/locks")
+# Names the run to the jobs that it submits, whenever they start.
+TOKEN = "NCTRANSFER_RUN"
 # How long jobs may take to end after their run was killed (nctransfer.lifetime gives them less).
 ORPHAN_SECONDS = 20.0
+# How long a run takes to say who it is, once it has the lock.
+RECORD_SECONDS = 2.0
 
-_held: list[Lock] = []
+_run: Lock | None = None
+_job: Lock | None = None
 
 
-def begin(study: str, folder: Path = Path()) -> str | None:
+def begin(study: str, tell: Callable[[str], None], folder: Path = Path()) -> None:
     """Be the only run of a study in a folder, as long as this process lives.
 
     Args:
         study: of the configuration.
+        tell: says what is waited for and what was removed.
         folder: that the workflow runs in.
-
-    Returns:
-        what was done about a run that had been killed, None where there was nothing to do.
 
     Raises:
         NCTransferError: another run is at work there, or jobs of a killed one still are.
     """
-    own = Path(folder) / FOLDER
+    global _run
+    own, name = Path(folder) / FOLDER, _name(study)
     own.mkdir(parents=True, exist_ok=True)
-    lock, record = Lock(own / f"{_name(study)}.run"), own / f"{_name(study)}.json"
+    lock, record = Lock(own / f"{name}.run"), own / f"{name}.json"
     try:
         if not lock.take():
-            raise NCTransferError(_at_work(study, folder, _read(record)))
+            raise NCTransferError(_at_work(study, folder, record))
     except OSError as error:
         if error.errno in UNSUPPORTED:  # Snakemake's locks must do
-            return None
+            return
         raise
-    _held.append(lock)
-    jobs = Lock(own / f"{_name(study)}.jobs")
-    if not jobs.take(seconds=ORPHAN_SECONDS):
-        raise NCTransferError(
-            f"{_where(study, folder)}: jobs of an earlier run are still at work. Jobs of a cluster outlive "
-            "the run that submitted them: wait for them, or cancel them (Slurm: scancel), then type the "
-            "same command again"
-        )
-    jobs.release()
     before = _read(record)
-    record.write_text(
-        json.dumps(
-            {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        )
-    )
-    stale = list((Path(folder) / SNAKEMAKE_LOCKS).glob("*.lock"))
-    # A run on another machine may share this folder over a file system whose locks do not.
-    ours = before.get("host") == socket.gethostname()
-    if not (stale and ours) or _others_run(own, lock.path):
-        return None
-    for path in stale:
-        path.unlink(missing_ok=True)
-    return f"removed the locks of a run that did not end by itself (process {before.get('pid')})"
+    os.environ[TOKEN] = uuid.uuid4().hex
+    _write(record)
+    try:
+        _await_jobs(own / f"{name}.jobs", tell, _where(study, folder))
+    except BaseException:
+        lock.release()
+        raise
+    _run = lock
+    if before.get("host") == socket.gethostname() and _remove_stale(study, folder):
+        tell(f"removed the locks of a run that did not end by itself (process {before['pid']})")
 
 
 def join(study: str) -> None:
-    """Count as a job of a study's run in this folder, as long as this process lives."""
-    own = FOLDER
-    own.mkdir(parents=True, exist_ok=True)
-    lock = Lock(own / f"{_name(study)}.jobs")
+    """Count as a job of a study's run in this folder, as long as this process lives.
+
+    Raises:
+        NCTransferError: the run that submitted the job was killed, and another has begun since.
+    """
+    global _job
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    lock, name = Lock(FOLDER / f"{_name(study)}.jobs"), _name(study)
     try:
         lock.take(shared=True, seconds=float("inf"))  # a run that starts holds it for a moment
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
-    _held.append(lock)
+    token, now = os.environ.get(TOKEN), _read(FOLDER / f"{name}.json").get("token")
+    if token and now and token != now:
+        lock.release()
+        raise NCTransferError(
+            "the run that submitted this job was killed, and another has begun since, which submits it anew; "
+            "nothing was done"
+        )
+    _job = lock
 
 
 def leave() -> None:
     """No longer count as a job: all is written."""
-    while _held:
-        _held.pop().release()
+    if _job is not None:
+        _job.release()
 
 
 def _name(study: str) -> str:
@@ -107,9 +113,29 @@ def _read(record: Path) -> dict[str, Any]:
         return {}
 
 
-def _at_work(study: str, folder: Path, run: dict[str, Any]) -> str:
-    who = "another run is at work there"
-    stop = "stop it"
+def _write(record: Path) -> None:
+    now = time.strftime("%Y-%m-%d %H:%M:%S")
+    contents = {"pid": os.getpid(), "host": socket.gethostname(), "since": now, "token": os.environ[TOKEN]}
+    with atomic_path(record) as partial:
+        partial.write_text(json.dumps(contents))
+
+
+def _await_jobs(path: Path, tell: Callable[[str], None], where: str) -> None:
+    jobs = Lock(path)
+    if not jobs.take():
+        tell("waiting for the jobs of a run that was killed to end")
+        if not jobs.take(seconds=ORPHAN_SECONDS):
+            raise NCTransferError(
+                f"{where}: jobs of an earlier run are still at work. Jobs of a cluster outlive the run that "
+                "submitted them: wait for them, or cancel them (Slurm: scancel), then type the same command "
+                "again"
+            )
+    jobs.release()
+
+
+def _at_work(study: str, folder: Path, record: Path) -> str:
+    run = _who(record)
+    who, stop = "another run is at work there", "stop it"
     if run:
         who += f": process {run['pid']} on {run['host']}, since {run['since']}"
         stop = f"stop it (there: kill -INT {run['pid']})"
@@ -119,12 +145,44 @@ def _at_work(study: str, folder: Path, run: dict[str, Any]) -> str:
     )
 
 
-def _others_run(own: Path, mine: Path) -> bool:
-    """Whether runs of other studies are at work in the folder."""
+def _who(record: Path) -> dict[str, Any]:
+    """The run that holds the lock, which may be about to write its record; nothing where it does not."""
+    deadline = time.monotonic() + RECORD_SECONDS
+    while True:
+        run = _read(record)
+        if run and (run["host"] != socket.gethostname() or Path(f"/proc/{run['pid']}").exists()):
+            return run
+        if time.monotonic() >= deadline:
+            return {}
+        time.sleep(RECORD_SECONDS / 20)
+
+
+def _remove_stale(study: str, folder: Path) -> bool:
+    """Remove Snakemake's locks that a killed run of this study left; others may be in use."""
+    in_use = _other_studies(Path(folder) / FOLDER, _name(study))
+    stale = [
+        path
+        for path in (Path(folder) / SNAKEMAKE_LOCKS).glob("*.lock")
+        if not in_use or _of_study(path, study, in_use)
+    ]
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return bool(stale)
+
+
+def _other_studies(own: Path, name: str) -> set[str]:
+    """Other studies at work in the folder, or perhaps: on a machine whose locks cannot be seen from here."""
+    found = set()
     for path in own.glob("*.run"):
-        other = Lock(path)
-        if path != mine:
-            if not other.take():
-                return True
+        if path.stem != name:
+            other = Lock(path)
+            if not other.take() or _read(path.with_suffix(".json")).get("host") != socket.gethostname():
+                found.add(path.stem)
             other.release()
-    return False
+    return found
+
+
+def _of_study(path: Path, study: str, in_use: set[str]) -> bool:
+    """Whether a lock of Snakemake's, a list of files, is of this study's: paths begin results/<study>/."""
+    studies = {parts[1] for line in path.read_text().splitlines() if len(parts := line.split("/")) > 2}
+    return study in studies if study else not studies & in_use

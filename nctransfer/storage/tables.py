@@ -29,7 +29,11 @@ def read_table(path: Path) -> pd.DataFrame:
         return pq.read_table(path, page_checksum_verification=True).to_pandas()
     except FileNotFoundError:
         raise StoreError(f"{path}: no such table") from None
+    except MemoryError:
+        raise
     except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # the machine's refusal, not the file's fault
+            raise
         raise StoreError(f"{path}: not a readable Parquet table ({error}); delete it and run again") from None
 
 

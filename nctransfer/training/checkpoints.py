@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from nctransfer.errors import StoreError
+from nctransfer.failures import explain
 from nctransfer.models.weights import weights_name, write_weights
 from nctransfer.storage.stores import Store, create_store, file_digest
 from nctransfer.storage.tables import write_table
@@ -101,6 +102,8 @@ class Checkpoints:
                 state: dict[str, Any] = torch.load(store.path(STATE), map_location="cpu", weights_only=True)
                 self._verify(state.pop("snapshots"))
             except DAMAGES as error:
+                if explain(error, str(self.folder)) is not None:  # the machine's fault, not the checkpoint's
+                    raise
                 logger.warning("checkpoint not used, the one before is tried: %s", error)
                 shutil.rmtree(manifest.parent, ignore_errors=True)
                 continue

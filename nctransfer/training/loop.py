@@ -284,7 +284,8 @@ class Training:
         self._save()
         raise StoppedError(
             f"stopped by {signal} in epoch {self.epoch + 1}, after step {self.step} of {self.steps}; a "
-            "checkpoint is written, and the same command goes on from there"
+            "checkpoint is written, and the same command goes on from there",
+            signal,
         )
 
     def _save(self) -> None:

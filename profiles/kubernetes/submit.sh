@@ -25,9 +25,9 @@ kind: Job
 metadata: {generateName: nctransfer-}
 spec:
   backoffLimit: 0
-  activeDeadlineSeconds: $((minutes * 60))
   template:
     spec:
+      activeDeadlineSeconds: $((minutes * 60))
       restartPolicy: Never
       terminationGracePeriodSeconds: 60
       containers:

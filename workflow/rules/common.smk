@@ -19,6 +19,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # When this process dies, its jobs end too.
 lifetime.announce()
 
+# A cluster's submission of several jobs runs them by a Snakemake of its own, which knows nothing
+# of the profile: they share the GPU that was asked for, one after the other.
+if not workflow.is_main_process:
+    workflow.register_resource("gpu", 1)
+
 ROOT = Path(workflow.basedir)
 ENVIRONMENT = "../envs/nctransfer.yaml"
 
@@ -101,8 +106,7 @@ def begin_run():
     jobs_will_run = workflow.executor_plugin is not None and not workflow.dryrun
     if jobs_will_run and workflow.is_main_process and workflow.execution_settings.lock:
         try:
-            if done := run_lock.begin(config["study"]):
-                logger.info(done)
+            run_lock.begin(config["study"], logger.info)
         except NCTransferError as error:
             logger.error(str(error))
             sys.exit(1)
