@@ -80,9 +80,16 @@ def test_pictures_share_their_runs(paper):
 
 def test_the_counts_in_the_docs_are_those_of_the_plan(paper):
     text = (ROOT / "docs" / "runs.md").read_text()
-    for (_, key), counts in COUNTS.items():
+    methods = ("lp", "mlp", "layer_ft", "scl_ft", "layer_lp", "full_ft", "layer_lora", "zero_shot")
+    seen: set[str] = set()
+    for (section, key), counts in COUNTS.items():
         row = next(line for line in text.splitlines() if line.startswith(f"| `{key}`"))
-        assert int(row.split("|")[2]) == sum(counts.values())
+        total, *by_column = [int(cell.strip() or 0) for cell in row.split("|")[2:11]]
+        assert total == sum(counts.values())
+        assert dict(zip(methods, by_column, strict=True)) == dict.fromkeys(methods, 0) | counts
+        runs = set(runs_of(paper, section, key))
+        assert int(row.split("|")[12]) == len(runs - seen)
+        seen |= runs
     assert f"{SHARED} different runs" in text
 
 
