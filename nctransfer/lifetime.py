@@ -39,7 +39,7 @@ class Stopped(SystemExit):
 
 def announce() -> None:
     """Name this process as the one whose end ends the jobs that it starts."""
-    os.environ[PARENT] = f"{os.getpid()} {psutil.Process().create_time():.0f} {_namespace()}"
+    os.environ[PARENT] = f"{os.getpid()} {_began(os.getpid())} {_namespace()}"
 
 
 def watch(end: Callable[[], None] | None = None) -> threading.Thread | None:
@@ -61,7 +61,7 @@ def watch(end: Callable[[], None] | None = None) -> threading.Thread | None:
     if STEP in os.environ:
         signal.signal(signal.SIGTERM, lambda *_: await_the_end())
     thread = threading.Thread(
-        target=_wait, args=(int(number), float(began), end or end_this_process), name="lifetime", daemon=True
+        target=_wait, args=(int(number), began, end or end_this_process), name="lifetime", daemon=True
     )
     thread.start()
     return thread
@@ -94,12 +94,20 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
     raise Stopped(number)
 
 
-def _wait(number: int, began: float, end: Callable[[], None]) -> None:
+def _wait(number: int, began: str, end: Callable[[], None]) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):  # gone before it could be watched
         process = psutil.Process(number)
-        if abs(process.create_time() - began) <= 2:  # otherwise another has its number by now
+        if _began(number) == began:  # otherwise another has its number by now
             process.wait()
     end()
+
+
+def _began(number: int) -> str:
+    """When a process began, in the kernel's ticks: they do not change when somebody sets the clock."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:  # gone, or not Linux
+        return "-"
 
 
 def _namespace() -> str:
