@@ -50,7 +50,7 @@ def held_by(tmp_path):
 # --- locks -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1])
 def test_a_lock_is_free_once_its_holder_died(held_by, tmp_path, number):
     holder = held_by(tmp_path / "lock")
     assert not Lock(tmp_path / "lock").take()
