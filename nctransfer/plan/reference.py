@@ -21,15 +21,16 @@ INTRODUCTION = """\
 
 <!-- Written by `make docs` from workflow/schemas/config.schema.yaml; edit the descriptions there. -->
 
-`config.yaml` holds the whole paper. An overlay (`--configfile mine.yaml`, several in order) is merged into it,
-mappings key by key and lists whole; `--config seed=1` comes last, its value read as YAML. All mistakes are reported
-at once, before any job is planned, each with its key, its value, what is allowed and the closest valid name. How
-data and models of your own are written: [your-own.md](your-own.md).
+`config.yaml` holds the whole paper. An overlay (`--configfile mine.yaml`, several in order) is merged into
+it, mappings key by key and lists whole; `--config seed=1` comes last, its value read as YAML. All mistakes
+are reported at once, before any job is planned, each with its key, its value, what is allowed and the closest
+valid name. How data and models of your own are written: [your-own.md](your-own.md).
 
-- **Every key may be left out** and then has the default given here, except those marked **required**: an entry of a
-  data set, model, family, run, figure or table means nothing without them. The entry itself may be left out.
-- `null` as a default means that the description says what follows; `{}` that every key below has its own default.
-- Defaults are the schema's. `config.yaml` sets some keys otherwise, for the paper (`training.precision` is one).
+- **Every key may be left out** and then has the default given here, except those marked **required**: an
+  entry of a data set, model, family, run, figure or table means nothing without them. The entry itself may be
+  left out.
+- `null` as a default means that the description says what follows; `{}` that each key below has its default.
+- Defaults are the schema's. `config.yaml` sets some keys otherwise, for the paper (`training.precision`).
 - `<key>` is a name of your choice: letters, digits, `.`, `_` and `-`, the first a letter or digit.
 - *In part*: any keys of another mapping, which override it; those left out are taken from there.
 - A change runs again the jobs that read the key ([Recipes and reruns](architecture.md#recipes-and-reruns)).
