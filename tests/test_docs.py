@@ -38,7 +38,9 @@ def broken_links(page: Path, text: str) -> list[str]:
             continue  # another site
         path, _, anchor = target.partition("#")
         there = (page.parent / path).resolve() if path else page
-        leads = there.exists() and ROOT in (there, *there.parents) and (not anchor or anchor in anchors(there))
+        leads = (
+            there.exists() and ROOT in (there, *there.parents) and (not anchor or anchor in anchors(there))
+        )
         found += [] if leads else [target]
     return found
 
@@ -195,7 +197,9 @@ def test_numbers_of_the_page_on_nc1_are_the_packages():
     page = ROOT / "docs" / "nc1.md"
     defined: dict = {}
     exec(blocks(page, "python")[0], defined)
-    rows = re.findall(r"^\| (\d+) \| (\d+) \| (\d+) \| ([\d.]+) \| ([\d.e+]+) \| ([\d.e+]+) \|$", page.read_text(), re.M)
+    rows = re.findall(
+        r"^\| (\d+) \| (\d+) \| (\d+) \| ([\d.]+) \| ([\d.e+]+) \| ([\d.e+]+) \|$", page.read_text(), re.M
+    )
     assert len(rows) == 14
     for *sizes, spread, value, shuffled in rows:
         found = defined["toy"](*map(int, sizes), float(spread))

@@ -156,6 +156,12 @@ CHANGES: dict[str, tuple[tuple[str | int, ...] | None, Any]] = {
     "finetuned.*.options": (None, {"epochs": 9}),
     "features.units": (None, "penultimate"),
     "figures.*.kind": (None, "comparison"),
+    "figures.*.section": (None, "Section 3"),
+    "tables.*.section": (None, "Section 3"),
+    "scorecard.claims": (None, "other.yaml"),
+    "scorecard.pictures": (None, []),
+    "$defs/panels.*.method": (("figures", "diagram", "panels", 0), "scl_ft"),
+    "$defs/panels.*.units": (("figures", "diagram", "panels", 0), [4]),
     "figures.*.panels": (None, [{"dataset": "all", "series": [{"models": {"plain": "plain"}}]}]),
     "tables.*.panels": (None, [{"model": "plain", "dataset": "all", "runs": [{"methods": ["lp"]}]}]),
     "tables.*.kind": (None, "search"),
@@ -246,21 +252,31 @@ def folder(tmp_path_factory) -> Path:
     found = tmp_path_factory.mktemp("keys")
     for name in ("weights.safetensors", "other.safetensors", "data.npz", "other.npz"):
         (found / name).touch()
+    claim = {
+        "claim": 1, "statement": "Any.", "where": ["points"], "statistic": "correlation", "effect": "r",
+        "options": {"x": "nc1", "y": "transfer_accuracy"}, "direction": "below", "threshold": 0, "source": "Us",
+    }  # fmt: skip
+    for name, number in (("claims", 1), ("other", 2)):
+        (found / f"{name}.yaml").write_text(yaml.safe_dump([claim | {"claim": number}]))
     (found / "measured.csv").write_text("dataset,model,accuracy\nall,plain,50\nfew,plain,50\n")
     return found
 
 
 def fingerprint(mapping: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Settings, recipe, files and requests of every job that the figures and tables of a configuration need."""
-    path = folder / "every.yaml"
-    path.write_text(yaml.safe_dump(mapping, sort_keys=False))
-    plan = Plan(config.load(path), ROOT)
+    # reading YAML, tested elsewhere, would take three quarters of the time
+    files = {config.SCHEMA: RULES, folder / "every.yaml": mapping}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(documents, "read_mapping", files.__getitem__)
+        plan = Plan(config.load(folder / "every.yaml"), ROOT)
     for figure in plan.config["figures"]:
         plan.figure(figure)
     for table in plan.config["tables"]:
         plan.table(table)
+    if "scorecard.claims" in KEYS:
+        plan.scorecard()
     asked = Requests(plan)
-    unasked = ("figure", "table", "ranking")
+    unasked = ("figure", "table", "ranking", "scorecard")
     requests = {name: asked.request(*name) for name in plan.jobs if name[0] not in unasked}
     return {"jobs": plan.jobs, "requests": requests}
 
@@ -278,6 +294,12 @@ def in_full(folder: Path) -> dict[str, Any]:
     panels = mapping["figures"]["layers"]["panels"]
     panels += [{"model": "plain", "dataset": dataset} for dataset in ("arrays", "two-arrays")]
     mapping["figures"]["points"]["panels"][0]["series"][0]["models"]["file"] = "file"
+    if "scorecard.claims" in KEYS:
+        mapping["scorecard"] = {"claims": str(folder / "claims.yaml")}
+    if "$defs/panels.*.method" in KEYS:
+        panel = {"model": "plain", "dataset": "all", "method": "layer_ft", "units": [3]}
+        mapping["figures"]["diagram"] = {"kind": "tuning_diagram", "panels": [panel]}
+        mapping["tables"]["overview"] = {"kind": "overview"}
     mapping["figures"]["ranked"] = {"kind": "ranking", "panels": [{"rank": "all"}]}
     return mapping
 
@@ -299,7 +321,7 @@ def test_a_change_of_the_key_changes_a_job(path, folder, before):
     else:
         complete = schema.with_defaults(mapping, RULES, RULES)
         value = another(KEYS[path], get_in(complete, place))
-    if isinstance(value, str) and value.endswith((".npz", ".safetensors", ".csv")):
+    if isinstance(value, str) and Path(value).suffix in (".npz", ".safetensors", ".csv", ".yaml"):
         value = str(folder / value)
     set_in(mapping, place, value)
     assert fingerprint(mapping, folder) != before
