@@ -18,7 +18,7 @@ tbody th { font-weight: normal; }
 th.block { font-style: italic; border-top: 1px solid #bbb; padding-top: .5rem; }
 tbody tr:first-child th.block { border-top: 0; }
 strong { font-weight: 700; } u { text-underline-offset: 2px; }
-.text td, .text th { text-align: left; }
+.text td, .text th { text-align: left; white-space: normal; vertical-align: top; }
 .note { color: #666; font-size: .8rem; }
 pre { background: #f5f5f5; padding: .8rem; overflow: auto; font-size: .8rem; max-height: 70vh; }
 summary { cursor: pointer; margin-top: 1rem; font-weight: 600; }
