@@ -21,6 +21,7 @@ include: "workflow/rules/probes.smk"
 include: "workflow/rules/fewshot.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/rank.smk"
+include: "workflow/rules/scorecard.smk"
 
 
 localrules:
@@ -37,4 +38,5 @@ rule all:
     input:
         rules.figures.input,
         rules.tables.input,
+        rules.scorecard.output,
         ranked_pictures if config["rank"]["datasets"] else [],
