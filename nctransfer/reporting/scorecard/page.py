@@ -94,8 +94,8 @@ and what this run found.
 READING = (
     "A claim is tested in every part that it speaks of (a panel, say) and holds if it does in as many of "
     "them as the test asks; the number shown is that of the deciding part, with its 95 % interval and the "
-    "number of observations n. The verdict goes by the number itself. Where the interval reaches over the threshold "
-    "it says so: few points leave much open. Where there is no interval, single runs were compared."
+    "number of observations n. The verdict goes by the number itself. Where the interval reaches over the "
+    "threshold it says so: few points leave much open. Where there is no interval, single runs were compared."
 )
 
 

@@ -183,10 +183,10 @@ def scorecard_table(judged: Sequence[Judged]) -> pd.DataFrame:
     """The scorecard, a row a row of the file of claims.
 
     Returns:
-        row, claim, where, statement, statistic, test (its number in words), direction, threshold, share, verdict, claim_verdict (of all
-        rows of the claim), parts (that count) and holding (of them), the deciding part with effect, low,
-        high, points and note, certain (whether its interval is on the verdict's side), published (the
-        paper's numbers, or words), source, run.
+        row, claim, where, statement, statistic, test (its number in words), direction, threshold, share,
+        verdict, claim_verdict (of all rows of the claim), parts (that count) and holding (of them), the
+        deciding part with effect, low, high, points and note, certain (whether its interval is on the
+        verdict's side), published (the paper's numbers, or words), source, run.
     """
     verdicts = by_number(judged)
     rows = []
