@@ -11,6 +11,9 @@ min_version("9.0")
 sys.path.insert(0, workflow.basedir)
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/models.smk"
@@ -22,6 +25,7 @@ include: "workflow/rules/fewshot.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/rank.smk"
 include: "workflow/rules/scorecard.smk"
+include: "workflow/rules/report.smk"
 
 
 localrules:
@@ -29,6 +33,8 @@ localrules:
     figures,
     metrics_tables,
     models,
+    overview,
+    provenance,
     rank,
     tables,
 
@@ -39,4 +45,6 @@ rule all:
         rules.figures.input,
         rules.tables.input,
         rules.scorecard.output,
+        rules.overview.output,
+        rules.provenance.output,
         ranked_pictures if config["rank"]["datasets"] else [],

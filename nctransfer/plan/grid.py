@@ -4,12 +4,16 @@ Stages follow the river of data: images, models, features, metrics and probes
 (``stages``), and here what is shown of them: figures and tables.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nctransfer.errors import ConfigError
-from nctransfer.plan import claims, families, pictures, ranking
+from nctransfer.plan import claims, families, pictures, ranking, titles
 from nctransfer.plan import config as front_end
+from nctransfer.plan.kinds import shows
+from nctransfer.plan.papers import setting_in_words
 from nctransfer.plan.stages import Job, Stages, once
 
 # Which options of figures and tables their kinds read; kinds that are not listed get all.
@@ -33,6 +37,7 @@ READ: dict[str, tuple[str, ...]] = {
 }
 
 
+SCORECARD = {"scorecard": "csv", "scorecard_made": "json"}
 # What the scorecard calls a picture that config.yaml alone describes.
 PAPER = "the paper's set-up"
 
@@ -66,6 +71,48 @@ class Plan(Stages):
     def table(self, table: str) -> Job:
         """Write a table from tidy tables."""
         return self._picture("table", self.config["tables"][table], {})
+
+    @once
+    def provenance(self) -> Job:
+        """Write what made all that is shown: code, configuration, machines, times."""
+        # the configuration itself would be shown, whole, among the parameters: its digest stands for it
+        text = json.dumps(self.config, sort_keys=True)
+        settings = {"configuration": hashlib.sha256(text.encode()).hexdigest()[:16], "logs": self.logs}
+        return self._of_all("provenance", settings)
+
+    @once
+    def overview(self) -> Job:
+        """List all that is shown."""
+        settings = {
+            "study": self.config["study"],
+            "setting": setting_in_words(self.config, self.root),
+            "results": self.results,
+            "figures": self._listed("figures"),
+            "tables": self._listed("tables"),
+        }
+        return self._of_all("overview", settings)
+
+    def _listed(self, section: str) -> list[dict[str, str]]:
+        """Figures or tables as a reader is told of them, in order."""
+        folder = getattr(self, section)
+        return [
+            {
+                "path": f"{folder}/{key}",
+                "name": titles.name_of(key),
+                "shows": shows(self.config[section][key]["kind"]),
+            }
+            for key in sorted(self.config[section], key=titles.order)
+        ]
+
+    def _of_all(self, script: str, settings: Mapping[str, Any]) -> Job:
+        """A job that reads the scorecard and the sidecars of all figures and tables."""
+        inputs = {name: f"{self.results}/scorecard.{suffix}" for name, suffix in SCORECARD.items()}
+        parents = {"scorecard_made": self.scorecard()}
+        for section, derive in (("figures", self.figure), ("tables", self.table)):
+            for key in self.config[section]:
+                inputs[f"{section}_{key}"] = f"{getattr(self, section)}/{key}.json"
+                parents[f"{section}_{key}"] = derive(key)
+        return self._job(script, settings, inputs, parents)
 
     def _picture(self, script: str, entry: Mapping[str, Any], options: Mapping[str, Any]) -> Job:
         readings = pictures.Readings(self)

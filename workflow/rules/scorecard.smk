@@ -5,10 +5,26 @@ rule scorecard:
     input:
         unpack(inputs_of("scorecard")),
     output:
-        html=f"{RESULTS}/scorecard.html",
+        html=report(
+            f"{RESULTS}/scorecard.html",
+            caption="../report/scorecard.rst",
+            category=category("Scorecard"),
+            labels={"Name": "The paper's claims, one by one", "Form": "page (HTML)"},
+        ),
         md=f"{RESULTS}/scorecard.md",
-        csv=f"{RESULTS}/scorecard.csv",
-        parts=f"{RESULTS}/scorecard-parts.csv",
+        csv=report(
+            f"{RESULTS}/scorecard.csv",
+            caption="../report/scorecard.rst",
+            category=category("Scorecard"),
+            labels={"Name": "The same as numbers", "Form": "numbers (CSV)"},
+        ),
+        parts=report(
+            f"{RESULTS}/scorecard-parts.csv",
+            caption="../report/scorecard.rst",
+            category=category("Scorecard"),
+            labels={"Name": "Every number behind a verdict", "Form": "numbers (CSV)"},
+        ),
+        json=f"{RESULTS}/scorecard.json",
     log:
         f"{LOGS}/scorecard.log",
     conda:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nctransfer.job import job
-from nctransfer.reporting.output import save_numbers
+from nctransfer.reporting.output import save_numbers, save_sidecar
 from nctransfer.reporting.scorecard import page, verdicts
 from nctransfer.reporting.scorecard.files import read_numbers, save_text
 
@@ -19,3 +19,5 @@ with job(snakemake) as task:
     save_numbers(verdicts.parts_table(judged), Path(snakemake.output.parts))
     save_text(page.markdown(*shown), Path(snakemake.output.md))
     save_text(page.html(*shown), Path(snakemake.output.html))
+    inputs = {snakemake.input[read]: recipe for read, recipe in snakemake.params.made_by.items()}
+    save_sidecar(Path(snakemake.output.json), "scorecard", settings, task.recipe, inputs)
