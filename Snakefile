@@ -24,6 +24,7 @@ include: "workflow/rules/probes.smk"
 include: "workflow/rules/fewshot.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/rank.smk"
+include: "workflow/rules/scorecard.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -43,6 +44,7 @@ rule all:
     input:
         rules.figures.input,
         rules.tables.input,
-        rules.provenance.output,
+        rules.scorecard.output,
         rules.overview.output,
+        rules.provenance.output,
         ranked_pictures if config["rank"]["datasets"] else [],

@@ -45,7 +45,8 @@ def _about(settings: Mapping[str, Any]) -> str:
 
 def _verdicts(scorecard: Path, results: str) -> str:
     """How many of the paper's claims hold, by verdict."""
-    counts = pd.read_csv(scorecard)["verdict"].value_counts(sort=False)
+    claims = pd.read_csv(scorecard).drop_duplicates("claim")  # of whose rows it has the verdict
+    counts = claims["claim_verdict"].value_counts(sort=False)
     rows = "\n".join(f"| {verdict} | {count} |" for verdict, count in sorted(counts.items()))
     link = os.path.relpath(scorecard, results)
     page = Path(link).with_suffix(".html").as_posix()
