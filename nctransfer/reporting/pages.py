@@ -43,6 +43,4 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], classes: str = 
     """A plain table, its cells not escaped."""
     header = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
-    return (
-        f'<table class="{classes}">\n<thead><tr>{header}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n'
-    )
+    return f'<table class="{classes}">\n<thead><tr>{header}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n'
