@@ -20,4 +20,4 @@ with job(snakemake) as task:
     save_text(page.markdown(*shown), Path(snakemake.output.md))
     save_text(page.html(*shown), Path(snakemake.output.html))
     inputs = {snakemake.input[read]: recipe for read, recipe in snakemake.params.made_by.items()}
-    save_sidecar(Path(snakemake.output.json), "scorecard", settings, task.recipe, inputs)
+    save_sidecar(Path(snakemake.output.json), "scorecard", {"kind": "scorecard"}, task.recipe, inputs)
