@@ -54,12 +54,12 @@ def locate_parameters(
             owner.setdefault(id(parameter), index)
     inside = [0] * len(layout.units)
     outside = dict.fromkeys(order, 0)
-    for place, parameters in met.items():
-        for parameter in parameters:
-            if (unit := owner.get(id(parameter))) is not None:
-                inside[unit] += parameter.numel()
+    for place, leaves in met.items():
+        for leaf in leaves:
+            if (unit := owner.get(id(leaf))) is not None:
+                inside[unit] += leaf.numel()
             else:
-                outside[place] += parameter.numel()
+                outside[place] += leaf.numel()
     between = tuple(outside[index] for index in range(1, len(layout.units) + 1))
     return ParameterPlaces(outside[STEM], tuple(inside), between, outside["penultimate"])
 

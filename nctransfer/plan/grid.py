@@ -5,9 +5,10 @@ Stages follow the river of data: images, models, features, metrics and probes
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from nctransfer.plan import families, pictures, ranking
+from nctransfer.plan import families, measured, pictures, ranking
 from nctransfer.plan.stages import Job, Stages, once
 
 # Which options of figures and tables their kinds read; kinds that are not listed get all.
@@ -25,6 +26,10 @@ READ: dict[str, tuple[str, ...]] = {
     "methods": (),
     "search": (),
     "tasks": (),
+    "layerwise_diagram": (),
+    "tuning_diagram": (),
+    "overview": (),
+    "candidates_diagram": (),
     "few_shot": (),
     "ranking": (),
     "ranking_units": (),
@@ -64,6 +69,8 @@ class Plan(Stages):
     def _picture(self, script: str, entry: Mapping[str, Any], options: Mapping[str, Any]) -> Job:
         readings = pictures.Readings(self)
         panels = [pictures.resolve(self, panel, entry["kind"], readings) for panel in entry["panels"]]
+        if entry["kind"] == measured.OVERVIEW:
+            panels = [asdict(row) for row in measured.rows(self)]
         read = READ.get(entry["kind"], ("fit", "curve", "probes"))
         settings: dict[str, Any] = {
             **options,
