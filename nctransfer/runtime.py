@@ -58,7 +58,9 @@ def read_lines(logs: Path, study: str | None) -> list[dict[str, Any]]:
         study: which to read.
     """
     found = [record for path in sorted(logs.rglob("*.log")) for record in _of_log(path)]
-    return sorted((record for record in found if record["study"] == study), key=lambda record: record["start"])
+    return sorted(
+        (record for record in found if record["study"] == study), key=lambda record: record["start"]
+    )
 
 
 def _of_log(path: Path) -> Iterator[dict[str, Any]]:

@@ -103,6 +103,7 @@ CHANGES = {
     "how often a training is saved": (append(TINY, "runs: {checkpoint_minutes: 1}\n"), Counter()),
     "how failures are told": (append("nctransfer/failures.py", "\nX = 1\n"), Counter()),
     "how long jobs live": (append("nctransfer/lifetime.py", "\nX = 1\n"), Counter()),
+    "what jobs tell of machines and times": (append("nctransfer/runtime.py", "\nX = 1\n"), Counter()),
     "how devices and runs are locked": (append("nctransfer/storage/locks.py", "\nX = 1\n"), Counter()),
     "a family of other models": (
         append(TINY, "families: {f: {architecture: small/resnet18, dataset: digits04, size: 8, members: {aug: {augmentation: [1, 2]}}}}\n"),

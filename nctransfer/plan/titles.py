@@ -17,10 +17,10 @@ def name_of(key: str) -> str:
 
 
 def aligned_name(key: str) -> str:
-    """The name with its number as wide as two digits, so that Figure 2 sorts before Figure 10 as text."""
+    """The name as lists sort it as text: Figure 2 before Figure 10, those without a number at the end."""
     matched = _NUMBERED.fullmatch(key)
     if matched is None:
-        return key
+        return f"Unnumbered: {key}"
     padding = FIGURE_SPACE * (2 - len(matched[2]))
     return name_of(key).replace(" ", f" {padding}", 1)
 

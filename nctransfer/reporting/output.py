@@ -107,7 +107,9 @@ def _html_cells(row: list[str | cells.Cell]) -> str:
     first, *others = row
     if cells.is_heading(first):
         return f'<th class=block colspan="{len(row)}">{pages.escape(str(first))}</th>'
-    return f'<th scope="row">{cells.html(first)}</th>' + "".join(f"<td>{cells.html(cell)}</td>" for cell in others)
+    return f'<th scope="row">{cells.html(first)}</th>' + "".join(
+        f"<td>{cells.html(cell)}</td>" for cell in others
+    )
 
 
 def _latex(readable: pd.DataFrame, columns: str) -> str:

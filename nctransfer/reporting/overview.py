@@ -36,7 +36,9 @@ def overview(settings: Mapping[str, Any], scorecard: Path | None, recipe: str) -
 
 def _about(settings: Mapping[str, Any]) -> str:
     study, page = settings["study"], f"{settings['results']}/report.html"
-    whose = f"Study `{study}`, an overlay of the paper's configuration." if study else "The paper's own folders."
+    whose = (
+        f"Study `{study}`, an overlay of the paper's configuration." if study else "The paper's own folders."
+    )
     return (
         f"{whose} {settings['setting']} The page with all pictures is `{page}` after the command of this run "
         f"with `--report {page}` in place of targets."
@@ -50,7 +52,8 @@ def _verdicts(scorecard: Path, results: str) -> str:
     rows = "\n".join(f"| {verdict} | {count} |" for verdict, count in sorted(counts.items()))
     link = os.path.relpath(scorecard, results)
     page = Path(link).with_suffix(".html").as_posix()
-    return f"## Scorecard\n\n| Verdict | Claims |\n|:---|---:|\n{rows}\n\nClaim by claim: [{page}]({page}), [{link}]({link})."
+    table = f"| Verdict | Claims |\n|:---|---:|\n{rows}"
+    return f"## Scorecard\n\n{table}\n\nClaim by claim: [{page}]({page}), [{link}]({link})."
 
 
 def _listing(

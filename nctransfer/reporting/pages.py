@@ -18,7 +18,7 @@ tbody th { font-weight: normal; }
 th.block { font-style: italic; border-top: 1px solid #bbb; padding-top: .5rem; }
 tbody tr:first-child th.block { border-top: 0; }
 strong { font-weight: 700; } u { text-underline-offset: 2px; }
-.text td, .text th { text-align: left; }
+.text td, .text th { text-align: left; white-space: normal; vertical-align: top; }
 .note { color: #666; font-size: .8rem; }
 pre { background: #f5f5f5; padding: .8rem; overflow: auto; font-size: .8rem; max-height: 70vh; }
 summary { cursor: pointer; margin-top: 1rem; font-weight: 600; }
@@ -43,6 +43,4 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], classes: str = 
     """A plain table, its cells not escaped."""
     header = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
-    return (
-        f'<table class="{classes}">\n<thead><tr>{header}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n'
-    )
+    return f'<table class="{classes}">\n<thead><tr>{header}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n'

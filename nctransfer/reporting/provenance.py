@@ -16,8 +16,8 @@ from nctransfer.runtime import read_lines
 from nctransfer.storage.files import atomic_path
 
 LIBRARIES = (
-    "snakemake", "torch", "torchvision", "timm", "open_clip_torch", "numpy", "scipy", "scikit-learn", "pandas",
-    "pyarrow", "safetensors", "pillow", "matplotlib", "seaborn",
+    "snakemake", "torch", "torchvision", "timm", "open_clip_torch", "numpy", "scipy", "scikit-learn",
+    "pandas", "pyarrow", "safetensors", "pillow", "matplotlib", "seaborn",
 )  # fmt: skip
 
 
@@ -95,13 +95,15 @@ def _body(found: Mapping[str, Any]) -> str:
         ("Libraries", ", ".join(f"{name} {number}" for name, number in found["libraries"].items())),
         ("Written", found["written"]),
     ]
-    rows = "".join(f"<tr><th scope=row>{name}</th><td>{pages.escape(text)}</td></tr>\n" for name, text in facts)
+    rows = "".join(
+        f"<tr><th scope=row>{name}</th><td>{pages.escape(text)}</td></tr>\n" for name, text in facts
+    )
     configuration = yaml.safe_dump(found["configuration"], sort_keys=False, allow_unicode=True, width=110)
     return (
         f"<table class='text facts'>\n<tbody>\n{rows}</tbody>\n</table>\n"
         f"<h2>Jobs by rule and machine</h2>\n{_jobs(found['jobs'])}"
-        "<h2>Configuration</h2>\n<p>Complete, every default filled in; models that follow from it (snapshots, "
-        "fine-tuning runs) are left out.</p>\n"
+        "<h2>Configuration</h2>\n<p>Complete, every default filled in; models that follow from it "
+        "(snapshots, fine-tuning runs) are left out.</p>\n"
         f"<details><summary>Show it (YAML)</summary>\n<pre>{pages.escape(configuration)}</pre>\n</details>\n"
     )
 
@@ -126,8 +128,8 @@ def _jobs(jobs: list[dict[str, Any]]) -> str:
     total = _duration(sum(job["seconds"] for job in jobs))
     return (
         f"<p>{len(jobs)} jobs between {jobs[0]['start']} and {max(ends).isoformat(timespec='seconds')}, "
-        f"{total} of them together. A job counts as it last ran: a training that was interrupted from where it "
-        "went on.</p>\n"
+        f"{total} together. A job counts as it last ran: a training that was interrupted from where "
+        "it went on.</p>\n"
         + pages.table(("Rule", "Host", "Device", "Threads", "Jobs", "Total", "Longest"), rows, "jobs")
     )
 
@@ -152,7 +154,9 @@ def _duration(seconds: float) -> str:
 def _chosen(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration without the models that follow from other parts of it, of which there are many."""
     models = {
-        key: entry for key, entry in config["models"].items() if "run" not in entry and "snapshot_of" not in entry
+        key: entry
+        for key, entry in config["models"].items()
+        if "run" not in entry and "snapshot_of" not in entry
     }
     return {**config, "models": models}
 

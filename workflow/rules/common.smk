@@ -196,10 +196,16 @@ def category_of(section):
 
 
 def labels_of(section, form):
-    """How the report's lists name a figure or table: what it is, what it shows, and the form of the file."""
+    """How the report's lists name a figure or table, and the form of the file.
+
+    All in two labels: Snakemake turns any but the first that has two values into a switch, and
+    fails where an entry lacks one of them.
+    """
+    derived = ranking.picture_keys(config, section)
+
     def labels(wildcards):
         key = wildcards[0]
-        shown = shows(config[section][key]["kind"])
-        return {"Name": aligned_name(key), "Shows": shown, "Form": form}
+        name = key if key in derived else aligned_name(key)
+        return {"Name": f"{name} · {shows(config[section][key]['kind'])}", "Form": form}
 
     return labels

@@ -10,13 +10,13 @@ rule provenance:
             f"{RESULTS}/provenance.html",
             caption="../report/provenance.rst",
             category=category("About this run"),
-            labels={"Name": "Code, configuration, machines and times", "Form": "page (HTML)"},
+            labels={"Name": "Code, configuration, machines, times", "Form": "page (HTML)"},
         ),
         json=report(
             f"{RESULTS}/provenance.json",
             caption="../report/provenance.rst",
             category=category("About this run"),
-            labels={"Name": "The same for machines, job by job", "Form": "JSON"},
+            labels={"Name": "Code, configuration, machines, times", "Form": "records (JSON)"},
         ),
     log:
         f"{LOGS}/provenance.log",

@@ -9,14 +9,14 @@ rule scorecard:
             f"{RESULTS}/scorecard.html",
             caption="../report/scorecard.rst",
             category=category("Scorecard"),
-            labels={"Name": "The paper's claims, one by one", "Form": "page (HTML)"},
+            labels={"Name": "All claims with their verdicts", "Form": "page (HTML)"},
         ),
         md=f"{RESULTS}/scorecard.md",
         csv=report(
             f"{RESULTS}/scorecard.csv",
             caption="../report/scorecard.rst",
             category=category("Scorecard"),
-            labels={"Name": "The same as numbers", "Form": "numbers (CSV)"},
+            labels={"Name": "Claims as numbers", "Form": "numbers (CSV)"},
         ),
         parts=report(
             f"{RESULTS}/scorecard-parts.csv",

@@ -7,5 +7,7 @@ from nctransfer.reporting import provenance
 
 with job(snakemake) as task:
     root = Path(snakemake.scriptdir).resolve().parents[1]
-    found = provenance.gather(root, Path(task.settings["logs"]), snakemake.config, dict(snakemake.params.made_by))
+    found = provenance.gather(
+        root, Path(task.settings["logs"]), snakemake.config, dict(snakemake.params.made_by)
+    )
     provenance.write(found, Path(snakemake.output.json), Path(snakemake.output.html), task.recipe)
