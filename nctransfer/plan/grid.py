@@ -181,7 +181,9 @@ class Plan(Stages):
 
     def _departures(self, shown: Mapping[str, str]) -> dict[str, str]:
         """Of every picture whether it is the one that config.yaml describes, or what it is of instead."""
-        paper = Plan(front_end.load(self.root / "config.yaml"), self.root) if shown else self
+        # in this study's folders: their names are part of recipes
+        study = [f"study={json.dumps(self.config['study'])}"]
+        paper = Plan(front_end.load(self.root / "config.yaml", [], study), self.root)
         return {key: _departure(self, paper, section, key) for key, section in shown.items()}
 
     @once
