@@ -1,15 +1,21 @@
 """What is told of a run: names and order of what is shown, jobs' lines in their logs, revision, the list with links."""
 
+import html
 import json
 import logging
+import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from docutils.core import publish_parts
+from jinja2 import Environment
 
 from nctransfer import runtime
 from nctransfer.plan import config, kinds, titles, variants
+from nctransfer.plan.grid import Plan
 from nctransfer.plan.papers import setting_in_words
 from nctransfer.reporting import provenance
 from nctransfer.reporting.overview import overview
@@ -168,3 +174,46 @@ def test_a_set_up_is_the_papers_where_nothing_of_it_is_changed(tmp_path):
     assert told("style: {dpi: 60}\n") == "It keeps the paper's set-up."
     assert told("models: {more: {source: torchvision, name: resnet34}}\n") == "It keeps the paper's set-up."
     assert told("probes: {epochs: 3}\n") == "It is not the paper's set-up: it changes probes."
+
+
+OVERLAYS = {"paper": [], "demo": [ROOT / "config/demo.yaml"]}
+
+
+def caption(name, key, settings, study):
+    """A caption's text, made as Snakemake makes it."""
+    suffixes = ("png", "pdf", "csv", "html", "tex", "json", "parts")
+    output = SimpleNamespace(**{suffix: f"x/{key}.{suffix}" for suffix in suffixes})
+    told = SimpleNamespace(
+        wildcards=[key], params=SimpleNamespace(settings=settings), output=output, config={"study": study}
+    )
+    source = (ROOT / f"workflow/report/{name}.rst").read_text()
+    text = Environment(trim_blocks=True, lstrip_blocks=True).from_string(source).render(snakemake=told)
+    body = publish_parts(text, writer="html", settings_overrides={"report_level": 1})["body"]
+    assert "system-message" not in body, body
+    return html.unescape(re.sub("<[^>]+>", "", body)), body
+
+
+@pytest.mark.parametrize("study", OVERLAYS)
+def test_every_figure_and_table_has_a_caption_that_says_how_to_read_it(study):
+    plan = Plan(config.load(ROOT / "config.yaml", OVERLAYS[study]), ROOT)
+    for section, derive in (("figures", plan.figure), ("tables", plan.table)):
+        for key in plan.config[section]:
+            name = section.removesuffix("s")
+            text, body = caption(name, key, derive(key).settings, plan.config["study"])
+            first = text.strip().partition("\n")[0]
+            assert len(first) > 50, (key, text)  # what its kind shows
+            numbered = titles.name_of(key) != key and key != "table4-clip"
+            assert "no description" not in text, key
+            assert ("In the paper" in text) == numbered, (key, text)
+            assert f"showResultInfo('x/{key}.csv')" in html.unescape(body)
+            for panel in derive(key).settings.get("panels", []):
+                assert panel.get("title", "") in re.sub(r"\s+", " ", text), (key, panel)
+    for name in ("provenance", "scorecard"):
+        caption(name, name, {}, plan.config["study"])
+
+
+def test_a_kind_of_ones_own_has_a_caption_too():
+    for name in ("figure", "table"):
+        text, _ = caption(name, "mine_own", {"kind": "my_kind", "panels": [{"title": "*a* `b` c_ |d|"}]}, "s")
+        assert "A " + name + " of the kind my_kind" in text
+        assert "*a* `b` c_ |d|" in text

@@ -31,8 +31,8 @@ SHOWN = {
         },
     },
 }  # fmt: skip
-# Nothing of these leaves the machine; the last is the browser's own viewer of PDFs.
-INSIDE = ("file:", "data:", "blob:", "chrome-extension:")
+# Nothing of these leaves the machine; the last two are the browser's own viewer of PDFs.
+INSIDE = ("file:", "data:", "blob:", "chrome-extension:", "chrome:")
 CATEGORIES = ["1. Scorecard", "2. Figures", "3. Tables", "4. Files", "5. About this run"]
 
 

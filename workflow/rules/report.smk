@@ -10,13 +10,19 @@ rule provenance:
             f"{RESULTS}/provenance.html",
             caption="../report/provenance.rst",
             category=category("About this run"),
-            labels={"Name": "Code, configuration, machines, times", "Form": "page (HTML)"},
+            labels={
+                "Name": "Code, configuration, machines, times",
+                "Form": "page (HTML)",
+            },
         ),
         json=report(
             f"{RESULTS}/provenance.json",
             caption="../report/provenance.rst",
             category=category("About this run"),
-            labels={"Name": "Code, configuration, machines, times", "Form": "records (JSON)"},
+            labels={
+                "Name": "Code, configuration, machines, times",
+                "Form": "records (JSON)",
+            },
         ),
     log:
         f"{LOGS}/provenance.log",
