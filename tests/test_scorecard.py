@@ -68,7 +68,11 @@ def test_claims_are_about_pictures_of_the_paper():
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("statistic: lead\n", "statistic: leed\n", "statistic: no 'leed' in statistics (did you mean 'lead'?)"),
+        (
+            "statistic: lead\n",
+            "statistic: leed\n",
+            "statistic: no 'leed' in statistics (did you mean 'lead'?)",
+        ),
         (
             "statistic: lead\n",
             "statistic: lead\n  treshold: 1\n",
