@@ -1,6 +1,6 @@
 # The two commands of the README, and what developers need. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-paper test test-slow lint format benchmarks lock clean
+.PHONY: help setup demo demo-paper test test-slow lint format docs benchmarks lock clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -56,6 +56,9 @@ format: $(READY) ## Format Python and Snakemake files
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
+
+docs: $(READY) ## Write docs/configuration.md from the schema
+	@$(BIN)/python -m nctransfer.plan.reference
 
 benchmarks: $(READY) ## Measure speed against the obvious alternatives, as ratios
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

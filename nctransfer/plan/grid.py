@@ -7,10 +7,11 @@ Stages follow the river of data: images, models, features, metrics and probes
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from nctransfer.errors import ConfigError
-from nctransfer.plan import claims, families, pictures, ranking, titles
+from nctransfer.plan import claims, families, measured, pictures, ranking, titles
 from nctransfer.plan import config as front_end
 from nctransfer.plan.kinds import shows
 from nctransfer.plan.papers import setting_in_words
@@ -31,6 +32,10 @@ READ: dict[str, tuple[str, ...]] = {
     "methods": (),
     "search": (),
     "tasks": (),
+    "layerwise_diagram": (),
+    "tuning_diagram": (),
+    "overview": (),
+    "candidates_diagram": (),
     "few_shot": (),
     "ranking": (),
     "ranking_units": (),
@@ -117,6 +122,8 @@ class Plan(Stages):
     def _picture(self, script: str, entry: Mapping[str, Any], options: Mapping[str, Any]) -> Job:
         readings = pictures.Readings(self)
         panels = [pictures.resolve(self, panel, entry["kind"], readings) for panel in entry["panels"]]
+        if entry["kind"] == measured.OVERVIEW:
+            panels = [asdict(row) for row in measured.rows(self)]
         read = READ.get(entry["kind"], ("fit", "curve", "probes"))
         settings: dict[str, Any] = {
             **options,
@@ -174,7 +181,9 @@ class Plan(Stages):
 
     def _departures(self, shown: Mapping[str, str]) -> dict[str, str]:
         """Of every picture whether it is the one that config.yaml describes, or what it is of instead."""
-        paper = Plan(front_end.load(self.root / "config.yaml"), self.root) if shown else self
+        # in this study's folders: their names are part of recipes
+        study = [f"study={json.dumps(self.config['study'])}"]
+        paper = Plan(front_end.load(self.root / "config.yaml", [], study), self.root)
         return {key: _departure(self, paper, section, key) for key, section in shown.items()}
 
     @once

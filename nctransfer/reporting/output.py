@@ -44,7 +44,7 @@ def save_table(
     Args:
         numbers: every number, in full precision, for the CSV.
         readable: what a reader sees, text and :class:`~nctransfer.reporting.cells.Cell`; the first
-            column names the row.
+            column names the row. Columns that ``attrs["text"]`` lists begin on the left like it.
         csv: where the numbers go.
         md: where the Markdown goes.
         tex: where the LaTeX goes, a bare ``tabular``.
@@ -52,11 +52,10 @@ def save_table(
     """
     note = f"recipe {recipe}; pandas {version('pandas')}"
     save_numbers(numbers, csv)
-    aligned = len(readable.columns) - 1
-    markdown = readable.map(cells.markdown).to_markdown(
-        index=False, disable_numparse=True, colalign=("left",) + ("right",) * aligned
-    )
-    latex = _latex(readable, "l" + "r" * aligned)
+    words = (readable.columns[0], *readable.attrs.get("text", ()))
+    sides = ["left" if column in words else "right" for column in readable.columns]
+    markdown = readable.map(cells.markdown).to_markdown(index=False, disable_numparse=True, colalign=sides)
+    latex = _latex(readable, "".join(side[0] for side in sides))
     for path, text in ((md, f"{markdown}\n\n<!-- {note} -->\n"), (tex, f"% {note}\n{latex}")):
         with atomic_path(path) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,226 @@
+"""The documentation: links lead somewhere, quoted messages are the code's, the reference is the schema's."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nctransfer.plan import config, documents, reference
+from nctransfer.plan.config import parse_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "config").glob("*.md")])
+FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+# --- links ---------------------------------------------------------------------------------
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """Anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    texts = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading) for heading in headings]
+    return frozenset(re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in texts)
+
+
+def broken_links(page: Path, text: str) -> list[str]:
+    found = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", text)):
+        if re.match(r"[a-z]+:", target):
+            continue  # another site
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        leads = (
+            there.exists() and ROOT in (there, *there.parents) and (not anchor or anchor in anchors(there))
+        )
+        found += [] if leads else [target]
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_lead_somewhere(page):
+    assert broken_links(page, page.read_text()) == []
+
+
+def test_a_broken_link_is_found():
+    text = "[a](nowhere.md) [b](README.md#nothing) [c](../README.md) [d](https://example.org) [e](outputs.md)"
+    assert broken_links(ROOT / "docs" / "README.md", text) == ["nowhere.md", "README.md#nothing"]
+
+
+def test_the_index_links_to_every_page():
+    index = (ROOT / "docs" / "README.md").read_text()
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert {page for page in pages if f"({page}" not in index} == set()
+
+
+# --- the reference -------------------------------------------------------------------------
+
+
+def test_the_reference_is_what_the_schema_gives():
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    assert text == reference.page(), "write it again: make docs"
+
+
+def test_the_reference_has_a_row_for_every_key():
+    rules = documents.read_mapping(config.SCHEMA)
+    text, missing = reference.page(), []
+
+    def walk(node):
+        if isinstance(node, dict):
+            for key, part in node.get("properties", {}).items():
+                said = (
+                    " ".join(part["description"].split()).split("<")[0].split("|")[0].split("nctransfer/")[0]
+                )
+                row = rf"^\| `{re.escape(key)}` \| .*{re.escape(said)}"
+                whole = rf"^#+ `([^`]*\.)?{re.escape(key)}`$"  # a section has a heading
+                if not re.search(row, text, re.MULTILINE) and not re.search(whole, text, re.MULTILINE):
+                    missing.append(key)
+            for below in node.values():
+                walk(below)
+        elif isinstance(node, list):
+            for below in node:
+                walk(below)
+
+    walk(rules)
+    assert missing == []
+
+
+def test_every_key_of_the_shared_parts_is_described_and_optional_ones_have_a_default():
+    """Those that stand in sections are tested with the configuration."""
+    for name, part in documents.read_mapping(config.SCHEMA)["$defs"].items():
+        assert part.get("description"), name
+
+
+# --- what is quoted ------------------------------------------------------------------------
+
+
+@cache
+def messages() -> str:
+    """All literal text of the code: of messages with values in them, what stands between the values."""
+    files = [ROOT / "Makefile", *(ROOT / "workflow").rglob("*.smk"), ROOT / "Snakefile"]
+    texts = [path.read_text() for path in files]
+    for path in (ROOT / "nctransfer").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "\0" for part in node.values]
+                texts.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    return "\n".join(" ".join(text.split(" ")) for text in texts)
+
+
+def literal_parts(message: str) -> list[str]:
+    """A quoted message without its values, which `...` or `<name>` stand for."""
+    return [part for part in re.split(r"\.\.\.|<[a-z ]+>", message) if len(part.strip()) > 3]
+
+
+def unknown_messages(text: str, theirs: tuple[str, ...] = ()) -> list[str]:
+    """Messages quoted in the first column of tables that the code does not say."""
+    quoted = [
+        found
+        for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+        for found in re.findall(r"`([^`]+)`", row)
+    ]
+    assert quoted
+    return [
+        message
+        for message in quoted
+        if message not in theirs and not all(part in messages() for part in literal_parts(message))
+    ]
+
+
+# Said by Snakemake, Python or the system, not by this project.
+OTHERS = (
+    "Directory cannot be locked",
+    "died with <Signals.SIGKILL: 9>",
+    "slurmstepd: error: Detected 1 oom_kill event",
+    "Invalid resource definition: ...",
+    "snakemake: error: argument --resources",
+    "Missing input files for rule ...",
+    "MissingRuleException",
+)
+
+
+@pytest.mark.parametrize("page", ["docs/troubleshooting.md", "docs/clusters.md"])
+def test_quoted_messages_are_the_codes(page):
+    text = (
+        (ROOT / page).read_text().partition("## When something goes wrong")[2] if "clusters" in page else None
+    )
+    assert unknown_messages(text or (ROOT / page).read_text(), OTHERS) == []
+
+
+def test_a_message_that_the_code_does_not_say_is_found():
+    text = (
+        "| `the disk is full` | room |\n| `the disk is empty` | ? |\n| `no file ... of <name>, or so` | ? |"
+    )
+    assert unknown_messages(text) == ["the disk is empty", "no file ... of <name>, or so"]
+
+
+# --- examples ------------------------------------------------------------------------------
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_overlays_in_the_pages_are_valid(page, tmp_path):
+    for index, block in enumerate(blocks(page, "yaml")):
+        written = documents.parse(block, f"{page.name}, block {index}")
+        overlay = tmp_path / f"{index}.yaml"
+        overlay.write_text(yaml.safe_dump({"study": "x", **written}))
+        config.load(ROOT / "config.yaml", [overlay])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_python_in_the_pages_can_be_parsed(page):
+    for block in blocks(page, "python"):
+        ast.parse(block)
+
+
+def test_commands_in_the_pages_name_real_options_and_targets():
+    makefile = (ROOT / "Makefile").read_text()
+    for page in PAGES:
+        for command in re.findall(r"`make ([a-z-]+)`|^make ([a-z-]+)", page.read_text(), re.MULTILINE):
+            assert re.search(rf"^{''.join(command)}:", makefile, re.MULTILINE), (page.name, command)
+
+
+def test_numbers_of_the_page_on_nc1_are_the_packages():
+    page = ROOT / "docs" / "nc1.md"
+    defined: dict = {}
+    exec(blocks(page, "python")[0], defined)
+    rows = re.findall(
+        r"^\| (\d+) \| (\d+) \| (\d+) \| ([\d.]+) \| ([\d.e+]+) \| ([\d.e+]+) \|$", page.read_text(), re.M
+    )
+    assert len(rows) == 14
+    for *sizes, spread, value, shuffled in rows:
+        found = defined["toy"](*map(int, sizes), float(spread))
+        assert found == pytest.approx((float(value), float(shuffled)), rel=2e-3), (*sizes, spread)
+
+
+# --- the workflow catalogue ----------------------------------------------------------------
+
+
+def test_the_catalogue_file_has_the_keys_that_the_catalogue_reads():
+    entry = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())
+    assert set(entry) == {"usage"}
+    assert set(entry["usage"]) == {"mandatory-flags", "software-stack-deployment", "report"}
+    assert set(entry["usage"]["mandatory-flags"]) == {"desc", "flags"}
+    deployment = entry["usage"]["software-stack-deployment"]
+    assert set(deployment) == {"conda", "apptainer", "apptainer+conda"}
+    assert all(isinstance(value, bool) for value in (*deployment.values(), entry["usage"]["report"]))
+    assert (ROOT / "config" / "README.md").is_file()
+
+
+def test_single_settings_of_the_pages_are_settings():
+    for page in PAGES:
+        for setting in re.findall(r"--config ([a-z_]+=\S+)", page.read_text()):
+            assert parse_settings([setting.rstrip("`;,.")])
