@@ -46,8 +46,12 @@ def study(tmp_path_factory) -> Project:
         (project.folder / name).write_text(yaml.safe_dump(whole))
     run = project.run("all", options=("--resources", "gpu=0"))
     assert run.returncode == 0, run.stdout + run.stderr
-    run = project.run(options=("--report", REPORT))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("http_proxy", "https_proxy"):
+            patch.setenv(name, "http://127.0.0.1:9")  # where nobody answers: no network
+        run = project.run(options=("--report", REPORT))
     assert run.returncode == 0, run.stdout + run.stderr
+    assert "downloading" not in run.stderr + run.stdout
     return project
 
 
