@@ -130,6 +130,7 @@ def test_a_revision_is_that_of_the_project_itself_and_says_what_was_changed(tmp_
 
 def test_the_page_holds_configuration_and_times_and_escapes_them(tmp_path):
     (tmp_path / "a.log").write_text(line(seconds=3725.0, device_name="GPU <1>"))
+    (tmp_path / "b.log").write_text(line("overview"))  # not of the work
     settings = {
         "study": "s",
         "models": {"m": {"x": "<b>"}, "m.run": {"run": {}}, "m.epoch1": {"snapshot_of": "m"}},

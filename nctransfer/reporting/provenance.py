@@ -19,6 +19,8 @@ LIBRARIES = (
     "snakemake", "torch", "torchvision", "timm", "open_clip_torch", "numpy", "scipy", "scikit-learn",
     "pandas", "pyarrow", "safetensors", "pillow", "matplotlib", "seaborn",
 )  # fmt: skip
+# Rules that tell of the others and run at the same time.
+ABOUT = ("overview", "provenance")
 
 
 def gather(root: Path, logs: Path, config: Mapping[str, Any], made_by: Mapping[str, str]) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def gather(root: Path, logs: Path, config: Mapping[str, Any], made_by: Mapping[s
         "system": platform.platform(),
         "libraries": library_versions(LIBRARIES),
         "recipes": {name: made_by[name] for name in sorted(made_by)},
-        "jobs": read_lines(logs, config["study"]),
+        "jobs": [job for job in read_lines(logs, config["study"]) if job["rule"] not in ABOUT],
         "configuration": _chosen(config),
     }
 
@@ -56,7 +58,10 @@ def revision(root: Path) -> dict[str, Any]:
         return {"commit": None, "reason": "git is not installed"}
     except subprocess.CalledProcessError as error:
         said = (error.stderr or "").strip().splitlines()
-        return {"commit": None, "reason": said[0] if said else "git refuses to answer"}
+        return {
+            "commit": None,
+            "reason": said[0].removeprefix("fatal: ") if said else "git refuses to answer",
+        }
 
 
 def summary(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
