@@ -2,7 +2,7 @@
 
 import csv
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 FAMILIES = "nctransfer.models.families"
 SOURCES = "nctransfer.models.sources"
 PENULTIMATE, HEAD = "penultimate", "head"
+UNIT_COLUMNS = ("index", "name", "type", "width", "parameters", "between")
 
 
 def save_model(
@@ -73,10 +74,7 @@ def save_model(
     located = locate_parameters(network, layout, size)
     with create_store(manifest, "model", recipe) as store:
         write_weights(store.file("weights.safetensors"), state)
-        rows = _unit_rows(units, layout, width, located)
-        if head is not None:
-            kind = type(network.get_submodule(head.name)).__name__
-            rows.append([HEAD, head.name, kind, head.classes, head_parameters(network, layout), 0])
+        rows = unit_rows(network, layout, units, width, located)
         _write_units(store.file("units.csv"), rows)
         store.meta = {
             "source": settings["source"],
@@ -152,6 +150,33 @@ def describe(network: torch.nn.Module, family: str) -> Layout:
     return layout
 
 
+def unit_rows(
+    network: torch.nn.Module, layout: Layout, units: Sequence[Unit], width: int, located: ParameterPlaces
+) -> list[list[int | str]]:
+    """Rows of ``units.csv``: the stem, the units, the penultimate feature, and the head if there is one.
+
+    Args:
+        network: the network, with its head where the layout has one.
+        layout: its layout.
+        units: stem and units, measured.
+        width: of the penultimate feature.
+        located: its parameters by place.
+    """
+    inside, between = (located.stem, *located.units), (0, *located.between)
+    rows: list[list[int | str]] = [
+        [unit.index, unit.name, unit.type, unit.width, inside[unit.index], between[unit.index]]
+        for unit in units
+    ]
+    last = layout.penultimate
+    rows.append([PENULTIMATE, last.module, f"{last.side} of it", width, located.last, 0])
+    if layout.heads:
+        name = layout.heads[0]
+        module = network.get_submodule(name)
+        classes = int(module.get_parameter("weight").shape[0])
+        rows.append([HEAD, name, type(module).__name__, classes, head_parameters(network, layout), 0])
+    return rows
+
+
 def _check_plan(settings: Mapping[str, Any], metadata: Metadata, name: str) -> None:
     """What was planned from the table of known models must be what the library says."""
     native = settings.get("native")
@@ -187,23 +212,10 @@ def _head(network: torch.nn.Module, layout: Layout, metadata: Metadata) -> Head 
     return Head(layout.heads[0], classes, names if names and len(names) == classes else None)
 
 
-def _unit_rows(
-    units: list[Unit], layout: Layout, width: int, located: ParameterPlaces
-) -> list[list[int | str]]:
-    """Rows of ``units.csv`` but the head's."""
-    inside, between = (located.stem, *located.units), (0, *located.between)
-    rows: list[list[int | str]] = [
-        [unit.index, unit.name, unit.type, unit.width, inside[unit.index], between[unit.index]]
-        for unit in units
-    ]
-    last = layout.penultimate
-    return [*rows, [PENULTIMATE, last.module, f"{last.side} of it", width, located.last, 0]]
-
-
-def _write_units(path: Path, rows: list[list[int | str]]) -> None:
+def _write_units(path: Path, rows: Sequence[Sequence[int | str]]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["index", "name", "type", "width", "parameters", "between"])
+        writer.writerow(UNIT_COLUMNS)
         writer.writerows(rows)
 
 

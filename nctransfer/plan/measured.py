@@ -96,9 +96,8 @@ def rows(plan: Stages) -> list[Row]:
     for row in found.values():
         families = [_family(plan.config["models"][model]) for model in row.models]
         pool = [family or model for family, model in zip(families, row.models, strict=True)]
-        row.pool = [
-            f"{pool.count(name)} of {name}" if name in families else name for name in dict.fromkeys(pool)
-        ]
+        counted = {name: f"{pool.count(name)} of {name}" for name in families if name}
+        row.pool = [counted.get(name, name) for name in dict.fromkeys(pool)]
     sections = list(dict.fromkeys(row.section for row in found.values()))
     sections.sort(key=lambda section: not section)  # what has none comes last
     return sorted(found.values(), key=lambda row: sections.index(row.section))

@@ -54,14 +54,15 @@ def stages(units: pd.DataFrame) -> tuple[list[int], list[bool]]:
     """The stage of every unit, from 1, and whether it is a candidate for tuning.
 
     The paper tunes the first block of a stage of a ResNet alone: it is the one that widens the features. So
-    a stage is a run of units of one width, and its first unit a candidate. Encoder layers of a transformer
-    are all alike, and each is a candidate. A unit without parameters is none.
+    a stage is a run of units of one width with nothing trainable between them, and its first unit a
+    candidate. Encoder layers of a transformer are all alike, and each is a candidate. A unit without
+    parameters is none.
 
     Args:
         units: rows of units 1 to L.
     """
     widths = units["width"].to_numpy()
-    first = np.r_[True, widths[1:] != widths[:-1]]
+    first = np.r_[True, (widths[1:] != widths[:-1]) | (units["between"].to_numpy()[1:] > 0)]
     able = units["parameters"].to_numpy() > 0
     alike = (units["pooling"] != MAPS).to_numpy()
     return list(np.cumsum(first)), [bool(each) for each in (first | alike) & able]

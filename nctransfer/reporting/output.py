@@ -52,8 +52,8 @@ def save_table(
     """
     note = f"recipe {recipe}; pandas {version('pandas')}"
     save_numbers(numbers, csv)
-    words = (readable.columns[0], *readable.attrs.get("text", ()))
-    sides = ["left" if column in words else "right" for column in readable.columns]
+    on_the_left = (readable.columns[0], *readable.attrs.get("text", ()))
+    sides = ["left" if column in on_the_left else "right" for column in readable.columns]
     markdown = readable.map(cells.markdown).to_markdown(index=False, disable_numparse=True, colalign=sides)
     latex = _latex(readable, "".join(side[0] for side in sides))
     for path, text in ((md, f"{markdown}\n\n<!-- {note} -->\n"), (tex, f"% {note}\n{latex}")):
