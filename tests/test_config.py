@@ -360,11 +360,11 @@ def test_defaults_of_the_schema_are_themselves_valid():
     assert schema.mistakes(schema.with_defaults({}, rules, rules), rules) == []
 
 
-def test_what_the_readme_shows_is_a_valid_overlay(tmp_path):
-    text = (ROOT / "README.md").read_text()
+def test_what_the_page_on_data_and_models_of_your_own_shows_is_a_valid_overlay(tmp_path):
+    text = (ROOT / "docs" / "your-own.md").read_text()
     blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
     assert len(blocks) >= 4
-    merged = documents.merge({}, *(documents.parse(block, "README.md") for block in blocks))
+    merged = documents.merge({}, *(documents.parse(block, "your-own.md") for block in blocks))
     path = overlay(tmp_path, yaml.safe_dump(merged))
     loaded = config.load(BASE, [path])
     assert loaded["study"] == "mine"
