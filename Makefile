@@ -33,8 +33,10 @@ demo: $(READY) ## Set up and draw figures/demo/fig3.pdf on handwritten digits
 	@$(DEMO) -- figures/demo/fig3.pdf
 	@echo "figures/demo/fig3.pdf (picture: fig3.png, numbers: fig3.csv)"
 
-demo-paper: $(READY) ## Set up and draw every figure there is, in small, on handwritten digits
+demo-paper: $(READY) ## Set up and do the whole paper in small on handwritten digits, with its report
 	@$(DEMO) -- all
+	@$(DEMO) --report results/demo/report.html -- all
+	@echo "results/demo/report.html (everything on one page; a list with links: results/demo/REPORT.md)"
 
 # --- checks ----------------------------------------------------------------------------
 test: $(READY) ## Set up and run the tests (under 10 minutes on 2 cores)

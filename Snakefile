@@ -11,6 +11,9 @@ min_version("9.0")
 sys.path.insert(0, workflow.basedir)
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/models.smk"
@@ -21,6 +24,8 @@ include: "workflow/rules/probes.smk"
 include: "workflow/rules/fewshot.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/rank.smk"
+include: "workflow/rules/scorecard.smk"
+include: "workflow/rules/report.smk"
 
 
 localrules:
@@ -28,6 +33,8 @@ localrules:
     figures,
     metrics_tables,
     models,
+    overview,
+    provenance,
     rank,
     tables,
 
@@ -37,4 +44,7 @@ rule all:
     input:
         rules.figures.input,
         rules.tables.input,
+        rules.scorecard.output,
+        rules.overview.output,
+        rules.provenance.output,
         ranked_pictures if config["rank"]["datasets"] else [],

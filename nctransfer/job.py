@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nctransfer import lifetime
+from nctransfer import lifetime, runtime
 from nctransfer.errors import NCTransferError, StoppedError, StoreError
 from nctransfer.failures import explain
 from nctransfer.storage import run_lock
@@ -80,6 +80,7 @@ class Job:
             )
         device = torch.device("cuda" if usable and wanted != "cpu" else "cpu")
         logger.info("device %s, %d threads", device, self.threads)
+        runtime.computes_on(device)
         return device
 
 
@@ -98,7 +99,7 @@ def job(snakemake: Any) -> Iterator[Job]:
         _log_to(Path(snakemake.log[0]))
         _refuse_namesake(Path(snakemake.scriptdir).resolve().parents[1])
         _refuse_stale(snakemake.input, snakemake.params.made_by)
-        yield Job(
+        task = Job(
             settings=dict(snakemake.params.settings),
             recipe=snakemake.params.recipe,
             threads=min(snakemake.config["resources"]["threads"], _processors()),
@@ -106,6 +107,10 @@ def job(snakemake: Any) -> Iterator[Job]:
             # no parameters: neither where files are cached nor how often a training is saved changes a result
             downloads=Path(snakemake.config["paths"]["downloads"]),
             runs=dict(snakemake.config["runs"]),
+        )
+        yield task
+        runtime.write_line(
+            snakemake.config["study"], snakemake.rule, snakemake.wildcards, task.recipe, task.threads
         )
         logger.info("done")
     except (StoppedError, lifetime.Stopped) as error:

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "config.yaml", "config", "profiles", "workflow", "nctransfer")
+PARTS = ("Snakefile", "pyproject.toml", "config.yaml", "config", "profiles", "workflow", "nctransfer")
 TINY = ROOT / "tests" / "tiny.yaml"
 
 

@@ -12,9 +12,9 @@ from project import ROOT, Project
 pytestmark = pytest.mark.slow
 
 
-def make_demo(project: Project) -> subprocess.CompletedProcess:
+def make_demo(project: Project, target: str = "demo") -> subprocess.CompletedProcess:
     # -o: the environment is there already, that of these tests
-    typed = ["make", "-o", ".venv/.ready", "demo"]
+    typed = ["make", "-o", ".venv/.ready", target]
     return subprocess.run(typed, cwd=project.folder, capture_output=True, text=True, check=False)
 
 
@@ -144,3 +144,46 @@ def test_the_few_shot_table_is_written(project):
     assert list(one.index) == ["ConvNet4", "ResNet12", "SEResNet12"]
     assert (one["accuracy_low"] > 30).all()  # chance is 20 %
     assert (five["accuracy_low"] > one["accuracy_high"]).all()
+
+
+PAPER = {
+    "figures": [f"fig{number}" for number in range(1, 18)],
+    "tables": [*map("table{}".format, range(1, 6)), "tableB"],
+}
+SUFFIXES = {"figures": ("pdf", "png", "csv", "json"), "tables": ("csv", "md", "tex", "html", "json")}
+
+
+def pictures(project: Project) -> dict[str, bytes]:
+    """Every figure and table, and the scorecard: what two runs must have in common."""
+    shown = project.contents("figures/demo", "tables/demo")
+    cards = (project.folder / "results/demo").glob("scorecard*")
+    return shown | {path.name: path.read_bytes() for path in cards}
+
+
+def test_the_whole_paper_in_small_has_every_picture_and_tests_every_claim(project):
+    run = make_demo(project, "demo-paper")
+    assert run.returncode == 0, run.stdout + run.stderr
+    for section, keys in PAPER.items():
+        for key in keys:
+            for suffix in SUFFIXES[section]:
+                assert (project.folder / section / "demo" / f"{key}.{suffix}").stat().st_size > 0
+    card = pd.read_csv(project.folder / "results/demo/scorecard.csv")
+    assert sorted(set(card["claim"])) == list(range(1, 28))
+    assert set(card["claim_verdict"]) == {"holds", "does not hold"}
+    # no digit has a text tower, nor an NC1 above 2
+    assert list(card.loc[card["verdict"] == "not enough data", "row"]) == ["19b", "24d"]
+    assert card["run"].str.startswith("not the paper's set-up: study demo").all()
+    assert card.loc[card["verdict"] != "not enough data", "effect"].notna().all()
+    assert (project.folder / "results/demo/report.html").stat().st_size > 1_000_000
+    assert "scorecard.html" in (project.folder / "results/demo/REPORT.md").read_text()
+
+
+def test_drawn_again_everything_is_the_same_to_the_byte(project):
+    before = pictures(project)
+    assert len(before) > 100
+    shutil.rmtree(project.folder / "figures")
+    shutil.rmtree(project.folder / "tables")
+    for path in (project.folder / "results/demo").glob("scorecard*"):
+        path.unlink()
+    build(project, "all")
+    assert pictures(project) == before

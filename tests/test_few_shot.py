@@ -453,38 +453,6 @@ def test_the_table_shows_a_row_a_network_and_marks_the_best_of_a_data_set(tmp_pa
 # --- the plan -----------------------------------------------------------------------------------
 
 
-def test_table_2_is_planned_as_the_paper_describes_it(tmp_path):
-    paper = plan(tmp_path)
-    settings = paper.table("table2").settings
-    assert [panel["title"] for panel in settings["panels"]] == ["CIFAR-FS", "miniImageNet"]
-    for panel, (view, size, padding, epochs, decays) in zip(
-        settings["panels"],
-        [("cifar-fs-test-32px", 32, 4, 90, 3), ("mini-imagenet-test-84px", 84, 8, 100, 2)],
-        strict=True,
-    ):
-        assert [point["label"] for point in panel["points"]] == ["ConvNet4", "ResNet12", "SEResNet12"]
-        assert {point["view"] for point in panel["points"]} == {view}
-        for point, name in zip(panel["points"], NETWORKS, strict=True):
-            trained = paper.pretrain(point["model"]).settings
-            training = trained["training"]
-            assert (trained["architecture"], trained["size"]) == (f"fewshot/{name}", [size, size])
-            named = ("learning_rate", "momentum", "weight_decay", "batch_size", "epochs")
-            assert [training[key] for key in named] == [0.05, 0.9, 5e-4, 64, epochs]
-            assert (len(training["decay"]["epochs"]), training["decay"]["factor"]) == (decays, 0.1)
-            augmentation = training["augmentation"]
-            assert (augmentation["level"], augmentation["crop_padding"]) == (4, padding)
-            assert augmentation["jitter"]["hue"] == 0
-            assert paper.features(point["model"], view).settings["units"] == "penultimate"
-            episodes = paper.fewshot(point["model"], view).settings
-            shown = ("ways", "shots", "queries", "episodes", "normalise")
-            assert [episodes[key] for key in shown] == [5, [1, 5], 15, 600, True]
-    assert {name for name, _, _ in settings["tables"]} == {"fewshot"}
-    seeds = {paper.fewshot(model, view).settings["seed"] for _, model, view in settings["tables"]}
-    assert len(seeds) == 2  # networks meet the same episodes of a data set
-    source, other = (paper.config["datasets"][f"cifar-fs-{split}"]["classes"] for split in ("train", "test"))
-    assert (len(set(source)), len(set(other)), set(source) & set(other)) == (64, 20, set())
-
-
 def test_few_shot_models_ask_for_no_probes(tmp_path):
     shown = plan(tmp_path).shown
     assert not [name for name in shown if name.startswith(("cifar-fs", "mini-imagenet"))]

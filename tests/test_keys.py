@@ -273,8 +273,7 @@ def fingerprint(mapping: dict[str, Any], folder: Path) -> dict[str, Any]:
         plan.figure(figure)
     for table in plan.config["tables"]:
         plan.table(table)
-    if "scorecard.claims" in KEYS:
-        plan.scorecard()
+    plan.scorecard()
     asked = Requests(plan)
     unasked = ("figure", "table", "ranking", "scorecard")
     requests = {name: asked.request(*name) for name in plan.jobs if name[0] not in unasked}
@@ -294,12 +293,7 @@ def in_full(folder: Path) -> dict[str, Any]:
     panels = mapping["figures"]["layers"]["panels"]
     panels += [{"model": "plain", "dataset": dataset} for dataset in ("arrays", "two-arrays")]
     mapping["figures"]["points"]["panels"][0]["series"][0]["models"]["file"] = "file"
-    if "scorecard.claims" in KEYS:
-        mapping["scorecard"] = {"claims": str(folder / "claims.yaml")}
-    if "$defs/panels.*.method" in KEYS:
-        panel = {"model": "plain", "dataset": "all", "method": "layer_ft", "units": [3]}
-        mapping["figures"]["diagram"] = {"kind": "tuning_diagram", "panels": [panel]}
-        mapping["tables"]["overview"] = {"kind": "overview"}
+    mapping["scorecard"] = {"claims": str(folder / "claims.yaml")}
     mapping["figures"]["ranked"] = {"kind": "ranking", "panels": [{"rank": "all"}]}
     return mapping
 

@@ -609,11 +609,14 @@ def test_a_stored_model_comes_back_the_same(tmp_path) -> None:
     assert backbone.head is not None
     assert (backbone.head.name, backbone.head.classes) == ("fc", 5)
     lines = (tmp_path / "model" / "units.csv").read_text().splitlines()
-    assert lines[0] == "index,name,type,width"
-    assert lines[1] == "0,stem,input of unit 1,4"
-    assert lines[2] == "1,layer1.0,BasicBlock,4"
-    assert lines[-1].startswith("penultimate,fc,")
-    assert len(lines) == 1 + 1 + 8 + 1
+    assert lines[0] == "index,name,type,width,parameters,between"
+    assert lines[1].startswith("0,stem,input of unit 1,4,")
+    assert lines[2].startswith("1,layer1.0,BasicBlock,4,")
+    assert lines[-2].startswith("penultimate,fc,")
+    assert lines[-1] == f"head,fc,Linear,5,{(32 + 1) * 5},0"
+    assert len(lines) == 1 + 1 + 8 + 1 + 1
+    counted = sum(int(number) for line in lines[1:] for number in line.split(",")[-2:])
+    assert counted == sum(parameter.numel() for parameter in original.parameters())
 
 
 def test_the_same_weights_make_the_same_bytes_and_others_another_fingerprint(tmp_path) -> None:

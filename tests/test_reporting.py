@@ -1,5 +1,12 @@
 """Fits against numpy and scipy, figure 3: the plotted numbers, and files that are the same every time."""
 
+import json
+import platform
+import re
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,10 +14,13 @@ from matplotlib.colors import to_hex
 from scipy import stats
 
 from nctransfer.errors import DegenerateInputError
+from nctransfer.reporting import cells
 from nctransfer.reporting.figures import layerwise
 from nctransfer.reporting.fits import correlation, fit_line, fit_parabola
-from nctransfer.reporting.output import save_figure, save_numbers
+from nctransfer.reporting.output import save_figure, save_numbers, save_page, save_sidecar
 
+PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
+VERSION = tomllib.loads(PROJECT.read_text())["project"]["version"]
 STYLE = {
     "nc1_color": "#0072B2",
     "accuracy_color": "#D55E00",
@@ -256,6 +266,40 @@ def test_files_are_the_same_bytes_every_time_with_embedded_fonts_and_recipe(tmp_
     pdf = (tmp_path / "a.pdf").read_bytes()
     assert b"/Subtype /Type3" not in pdf
     assert b"/FontType 42" in pdf or b"/CIDFontType2" in pdf
-    assert b"recipe abc123" in pdf
+    assert b"recipe abc123; nctransfer " + VERSION.encode() + b"; matplotlib " in pdf
+    assert b"recipe abc123; nctransfer " + VERSION.encode() in (tmp_path / "a.png").read_bytes()
     assert b"CreationDate" not in pdf
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "a.csv"), table, check_dtype=False)
+
+
+def test_a_sidecar_says_what_made_a_figure_the_same_every_time(tmp_path):
+    inputs = {"results/b.parquet": "2", "results/a.parquet": "1"}
+    for name, given in (("a", inputs), ("b", dict(reversed(inputs.items())))):
+        save_sidecar(tmp_path / f"{name}.json", "fig3", settings() | {"kind": "layerwise"}, "abc123", given)
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    found = json.loads((tmp_path / "a.json").read_text())
+    libraries = found.pop("libraries")
+    assert libraries["pandas"] == version("pandas")
+    assert {"numpy", "scipy", "matplotlib", "seaborn", "torch"} < set(libraries)
+    assert found == {
+        "name": "fig3", "kind": "layerwise", "recipe": "abc123", "seed": 1, "package": {"nctransfer": VERSION},
+        "python": platform.python_version(), "inputs": inputs,
+    }  # fmt: skip
+
+
+def test_a_page_marks_heads_and_escapes_and_loads_nothing(tmp_path):
+    best, second = cells.Cell("5 < 6", cells.Mark.BEST), cells.Cell("4 ± 1", cells.Mark.SECOND)
+    readable = pd.DataFrame(
+        [[cells.Cell("A & B", cells.Mark.HEADING), "", ""], ["<script>", best, second]],
+        columns=["Method", "C<1>", "D"],
+        dtype=object,
+    )
+    save_page(readable, tmp_path / "t.html", "Table 3", "abc123")
+    text = (tmp_path / "t.html").read_text("utf-8")
+    assert "<h1>Table 3</h1>" in text
+    assert '<th class=block colspan="3">A &amp; B</th>' in text
+    assert "<td><strong>5 &lt; 6</strong></td><td><u>4 ± 1</u></td>" in text
+    assert '<th scope="row">&lt;script&gt;</th>' in text
+    assert "C&lt;1&gt;" in text
+    assert f"recipe abc123; nctransfer {VERSION}" in text
+    assert not re.search(r"src=|href=|url\(|@import", text)

@@ -103,6 +103,7 @@ CHANGES = {
     "how often a training is saved": (append(TINY, "runs: {checkpoint_minutes: 1}\n"), Counter()),
     "how failures are told": (append("nctransfer/failures.py", "\nX = 1\n"), Counter()),
     "how long jobs live": (append("nctransfer/lifetime.py", "\nX = 1\n"), Counter()),
+    "what jobs tell of machines and times": (append("nctransfer/runtime.py", "\nX = 1\n"), Counter()),
     "how devices and runs are locked": (append("nctransfer/storage/locks.py", "\nX = 1\n"), Counter()),
     "a family of other models": (
         append(TINY, "families: {f: {architecture: small/resnet18, dataset: digits04, size: 8, members: {aug: {augmentation: [1, 2]}}}}\n"),
@@ -394,33 +395,6 @@ def test_a_target_that_is_none_is_refused(finished, target):
     run = finished.run(target, options=("-n",))
     assert run.returncode != 0
     assert "MissingRuleException" in run.stderr + run.stdout
-
-
-def test_the_papers_figure_plans_the_papers_models(finished):
-    run = finished.run("figures/fig3.pdf", options=("-n", "--printshellcmds"), overlay=None)
-    assert run.returncode == 0, run.stderr
-    planned = finished.planned("figures/fig3.pdf", overlay=None)
-    assert planned == Counter(images=1, model=2, features=2, metrics=2, probes=2, figure=1)
-    for key in ("cifar10-224px", "cifar10-384px", "resnet34", "vit-b32-384"):
-        assert key in run.stdout
-
-
-def test_the_figures_of_pre_training_plan_every_model_once(finished):
-    figures = [f"figures/fig{number}.pdf" for number in (1, 10, 11, 12, 15)]
-    planned = finished.planned(*figures, overlay=None)
-    # ten models on five data sets, eleven and twelve on the source and CIFAR-10
-    features, probes = 10 * 5 + 23 * 2, 10 * 4 + 23
-    assert planned == Counter(
-        images=5, pretrain=33, model=33, features=features, metrics=10 * 5 + 23, probes=probes, figure=5
-    )
-
-
-def test_the_figures_of_published_models_plan_every_model_once(finished):
-    planned = finished.planned("figures/fig2.pdf", "figures/fig4.pdf", overlay=None)
-    measured = 7 * 4 + 6  # seven models on four data sets, CLIP on six
-    assert planned == Counter(
-        images=7, model=8, features=measured, metrics=measured, probes=measured, figure=2
-    )
 
 
 def test_data_sets_with_clashing_names_end_the_run_with_one_message(project):

@@ -271,18 +271,23 @@ def measure(
         size: height and width of the image.
         device: where the network is.
     """
-    modules = [(STEM, "stem", "input of unit 1"), *_numbered(network, layout)]
-    unmeasured = [Unit(index, name, kind, 0) for index, name, kind in modules]
-    blank = Identity("", type(network).__name__, "", "", (0.0,) * 3, (1.0,) * 3, size, None, "")
-    probe = Backbone(network, layout, unmeasured, 0, None, blank)
+    probe = blank_backbone(network, layout, size)
     with torch.no_grad():
         seen = probe.capture(torch.zeros(1, 3, *size, device=device))
     pooling = layout.poolings[0]
     units = [
         Unit(unit.index, unit.name, unit.type, seen.units[unit.index][pooling].shape[1])
-        for unit in unmeasured
+        for unit in (probe.stem, *probe.units)
     ]
     return units, seen.penultimate.shape[1]
+
+
+def blank_backbone(network: nn.Module, layout: Layout, size: tuple[int, int]) -> Backbone:
+    """A backbone of unknown weights and widths, to look at a network with."""
+    modules = [(STEM, "stem", "input of unit 1"), *_numbered(network, layout)]
+    unmeasured = [Unit(index, name, kind, 0) for index, name, kind in modules]
+    blank = Identity("", type(network).__name__, "", "", (0.0,) * 3, (1.0,) * 3, size, None, "")
+    return Backbone(network, layout, unmeasured, 0, None, blank)
 
 
 def _numbered(network: nn.Module, layout: Layout) -> list[tuple[int, str, str]]:

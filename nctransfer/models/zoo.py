@@ -2,7 +2,7 @@
 
 import csv
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from nctransfer.errors import ModelError, StoreError
 from nctransfer.models.architecture import Architecture, Metadata
 from nctransfer.models.backbone import Backbone, Head, Identity, Unit, measure
 from nctransfer.models.layout import Layout
+from nctransfer.models.parameters import ParameterPlaces, head_parameters, locate_parameters
 from nctransfer.models.weights import (
     drop_heads,
     fingerprint,
@@ -29,7 +30,8 @@ logger = logging.getLogger(__name__)
 
 FAMILIES = "nctransfer.models.families"
 SOURCES = "nctransfer.models.sources"
-PENULTIMATE = "penultimate"
+PENULTIMATE, HEAD = "penultimate", "head"
+UNIT_COLUMNS = ("index", "name", "type", "width", "parameters", "between")
 
 
 def save_model(
@@ -37,9 +39,10 @@ def save_model(
 ) -> None:
     """Fetch a network and write its model store.
 
-    The store holds ``weights.safetensors`` and ``units.csv`` (index, name, type, width: the
-    stem as 0, the units, the penultimate feature); its manifest says how to build the
-    network again without any download, and how images are prepared for it.
+    The store holds ``weights.safetensors`` and ``units.csv`` (index, name, type, width, parameters,
+    between: the stem as 0, the units, the penultimate feature with what lies behind the last unit, and
+    the head where there is one; between are parameters outside the units, before this one); its manifest
+    says how to build the network again without any download, and how images are prepared for it.
 
     Args:
         manifest: where the store's manifest will be.
@@ -68,9 +71,11 @@ def save_model(
         state = network.state_dict()
     units, width = _measured(network, layout, size, name)
     head = None if headless else _head(network, layout, fetched.metadata)
+    located = locate_parameters(network, layout, size)
     with create_store(manifest, "model", recipe) as store:
         write_weights(store.file("weights.safetensors"), state)
-        _write_units(store.file("units.csv"), units, layout, width)
+        rows = unit_rows(network, layout, units, width, located)
+        _write_units(store.file("units.csv"), rows)
         store.meta = {
             "source": settings["source"],
             "name": name,
@@ -83,6 +88,7 @@ def save_model(
             "size": list(size),
             "native": fetched.metadata.native,
             "poolings": list(layout.poolings),
+            "feature_pooling": layout.feature_pooling,
             "units": len(units) - 1,
             "width": width,
             "head": None if head is None else {"name": head.name, "classes": head.classes},
@@ -144,6 +150,33 @@ def describe(network: torch.nn.Module, family: str) -> Layout:
     return layout
 
 
+def unit_rows(
+    network: torch.nn.Module, layout: Layout, units: Sequence[Unit], width: int, located: ParameterPlaces
+) -> list[list[int | str]]:
+    """Rows of ``units.csv``: the stem, the units, the penultimate feature, and the head if there is one.
+
+    Args:
+        network: the network, with its head where the layout has one.
+        layout: its layout.
+        units: stem and units, measured.
+        width: of the penultimate feature.
+        located: its parameters by place.
+    """
+    inside, between = (located.stem, *located.units), (0, *located.between)
+    rows: list[list[int | str]] = [
+        [unit.index, unit.name, unit.type, unit.width, inside[unit.index], between[unit.index]]
+        for unit in units
+    ]
+    last = layout.penultimate
+    rows.append([PENULTIMATE, last.module, f"{last.side} of it", width, located.last, 0])
+    if layout.heads:
+        name = layout.heads[0]
+        module = network.get_submodule(name)
+        classes = int(module.get_parameter("weight").shape[0])
+        rows.append([HEAD, name, type(module).__name__, classes, head_parameters(network, layout), 0])
+    return rows
+
+
 def _check_plan(settings: Mapping[str, Any], metadata: Metadata, name: str) -> None:
     """What was planned from the table of known models must be what the library says."""
     native = settings.get("native")
@@ -179,18 +212,16 @@ def _head(network: torch.nn.Module, layout: Layout, metadata: Metadata) -> Head 
     return Head(layout.heads[0], classes, names if names and len(names) == classes else None)
 
 
-def _write_units(path: Path, units: list[Unit], layout: Layout, width: int) -> None:
-    rows: list[list[Any]] = [[unit.index, unit.name, unit.type, unit.width] for unit in units]
-    rows.append([PENULTIMATE, layout.penultimate.module, f"{layout.penultimate.side} of it", width])
+def _write_units(path: Path, rows: Sequence[Sequence[int | str]]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["index", "name", "type", "width"])
+        writer.writerow(UNIT_COLUMNS)
         writer.writerows(rows)
 
 
 def _read_units(path: Path) -> tuple[list[Unit], int]:
     with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if row["index"] != HEAD]
     if not rows or rows[-1]["index"] != PENULTIMATE:
         raise StoreError(f"{path}: no row of the penultimate feature; delete the store and run again")
     units = [Unit(int(row["index"]), row["name"], row["type"], int(row["width"])) for row in rows[:-1]]

@@ -8,8 +8,10 @@ from typing import Any
 
 from nctransfer.errors import ConfigError, suggestion
 from nctransfer.plan import catalogue, documents, families, schema
+from nctransfer.plan.diagrams import UNTUNED, check_diagram
 from nctransfer.plan.documents import given
 from nctransfer.plan.episode_checks import check_episodes
+from nctransfer.plan.measured import OVERVIEW
 from nctransfer.plan.model_facts import describe_model
 from nctransfer.plan.names import check_reference, check_variant, of_refused_family
 from nctransfer.plan.ranking import check_rank
@@ -63,7 +65,12 @@ PANELS = {
     "few_shot": "series",
     "ranking": "rank",
     "ranking_units": "rank",
+    "layerwise_diagram": "model",
+    "tuning_diagram": "method",
+    "candidates_diagram": "model",
 }
+# Kinds whose panels name no downstream data set, or need not.
+UNDATED = ("over_training", "across_datasets", *UNTUNED)
 # What runs from left to right, of the kinds that let a panel choose.
 ABSCISSAS = {"tuned_units": ("unit", "count"), "across_datasets": ("nc1", "train_accuracy")}
 
@@ -93,6 +100,9 @@ def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator
             for index, panel in enumerate(entry["panels"]):
                 where = f"{section}.{key}.panels[{index}]"
                 yield from _check_panel(where, entry["kind"], panel, config, named)
+            if bool(entry["panels"]) == (entry["kind"] == OVERVIEW):
+                told = "has no meaning for kind" if entry["panels"] else "missing; it has no default for kind"
+                yield f"{section}.{key}.panels: {told} {entry['kind']!r}"
             if section == "tables":
                 yield from check_titles(f"tables.{key}", entry["panels"], config)
     yield from check_rank(config, named)
@@ -106,11 +116,10 @@ def _check_panel(
 ) -> Iterator[str]:
     shapes = {
         "model": "model", "series": "series", "datasets": "model+datasets", "runs": "model+runs",
-        "rank": "rank",
+        "rank": "rank", "method": "model+method",
     }  # fmt: skip
-    shown = "+".join(
-        field for field in ("model", "series", "datasets", "runs", "rank") if panel[field] is not None
-    )
+    fields = ("model", "series", "datasets", "runs", "rank", "method")
+    shown = "+".join(field for field in fields if panel[field] is not None)
     wanted = [shapes[PANELS[kind]]] if kind in PANELS else list(shapes.values())
     if shown not in wanted:
         found, meant = shown.replace("+", " and ") or "no model", ", or ".join(wanted).replace("+", " and ")
@@ -130,12 +139,13 @@ def _check_panel(
             yield f"{where}.rank: {panel['rank']!r} is not ranked; rank.datasets holds: {ranked}"
     elif panel["datasets"] is not None:
         yield from _check_datasets(where, panel, config, named)
-    elif panel["dataset"] is None and kind not in ("over_training", "across_datasets"):
+    elif panel["dataset"] is None and kind not in UNDATED:
         yield f"{where}.dataset: missing; it has no default"
     for index, sweep in enumerate(panel["runs"] or ()):
         yield from check_sweep(f"{where}.runs[{index}]", panel, sweep, config)
     if panel["runs"]:
         yield from check_kind(where, kind, panel, config)
+    yield from check_diagram(where, kind, panel, config)
     if kind == "few_shot":
         yield from check_episodes(where, panel, config)
     if panel["model"] in config["models"]:

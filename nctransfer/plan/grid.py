@@ -4,10 +4,17 @@ Stages follow the river of data: images, models, features, metrics and probes
 (``stages``), and here what is shown of them: figures and tables.
 """
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
-from nctransfer.plan import families, pictures, ranking
+from nctransfer.errors import ConfigError
+from nctransfer.plan import claims, families, measured, pictures, ranking, titles
+from nctransfer.plan import config as front_end
+from nctransfer.plan.kinds import shows
+from nctransfer.plan.papers import setting_in_words
 from nctransfer.plan.stages import Job, Stages, once
 
 # Which options of figures and tables their kinds read; kinds that are not listed get all.
@@ -25,10 +32,19 @@ READ: dict[str, tuple[str, ...]] = {
     "methods": (),
     "search": (),
     "tasks": (),
+    "layerwise_diagram": (),
+    "tuning_diagram": (),
+    "overview": (),
+    "candidates_diagram": (),
     "few_shot": (),
     "ranking": (),
     "ranking_units": (),
 }
+
+
+SCORECARD = {"scorecard": "csv", "scorecard_made": "json"}
+# What the scorecard calls a picture that config.yaml alone describes.
+PAPER = "the paper's set-up"
 
 
 class Plan(Stages):
@@ -61,9 +77,53 @@ class Plan(Stages):
         """Write a table from tidy tables."""
         return self._picture("table", self.config["tables"][table], {})
 
+    @once
+    def provenance(self) -> Job:
+        """Write what made all that is shown: code, configuration, machines, times."""
+        # the configuration itself would be shown, whole, among the parameters: its digest stands for it
+        text = json.dumps(self.config, sort_keys=True)
+        settings = {"configuration": hashlib.sha256(text.encode()).hexdigest()[:16], "logs": self.logs}
+        return self._of_all("provenance", settings)
+
+    @once
+    def overview(self) -> Job:
+        """List all that is shown."""
+        settings = {
+            "study": self.config["study"],
+            "setting": setting_in_words(self.config, self.root),
+            "results": self.results,
+            "figures": self._listed("figures"),
+            "tables": self._listed("tables"),
+        }
+        return self._of_all("overview", settings)
+
+    def _listed(self, section: str) -> list[dict[str, str]]:
+        """Figures or tables as a reader is told of them, in order."""
+        folder = getattr(self, section)
+        return [
+            {
+                "path": f"{folder}/{key}",
+                "name": titles.name_of(key),
+                "shows": shows(self.config[section][key]["kind"]),
+            }
+            for key in sorted(self.config[section], key=titles.order)
+        ]
+
+    def _of_all(self, script: str, settings: Mapping[str, Any]) -> Job:
+        """A job that reads the scorecard and the sidecars of all figures and tables."""
+        inputs = {name: f"{self.results}/scorecard.{suffix}" for name, suffix in SCORECARD.items()}
+        parents = {"scorecard_made": self.scorecard()}
+        for section, derive in (("figures", self.figure), ("tables", self.table)):
+            for key in self.config[section]:
+                inputs[f"{section}_{key}"] = f"{getattr(self, section)}/{key}.json"
+                parents[f"{section}_{key}"] = derive(key)
+        return self._job(script, settings, inputs, parents)
+
     def _picture(self, script: str, entry: Mapping[str, Any], options: Mapping[str, Any]) -> Job:
         readings = pictures.Readings(self)
         panels = [pictures.resolve(self, panel, entry["kind"], readings) for panel in entry["panels"]]
+        if entry["kind"] == measured.OVERVIEW:
+            panels = [asdict(row) for row in measured.rows(self)]
         read = READ.get(entry["kind"], ("fit", "curve", "probes"))
         settings: dict[str, Any] = {
             **options,
@@ -80,6 +140,73 @@ class Plan(Stages):
         return self._job(script, settings, readings.inputs, readings.parents, [variant])
 
     @once
+    def scorecard(self) -> Job:
+        """Test claims on the numbers behind figures and tables."""
+        path = claims.claims_file(self.config)
+        rows = claims.read_claims(path)
+        shown = self._claimed(rows)
+        inputs: dict[str, str] = {}
+        parents: dict[str, Job] = {}
+        for key, section in shown.items():
+            folder = self.figures if section == "figures" else self.tables
+            inputs |= {key: f"{folder}/{key}.csv", f"{key}_made": f"{folder}/{key}.json"}
+            parents[f"{key}_made"] = self._drawn(section, key)
+        published = {
+            name: (f"published_{index}", file)
+            for index, (name, file) in enumerate(claims.published_tables(rows, path).items())
+        }
+        inputs |= dict(published.values())
+        settings = {
+            "claims": rows,
+            "pictures": list(shown),
+            "published": {name: key for name, (key, _) in published.items()},
+            "runs": self._departures(shown),
+            "study": self.config["study"],
+            "paper": PAPER,
+        }
+        variants = {f"{claims.STATISTICS}.{claim['statistic']}" for claim in rows}
+        return self._job("scorecard", settings, inputs, parents, sorted(variants))
+
+    def _drawn(self, section: str, key: str) -> Job:
+        return self.figure(key) if section == "figures" else self.table(key)
+
+    def _claimed(self, rows: list[dict[str, Any]]) -> dict[str, str]:
+        """Section of every figure and table that claims read, as far as the configuration wants them."""
+        wanted = self.config["scorecard"]["pictures"]
+        known = {key: section for section in ("tables", "figures") for key in self.config[section]}
+        if unknown := [key for key in wanted or () if key not in known]:
+            raise ConfigError(f"scorecard.pictures: no figure or table {unknown[0]!r}")
+        read = claims.pictures_read(rows)
+        return {key: known[key] for key in read if key in known and (wanted is None or key in wanted)}
+
+    def _departures(self, shown: Mapping[str, str]) -> dict[str, str]:
+        """Of every picture whether it is the one that config.yaml describes, or what it is of instead."""
+        # in this study's folders: their names are part of recipes
+        study = [f"study={json.dumps(self.config['study'])}"]
+        paper = Plan(front_end.load(self.root / "config.yaml", [], study), self.root)
+        return {key: _departure(self, paper, section, key) for key, section in shown.items()}
+
+    @once
     def listing(self) -> Job:
         """List all models but snapshots."""
         return self._job("models", {"models": [list(row) for row in families.listing(self.config)]}, {})
+
+
+def _departure(plan: Plan, paper: Plan, section: str, key: str) -> str:
+    """How a picture differs from the paper's, in words; PAPER where it does not."""
+    drawn = plan._drawn(section, key).recipe
+    if key in paper.config[section] and paper._drawn(section, key).recipe == drawn:
+        return PAPER
+    study = plan.config["study"]
+    panels, theirs = (there.config[section].get(key, {}).get("panels", []) for there in (plan, paper))
+    titles = plan.config["style"]["titles"]
+    sets = dict.fromkeys(titles.get(name, name) for panel in panels for name in _data_sets(panel))
+    count = f"{len(panels)} panel{'s' * (len(panels) != 1)}"
+    counts = count if len(panels) == len(theirs) else f"{count} of the paper's {len(theirs)}"
+    origin = f"study {study}" if study else "own settings"
+    return f"not the paper's set-up: {origin}, {counts}; {', '.join(sets)}"
+
+
+def _data_sets(panel: Mapping[str, Any]) -> Iterator[str]:
+    """Keys of the data sets that a panel names."""
+    yield from (key for key in (panel["dataset"], *(panel["datasets"] or ()), panel["nc1_on"]) if key)

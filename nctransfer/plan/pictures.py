@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nctransfer.plan import finetuning, runs
+from nctransfer.plan.diagrams import DIAGRAMS, diagram_settings
 from nctransfer.plan.documents import merge
 from nctransfer.plan.families import group_members, snapshot_key
 from nctransfer.plan.readings import Readings
@@ -13,7 +14,7 @@ from nctransfer.plan.training import keeps_classifier, snapshot_epochs
 # Kinds of pictures of fine-tuning runs that show accuracies alone; the others read collapse metrics too.
 ACCURACY_ONLY = ("samples", "tuned_units", "search", "tasks")
 # Kinds that show no probes of their panels' models.
-UNPROBED = ("over_training", "few_shot")
+UNPROBED = ("over_training", "few_shot", *DIAGRAMS)
 
 
 def resolve(plan: Stages, panel: Mapping[str, Any], kind: str, readings: Readings) -> dict[str, Any]:
@@ -29,6 +30,9 @@ def resolve(plan: Stages, panel: Mapping[str, Any], kind: str, readings: Reading
         return _ranking(plan, panel, readings)
     if panel["runs"] is not None:
         return _runs(plan, panel, kind, readings)
+    if kind in DIAGRAMS:
+        readings.units(panel["model"])
+        return diagram_settings(plan.config, panel)
     if kind == "few_shot":
         return _episodes(plan, panel, readings)
     if panel["series"] is not None:

@@ -21,6 +21,11 @@ class Readings:
         self.inputs: dict[str, str] = {}
         self.parents: dict[str, Job] = {}
 
+    def units(self, model: str) -> None:
+        """A model's units, from its store."""
+        job = self._plan.model(model)
+        self._add("units", model, "", f"models/{model}/manifest", job, suffix=".json")
+
     def metrics(self, model: str, view: str) -> None:
         """Collapse metrics of a model's features."""
         self._add("metrics", model, view, f"metrics/{model}/{view}", self._plan.metrics(model, view))
@@ -57,9 +62,9 @@ class Readings:
         self._add("rank", dataset, "", f"rank/{dataset}", job)
         self._add("agreement", dataset, "", f"agreement/{dataset}", job)
 
-    def _add(self, name: str, model: str, view: str, path: str, job: "Job") -> None:
+    def _add(self, name: str, model: str, view: str, path: str, job: "Job", suffix: str = ".parquet") -> None:
         if (name, model, view) not in self.tables:
             key = f"table_{len(self.tables)}"
             self.tables.append((name, model, view))
-            self.inputs[key] = f"{self._plan.results}/{path}.parquet"
+            self.inputs[key] = f"{self._plan.results}/{path}{suffix}"
             self.parents[key] = job

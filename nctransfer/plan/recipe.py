@@ -21,10 +21,12 @@ from typing import Any
 
 # Fields that differ between Python versions or do not change what code does.
 _IGNORED = {"ctx", "kind", "type_comment", "type_ignores", "type_params"}
-# How long a job lives, where it runs and how its failures are told: nothing that it writes depends on these.
+# How long a job lives, where it runs and how that and its failures are told: nothing that it writes depends
+# on these.
 _OPERATION = {
     "nctransfer.failures",
     "nctransfer.lifetime",
+    "nctransfer.runtime",
     "nctransfer.storage.devices",
     "nctransfer.storage.locks",
     "nctransfer.storage.run_lock",

@@ -25,7 +25,7 @@ def check_sweep(
         yield from _check_method(f"{where}.methods", method, panel["model"], bool(tuned), config)
     for units in tuned:
         listed = [units] if isinstance(units, int) else units
-        yield from _check_units(f"{where}.units", listed, panel["model"], config)
+        yield from check_units(f"{where}.units", listed, panel["model"], config)
 
 
 def check_kind(where: str, kind: str, panel: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
@@ -78,7 +78,7 @@ def check_finetuned(
     yield from _check_method(f"{where}.method", entry["method"], entry["model"], bool(tuned), config)
     if tuned and not runs.method_facts(entry["method"]).units:
         yield f"{where}.units: method {entry['method']!r} tunes no units of one's choice; leave it out"
-    yield from _check_units(f"{where}.units", tuned, entry["model"], config)
+    yield from check_units(f"{where}.units", tuned, entry["model"], config)
     if not runs.method_facts(entry["method"]).trains:
         for name in ("per_class", "learning_rate", "weight_decay", "seed", "options"):
             if entry[name]:
@@ -102,7 +102,7 @@ def _check_method(
         yield f"{where}: model {model!r} has no text tower; zero_shot takes models of open_clip"
 
 
-def _check_units(where: str, units: list[int], model: str | None, config: Mapping[str, Any]) -> Iterator[str]:
+def check_units(where: str, units: list[int], model: str | None, config: Mapping[str, Any]) -> Iterator[str]:
     """Units against the table of known models; options may change their number, which the job sees."""
     entry = config["models"].get(model)
     if entry is None or "run" in entry or set(entry["options"]) - {"width"} or entry["family"]:

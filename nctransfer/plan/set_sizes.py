@@ -102,6 +102,18 @@ def _of_classes(size: SetSize, classes: int) -> SetSize:
     return replace(size, train=round(size.train * share), test=round(size.test * share), classes=classes)
 
 
+def class_count(entry: Mapping[str, Any]) -> int | None:
+    """Number of classes of what an entry uses; None where only its images tell."""
+    source, name = entry["source"], str(entry.get("name"))
+    if entry.get("classes"):
+        return len(entry["classes"])
+    if source == "imagefolder":
+        classes = used_size(entry).classes
+        return classes if classes > 1 else None
+    on_hub = name in ON_HUB or f"{name}:{entry.get('train_split')}" in ON_HUB
+    return used_size(entry).classes if source in ("torchvision", "digits") or on_hub else None
+
+
 def whole_size(entry: Mapping[str, Any]) -> SetSize:
     """All that an entry's data set holds, as it is split without ``test_fraction``."""
     source, name = entry["source"], str(entry.get("name"))

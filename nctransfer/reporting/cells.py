@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from html import escape
 
 import numpy as np
 
@@ -10,11 +11,11 @@ MISSING = "\N{EN DASH}"
 
 
 class Mark(Enum):
-    """Why a cell stands out, as (before and after it in Markdown, LaTeX command around it)."""
+    """Why a cell stands out, as (before and after it in Markdown, LaTeX command, HTML element around it)."""
 
-    BEST = ("**", "**", "textbf")
-    SECOND = ("<u>", "</u>", "underline")
-    HEADING = ("*", "*", "textit")
+    BEST = ("**", "**", "textbf", "strong")
+    SECOND = ("<u>", "</u>", "underline", "u")
+    HEADING = ("*", "*", "textit", "em")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Cell:
 def markdown(cell: str | Cell) -> str:
     """A cell in Markdown."""
     if isinstance(cell, Cell):
-        before, after, _ = cell.mark.value
+        before, after, *_ = cell.mark.value
         return f"{before}{cell.text}{after}"
     return cell
 
@@ -45,6 +46,15 @@ def markdown(cell: str | Cell) -> str:
 def latex_command(cell: str | Cell) -> str:
     """LaTeX command around a cell, as :class:`pandas.io.formats.style.Styler` writes it; empty for none."""
     return f"{cell.mark.value[2]}:--rwrap;" if isinstance(cell, Cell) else ""
+
+
+def html(cell: str | Cell) -> str:
+    """A cell in HTML."""
+    text = escape(str(cell))
+    if isinstance(cell, Cell):
+        element = cell.mark.value[3]
+        return f"<{element}>{text}</{element}>"
+    return text
 
 
 def is_heading(cell: str | Cell) -> bool:

@@ -1,24 +1,29 @@
 """Writing figures and tables: the same numbers, the same bytes.
 
 A figure is a vector PDF, a PNG and the plotted numbers; a table its numbers, and what a reader
-sees of them as Markdown and LaTeX.
+sees of them as Markdown, LaTeX and HTML. Beside either lies a sidecar that says what made it.
 """
 
+import json
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nctransfer.reporting import cells
+from nctransfer.reporting import cells, pages
+from nctransfer.reporting.versions import library_versions, package_version, software
 from nctransfer.storage.files import atomic_path
 
 
 def save_figure(figure: Figure, pdf: Path, png: Path, dpi: int, recipe: str) -> None:
-    """Write a figure as PDF and PNG without times, its recipe and library versions in the metadata."""
-    libraries = "; ".join(f"{name} {version(name)}" for name in ("matplotlib", "seaborn", "numpy", "pandas"))
-    note = f"recipe {recipe}; {libraries}"
+    """Write a figure as PDF and PNG without times, its recipe and versions in the metadata."""
+    libraries = library_versions(("matplotlib", "seaborn", "numpy", "pandas"))
+    versions = {"nctransfer": package_version()} | libraries
+    note = "; ".join([f"recipe {recipe}", *(f"{name} {number}" for name, number in versions.items())])
     with matplotlib.rc_context({"pdf.fonttype": 42}), atomic_path(pdf) as partial:
         figure.savefig(partial, metadata={"CreationDate": None, "Creator": "nctransfer", "Keywords": note})
     with atomic_path(png) as partial:
@@ -39,7 +44,7 @@ def save_table(
     Args:
         numbers: every number, in full precision, for the CSV.
         readable: what a reader sees, text and :class:`~nctransfer.reporting.cells.Cell`; the first
-            column names the row.
+            column names the row. Columns that ``attrs["text"]`` lists begin on the left like it.
         csv: where the numbers go.
         md: where the Markdown goes.
         tex: where the LaTeX goes, a bare ``tabular``.
@@ -47,14 +52,64 @@ def save_table(
     """
     note = f"recipe {recipe}; pandas {version('pandas')}"
     save_numbers(numbers, csv)
-    aligned = len(readable.columns) - 1
-    markdown = readable.map(cells.markdown).to_markdown(
-        index=False, disable_numparse=True, colalign=("left",) + ("right",) * aligned
-    )
-    latex = _latex(readable, "l" + "r" * aligned)
+    on_the_left = (readable.columns[0], *readable.attrs.get("text", ()))
+    sides = ["left" if column in on_the_left else "right" for column in readable.columns]
+    markdown = readable.map(cells.markdown).to_markdown(index=False, disable_numparse=True, colalign=sides)
+    latex = _latex(readable, "".join(side[0] for side in sides))
     for path, text in ((md, f"{markdown}\n\n<!-- {note} -->\n"), (tex, f"% {note}\n{latex}")):
         with atomic_path(path) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def save_page(readable: pd.DataFrame, html: Path, title: str, recipe: str) -> None:
+    """Write what a reader sees of a table as a page of its own, with nothing to load.
+
+    Args:
+        readable: as for :func:`save_table`.
+        html: where the page goes.
+        title: its heading.
+        recipe: digest of the job.
+    """
+    header = "".join(f'<th scope="col">{pages.escape(str(name))}</th>' for name in readable.columns)
+    rows = "".join(f"<tr>{_html_cells(list(row))}</tr>\n" for row in readable.itertuples(index=False))
+    table = f"<table>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+    note = f"<p class=note>recipe {recipe}; nctransfer {package_version()}; pandas {version('pandas')}</p>\n"
+    with atomic_path(html) as partial:
+        partial.write_text(pages.page(title, table + note), encoding="utf-8", newline="\n")
+
+
+def save_sidecar(
+    path: Path, name: str, settings: Mapping[str, Any], recipe: str, inputs: Mapping[str, str]
+) -> None:
+    """Write what made a figure or a table: recipes, versions, seed.
+
+    Args:
+        path: where it goes.
+        name: key of the figure or table.
+        settings: of its job.
+        recipe: digest of its job.
+        inputs: recipes of the files it was made from, by path.
+    """
+    facts = {
+        "name": name,
+        "kind": settings["kind"],
+        "recipe": recipe,
+        **({"seed": settings["seed"]} if "seed" in settings else {}),
+        **software(),
+        "inputs": dict(sorted(inputs.items())),
+    }
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8", newline="\n")
+
+
+def _html_cells(row: list[str | cells.Cell]) -> str:
+    """Cells of a row; a heading spans it."""
+    first, *others = row
+    if cells.is_heading(first):
+        return f'<th class=block colspan="{len(row)}">{pages.escape(str(first))}</th>'
+    return f'<th scope="row">{cells.html(first)}</th>' + "".join(
+        f"<td>{cells.html(cell)}</td>" for cell in others
+    )
 
 
 def _latex(readable: pd.DataFrame, columns: str) -> str:

@@ -9,6 +9,9 @@ import pyarrow.parquet as pq
 
 from nctransfer.errors import StoreError
 from nctransfer.storage.files import atomic_path
+from nctransfer.storage.stores import Store
+
+UNITS = "units"
 
 
 def write_table(path: Path, table: pd.DataFrame, recipe: str = "") -> None:
@@ -44,12 +47,31 @@ def read_tables(
 
     Args:
         names: (name, model, view) of each.
-        paths: their files, as ``table_0``, ``table_1``, ... in the same order.
+        paths: their files, as ``table_0``, ``table_1``, ... in the same order; of ``units`` the manifest
+            of the model's store.
 
     Raises:
         StoreError: a file is missing or not Parquet.
     """
-    return {tuple(name): read_table(Path(paths[f"table_{index}"])) for index, name in enumerate(names)}
+    readers = {UNITS: read_units}
+    return {
+        tuple(name): readers.get(name[0], read_table)(Path(paths[f"table_{index}"]))
+        for index, name in enumerate(names)
+    }
+
+
+def read_units(manifest: Path) -> pd.DataFrame:
+    """Read a model's units: the columns of ``units.csv``, and how features are pooled (``pooling``).
+
+    Args:
+        manifest: of the model's store.
+
+    Raises:
+        StoreError: there is no such store, or its bytes have changed.
+    """
+    store = Store(manifest, "model")
+    units = pd.read_csv(store.path("units.csv"), dtype={"index": str})
+    return units.assign(pooling=store.manifest["feature_pooling"])
 
 
 def table_recipe(path: Path) -> str:

@@ -7,7 +7,9 @@ from nctransfer import lifetime
 from nctransfer.errors import NCTransferError
 from nctransfer.plan import config as front_end, ranking
 from nctransfer.plan.grid import Plan
+from nctransfer.plan.kinds import shows
 from nctransfer.plan.resources import Requests
+from nctransfer.plan.titles import aligned_name
 from nctransfer.storage import run_lock
 
 from snakemake.exceptions import WorkflowError
@@ -167,3 +169,43 @@ def memory_of(stage):
 def runtime_of(stage):
     """Longest time of a rule's jobs, in minutes."""
     return requested("runtime", stage)
+
+
+# The report's categories; its menu sorts them as text.
+CATEGORIES = [
+    "Scorecard",
+    "Figures",
+    "Tables",
+    *(["Rankings"] if config["rank"]["datasets"] else []),
+    "Files",
+    "About this run",
+]
+
+
+def category(name):
+    """A category of the report, with its number."""
+    return f"{CATEGORIES.index(name) + 1}. {name}"
+
+
+def category_of(section):
+    """Category of what a reader looks at: figures, tables, or both where they rank models."""
+    derived = ranking.picture_keys(config, section)
+    return lambda wildcards: category(
+        "Rankings" if wildcards[0] in derived else section.capitalize()
+    )
+
+
+def labels_of(section, form):
+    """How the report's lists name a figure or table, and the form of the file.
+
+    All in two labels: Snakemake turns any but the first that has two values into a switch, and
+    fails where an entry lacks one of them.
+    """
+    derived = ranking.picture_keys(config, section)
+
+    def labels(wildcards):
+        key = wildcards[0]
+        name = key if key in derived else aligned_name(key)
+        return {"Name": f"{name} · {shows(config[section][key]['kind'])}", "Form": form}
+
+    return labels

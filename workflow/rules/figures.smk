@@ -5,9 +5,25 @@ rule figure:
     input:
         unpack(inputs_of("figure")),
     output:
-        pdf=f"{FIGURES}/{{figure}}.pdf",
-        png=f"{FIGURES}/{{figure}}.png",
-        csv=f"{FIGURES}/{{figure}}.csv",
+        pdf=report(
+            f"{FIGURES}/{{figure}}.pdf",
+            caption="../report/figure.rst",
+            category=category_of("figures"),
+            labels=labels_of("figures", "vector (PDF)"),
+        ),
+        png=report(
+            f"{FIGURES}/{{figure}}.png",
+            caption="../report/figure.rst",
+            category=category_of("figures"),
+            labels=labels_of("figures", "picture (PNG)"),
+        ),
+        csv=report(
+            f"{FIGURES}/{{figure}}.csv",
+            caption="../report/figure.rst",
+            category=category("Files"),
+            labels=labels_of("figures", "numbers (CSV)"),
+        ),
+        json=f"{FIGURES}/{{figure}}.json",
     log:
         f"{LOGS}/figure/{{figure}}.log",
     conda:
@@ -29,9 +45,26 @@ rule table:
     input:
         unpack(inputs_of("table")),
     output:
-        csv=f"{TABLES}/{{table}}.csv",
+        csv=report(
+            f"{TABLES}/{{table}}.csv",
+            caption="../report/table.rst",
+            category=category("Files"),
+            labels=labels_of("tables", "numbers (CSV)"),
+        ),
         md=f"{TABLES}/{{table}}.md",
-        tex=f"{TABLES}/{{table}}.tex",
+        tex=report(
+            f"{TABLES}/{{table}}.tex",
+            caption="../report/table.rst",
+            category=category("Files"),
+            labels=labels_of("tables", "LaTeX"),
+        ),
+        html=report(
+            f"{TABLES}/{{table}}.html",
+            caption="../report/table.rst",
+            category=category_of("tables"),
+            labels=labels_of("tables", "page (HTML)"),
+        ),
+        json=f"{TABLES}/{{table}}.json",
     log:
         f"{LOGS}/table/{{table}}.log",
     conda:

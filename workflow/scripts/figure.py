@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nctransfer.job import job
 from nctransfer.plan import variants
-from nctransfer.reporting.output import save_figure, save_numbers
+from nctransfer.reporting.output import save_figure, save_numbers, save_sidecar
 from nctransfer.storage.tables import read_tables
 
 with job(snakemake) as task:
@@ -17,3 +17,6 @@ with job(snakemake) as task:
     save_figure(
         picture, Path(snakemake.output.pdf), Path(snakemake.output.png), settings["style"]["dpi"], task.recipe
     )
+    name = snakemake.wildcards.figure
+    inputs = {snakemake.input[read]: recipe for read, recipe in snakemake.params.made_by.items()}
+    save_sidecar(Path(snakemake.output.json), name, settings, task.recipe, inputs)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from nctransfer.job import job
 from nctransfer.plan import variants
-from nctransfer.reporting.output import save_table
+from nctransfer.plan.titles import name_of
+from nctransfer.reporting.output import save_page, save_sidecar, save_table
 from nctransfer.storage.tables import read_tables
 
 with job(snakemake) as task:
@@ -12,5 +13,10 @@ with job(snakemake) as task:
     kind = variants.load("nctransfer.reporting.tables", settings["kind"])
     tables = read_tables(settings["tables"], snakemake.input)
     numbers = kind.tabulate(settings, tables)
+    readable = kind.present(numbers, settings)
+    name = snakemake.wildcards.table
+    inputs = {snakemake.input[read]: recipe for read, recipe in snakemake.params.made_by.items()}
     files = (Path(snakemake.output[suffix]) for suffix in ("csv", "md", "tex"))
-    save_table(numbers, kind.present(numbers, settings), *files, task.recipe)
+    save_table(numbers, readable, *files, task.recipe)
+    save_page(readable, Path(snakemake.output.html), name_of(name), task.recipe)
+    save_sidecar(Path(snakemake.output.json), name, settings, task.recipe, inputs)

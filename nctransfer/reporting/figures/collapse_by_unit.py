@@ -27,7 +27,8 @@ from nctransfer.reporting.runs import (
 )
 from nctransfer.reporting.style import NC1, grid, new_figure, plain_ticks, styled
 
-VALUES = ("nc1", "nc1_shuffled")
+MEASURED = ("nc1", "nc1_shuffled")  # of every unit
+VALUES = (*MEASURED, "transfer_accuracy")
 MOST = 4  # panels of one data set that share a row
 TUNED: dict[str, Any] = {
     "color": "0.45",
@@ -48,8 +49,8 @@ def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
     Returns:
         the columns of :func:`~nctransfer.reporting.runs.over_seeds`, tuned (the units that the panel marks,
         text), unit, module, samples and classes that NC1 was measured on, and mean and standard
-        deviation of nc1 and nc1_shuffled over seeds. The penultimate feature comes last;
-        its module says so, its unit is depth + 1.
+        deviation of nc1, nc1_shuffled and the run's transfer_accuracy (%) over seeds. The penultimate
+        feature comes last; its module says so, its unit is depth + 1.
 
     Raises:
         DegenerateInputError: a run has no accuracy, or no NC1 of a unit at the panel's pooling or of the
@@ -58,7 +59,7 @@ def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
     runs = name_series(runs_table(settings, tables))
     require_nc1(runs)
     found = pd.concat([_by_unit(run, tables) for run in runs.to_dict("records")])
-    placed = runs.drop(columns=list(VALUES)).merge(found, on=["panel", "run"])
+    placed = runs.drop(columns=list(MEASURED)).merge(found, on=["panel", "run"])
     table = over_seeds(placed, VALUES, ("unit", "module"), ("samples", "classes"))
     tuned = {key: _tuned(part) for key, part in runs.groupby("panel")}
     table.insert(len(PANEL), "tuned", table["panel"].map(tuned))
@@ -68,14 +69,14 @@ def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
 def _by_unit(run: Mapping[Any, Any], tables: Tables) -> pd.DataFrame:
     """NC1 of every unit of a run, and of its penultimate feature, a row each."""
     metrics = tables["metrics", run["measured"], run["view"]]
-    train = metrics[(metrics["split"] == "train") & metrics["metric"].isin(VALUES)]
+    train = metrics[(metrics["split"] == "train") & metrics["metric"].isin(MEASURED)]
     units = train[train["pooling"] == run["pooling"]]
     if not (units["metric"] == "nc1").any():
         name = run_name(run["title"], run["run"])
         raise DegenerateInputError(f"{name}: the metrics have no nc1 of units pooled by {run['pooling']!r}")
     last = train[train["module"] == PENULTIMATE].assign(unit=run["depth"] + 1)
     wide = pd.concat([units, last]).pivot(index=["unit", "module"], columns="metric", values="value")
-    found = wide.reindex(columns=list(VALUES)).reset_index()
+    found = wide.reindex(columns=list(MEASURED)).reset_index()
     return found.assign(panel=run["panel"], run=run["run"])
 
 

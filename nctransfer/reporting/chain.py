@@ -1,0 +1,348 @@
+"""Drawing a backbone as a chain of boxes: image, stem, units by stage, feature, classifier.
+
+All lengths are inches: a panel's axes have one unit an inch, so that text and boxes fit each other.
+"""
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle, FancyBboxPatch, Patch
+from matplotlib.text import Text
+
+from nctransfer.reporting.diagrams import (
+    ADAPTED,
+    CLASSIFIER,
+    FROZEN,
+    HEAD,
+    REMOVED,
+    STEM,
+    TRAINED,
+    TUNED,
+    unit_rows,
+)
+from nctransfer.reporting.points import PENULTIMATE
+from nctransfer.reporting.style import COLORS
+
+IMAGE, SUM = "image", "sum"
+INK, PALE = "0.25", "0.55"
+SKIP_COLOR = COLORS[0]
+TALL = 0.36  # of a box
+LIFT = 0.28  # of what passes over boxes
+ENDS = {IMAGE: 0.4, STEM: 0.4, PENULTIMATE: 0.64, SUM: 0.19, HEAD: 0.64, CLASSIFIER: 0.64}
+ARROW = 0.17  # between the ends
+MANY = 20  # units from which on everything is closer
+WIDEST = 0.6  # of a unit's box
+NUMBERED = 0.135  # the narrowest unit that has room for its number
+LOOKS: dict[str, dict[str, Any]] = {
+    FROZEN: {"facecolor": "#E3E8EE", "edgecolor": "0.45"},
+    TUNED: {"facecolor": COLORS[1], "edgecolor": "0.2"},
+    ADAPTED: {"facecolor": "#FBE0CC", "edgecolor": COLORS[1], "linewidth": 1.4},
+    REMOVED: {"facecolor": "white", "edgecolor": "0.6", "linestyle": (0, (2.5, 1.8))},
+    TRAINED: {"facecolor": COLORS[2], "edgecolor": "0.2"},
+}
+NAMES = {
+    FROZEN: "frozen",
+    TUNED: "fine-tuned",
+    ADAPTED: "frozen, low-rank adapters train",
+    TRAINED: "trained classifier",
+    REMOVED: "removed",
+}
+TEXT = {TUNED: "white", TRAINED: "white", REMOVED: "0.5"}
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Where the boxes of a panel are.
+
+    Attributes:
+        spans: left and right of every box by its part, in order.
+        y: the height of their middles.
+    """
+
+    spans: Mapping[str, tuple[float, float]]
+    y: float
+
+    def middle(self, part: str) -> float:
+        """Middle of a box, from the left."""
+        left, right = self.spans[part]
+        return (left + right) / 2
+
+    @property
+    def top(self) -> float:
+        """Upper edge of the boxes."""
+        return self.y + TALL / 2
+
+    @property
+    def bottom(self) -> float:
+        """Lower edge of the boxes."""
+        return self.y - TALL / 2
+
+
+def place_chain(part: pd.DataFrame, width: float, y: float) -> Chain:
+    """Place the boxes of a panel's parts within a width; the head last, or the classifier in its place.
+
+    Args:
+        part: rows of one panel (:func:`~nctransfer.reporting.diagrams.parts_table`).
+        width: in inches.
+        y: the height of the boxes' middles.
+    """
+    units, there = unit_rows(part), set(part["part"])
+    last = CLASSIFIER if CLASSIFIER in there else HEAD
+    behind = [PENULTIMATE, *([SUM] if part["skip"].any() else []), *([last] if last in there else [])]
+    many = len(units) > MANY
+    scale, inner, outer = (0.9, 0.02, 0.06) if many else (1.0, 0.05, 0.13)
+    arrow = ARROW * scale
+    ends = sum(scale * ENDS[name] for name in (IMAGE, STEM, *behind)) + arrow * (len(behind) + 2)
+    gaps = [outer if new else inner for new in (units["stage"].diff().fillna(0) != 0).tolist()]
+    gaps[0] = 0.0
+    each = min((width - ends - sum(gaps)) / len(units), WIDEST)
+    start = max((width - ends - sum(gaps) - each * len(units)) / 2, 0.0)
+    spans: dict[str, tuple[float, float]] = {}
+
+    def add(name: str, wide: float) -> None:
+        nonlocal start
+        spans[name] = (start, start + wide)
+        start += wide
+
+    for name in (IMAGE, STEM):
+        add(name, scale * ENDS[name])
+        start += arrow
+    for name, gap in zip(units["part"], gaps, strict=True):
+        start += gap
+        add(str(name), each)
+    for name in behind:
+        start += arrow
+        add(name, scale * ENDS[name])
+    return Chain(spans, y)
+
+
+def panel_axes(figure: Figure, heights: Sequence[float], legend: float) -> list[Axes]:
+    """Bare axes below each other, an inch a unit, with room for a legend at the bottom."""
+    width, height = figure.get_size_inches()
+    axes, top = [], height
+    for tall in heights:
+        top -= tall
+        ax = figure.add_axes((0, top / height, 1, tall / height))
+        ax.set(xlim=(0, width), ylim=(0, tall))
+        ax.set_axis_off()
+        axes.append(ax)
+    assert top >= legend - 1e-6
+    return axes
+
+
+def draw_chain(axes: Axes, chain: Chain, part: pd.DataFrame) -> None:
+    """Draw boxes, their names and the arrows between them."""
+    states = dict(zip(part["part"], part["state"], strict=True))
+    texts = {
+        STEM: "stem",
+        PENULTIMATE: "penultimate\nfeature",
+        HEAD: "source\nhead",
+        CLASSIFIER: "classifier",
+    }
+    numbers: list[Text] = []
+    for name, (left, right) in chain.spans.items():
+        middle = (left + right) / 2
+        if name == SUM:
+            axes.add_patch(
+                Circle((middle, chain.y), (right - left) / 2, facecolor="white", edgecolor=SKIP_COLOR)
+            )
+            axes.text(middle, chain.y - 0.005, "+", ha="center", va="center", color=SKIP_COLOR)
+        elif name == IMAGE:
+            axes.text(middle, chain.y, "image", ha="center", va="center", color=INK, fontsize="small")
+        else:
+            box(axes, left, right, chain.y, TALL, states[name])
+            if name in texts or right - left >= NUMBERED:
+                label = axes.text(
+                    middle, chain.y, texts.get(name, name), ha="center", va="center",
+                    color=TEXT.get(states[name], INK), fontsize="small", linespacing=1.05,
+                )  # fmt: skip
+                if fit(label, right - left - 0.03) and name not in texts:
+                    numbers.append(label)
+    for label in numbers:
+        label.set_fontsize(min(other.get_fontsize() for other in numbers))
+    names = [name for name in chain.spans if states.get(name) != REMOVED]
+    for before, after in pairwise(names):
+        _join(axes, chain, before, after, list(chain.spans))
+
+
+def _join(axes: Axes, chain: Chain, before: str, after: str, order: Sequence[str]) -> None:
+    """An arrow to the next part; over what was removed between them where there is such."""
+    if order.index(after) - order.index(before) > 1:
+        over(
+            axes, [(chain.middle(before), chain.top)], (chain.middle(after), chain.top), chain.top + LIFT, INK
+        )
+        return
+    left, right = chain.spans[before][1], chain.spans[after][0]
+    if right - left > 0.09:
+        arrow(axes, (left + 0.01, chain.y), (right - 0.01, chain.y), INK)
+    else:  # no room for an arrow's head
+        axes.plot([left, right], [chain.y, chain.y], color=INK, linewidth=0.8, zorder=1.5)
+
+
+def box(axes: Axes, left: float, right: float, y: float, tall: float, state: str, **options: Any) -> None:
+    """A box with rounded corners, its looks those of a state."""
+    corner = min(0.035, (right - left) / 4)
+    style = f"round,pad=0,rounding_size={corner}"
+    look = {"linewidth": 0.6, "zorder": 2, **LOOKS[state], **options}
+    axes.add_patch(FancyBboxPatch((left, y - tall / 2), right - left, tall, boxstyle=style, **look))
+
+
+def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], color: str) -> None:
+    """A straight arrow."""
+    look: dict[str, Any] = {
+        "arrowstyle": "-|>,head_width=0.12,head_length=0.25",
+        "color": color,
+        "linewidth": 0.8,
+        "shrinkA": 0,
+        "shrinkB": 0,
+    }
+    axes.annotate("", end, start, arrowprops=look, zorder=1.5)
+
+
+def over(
+    axes: Axes, starts: Iterable[tuple[float, float]], end: tuple[float, float], y: float, color: str
+) -> None:
+    """A path from above some boxes, along a line at height ``y``, down to another box."""
+    for x, bottom in starts:
+        axes.plot(
+            [x, x, end[0]], [bottom, y, y], color=color, linewidth=1.1, solid_joinstyle="round", zorder=1
+        )
+    arrow(axes, (end[0], y), end, color)
+
+
+def label_path(axes: Axes, text: str, start: float, end: float, y: float, color: str) -> None:
+    """Say on a path what happens there, on as few lines as its length asks for; else to its left."""
+    shapes = (text, text.replace(", ", ",\n"), textwrap.fill(text, 16))
+    for shape in shapes:
+        label = axes.text(
+            (start + end) / 2, y, shape, ha="center", va="center", fontsize="small", color=color, zorder=3,
+            linespacing=1.05,
+        )  # fmt: skip
+        label.set_bbox({"facecolor": "white", "edgecolor": color, "linewidth": 0.6, "pad": 1.6})
+        wide = inches(label) + 0.08
+        if wide < end - start - 0.08:
+            return
+        if shape is not shapes[-1]:
+            label.remove()
+    label.set(x=start - 0.06 - wide / 2)
+
+
+def draw_stages(axes: Axes, chain: Chain, part: pd.DataFrame, above: bool) -> None:
+    """Write widths beside the boxes, one a stage under a bracket; stages' names where all have room."""
+    sign, edge = (1, chain.top) if above else (-1, chain.bottom)
+    line = edge + sign * (0.07 if above or _numbers_inside(chain, part) else 0.17)
+    rows_at = [line + sign * distance for distance in (0.035, 0.155)]
+    units, labels, fitting = unit_rows(part), [], True
+    for name, stage in stage_names(units).items():
+        rows = units[units["stage"] == stage]
+        left, right = chain.spans[rows["part"].iloc[0]][0], chain.spans[rows["part"].iloc[-1]][1]
+        tick = sign * 0.03
+        axes.plot(
+            [left, left, right, right], [line - tick, line, line, line - tick], color=PALE, linewidth=0.7
+        )
+        middle, room = (left + right) / 2, right - left + 0.08
+        fit(_beside(axes, middle, rows_at[0], str(rows["width"].iloc[0]), above), room)
+        labels.append(_beside(axes, middle, rows_at[1], name.partition(":")[0], above))
+        fitting &= inches(labels[-1]) < max(room, 0.3)
+    if not fitting:
+        for label in labels:
+            label.remove()
+    widths = part.set_index("part")["width"]
+    for name in (STEM, PENULTIMATE):
+        _beside(axes, chain.middle(name), rows_at[0], str(widths[name]), above)
+    _beside(axes, chain.middle(IMAGE), rows_at[0], "width", above, PALE)
+    if fitting:
+        _beside(axes, chain.middle(IMAGE), rows_at[1], "stage", above, PALE)
+
+
+def _beside(axes: Axes, x: float, y: float, text: str, above: bool, color: str = INK) -> Text:
+    """A small text above or below the chain."""
+    return axes.text(x, y, text, ha="center", va="bottom" if above else "top", color=color, fontsize="small")
+
+
+def stage_names(units: pd.DataFrame) -> dict[str, int]:
+    """Names of the stages: of the module that holds a stage's units alone, or of the first and last unit."""
+    parents = units["module"].str.rpartition(".")[0]
+    shared = {parent: set(units.loc[parents == parent, "stage"]) for parent in parents}
+    names: dict[str, int] = {}
+    for stage in units["stage"].unique():
+        rows = units[units["stage"] == stage]
+        parent = parents[rows.index[0]]
+        if parent and len(shared[parent]) == 1 and set(parents[rows.index]) == {parent}:
+            name = parent
+        else:
+            ends = [path.rpartition(".")[2] for path in (rows["module"].iloc[0], rows["module"].iloc[-1])]
+            name = "\N{EN DASH}".join(dict.fromkeys(ends))
+        names[f"{name}:{stage}"] = int(stage)  # names may repeat
+    return names
+
+
+def number_units(axes: Axes, chain: Chain, part: pd.DataFrame, y: float) -> None:
+    """Number some of the units below a height where their boxes have no room for it."""
+    units = unit_rows(part)
+    if _numbers_inside(chain, part):
+        return
+    marked = (
+        set(units.loc[units["state"].isin((TUNED, ADAPTED)), "part"])
+        if units["state"].nunique() > 1
+        else set()
+    )
+    steps = {str(number) for number in range(5, len(units) + 1, 5)} | {"1"}
+    near = {str(int(part) + offset) for part in marked for offset in (-2, -1, 1, 2)}
+    for name in sorted((steps - near) | marked, key=int):
+        color = COLORS[1] if name in marked else PALE
+        axes.text(chain.middle(name), y - 0.03, name, ha="center", va="top", color=color, fontsize="x-small")
+
+
+def _numbers_inside(chain: Chain, part: pd.DataFrame) -> bool:
+    left, right = chain.spans[unit_rows(part)["part"].iloc[0]]
+    return right - left >= NUMBERED
+
+
+def fit(text: Text, room: float, least: float = 5.0) -> bool:
+    """Make a text small enough for its room, in inches; remove it where that is too small to read."""
+    wide = inches(text)
+    if wide > room:
+        size = float(text.get_fontsize()) * room / wide
+        if size < least:
+            text.remove()
+            return False
+        text.set_fontsize(size)
+    return True
+
+
+def inches(text: Text) -> float:
+    """Width of a text."""
+    figure = text.get_figure(root=True)
+    assert figure is not None
+    return float(text.get_window_extent().width / figure.dpi)
+
+
+def legend(figure: Figure, table: pd.DataFrame) -> None:
+    """Name the looks of the boxes that were drawn, and the skip connection."""
+    states = set(table["state"])
+    handles: list[Artist] = [patch(name, state) for state, name in NAMES.items() if state in states]
+    if table["skip"].any():
+        handles.append(Line2D([], [], color=SKIP_COLOR, linewidth=1.1, label="skip connection"))
+    show_legend(figure, handles)
+
+
+def patch(name: str, state: str) -> Patch:
+    """A state's looks with a name, for a legend."""
+    return Patch(label=name, **{"linewidth": 0.6, **LOOKS[state]})
+
+
+def show_legend(figure: Figure, handles: Sequence[Artist]) -> None:
+    """One row of names at the bottom."""
+    figure.legend(
+        handles=handles, loc="lower center", ncols=len(handles), frameon=False, handlelength=1.6,
+        handleheight=0.9, columnspacing=1.6, borderaxespad=0.2,
+    )  # fmt: skip

@@ -1,0 +1,70 @@
+"""REPORT.md: everything that is shown, in short, with links."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+FIGURE_FILES = {"picture": "png", "vector": "pdf", "numbers": "csv", "made by": "json"}
+TABLE_FILES = {"text": "md", "page": "html", "LaTeX": "tex", "numbers": "csv", "made by": "json"}
+
+
+def overview(settings: Mapping[str, Any], scorecard: Path | None, recipe: str) -> str:
+    """The text of REPORT.md.
+
+    Args:
+        settings: study, folder of the results, and the listed figures and tables.
+        scorecard: the scorecard's CSV, None where nobody keeps score.
+        recipe: digest of the job.
+    """
+    results = settings["results"]
+    parts = [
+        "# Transfer learning via neural collapse: what this run shows",
+        _about(settings),
+        *([_verdicts(scorecard, results)] if scorecard else []),
+        *_listing("Figures", settings["figures"], FIGURE_FILES, results),
+        *_listing("Tables", settings["tables"], TABLE_FILES, results),
+        "## About this run\n\n"
+        "Code, configuration, machines and times: [provenance.html](provenance.html), job by job in "
+        "[provenance.json](provenance.json).",
+        f"<!-- recipe {recipe} -->",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _about(settings: Mapping[str, Any]) -> str:
+    study, page = settings["study"], f"{settings['results']}/report.html"
+    whose = (
+        f"Study `{study}`, an overlay of the paper's configuration." if study else "The paper's own folders."
+    )
+    return (
+        f"{whose} {settings['setting']} The page with all pictures is `{page}` after the command of this run "
+        f"with `--report {page}` in place of targets."
+    )
+
+
+def _verdicts(scorecard: Path, results: str) -> str:
+    """How many of the paper's claims hold, by verdict."""
+    claims = pd.read_csv(scorecard).drop_duplicates("claim")  # of whose rows it has the verdict
+    counts = claims["claim_verdict"].value_counts(sort=False)
+    rows = "\n".join(f"| {verdict} | {count} |" for verdict, count in sorted(counts.items()))
+    link = os.path.relpath(scorecard, results)
+    page = Path(link).with_suffix(".html").as_posix()
+    table = f"| Verdict | Claims |\n|:---|---:|\n{rows}"
+    return f"## Scorecard\n\n{table}\n\nClaim by claim: [{page}]({page}), [{link}]({link})."
+
+
+def _listing(
+    heading: str, entries: Sequence[Mapping[str, str]], files: Mapping[str, str], results: str
+) -> list[str]:
+    """A section of figures or tables, none where there are none."""
+    if not entries:
+        return []
+    lines = []
+    for entry in entries:
+        path = os.path.relpath(entry["path"], results)
+        links = ", ".join(f"[{word}]({path}.{suffix})" for word, suffix in files.items())
+        lines.append(f"- **{entry['name']}.** {entry['shows']}: {links}")
+    return [f"## {heading}\n\n" + "\n".join(lines)]

@@ -1,0 +1,1 @@
+"""Statistics of the scorecard: one module each, found by name; ``measure(table, options)`` gives findings."""

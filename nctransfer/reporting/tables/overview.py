@@ -1,0 +1,75 @@
+"""Which figures and tables show NC1, and of what (Table 1 of the paper)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from nctransfer.reporting.cells import MISSING
+from nctransfer.reporting.points import Tables
+
+LISTS = ("pictures", "what", "models", "runs", "datasets")
+NUMBERED = re.compile(r"(fig|table)([0-9]+|[A-Z])")
+
+
+def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
+    """Everything that the table says, a row for what a section shows of one kind of NC1.
+
+    Args:
+        settings: panels, the rows of :func:`nctransfer.plan.measured.rows`.
+        tables: none are read.
+
+    Returns:
+        section, pictures, what, models, runs and datasets (texts, separated by "; "), the numbers
+        model_count and run_count, data (source, downstream or both), tuned, features, images.
+    """
+    rows = []
+    for row in settings["panels"]:
+        counts = {"model_count": len(row["models"]), "run_count": len(row["runs"])}
+        rows.append({**row, **{name: "; ".join(row[name]) for name in LISTS}, **counts})
+    return pd.DataFrame(rows, columns=list(NUMBERS))
+
+
+def present(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """What a reader sees.
+
+    Args:
+        table: what :func:`tabulate` gave.
+        settings: the table's settings, whose rows hold the lists.
+    """
+    rows = [
+        {
+            "Section": row["section"] or MISSING,
+            "Shown in": _pictures(row["pictures"]),
+            "What": "; ".join(row["what"]),
+            "Models": ", ".join(row["pool"]) + (f"; {len(row['runs'])} runs" if row["runs"] else ""),
+            "NC1 on": ", ".join(row["datasets"]),
+            "Data": row["data"],
+            "Images": row["images"],
+            "Features": row["features"],
+        }
+        for row in settings["panels"]
+    ]
+    readable = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+    readable.attrs["text"] = COLUMNS
+    return readable
+
+
+NUMBERS = (
+    "section", "pictures", "what", "models", "model_count", "tuned", "runs", "run_count", "datasets",
+    "data", "images", "features",
+)  # fmt: skip
+COLUMNS = ("Section", "Shown in", "What", "Models", "NC1 on", "Data", "Images", "Features")
+
+
+def _pictures(keys: Sequence[str]) -> str:
+    """Figures 1, 2; Table 2; and what has no number by its key."""
+    parts = []
+    for prefix, name in (("fig", "Figure"), ("table", "Table")):
+        found = [NUMBERED.fullmatch(key) for key in keys]
+        numbers = [match[2] for match in found if match and match[1] == prefix]
+        if numbers:
+            parts.append(f"{name}{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}")
+    others = [key for key in keys if not NUMBERED.fullmatch(key)]
+    return "; ".join([*parts, *others])

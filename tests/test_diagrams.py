@@ -1,0 +1,415 @@
+"""Diagrams of units, and the table of what is measured where: drawn from real networks, without training."""
+
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from project import Project
+
+from nctransfer.errors import ConfigError, DegenerateInputError
+from nctransfer.finetuning.tuning import Task, count_parameters
+from nctransfer.models.architecture import Architecture
+from nctransfer.models.backbone import Backbone, Identity, measure
+from nctransfer.models.parameters import locate_parameters
+from nctransfer.models.zoo import UNIT_COLUMNS, describe, unit_rows
+from nctransfer.plan import config, variants
+from nctransfer.plan.grid import Plan
+from nctransfer.reporting.chain import inches
+from nctransfer.reporting.diagrams import parts_table
+from nctransfer.reporting.figures import candidates_diagram, layerwise_diagram, tuning_diagram
+from nctransfer.reporting.output import save_figure, save_numbers
+from nctransfer.reporting.style import SPLITS
+from nctransfer.reporting.tables import overview
+
+ROOT = Path(__file__).resolve().parents[1]
+KINDS = {
+    "layerwise_diagram": layerwise_diagram,
+    "tuning_diagram": tuning_diagram,
+    "candidates_diagram": candidates_diagram,
+}
+NETWORKS = {
+    "resnet18": ("torchvision/resnet18", "resnet", 224),
+    "resnet50": ("torchvision/resnet50", "resnet", 224),
+    "vit": ("timm/vit_base_patch32_384", "vit", 384),
+    "densenet121": ("torchvision/densenet121", "densenet", 224),
+    "mobilenet": ("torchvision/mobilenet_v2", "mobilenet", 224),
+    "googlenet": ("torchvision/googlenet", "googlenet", 224),
+    "clip": ("open_clip/ViT-B-32-quickgelu", "clip", 224),
+    "vgg": ("torchvision/vgg11", "stages", 224),
+    "deep": ("timm/vit_giant_patch14_clip_224", "vit", 224),
+}
+STYLE = {"width": 6.5, "font_size": 8, "dpi": 60}
+
+
+@cache
+def built(name: str):
+    """A network without memory, its layout and size."""
+    path, family, side = NETWORKS[name]
+    with torch.device("meta"):
+        network = Architecture.parse(path).build().eval()
+    return network, describe(network, family), (side, side)
+
+
+@cache
+def units_of(name: str) -> pd.DataFrame:
+    """What the job ``model`` writes and a figure reads, of real networks."""
+    network, layout, size = built(name)
+    units, width = measure(network, layout, size, "meta")
+    rows = unit_rows(network, layout, units, width, locate_parameters(network, layout, size, "meta"))
+    table = pd.DataFrame(rows, columns=list(UNIT_COLUMNS)).astype({"index": str})
+    return table.assign(pooling=layout.feature_pooling)
+
+
+def panel(model, method=None, units=(), classes=10, title=None):
+    hidden = 1024 if method == "mlp" else None
+    dataset = "CIFAR-10" if method else None
+    return {
+        "title": title, "model": model, "method": method, "units": list(units), "dataset": dataset,
+        "classes": classes if method else None, "hidden": hidden,
+    }  # fmt: skip
+
+
+def given(*panels):
+    """Settings and tables of a diagram."""
+    return {"panels": panels, "style": STYLE}, {
+        ("units", each["model"], ""): units_of(each["model"]) for each in panels
+    }
+
+
+def parts(*panels) -> pd.DataFrame:
+    return parts_table(*given(*panels))
+
+
+def states(model, method, units=()) -> dict[str, str]:
+    table = parts(panel(model, method, units))
+    return dict(zip(table["part"], table["state"], strict=True))
+
+
+# --- what becomes of the units -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["lp", "mlp", "layer_ft", "scl_ft", "full_ft", "layer_lp"])
+@pytest.mark.parametrize("model", ["resnet18", "vit", "densenet121", "clip", "googlenet"])
+def test_parameters_are_those_that_fine_tuning_counts(model, method):
+    unit = {"resnet18": 5, "vit": 8, "densenet121": 2, "clip": 8, "googlenet": 4}[model]
+    tuned = [] if method in ("lp", "mlp", "full_ft") else [unit]
+    shown = parts(panel(model, method, tuned, classes=7)).iloc[0]
+    path, family, side = NETWORKS[model]
+    with torch.device("meta"):
+        network = Architecture.parse(path).build().eval()
+    layout = describe(network, family)
+    units, width = measure(network, layout, (side, side), "meta")
+    identity = Identity("", model, "", family, (0.0,) * 3, (1.0,) * 3, (side, side), None, "")
+    backbone = Backbone(network, layout, units, width, None, identity).to("meta")
+    task = Task(backbone, [""] * 7, {"units": tuned, "hidden": 1024}, "update", 0)
+    counted = count_parameters(
+        variants.load("nctransfer.finetuning.methods", method).prepare(task).to("meta")
+    )
+    assert (shown["all_trained"], shown["all_parameters"]) == (counted.trained, counted.all)
+    assert shown["share"] == pytest.approx(counted.share)
+
+
+@pytest.mark.parametrize("method", ["layer_ft", "scl_ft"])
+def test_the_share_of_a_resnet50_is_the_papers(method):
+    first = parts(panel("resnet50", method, [8])).iloc[0]
+    assert (first["all_trained"], first["all_parameters"]) == (1_512_448 + 20_490, 23_528_522)
+    assert round(first["share"], 2) == 6.52
+
+
+def test_states_of_the_units_are_those_of_the_method():
+    frozen = {"0": "frozen", **{str(unit): "frozen" for unit in range(1, 9)}, "penultimate": "frozen"}
+    ends = {"head": "removed", "classifier": "trained"}
+    assert states("resnet18", "lp") == frozen | ends
+    for method in ("layer_ft", "scl_ft"):
+        assert states("resnet18", method, [5]) == frozen | {"5": "tuned"} | ends
+    assert states("resnet18", "layer_lora", [5]) == frozen | {"5": "adapted"} | ends
+    assert states("resnet18", "full_ft") == dict.fromkeys(frozen, "tuned") | ends
+    above = dict.fromkeys(("6", "7", "8"), "removed")
+    # of maps the tuned unit's pooled output becomes the feature, tokens still go through the final norm
+    assert states("resnet18", "layer_lp", [5]) == frozen | {"5": "tuned"} | above | ends | {
+        "penultimate": "removed"
+    }
+    short = states("vit", "layer_lp", [8])
+    assert [short[part] for part in ("8", "9", "12", "penultimate")] == [
+        "tuned",
+        "removed",
+        "removed",
+        "frozen",
+    ]
+    table = parts(panel("resnet18", "layer_lp", [5])).set_index("part")
+    assert table["trained"]["classifier"] == (256 + 1) * 10
+
+
+def test_only_scl_ft_has_a_skip_connection_and_it_is_of_the_tuned_units():
+    for method in ("layer_ft", "layer_lp", "layer_lora", "lp", "full_ft"):
+        tuned = [5] if method.startswith("layer") else []
+        assert not parts(panel("resnet18", method, tuned))["skip"].any()
+    table = parts(panel("resnet18", "scl_ft", [3, 5]))
+    assert list(table.loc[table["skip"], "part"]) == ["3", "5"]
+
+
+def test_what_only_images_or_ranks_tell_is_missing():
+    unknown = parts(panel("resnet18", "layer_ft", [5], classes=None))
+    assert unknown[["all_trained", "share"]].isna().all(axis=None)
+    adapted = parts(panel("vit", "layer_lora", [8]))
+    assert adapted[["all_trained", "all_parameters", "share"]].isna().all(axis=None)
+    settings, tables = given(panel("vit", "layer_lora", [8]))
+    caption = tuning_diagram.caption_of(tuning_diagram.tabulate(settings, tables))
+    assert caption == "Trained: adapters of unit 8 (blocks.7) + classifier (10 classes of CIFAR-10, 7,690)"
+
+
+def test_candidates_are_the_first_blocks_of_stages_and_every_encoder_layer():
+    def chosen(model):
+        table = parts(panel(model))
+        return [int(part) for part in table.loc[table["candidate"], "part"]]
+
+    assert chosen("resnet18") == [1, 3, 5, 7]
+    assert chosen("resnet50") == [1, 4, 8, 14]
+    assert chosen("vit") == list(range(1, 13))
+    assert chosen("densenet121") == [1, 2, 3, 4]
+    assert chosen("vgg") == []  # its units are pooling layers
+    stages = parts(panel("resnet18"))
+    assert list(stages["stage"].dropna()) == [1, 1, 2, 2, 3, 3, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [
+        (panel("vgg", "layer_ft", [2]), "has no parameters to tune"),
+        (panel("resnet18", "layer_ft", [9]), "no unit 9 to tune; allowed are 1 to 8"),
+    ],
+)
+def test_a_unit_that_cannot_be_tuned_is_named(shown, words):
+    with pytest.raises(DegenerateInputError, match=words):
+        parts(shown)
+
+
+def test_a_unit_too_wide_for_a_skip_connection_is_named():
+    settings, tables = given(panel("resnet18", "scl_ft", [7]))
+    table = tables["units", "resnet18", ""].copy()
+    table.loc[table["index"] == "penultimate", "width"] = 256
+    with pytest.raises(
+        DegenerateInputError, match=r"no skip connection from unit 7 \(layer4.0\), which is 512"
+    ):
+        parts_table(settings, {("units", "resnet18", ""): table})
+
+
+# --- pictures ------------------------------------------------------------------------------
+
+
+def drawn(kind, *panels):
+    settings, tables = given(*panels)
+    table = KINDS[kind].tabulate(settings, tables)
+    return KINDS[kind].draw(table, settings)
+
+
+def words(figure) -> str:
+    return "\n".join(text.get_text() for ax in figure.axes for text in ax.texts)
+
+
+def test_the_skip_connection_says_how_the_output_meets_the_feature():
+    assert "zero-padding 1024 → 2048" in words(drawn("tuning_diagram", panel("resnet50", "scl_ft", [8])))
+    vit = words(drawn("tuning_diagram", panel("vit", "scl_ft", [8])))
+    assert "class token" in vit
+    assert "padding" not in vit
+    assert "padding" not in words(drawn("tuning_diagram", panel("resnet50", "layer_ft", [8])))
+    several = words(drawn("tuning_diagram", panel("resnet50", "scl_ft", [4, 8]))).replace("\n", " ")
+    assert "zero-padding to 2048" in several
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("model", ["resnet18", "vit", "densenet121", "mobilenet", "googlenet", "deep"])
+def test_every_network_has_room_and_words_that_can_be_read(kind, model):
+    method = "scl_ft" if kind == "tuning_diagram" else None
+    figure = drawn(kind, panel(model, method, [2] if method else []))
+    width = figure.get_size_inches()[0]
+    for ax in figure.axes:
+        boxes = [text.get_window_extent() for text in ax.texts if text.get_text()]
+        assert all(box.x0 >= -0.5 and box.x1 <= width * figure.dpi + 0.5 for box in boxes)
+        assert min(text.get_fontsize() for text in ax.texts if text.get_text()) >= 5
+        for index, one in enumerate(boxes):
+            overlapping = [other for other in boxes[index + 1 :] if _overlap(one, other)]
+            assert not overlapping, [text.get_text() for text in ax.texts]
+    assert inches(figure.axes[0].texts[0]) < width
+
+
+def _overlap(one, other) -> bool:
+    """Whether two boxes share more than a hair's breadth, in pixels."""
+    wide = min(one.x1, other.x1) - max(one.x0, other.x0)
+    tall = min(one.y1, other.y1) - max(one.y0, other.y0)
+    return wide > 0.5 and tall > 1.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_diagrams_are_the_same_bytes_every_time(kind, tmp_path):
+    method = "scl_ft" if kind == "tuning_diagram" else None
+    settings, tables = given(
+        panel("resnet18", method, [5] if method else []), panel("vit", method, [8] if method else [])
+    )
+    for name in "ab":
+        table = KINDS[kind].tabulate(settings, tables)
+        save_figure(
+            KINDS[kind].draw(table, settings), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png", 60, "abc"
+        )
+        save_numbers(table, tmp_path / f"{name}.csv")
+    for suffix in ("pdf", "png", "csv"):
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+    back = pd.read_csv(tmp_path / "a.csv")
+    assert set(back["panel"]) == {"a", "b"}
+    assert {"part", "module", "type", "width", "parameters", "state", "skip"} <= set(back.columns)
+
+
+# --- the configuration ---------------------------------------------------------------------
+
+TUNING = "{{kind: tuning_diagram, panels: [{{model: resnet18, dataset: cifar10, {}}}]}}"
+
+
+@pytest.mark.parametrize(
+    ("figure", "words"),
+    [
+        (TUNING.format("method: layer_fd, units: [5]"), "panels[0].method: no 'layer_fd' in methods"),
+        (TUNING.format("method: layer_ft, units: [9]"), "'resnet18' has no unit 9; it has units 1 to 8"),
+        (TUNING.format("method: layer_ft"), "'layer_ft' tunes units; name them in units"),
+        (TUNING.format("method: lp, units: [5]"), "method 'lp' tunes no units of one's choice; leave it out"),
+        (TUNING.format("method: zero_shot"), "'zero_shot' trains nothing"),
+        (TUNING.format("method: lp, pooling: avg"), "pooling: has no meaning for kind 'tuning_diagram'"),
+        (TUNING.format("units: [5]"), "has model; kind 'tuning_diagram' takes model and method"),
+        ("{kind: tuning_diagram, panels: [{model: resnet18, method: lp}]}", "dataset: missing"),
+        ("{kind: candidates_diagram, panels: [{model: resnet81}]}", "no 'resnet81' in models"),
+        (
+            "{kind: layerwise_diagram, panels: [{model: resnet18, dataset: cifar10}]}",
+            "dataset: has no meaning for kind 'layerwise_diagram'",
+        ),
+        (
+            "{kind: layerwise, panels: [{model: resnet18, dataset: cifar10, units: [5]}]}",
+            "units: has no meaning for a panel without method",
+        ),
+        (
+            "{kind: layerwise, panels: [{model: resnet18, dataset: cifar10, method: lp}]}",
+            "has model and method; kind 'layerwise' takes model",
+        ),
+        (
+            "{kind: candidates_diagram, panels: [{model: mine}]}",
+            "'mine' is a fine-tuned model; name 'resnet18'",
+        ),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_planned(figure, words, tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    mine = "finetuned: {mine: {model: resnet18, dataset: cifar10, method: lp}}\n"
+    overlay.write_text(f"study: x\n{mine}figures:\n  wrong: {figure}\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load(ROOT / "config.yaml", [overlay])
+    lines = str(caught.value).splitlines()[1:]
+    assert len(lines) == 1, lines
+    assert words in lines[0]
+    assert lines[0].strip().startswith("figures.wrong.panels[0]")
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("{kind: methods}", "tables.wrong.panels: missing; it has no default for kind 'methods'"),
+        (
+            "{kind: overview, panels: [{model: resnet18, dataset: cifar10}]}",
+            "tables.wrong.panels: has no meaning for kind 'overview'",
+        ),
+    ],
+)
+def test_tables_have_panels_but_for_the_overview(table, words, tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(f"study: x\ntables:\n  wrong: {table}\n")
+    with pytest.raises(ConfigError, match="wrong") as caught:
+        config.load(ROOT / "config.yaml", [overlay])
+    assert words in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def paper() -> Plan:
+    return Plan(config.load(ROOT / "config.yaml"), ROOT)
+
+
+def test_the_papers_diagrams_read_units_and_train_nothing(paper):
+    for key, models in {"fig5": ["resnet34"], "fig6": ["resnet50"], "fig13": ["resnet18"]}.items():
+        job = paper.figure(key)
+        assert list(job.inputs.values()) == [f"results/models/{model}/manifest.json" for model in models]
+        assert job.made_by == {"table_0": paper.model(models[0]).recipe}
+    panels = paper.figure("fig6").settings["panels"]
+    assert [(shown["method"], shown["units"], shown["classes"]) for shown in panels] == [
+        ("layer_ft", [8], 10),
+        ("scl_ft", [8], 10),
+    ]
+
+
+# --- Table 1 -------------------------------------------------------------------------------
+
+
+def test_table_1_says_what_is_measured_where_and_needs_nothing(paper):
+    job = paper.table("table1")
+    assert (job.inputs, job.made_by) == ({}, {})
+    numbers = overview.tabulate(job.settings, {})
+    rows = {picture: row for _, row in numbers.iterrows() for picture in row["pictures"].split("; ")}
+    assert len(numbers) <= 12
+    # what shows no NC1 has no row, and all that does has one
+    shown = {f"fig{number}" for number in (1, 2, 3, 4, 7, 10, 11, 12, 14, 15, 16, 17)}
+    assert set(rows) == shown | {"table2", "table3", "tableB", "collapse-over-training"}
+    for key in ("fig10", "fig11", "fig12", "tableB", "collapse-over-training"):
+        assert rows[key]["data"] == "source"
+        assert rows[key]["datasets"] == "CIFAR-100"
+    for key in ("fig1", "fig2", "fig3", "fig7", "fig15", "table2", "table3"):
+        assert rows[key]["data"] == "downstream"
+    assert rows["fig15"]["model_count"] == 10
+    assert rows["table3"]["run_count"] == 8 * 5 * 3
+    assert rows["fig7"]["features"] == "every unit and penultimate"
+    assert rows["fig3"]["features"] == "every unit"
+    assert set(numbers["images"]) == {SPLITS["train"], "training and test, as one"}
+    assert (rows["fig1"]["section"], rows["fig7"]["section"]) == ("Section 3", "Section 4")
+    readable = overview.present(numbers, job.settings)
+    assert readable["Shown in"].iloc[0] == "Figures 1, 2, 4"
+    assert readable["Models"].str.contains("21 of cifar100-resnet50").any()
+
+
+def test_a_section_is_said_by_the_configuration_and_redraws_no_figure(paper, tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("study: null\nfigures: {fig3: {section: Section 3.2}}\n")
+    other = Plan(config.load(ROOT / "config.yaml", [overlay]), ROOT)
+    numbers = overview.tabulate(other.table("table1").settings, {})
+    assert "Section 3.2" in set(numbers["section"])
+    assert other.table("table1").recipe != paper.table("table1").recipe
+    assert other.figure("fig3").recipe == paper.figure("fig3").recipe
+
+
+# --- the real workflow ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    made = Project.fresh(tmp_path_factory.mktemp("diagrams") / "p")
+    made.edit(
+        "tiny.yaml",
+        "figures:\n",
+        "figures:\n"
+        "  tuning:\n    kind: tuning_diagram\n    panels:\n"
+        "      - {model: tiny, dataset: digits59, method: scl_ft, units: [5]}\n"
+        "  candidates: {kind: candidates_diagram, panels: [{model: tiny}]}\n",
+    )
+    return made
+
+
+def test_the_workflow_draws_diagrams_from_the_models_store_alone(project):
+    targets = ("figures/tiny/tuning.pdf", "figures/tiny/candidates.pdf", "tables/tiny/table1.csv")
+    planned = project.planned(*targets)
+    assert planned == {"images": 1, "pretrain": 1, "model": 1, "figure": 2, "table": 1}
+    run = project.run(*targets)
+    assert run.returncode == 0, run.stderr
+    numbers = pd.read_csv(project.folder / "figures/tiny/tuning.csv").set_index("part")
+    units = pd.read_csv(project.folder / "results/tiny/models/tiny/units.csv").set_index("index")
+    assert list(numbers.index[:-1]) == list(units.index)
+    assert (numbers["parameters"][:-1] == units["parameters"]).all()
+    assert numbers["trained"]["classifier"] == (units["width"]["penultimate"] + 1) * 5
+    assert numbers["state"]["5"] == "tuned"
+    assert (project.folder / "figures/tiny/candidates.png").stat().st_size > 1000
+    assert "Section 3" in project.read("tables/tiny/table1.md")
+    assert project.planned(*targets) == {}

@@ -1,0 +1,220 @@
+"""What is told of a run: names and order of what is shown, jobs' lines in their logs, revision, the list with links."""
+
+import html
+import json
+import logging
+import re
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from docutils.core import publish_parts
+from jinja2 import Environment
+
+from nctransfer import runtime
+from nctransfer.plan import config, kinds, titles, variants
+from nctransfer.plan.grid import Plan
+from nctransfer.plan.papers import setting_in_words
+from nctransfer.reporting import provenance
+from nctransfer.reporting.overview import overview
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_names_and_their_order():
+    keys = ["table4-clip", "fig10", "mine", "fig2", "tableB", "table4", "fig1", "a"]
+    assert sorted(keys, key=titles.order) == [
+        "fig1",
+        "fig2",
+        "table4",
+        "table4-clip",
+        "fig10",
+        "tableB",
+        "a",
+        "mine",
+    ]
+    assert [titles.name_of(key) for key in ("fig2", "table4-clip", "tableB", "mine")] == [
+        "Figure 2", "Table 4 (clip)", "Table B", "mine",
+    ]  # fmt: skip
+    figures = [titles.aligned_name(f"fig{number}") for number in (2, 10)]
+    assert sorted(map(len, figures)) == [9, 9]
+    assert figures[0].split() == ["Figure", "2"]
+
+
+@pytest.mark.parametrize("section", ["figures", "tables"])
+def test_every_kind_is_told_of_in_words(section):
+    assert set(variants.names(f"nctransfer.reporting.{section}")) <= set(kinds.KINDS)
+    assert kinds.shows("my_own") == "My own"
+
+
+def line(rule="figure", study="s", start="2026-01-01T00:00:00+00:00", seconds=1.0, host="h", **more):
+    record = {"study": study, "rule": rule, "start": start, "seconds": seconds, "host": host, "threads": 1}
+    return f"2026 INFO nctransfer: run {json.dumps(record | {'device_name': 'CPU'} | more)}\n"
+
+
+def test_a_jobs_line_is_read_back(tmp_path, monkeypatch):
+    records = []
+    monkeypatch.setattr(runtime.logger, "handlers", [handler := logging.Handler()])
+    monkeypatch.setattr(runtime.logger, "level", logging.INFO)
+    handler.emit = records.append
+    runtime.write_line("s", "figure", {"figure": "fig3"}, "abc", 2)
+    (tmp_path / "figure").mkdir()
+    (tmp_path / "figure/fig3.log").write_text(f"x INFO nctransfer: {records[0].getMessage()}\nx INFO: done\n")
+    (job,) = runtime.read_lines(tmp_path, "s")
+    assert (job["rule"], job["wildcards"], job["threads"], job["device"]) == (
+        "figure",
+        {"figure": "fig3"},
+        2,
+        "cpu",
+    )
+    assert job["recipe"] == "abc"
+    assert job["host"]
+    assert job["device_name"]
+    assert 0 < job["seconds"] < 1e5
+    assert runtime.read_lines(tmp_path, "other") == []
+
+
+def test_logs_are_read_in_order_of_starts_without_unfinished_jobs_and_other_studies(tmp_path):
+    logs = {
+        "late": line(start="2026-01-02T00:00:00+00:00"),
+        "early": line("images"),
+        "unfinished": "2026 INFO nctransfer: device cpu\n",
+        "cut": line()[:60] + "\n",
+        "demo/other": line(study="demo"),
+    }
+    for name, text in logs.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.log").write_text(text)
+    assert [job["rule"] for job in runtime.read_lines(tmp_path, "s")] == ["images", "figure"]
+
+
+def test_jobs_are_summed_up_by_rule_and_machine():
+    lines = [line(seconds=1.0), line(seconds=3.0), line(seconds=5.0, host="other"), line("images")]
+    jobs = [json.loads(text.partition(" run ")[2]) for text in lines]
+    assert [(row["rule"], row["host"], row["jobs"], row["seconds"], row["longest"]) for row in provenance.summary(jobs)] == [
+        ("figure", "h", 2, 4.0, 3.0), ("figure", "other", 1, 5.0, 5.0), ("images", "h", 1, 1.0, 1.0),
+    ]  # fmt: skip
+
+
+def git(folder, *arguments):
+    named = ("-c", "user.name=a", "-c", "user.email=a@b")
+    return subprocess.run(
+        ["git", *named, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_a_revision_is_that_of_the_project_itself_and_says_what_was_changed(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    root = tmp_path / "p"
+    root.mkdir()
+    assert provenance.revision(root)["commit"] is None
+    git(root, "init", "-q")
+    (root / "a").write_text("1")
+    git(root, "add", "a")
+    git(root, "commit", "-qm", "x")
+    commit = git(root, "rev-parse", "HEAD").strip()
+    assert provenance.revision(root) == {"commit": commit, "changed_files": []}
+    (root / "a").write_text("2")
+    assert provenance.revision(root) == {"commit": commit, "changed_files": ["a"]}
+    inner = root / "unpacked"
+    inner.mkdir()
+    assert provenance.revision(inner) == {
+        "commit": None,
+        "reason": "the project is not a git checkout of its own",
+    }
+    monkeypatch.setenv("PATH", "")
+    assert provenance.revision(root) == {"commit": None, "reason": "git is not installed"}
+
+
+def test_the_page_holds_configuration_and_times_and_escapes_them(tmp_path):
+    (tmp_path / "a.log").write_text(line(seconds=3725.0, device_name="GPU <1>"))
+    (tmp_path / "b.log").write_text(line("overview"))  # not of the work
+    settings = {
+        "study": "s",
+        "models": {"m": {"x": "<b>"}, "m.run": {"run": {}}, "m.epoch1": {"snapshot_of": "m"}},
+    }
+    found = provenance.gather(tmp_path, tmp_path, settings, {"figures_fig3": "abc"})
+    provenance.write(found, tmp_path / "p.json", tmp_path / "p.html", "r")
+    back = json.loads((tmp_path / "p.json").read_text())
+    assert back["recipe"] == "r"
+    assert back["recipes"] == {"figures_fig3": "abc"}
+    assert list(back["configuration"]["models"]) == ["m"]
+    assert back["libraries"]["snakemake"].startswith("9.")
+    assert len(back["jobs"]) == 1
+    text = (tmp_path / "p.html").read_text()
+    assert "GPU &lt;1&gt;" in text
+    assert "&lt;b&gt;" in text
+    assert "1 h 02 min" in text
+
+
+def test_the_list_counts_claims_and_links_relative_to_itself(tmp_path):
+    claims = pd.DataFrame({"claim": [1, 1, 2], "claim_verdict": ["holds", "holds", "does not hold"]})
+    claims.to_csv(tmp_path / "scorecard.csv", index=False)
+    settings = {
+        "study": "s", "setting": "It is small.", "results": str(tmp_path), "tables": [],
+        "figures": [{"path": f"{tmp_path.parent}/figures/fig3", "name": "Figure 3", "shows": "NC1"}],
+    }  # fmt: skip
+    text = overview(settings, tmp_path / "scorecard.csv", "abc")
+    assert "Study `s`" in text
+    assert "It is small." in text
+    assert "| holds | 1 |" in text
+    assert "| does not hold | 1 |" in text
+    assert "**Figure 3.** NC1: [picture](../figures/fig3.png)" in text
+    assert "[scorecard.html](scorecard.html)" in text
+    assert "## Tables" not in text
+
+
+def test_a_set_up_is_the_papers_where_nothing_of_it_is_changed(tmp_path):
+    def told(text):
+        path = tmp_path / "o.yaml"
+        path.write_text("study: o\n" + text)
+        return setting_in_words(config.load(ROOT / "config.yaml", [path]), ROOT)
+
+    assert told("style: {dpi: 60}\n") == "It keeps the paper's set-up."
+    assert told("models: {more: {source: torchvision, name: resnet34}}\n") == "It keeps the paper's set-up."
+    assert told("probes: {epochs: 3}\n") == "It is not the paper's set-up: it changes probes."
+
+
+OVERLAYS = {"paper": [], "demo": [ROOT / "config/demo.yaml"]}
+
+
+def caption(name, key, settings, study):
+    """A caption's text, made as Snakemake makes it."""
+    suffixes = ("png", "pdf", "csv", "html", "tex", "json", "parts")
+    output = SimpleNamespace(**{suffix: f"x/{key}.{suffix}" for suffix in suffixes})
+    told = SimpleNamespace(
+        wildcards=[key], params=SimpleNamespace(settings=settings), output=output, config={"study": study}
+    )
+    source = (ROOT / f"workflow/report/{name}.rst").read_text()
+    text = Environment(trim_blocks=True, lstrip_blocks=True).from_string(source).render(snakemake=told)
+    body = publish_parts(text, writer="html", settings_overrides={"report_level": 1})["body"]
+    assert "system-message" not in body, body
+    return html.unescape(re.sub("<[^>]+>", "", body)), body
+
+
+@pytest.mark.parametrize("study", OVERLAYS)
+def test_every_figure_and_table_has_a_caption_that_says_how_to_read_it(study):
+    plan = Plan(config.load(ROOT / "config.yaml", OVERLAYS[study]), ROOT)
+    for section, derive in (("figures", plan.figure), ("tables", plan.table)):
+        for key in plan.config[section]:
+            name = section.removesuffix("s")
+            text, body = caption(name, key, derive(key).settings, plan.config["study"])
+            first = text.strip().partition("\n")[0]
+            assert len(first) > 50, (key, text)  # what its kind shows
+            numbered = titles.name_of(key) != key and key != "table4-clip"
+            assert "no description" not in text, key
+            assert ("In the paper" in text) == numbered, (key, text)
+            assert f"showResultInfo('x/{key}.csv')" in html.unescape(body)
+            for panel in derive(key).settings.get("panels", []):
+                assert panel.get("title", "") in re.sub(r"\s+", " ", text), (key, panel)
+    for name in ("provenance", "scorecard"):
+        caption(name, name, {}, plan.config["study"])
+
+
+def test_a_kind_of_ones_own_has_a_caption_too():
+    for name in ("figure", "table"):
+        text, _ = caption(name, "mine_own", {"kind": "my_kind", "panels": [{"title": "*a* `b` c_ |d|"}]}, "s")
+        assert "A " + name + " of the kind my_kind" in text
+        assert "*a* `b` c_ |d|" in text

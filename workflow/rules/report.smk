@@ -1,0 +1,63 @@
+# About everything that is shown: what made it, where, and where it is.
+# The page itself is Snakemake's: snakemake --report report.html
+
+
+rule provenance:
+    input:
+        unpack(inputs_of("provenance")),
+    output:
+        html=report(
+            f"{RESULTS}/provenance.html",
+            caption="../report/provenance.rst",
+            category=category("About this run"),
+            labels={
+                "Name": "Code, configuration, machines, times",
+                "Form": "page (HTML)",
+            },
+        ),
+        json=report(
+            f"{RESULTS}/provenance.json",
+            caption="../report/provenance.rst",
+            category=category("About this run"),
+            labels={
+                "Name": "Code, configuration, machines, times",
+                "Form": "records (JSON)",
+            },
+        ),
+    log:
+        f"{LOGS}/provenance.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings_of("provenance"),
+        recipe=recipe_of("provenance"),
+        made_by=made_by("provenance"),
+    message:
+        "Writing down what made everything"
+    script:
+        "../scripts/provenance.py"
+
+
+rule overview:
+    input:
+        unpack(inputs_of("overview")),
+    output:
+        md=f"{RESULTS}/REPORT.md",
+    log:
+        f"{LOGS}/overview.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings_of("overview"),
+        recipe=recipe_of("overview"),
+        made_by=made_by("overview"),
+    message:
+        "Listing everything that is shown"
+    script:
+        "../scripts/overview.py"

@@ -1,0 +1,42 @@
+# The paper's claims, tested on the numbers behind figures and tables.
+
+
+rule scorecard:
+    input:
+        unpack(inputs_of("scorecard")),
+    output:
+        html=report(
+            f"{RESULTS}/scorecard.html",
+            caption="../report/scorecard.rst",
+            category=category("Scorecard"),
+            labels={"Name": "All claims with their verdicts", "Form": "page (HTML)"},
+        ),
+        md=f"{RESULTS}/scorecard.md",
+        csv=report(
+            f"{RESULTS}/scorecard.csv",
+            caption="../report/scorecard.rst",
+            category=category("Scorecard"),
+            labels={"Name": "Claims as numbers", "Form": "numbers (CSV)"},
+        ),
+        parts=report(
+            f"{RESULTS}/scorecard-parts.csv",
+            caption="../report/scorecard.rst",
+            category=category("Scorecard"),
+            labels={"Name": "Every number behind a verdict", "Form": "numbers (CSV)"},
+        ),
+        json=f"{RESULTS}/scorecard.json",
+    log:
+        f"{LOGS}/scorecard.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=settings_of("scorecard"),
+        recipe=recipe_of("scorecard"),
+        made_by=made_by("scorecard"),
+    message:
+        "Testing the paper's claims"
+    script:
+        "../scripts/scorecard.py"

@@ -1,0 +1,23 @@
+"""Test the paper's claims on the numbers behind figures and tables."""
+
+from pathlib import Path
+
+from nctransfer.job import job
+from nctransfer.reporting.output import save_numbers, save_sidecar
+from nctransfer.reporting.scorecard import page, verdicts
+from nctransfer.reporting.scorecard.files import read_numbers, save_text
+
+with job(snakemake) as task:
+    settings = task.settings
+    tables = {key: read_numbers(Path(snakemake.input[key])) for key in settings["pictures"]}
+    published = {
+        name: read_numbers(Path(snakemake.input[key])) for name, key in settings["published"].items()
+    }
+    judged = verdicts.judge(settings["claims"], tables, published, settings["runs"])
+    shown = judged, settings["study"], settings["paper"]
+    save_numbers(verdicts.scorecard_table(judged), Path(snakemake.output.csv))
+    save_numbers(verdicts.parts_table(judged), Path(snakemake.output.parts))
+    save_text(page.markdown(*shown), Path(snakemake.output.md))
+    save_text(page.html(*shown), Path(snakemake.output.html))
+    inputs = {snakemake.input[read]: recipe for read, recipe in snakemake.params.made_by.items()}
+    save_sidecar(Path(snakemake.output.json), "scorecard", {"kind": "scorecard"}, task.recipe, inputs)
