@@ -15,8 +15,8 @@ from jinja2 import Environment
 
 from nctransfer import runtime
 from nctransfer.plan import config, kinds, titles, variants
+from nctransfer.plan.departures import PAPER, in_words
 from nctransfer.plan.grid import Plan
-from nctransfer.plan.papers import setting_in_words
 from nctransfer.reporting import provenance
 from nctransfer.reporting.overview import overview
 
@@ -166,15 +166,16 @@ def test_the_list_counts_claims_and_links_relative_to_itself(tmp_path):
     assert "## Tables" not in text
 
 
-def test_a_set_up_is_the_papers_where_nothing_of_it_is_changed(tmp_path):
-    def told(text):
-        path = tmp_path / "o.yaml"
-        path.write_text("study: o\n" + text)
-        return setting_in_words(config.load(ROOT / "config.yaml", [path]), ROOT)
-
-    assert told("style: {dpi: 60}\n") == "It keeps the paper's set-up."
-    assert told("models: {more: {source: torchvision, name: resnet34}}\n") == "It keeps the paper's set-up."
-    assert told("probes: {epochs: 3}\n") == "It is not the paper's set-up: it changes probes."
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        ([PAPER, PAPER], "All 2 figures and tables are of the paper's set-up."),
+        ([PAPER, "other"], "Of the 2 figures and tables 1 are of the paper's set-up."),
+        (["other", "other"], "None of the 2 figures and tables is of the paper's set-up."),
+    ],
+)
+def test_the_list_says_whether_the_set_up_is_the_papers(runs, said):
+    assert in_words(dict(enumerate(runs))) == said
 
 
 OVERLAYS = {"paper": [], "demo": [ROOT / "config/demo.yaml"]}

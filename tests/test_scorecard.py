@@ -13,7 +13,8 @@ from sklearn.datasets import load_digits
 from nctransfer.errors import ConfigError, StoreError
 from nctransfer.plan import claims, variants
 from nctransfer.plan import config as front_end
-from nctransfer.plan.grid import PAPER, Plan
+from nctransfer.plan.departures import PAPER
+from nctransfer.plan.grid import Plan
 from nctransfer.reporting.scorecard import page, verdicts
 from nctransfer.reporting.scorecard.files import read_numbers
 from nctransfer.reporting.scorecard.findings import select, spearman_interval, welch

@@ -6,15 +6,14 @@ Stages follow the river of data: images, models, features, metrics and probes
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from nctransfer.errors import ConfigError
-from nctransfer.plan import claims, families, measured, pictures, ranking, titles
+from nctransfer.plan import claims, departures, families, measured, pictures, ranking, titles
 from nctransfer.plan import config as front_end
 from nctransfer.plan.kinds import shows
-from nctransfer.plan.papers import setting_in_words
 from nctransfer.plan.stages import Job, Stages, once
 
 # Which options of figures and tables their kinds read; kinds that are not listed get all.
@@ -42,9 +41,8 @@ READ: dict[str, tuple[str, ...]] = {
 }
 
 
+SECTIONS = ("figures", "tables")
 SCORECARD = {"scorecard": "csv", "scorecard_made": "json"}
-# What the scorecard calls a picture that config.yaml alone describes.
-PAPER = "the paper's set-up"
 
 
 class Plan(Stages):
@@ -77,6 +75,10 @@ class Plan(Stages):
         """Write a table from tidy tables."""
         return self._picture("table", self.config["tables"][table], {})
 
+    def picture(self, section: str, key: str) -> Job:
+        """Draw a figure or write a table."""
+        return self.figure(key) if section == "figures" else self.table(key)
+
     @once
     def provenance(self) -> Job:
         """Write what made all that is shown: code, configuration, machines, times."""
@@ -88,9 +90,10 @@ class Plan(Stages):
     @once
     def overview(self) -> Job:
         """List all that is shown."""
+        everything = {key: section for section in SECTIONS for key in self.asked_for(section)}
         settings = {
             "study": self.config["study"],
-            "setting": setting_in_words(self.config, self.root),
+            "setting": departures.in_words(self._departures(everything)),
             "results": self.results,
             "figures": self._listed("figures"),
             "tables": self._listed("tables"),
@@ -113,10 +116,10 @@ class Plan(Stages):
         """A job that reads the scorecard and the sidecars of all figures and tables."""
         inputs = {name: f"{self.results}/scorecard.{suffix}" for name, suffix in SCORECARD.items()}
         parents = {"scorecard_made": self.scorecard()}
-        for section, derive in (("figures", self.figure), ("tables", self.table)):
+        for section in SECTIONS:
             for key in self.config[section]:
                 inputs[f"{section}_{key}"] = f"{getattr(self, section)}/{key}.json"
-                parents[f"{section}_{key}"] = derive(key)
+                parents[f"{section}_{key}"] = self.picture(section, key)
         return self._job(script, settings, inputs, parents)
 
     def _picture(self, script: str, entry: Mapping[str, Any], options: Mapping[str, Any]) -> Job:
@@ -148,9 +151,9 @@ class Plan(Stages):
         inputs: dict[str, str] = {}
         parents: dict[str, Job] = {}
         for key, section in shown.items():
-            folder = self.figures if section == "figures" else self.tables
+            folder = getattr(self, section)
             inputs |= {key: f"{folder}/{key}.csv", f"{key}_made": f"{folder}/{key}.json"}
-            parents[f"{key}_made"] = self._drawn(section, key)
+            parents[f"{key}_made"] = self.picture(section, key)
         published = {
             name: (f"published_{index}", file)
             for index, (name, file) in enumerate(claims.published_tables(rows, path).items())
@@ -162,51 +165,27 @@ class Plan(Stages):
             "published": {name: key for name, (key, _) in published.items()},
             "runs": self._departures(shown),
             "study": self.config["study"],
-            "paper": PAPER,
+            "paper": departures.PAPER,
         }
         variants = {f"{claims.STATISTICS}.{claim['statistic']}" for claim in rows}
         return self._job("scorecard", settings, inputs, parents, sorted(variants))
 
-    def _drawn(self, section: str, key: str) -> Job:
-        return self.figure(key) if section == "figures" else self.table(key)
-
     def _claimed(self, rows: list[dict[str, Any]]) -> dict[str, str]:
         """Section of every figure and table that claims read, as far as the configuration wants them."""
         wanted = self.config["scorecard"]["pictures"]
-        known = {key: section for section in ("tables", "figures") for key in self.config[section]}
+        known = {key: section for section in SECTIONS for key in self.config[section]}
         if unknown := [key for key in wanted or () if key not in known]:
             raise ConfigError(f"scorecard.pictures: no figure or table {unknown[0]!r}")
         read = claims.pictures_read(rows)
         return {key: known[key] for key in read if key in known and (wanted is None or key in wanted)}
 
     def _departures(self, shown: Mapping[str, str]) -> dict[str, str]:
-        """Of every picture whether it is the one that config.yaml describes, or what it is of instead."""
-        # in this study's folders: their names are part of recipes
+        """Of every figure and table whether it is the one that config.yaml describes."""
         study = [f"study={json.dumps(self.config['study'])}"]
         paper = Plan(front_end.load(self.root / "config.yaml", [], study), self.root)
-        return {key: _departure(self, paper, section, key) for key, section in shown.items()}
+        return departures.departures(self, paper, shown)
 
     @once
     def listing(self) -> Job:
         """List all models but snapshots."""
         return self._job("models", {"models": [list(row) for row in families.listing(self.config)]}, {})
-
-
-def _departure(plan: Plan, paper: Plan, section: str, key: str) -> str:
-    """How a picture differs from the paper's, in words; PAPER where it does not."""
-    drawn = plan._drawn(section, key).recipe
-    if key in paper.config[section] and paper._drawn(section, key).recipe == drawn:
-        return PAPER
-    study = plan.config["study"]
-    panels, theirs = (there.config[section].get(key, {}).get("panels", []) for there in (plan, paper))
-    titles = plan.config["style"]["titles"]
-    sets = dict.fromkeys(titles.get(name, name) for panel in panels for name in _data_sets(panel))
-    count = f"{len(panels)} panel{'s' * (len(panels) != 1)}"
-    counts = count if len(panels) == len(theirs) else f"{count} of the paper's {len(theirs)}"
-    origin = f"study {study}" if study else "own settings"
-    return f"not the paper's set-up: {origin}, {counts}; {', '.join(sets)}"
-
-
-def _data_sets(panel: Mapping[str, Any]) -> Iterator[str]:
-    """Keys of the data sets that a panel names."""
-    yield from (key for key in (panel["dataset"], *(panel["datasets"] or ()), panel["nc1_on"]) if key)
