@@ -8,7 +8,9 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 min_version("9.0")
-sys.path.insert(0, workflow.basedir)
+# where this file lies, whether it is run or included (workflow/Snakefile)
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve()
+sys.path.insert(0, str(ROOT))
 
 
 report: "workflow/report/workflow.rst"

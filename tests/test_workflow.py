@@ -419,6 +419,12 @@ def test_the_command_works_exactly_as_typed_in_the_projects_environment(finished
     assert "Drawing fig3" in run.stdout
 
 
+def test_the_catalogues_entry_is_the_same_workflow(finished):
+    run = finished.run("figures/tiny/fig3.pdf", options=("-n", "--snakefile", "workflow/Snakefile"))
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "Nothing to be done" in run.stdout + run.stderr
+
+
 def test_without_a_limit_one_gpu_job_runs_at_a_time(finished):
     logs = sorted((finished.folder / ".snakemake/log").glob("*.log"))
     assert 'gpu=Resource("gpu", 1)' in logs[0].read_text()

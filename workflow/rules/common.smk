@@ -26,7 +26,6 @@ lifetime.announce()
 if not workflow.is_main_process:
     workflow.register_resource("gpu", 1)
 
-ROOT = Path(workflow.basedir)
 ENVIRONMENT = "../envs/nctransfer.yaml"
 
 if Path(nctransfer.__file__).resolve().parent != (ROOT / "nctransfer").resolve():
