@@ -172,7 +172,7 @@ def test_the_whole_paper_in_small_has_every_picture_and_tests_every_claim(projec
     assert set(card["claim_verdict"]) == {"holds", "does not hold"}
     # no digit has a text tower, nor an NC1 above 2
     assert list(card.loc[card["verdict"] == "not enough data", "row"]) == ["19b", "24d"]
-    assert card["run"].str.startswith("not the paper's set-up: study demo").all()
+    assert card["set_up"].str.startswith("not the paper's set-up: study demo").all()
     assert card.loc[card["verdict"] != "not enough data", "effect"].notna().all()
     assert (project.folder / "results/demo/report.html").stat().st_size > 1_000_000
     assert "scorecard.html" in (project.folder / "results/demo/REPORT.md").read_text()

@@ -158,8 +158,8 @@ CHANGES: dict[str, tuple[tuple[str | int, ...] | None, Any]] = {
     "figures.*.kind": (None, "comparison"),
     "figures.*.section": (None, "Section 3"),
     "tables.*.section": (None, "Section 3"),
-    "scorecard.claims": (None, "other.yaml"),
-    "scorecard.pictures": (None, []),
+    "report.claims": (None, "other.yaml"),
+    "report.pictures": (None, []),
     "$defs/panels.*.method": (("figures", "diagram", "panels", 0), "scl_ft"),
     "$defs/panels.*.units": (("figures", "diagram", "panels", 0), [4]),
     "figures.*.panels": (None, [{"dataset": "all", "series": [{"models": {"plain": "plain"}}]}]),
@@ -293,7 +293,7 @@ def in_full(folder: Path) -> dict[str, Any]:
     panels = mapping["figures"]["layers"]["panels"]
     panels += [{"model": "plain", "dataset": dataset} for dataset in ("arrays", "two-arrays")]
     mapping["figures"]["points"]["panels"][0]["series"][0]["models"]["file"] = "file"
-    mapping["scorecard"] = {"claims": str(folder / "claims.yaml")}
+    mapping["report"] = {"claims": str(folder / "claims.yaml")}
     mapping["figures"]["ranked"] = {"kind": "ranking", "panels": [{"rank": "all"}]}
     return mapping
 

@@ -210,8 +210,9 @@ def test_every_figure_and_table_has_a_caption_that_says_how_to_read_it(study):
             assert f"showResultInfo('x/{key}.csv')" in html.unescape(body)
             for panel in derive(key).settings.get("panels", []):
                 assert panel.get("title", "") in re.sub(r"\s+", " ", text), (key, panel)
-    for name in ("provenance", "scorecard"):
-        caption(name, name, {}, plan.config["study"])
+    caption("provenance", "provenance", {}, plan.config["study"])
+    text, _ = caption("scorecard", "scorecard", plan.scorecard().settings, plan.config["study"])
+    assert ("No picture is of the paper's own set-up" in text) == (study == "demo")
 
 
 def test_a_kind_of_ones_own_has_a_caption_too():

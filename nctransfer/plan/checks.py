@@ -14,7 +14,7 @@ from nctransfer.plan.episode_checks import check_episodes
 from nctransfer.plan.measured import OVERVIEW
 from nctransfer.plan.model_facts import describe_model
 from nctransfer.plan.names import check_reference, check_variant, of_refused_family
-from nctransfer.plan.ranking import check_rank
+from nctransfer.plan.ranking import check_rank, picture_keys
 from nctransfer.plan.run_checks import check_finetuned, check_kind, check_sweep, check_titles
 from nctransfer.plan.runs import PACKAGE, kept_units
 from nctransfer.plan.training import snapshot_epochs, training_problems
@@ -106,9 +106,21 @@ def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator
             if section == "tables":
                 yield from check_titles(f"tables.{key}", entry["panels"], config)
     yield from check_rank(config, named)
+    yield from _check_report(config)
     for kind, methods in config["finetuning"]["rates"].items():
         for method in methods:
             yield from check_variant(f"finetuning.rates.{kind}.{method}", PACKAGE, method)
+
+
+def _check_report(config: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse a picture that is not there; those of rankings are."""
+    known = [
+        key for section in ("figures", "tables") for key in (*config[section], *picture_keys(config, section))
+    ]
+    for index, key in enumerate(config["report"]["pictures"] or ()):
+        if key not in known:
+            there = f"{suggestion(key, known)}; there are: {', '.join(known)}"
+            yield f"report.pictures[{index}]: no {key!r} in figures and tables{there}"
 
 
 def _check_panel(

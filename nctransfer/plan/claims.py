@@ -16,7 +16,7 @@ STATISTICS = "nctransfer.reporting.scorecard.statistics"
 
 def claims_file(config: Mapping[str, Any]) -> Path:
     """The file of claims that a configuration names; the paper's where it names none."""
-    named = config["scorecard"]["claims"]
+    named = config["report"]["claims"]
     return OWN if named is None else Path(named).expanduser()
 
 
@@ -72,18 +72,10 @@ def _rows(claims: list[dict[str, Any]]) -> Iterator[str]:
         yield f"{number}{chr(ord('a') + seen[number] - 1)}" if numbers.count(number) > 1 else str(number)
 
 
-def published_tables(claims: list[dict[str, Any]], path: Path) -> dict[str, str]:
+def published_tables(claims: list[dict[str, Any]], path: Path) -> dict[str, Path]:
     """Files of published numbers, by the name that the claims give them."""
     named = [claim["published"]["table"] for claim in claims if claim["published"]]
-    return {name: _shown(path.parent / name) for name in sorted({name for name in named if name})}
-
-
-def _shown(path: Path) -> str:
-    """A path relative to the working folder where it lies in it, so that it is the same everywhere."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+    return {name: path.parent / name for name in sorted({name for name in named if name})}
 
 
 def pictures_read(claims: list[dict[str, Any]]) -> list[str]:

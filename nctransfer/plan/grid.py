@@ -7,10 +7,10 @@ Stages follow the river of data: images, models, features, metrics and probes
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import cached_property
 from typing import Any
 
-from nctransfer.errors import ConfigError
 from nctransfer.plan import claims, departures, families, measured, pictures, ranking, titles
 from nctransfer.plan import config as front_end
 from nctransfer.plan.kinds import shows
@@ -42,6 +42,8 @@ READ: dict[str, tuple[str, ...]] = {
 
 
 SECTIONS = ("figures", "tables")
+# Sections that change no result, nor the recipe of anything that is told of results.
+UNREAD = ("paths", "resources", "runs")
 SCORECARD = {"scorecard": "csv", "scorecard_made": "json"}
 
 
@@ -58,10 +60,15 @@ class Plan(Stages):
         """``model/view`` of everything whose transfer accuracy a figure or table shows."""
         return sorted({f"{model}/{view}" for model, view in pictures.shown(self)})
 
+    def reported(self, section: str) -> list[str]:
+        """Keys of the figures or tables that the report is about."""
+        wanted = self.config["report"]["pictures"]
+        return [key for key in self.config[section] if wanted is None or key in wanted]
+
     def asked_for(self, section: str) -> list[str]:
-        """Keys of the figures or tables that the configuration lists itself, unlike those of ``rank:``."""
+        """Those of them that the configuration lists itself, unlike those of ``rank:``."""
         derived = ranking.picture_keys(self.config, section)
-        return [key for key in self.config[section] if key not in derived]
+        return [key for key in self.reported(section) if key not in derived]
 
     @once
     def figure(self, figure: str) -> Job:
@@ -83,7 +90,8 @@ class Plan(Stages):
     def provenance(self) -> Job:
         """Write what made all that is shown: code, configuration, machines, times."""
         # the configuration itself would be shown, whole, among the parameters: its digest stands for it
-        text = json.dumps(self.config, sort_keys=True)
+        said = {name: part for name, part in self.config.items() if name not in UNREAD}
+        text = json.dumps(said, sort_keys=True)
         settings = {"configuration": hashlib.sha256(text.encode()).hexdigest()[:16], "logs": self.logs}
         return self._of_all("provenance", settings)
 
@@ -109,15 +117,15 @@ class Plan(Stages):
                 "name": titles.name_of(key),
                 "shows": shows(self.config[section][key]["kind"]),
             }
-            for key in sorted(self.config[section], key=titles.order)
+            for key in sorted(self.reported(section), key=titles.order)
         ]
 
     def _of_all(self, script: str, settings: Mapping[str, Any]) -> Job:
-        """A job that reads the scorecard and the sidecars of all figures and tables."""
+        """A job that reads the scorecard and the sidecars of all that the report is about."""
         inputs = {name: f"{self.results}/scorecard.{suffix}" for name, suffix in SCORECARD.items()}
         parents = {"scorecard_made": self.scorecard()}
         for section in SECTIONS:
-            for key in self.config[section]:
+            for key in self.reported(section):
                 inputs[f"{section}_{key}"] = f"{getattr(self, section)}/{key}.json"
                 parents[f"{section}_{key}"] = self.picture(section, key)
         return self._job(script, settings, inputs, parents)
@@ -154,36 +162,36 @@ class Plan(Stages):
             folder = getattr(self, section)
             inputs |= {key: f"{folder}/{key}.csv", f"{key}_made": f"{folder}/{key}.json"}
             parents[f"{key}_made"] = self.picture(section, key)
-        published = {
-            name: (f"published_{index}", file)
-            for index, (name, file) in enumerate(claims.published_tables(rows, path).items())
-        }
-        inputs |= dict(published.values())
+        published = claims.published_tables(rows, path)
+        names = {name: f"published_{index}" for index, name in enumerate(published)}
+        contents = "".join(file.read_text(encoding="utf-8") for file in published.values())
         settings = {
             "claims": rows,
             "pictures": list(shown),
-            "published": {name: key for name, (key, _) in published.items()},
-            "runs": self._departures(shown),
+            "published": names,
+            "set_ups": self._departures(shown),
             "study": self.config["study"],
             "paper": departures.PAPER,
         }
         variants = {f"{claims.STATISTICS}.{claim['statistic']}" for claim in rows}
-        return self._job("scorecard", settings, inputs, parents, sorted(variants))
+        job = self._job("scorecard", settings, inputs, parents, sorted(variants), outside=contents)
+        # where the published numbers lie is no part of the recipe, what they say is
+        return replace(job, inputs=job.inputs | {names[name]: str(file) for name, file in published.items()})
 
     def _claimed(self, rows: list[dict[str, Any]]) -> dict[str, str]:
-        """Section of every figure and table that claims read, as far as the configuration wants them."""
-        wanted = self.config["scorecard"]["pictures"]
-        known = {key: section for section in SECTIONS for key in self.config[section]}
-        if unknown := [key for key in wanted or () if key not in known]:
-            raise ConfigError(f"scorecard.pictures: no figure or table {unknown[0]!r}")
-        read = claims.pictures_read(rows)
-        return {key: known[key] for key in read if key in known and (wanted is None or key in wanted)}
+        """Section of every figure and table that claims read, as far as the report is about them."""
+        known = {key: section for section in SECTIONS for key in self.reported(section)}
+        return {key: known[key] for key in claims.pictures_read(rows) if key in known}
 
     def _departures(self, shown: Mapping[str, str]) -> dict[str, str]:
         """Of every figure and table whether it is the one that config.yaml describes."""
-        study = [f"study={json.dumps(self.config['study'])}"]
-        paper = Plan(front_end.load(self.root / "config.yaml", [], study), self.root)
-        return departures.departures(self, paper, shown)
+        return departures.departures(self, self._paper, shown)
+
+    @cached_property
+    def _paper(self) -> "Plan":
+        """The plan of config.yaml alone, but for where its outputs go, where it computes and how it looks."""
+        kept = [f"{name}={json.dumps(self.config[name])}" for name in ("study", "device", "style")]
+        return Plan(front_end.load(self.root / "config.yaml", [], kept), self.root)
 
     @once
     def listing(self) -> Job:

@@ -13,7 +13,7 @@ with job(snakemake) as task:
     published = {
         name: read_numbers(Path(snakemake.input[key])) for name, key in settings["published"].items()
     }
-    judged = verdicts.judge(settings["claims"], tables, published, settings["runs"])
+    judged = verdicts.judge(settings["claims"], tables, published, settings["set_ups"])
     shown = judged, settings["study"], settings["paper"]
     save_numbers(verdicts.scorecard_table(judged), Path(snakemake.output.csv))
     save_numbers(verdicts.parts_table(judged), Path(snakemake.output.parts))

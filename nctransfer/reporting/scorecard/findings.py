@@ -131,16 +131,18 @@ def mean_interval(values: np.ndarray) -> tuple[float, float]:
 def spearman_interval(rho: float, count: int) -> tuple[float, float]:
     """95 % interval of a rank correlation: Fisher's z, its variance 1.06 / (n - 3) (Fieller et al. 1957).
 
-    All of [-1, 1] for three points, which say nothing.
+    All of [-1, 1] for three points, which say nothing. A perfect order, which few points show by chance, has
+    the inner end of the order next to it.
     """
     if not np.isfinite(rho) or count < 3:
         return np.nan, np.nan
     if count == 3:
         return -1.0, 1.0
-    if abs(rho) == 1:
-        return rho, rho
     half = 1.96 * np.sqrt(1.06 / (count - 3))
-    return float(np.tanh(np.arctanh(rho) - half)), float(np.tanh(np.arctanh(rho) + half))
+    next_to_perfect = 1 - 12 / (count * (count**2 - 1))
+    centre = np.arctanh(np.clip(rho, -next_to_perfect, next_to_perfect))
+    low, high = float(np.tanh(centre - half)), float(np.tanh(centre + half))
+    return (-1.0 if rho < -next_to_perfect else low), (1.0 if rho > next_to_perfect else high)
 
 
 def paired(

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from nctransfer.reporting.scorecard.findings import Finding
 from nctransfer.reporting.scorecard.verdicts import (
+    ABSENT,
     FAILS,
     HOLDS,
     UNKNOWN,
@@ -44,11 +45,12 @@ td.number { white-space: nowrap; }
 .holds { background: #d3ebe2; color: #00553c; }
 .fails { background: #f9dcc9; color: #8a3c00; }
 .unknown { background: #e8e8e8; color: #555; }
-.run { color: #8a3c00; }
+.departs { color: #8a3c00; }
 .small { color: #555; font-size: .88em; }
 .tiles { display: flex; gap: 1em; margin: 1em 0; }
 .tile { border-radius: .5em; padding: .5em 1.2em; font-size: 1.05em; }
 .tile b { font-size: 1.5em; }
+.note { white-space: normal; max-width: 16em; }
 details summary { cursor: pointer; }
 details table { font-size: .88em; margin: .3em 0; width: auto; }
 details td, details th { padding: .1em .7em .1em 0; border-bottom: 1px solid #eee; }
@@ -74,6 +76,7 @@ and what this run found.
 <td>{{ row.statement }}<br><span class="small">{{ row.test }}</span></td>
 <td>{{ row.where }}<br><span class="small">{{ row.source }}</span></td>
 <td class="number">{{ row.effect }}{% if row.strip %}{{ row.strip }}{% endif %}
+{% if row.note %}<div class="small note">{{ row.note }}</div>{% endif %}
 <details><summary class="small">{{ row.parts }}</summary>
 <table><tr><th>part</th><th>found</th><th>n</th><th>verdict</th></tr>
 {% for part in row.findings %}
@@ -83,7 +86,7 @@ and what this run found.
 <td>{{ row.published }}</td>
 <td><span class="verdict {{ classes[row.verdict] }}">{{ row.verdict }}</span>
 <div class="small">{{ row.certain }}</div>
-<div class="small{% if row.other %} run{% endif %}">{{ row.run }}</div></td>
+<div class="small{% if row.other %} departs{% endif %}">{{ row.set_up }}</div></td>
 </tr>
 {% endfor %}</tbody>
 </table>
@@ -95,7 +98,8 @@ READING = (
     "A claim is tested in every part that it speaks of (a panel, say) and holds if it does in as many of "
     "them as the test asks; the number shown is that of the deciding part, with its 95 % interval and the "
     "number of observations n. The verdict goes by the number itself. Where the interval reaches over the "
-    "threshold it says so: few points leave much open. Where there is no interval, single runs were compared."
+    "threshold it says so: few points leave much open. There is no interval of places and shares of a curve, "
+    "nor between single runs. A claim of several rows holds if all of those do that have data."
 )
 
 
@@ -105,12 +109,13 @@ def setting_text(judged: Sequence[Judged], study: str | None, paper: str) -> str
     Args:
         judged: the claims.
         study: the study's name.
-        paper: how runs of the paper's own set-up are called.
+        paper: how the paper's own set-up is called.
     """
-    others = [one for one in judged if one.run != paper]
+    there = [one for one in judged if one.set_up != ABSENT]
+    others = [one for one in there if one.set_up != paper]
     if not others:
         return "Every picture is of the paper's own set-up."
-    which = "No picture" if len(others) == len(judged) else "Not every picture"
+    which = "No picture" if len(others) == len(there) else "Not every picture"
     name = f" (study {study!r})" if study else ""
     return f"{which} is of the paper's own set-up{name}: each row says what it is of."
 
@@ -174,6 +179,7 @@ def _row(one: Judged, paper: str) -> dict[str, Any]:
         "source": claim["source"],
         "effect": effect_text(one.deciding),
         "strip": Markup(_strip(one)),
+        "note": one.deciding.note if one.judged else "",
         "parts": parts_text(one),
         "findings": [
             {
@@ -188,8 +194,8 @@ def _row(one: Judged, paper: str) -> dict[str, Any]:
         "published": published_text(one),
         "verdict": one.verdict,
         "certain": certain_text(one),
-        "run": one.run,
-        "other": one.run != paper,
+        "set_up": one.set_up,
+        "other": one.set_up != paper,
     }
 
 
@@ -240,7 +246,7 @@ def markdown(judged: Sequence[Judged], study: str | None, paper: str) -> str:
         READING,
         "",
         "| claim | what the paper says | where | test | found | n | parts | published | verdict | interval "
-        "| run |",
+        "| set-up |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for one in judged:
@@ -250,13 +256,13 @@ def markdown(judged: Sequence[Judged], study: str | None, paper: str) -> str:
             claim["statement"],
             f"{', '.join(claim['where'])} ({claim['source']})",
             test_text(claim),
-            effect_text(one.deciding),
+            "; ".join(filter(None, (effect_text(one.deciding), one.deciding.note if one.judged else ""))),
             str(one.deciding.points),
             parts_text(one),
             published_text(one),
             f"**{one.verdict}**",
             certain_text(one),
-            one.run,
+            one.set_up,
         ]
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"

@@ -13,9 +13,10 @@ from nctransfer.plan import variants
 from nctransfer.plan.claims import STATISTICS
 from nctransfer.reporting.scorecard.findings import Finding, nothing, select
 
+ABSENT = "not in this run"
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "not enough data"
 VERDICTS = (HOLDS, FAILS, UNKNOWN)
-JOIN = ("panel", "series", "label")  # what says that rows of two figures show one point
+JOIN = ("view", "series", "label", "model")  # what says that rows of two figures show one point
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,14 @@ class Judged:
         findings: part by part.
         verdicts: of each.
         published: the paper's findings, where its numbers are known.
-        run: whether the pictures are the paper's own, or how they differ.
+        set_up: whether the pictures are the paper's own, or how they differ.
     """
 
     claim: Mapping[str, Any]
     findings: Sequence[Finding]
     verdicts: Sequence[str]
     published: Sequence[Finding]
-    run: str
+    set_up: str
 
     @property
     def judged(self) -> list[Finding]:
@@ -79,7 +80,7 @@ def judge(
     claims: Sequence[Mapping[str, Any]],
     tables: Mapping[str, pd.DataFrame],
     published: Mapping[str, pd.DataFrame],
-    runs: Mapping[str, str],
+    set_ups: Mapping[str, str],
 ) -> list[Judged]:
     """Test every claim.
 
@@ -87,35 +88,42 @@ def judge(
         claims: rows of the file of claims (:func:`nctransfer.plan.claims.read_claims`).
         tables: numbers of the figures and tables that are there, by key.
         published: published numbers, by the name that claims give them.
-        runs: by figure or table, whether it is the paper's own or how it differs.
+        set_ups: by figure or table, whether it is the paper's own or how it differs.
     """
-    return [_judge(claim, tables, published, runs) for claim in claims]
+    return [_judge(claim, tables, published, set_ups) for claim in claims]
 
 
 def _judge(
     claim: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame],
     published: Mapping[str, pd.DataFrame],
-    runs: Mapping[str, str],
+    set_ups: Mapping[str, str],
 ) -> Judged:
     findings = [found for key in claim["where"] for found in _in_picture(claim, key, tables)]
     verdicts = [_verdict(found, claim) for found in findings]
-    shown = dict.fromkeys(runs[key] for key in claim["where"] if key in tables)
-    return Judged(
-        claim, findings, verdicts, _published(claim, published), "; ".join(shown) or "not in this run"
-    )
+    return Judged(claim, findings, verdicts, _published(claim, published), _set_up(claim, set_ups))
+
+
+def _set_up(claim: Mapping[str, Any], set_ups: Mapping[str, str]) -> str:
+    """What a claim is tested on: the set-ups of its pictures, and those that are not there."""
+    keys = [key for key in (*claim["where"], claim["against"]) if key is not None]
+    there = dict.fromkeys(set_ups[key] for key in keys if key in set_ups)
+    missing = [key for key in keys if key not in set_ups]
+    if not there:
+        return ABSENT
+    return "; ".join([*there, *([f"without {', '.join(missing)}"] if missing else [])])
 
 
 def _in_picture(claim: Mapping[str, Any], key: str, tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     needed = [key] if claim["against"] is None else [key, claim["against"]]
     if missing := [name for name in needed if name not in tables]:
-        return [nothing(key, f"{' and '.join(missing)} not in this run")]
+        return [nothing(key, f"{' and '.join(missing)} {ABSENT}")]
     table = tables[key]
     if claim["against"] is not None:
         other = tables[claim["against"]]
         join = [column for column in JOIN if column in table]
         table = table.merge(other, on=join, suffixes=("", "_against"))
-    found = _measure(claim, table)
+    found = _measure(claim, key, table)
     if not found:
         found = [nothing(key, "nothing of what the claim is about")]
     if len(claim["where"]) == 1:
@@ -123,17 +131,27 @@ def _in_picture(claim: Mapping[str, Any], key: str, tables: Mapping[str, pd.Data
     return [Finding(**(asdict(one) | {"part": f"{key}: {one.part}"})) for one in found]
 
 
-def _measure(claim: Mapping[str, Any], table: pd.DataFrame) -> list[Finding]:
-    table = select(table, {key: value for key, value in claim["only"].items() if key in table})
+def _measure(claim: Mapping[str, Any], picture: str, table: pd.DataFrame) -> list[Finding]:
+    """What the claim's statistic finds in the rows that it is about.
+
+    Raises:
+        ConfigError: the claim names a column or leaves out an option that the statistic reads.
+    """
+    where = f"claim {claim['row']}, {picture}"
+    columns = ", ".join(map(str, table.columns))
+    for field in ("only", "above"):
+        for column in claim[field]:
+            if column not in table:
+                raise ConfigError(f"{where}: {field} names {column!r}; there are: {columns}")
+    table = select(table, claim["only"])
     for column, least in claim["above"].items():
         table = table[table[column] > least]
     try:
         found: list[Finding] = variants.load(STATISTICS, claim["statistic"]).measure(table, claim["options"])
     except KeyError as error:
         raise ConfigError(
-            f"claim {claim['row']}, statistic {claim['statistic']!r}: {error.args[0]} is neither among its "
-            f"options ({', '.join(claim['options'])}) nor a column of its picture "
-            f"({', '.join(map(str, table.columns))})"
+            f"{where}, statistic {claim['statistic']!r}: {error.args[0]}; its options say "
+            f"{', '.join(claim['options'])}, and the columns are: {columns}"
         ) from None
     return found
 
@@ -146,7 +164,7 @@ def _published(claim: Mapping[str, Any], published: Mapping[str, pd.DataFrame]) 
     table = published[said["table"]]
     if said["column"] is not None:
         return [Finding(row["title"], float(row[said["column"]])) for row in table.to_dict("records")]
-    return _measure(claim, table)
+    return _measure(claim, said["table"], table)
 
 
 def margin(effect: float, claim: Mapping[str, Any]) -> float:
@@ -186,7 +204,7 @@ def scorecard_table(judged: Sequence[Judged]) -> pd.DataFrame:
         row, claim, where, statement, statistic, test (its number in words), direction, threshold, share,
         verdict, claim_verdict (of all rows of the claim), parts (that count) and holding (of them), the
         deciding part with effect, low, high, points and note, certain (whether its interval is on the
-        verdict's side), published (the paper's numbers, or words), source, run.
+        verdict's side), published (the paper's numbers, or words), source, set_up.
     """
     verdicts = by_number(judged)
     rows = []
@@ -216,7 +234,7 @@ def scorecard_table(judged: Sequence[Judged]) -> pd.DataFrame:
                 "note": found.note,
                 "published": published_text(one),
                 "source": claim["source"],
-                "run": one.run,
+                "set_up": one.set_up,
             }
         )
     return pd.DataFrame(rows)
@@ -231,7 +249,7 @@ def parts_table(judged: Sequence[Judged]) -> pd.DataFrame:
             rows.append(
                 {"row": one.claim["row"], "claim": one.claim["claim"], "statistic": one.claim["statistic"]}
                 | asdict(found)
-                | {"verdict": verdict, "published": known.get(found.part, np.nan), "run": one.run}
+                | {"verdict": verdict, "published": known.get(found.part, np.nan), "set_up": one.set_up}
             )
     return pd.DataFrame(rows)
 

@@ -1,17 +1,17 @@
-"""How far a method is ahead of another with the fewest samples, and until how many (Fig. 8)."""
+"""Until how many samples a method is ahead of full fine-tuning (Fig. 8)."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from nctransfer.reporting.scorecard.findings import Finding, mean_of, nothing, one_row, parts, welch
+from nctransfer.reporting.scorecard.findings import Finding, nothing, one_row, parts
 
 
 def measure(table: pd.DataFrame, options: Mapping[str, Any]) -> list[Finding]:
-    """Transfer accuracy of ``method`` less full fine-tuning's at the fewest samples a class, in every panel.
+    """Samples a class from which on full fine-tuning is ahead of ``method``, over the fewest, in every panel.
 
-    The note says from how many samples a class on full fine-tuning is ahead.
+    It is 1 where full fine-tuning is ahead from the start, and the most over the fewest where it never is.
 
     Args:
         table: numbers of a ``samples`` figure.
@@ -27,14 +27,14 @@ def measure(table: pd.DataFrame, options: Mapping[str, Any]) -> list[Finding]:
         if row is None or full is None:
             findings.append(nothing(name, why or why_not))
             continue
-        a, b = mean_of(row, "transfer_accuracy"), mean_of(full, "transfer_accuracy")
-        turn, most = row["full_ft_ahead_from"], trained["per_class"].max()
-        note = (
+        fewest, most = trained["per_class"].min(), trained["per_class"].max()
+        turn, gap = row["full_ft_ahead_from"], row["transfer_accuracy"] - full["transfer_accuracy"]
+        until = (
             f"ahead up to {most:g} samples a class, the most tried"
             if pd.isna(turn)
             else f"full FT is ahead from about {turn:.3g} samples a class on"
         )
-        findings.append(
-            Finding(name, a[0] - b[0], *welch(a, b), points=trained["per_class"].nunique(), note=note)
-        )
+        reach = (most if pd.isna(turn) else turn) / fewest
+        note = f"{gap:+.2f} points with {fewest:g}; {until}"
+        findings.append(Finding(name, float(reach), points=trained["per_class"].nunique(), note=note))
     return findings
