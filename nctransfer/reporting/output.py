@@ -72,7 +72,8 @@ def save_page(readable: pd.DataFrame, html: Path, title: str, recipe: str) -> No
     """
     header = "".join(f'<th scope="col">{pages.escape(str(name))}</th>' for name in readable.columns)
     rows = "".join(f"<tr>{_html_cells(list(row))}</tr>\n" for row in readable.itertuples(index=False))
-    table = f"<table>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+    of_text = ' class="text"' if readable.attrs.get("text") else ""
+    table = f"<table{of_text}>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
     note = f"<p class=note>recipe {recipe}; nctransfer {package_version()}; pandas {version('pandas')}</p>\n"
     with atomic_path(html) as partial:
         partial.write_text(pages.page(title, table + note), encoding="utf-8", newline="\n")

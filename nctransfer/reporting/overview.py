@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from nctransfer.reporting.scorecard.verdicts import VERDICTS
+
 FIGURE_FILES = {"picture": "png", "vector": "pdf", "numbers": "csv", "made by": "json"}
 TABLE_FILES = {"text": "md", "page": "html", "LaTeX": "tex", "numbers": "csv", "made by": "json"}
 
@@ -49,7 +51,7 @@ def _verdicts(scorecard: Path, results: str) -> str:
     """How many of the paper's claims hold, by verdict."""
     claims = pd.read_csv(scorecard).drop_duplicates("claim")  # of whose rows it has the verdict
     counts = claims["claim_verdict"].value_counts(sort=False)
-    rows = "\n".join(f"| {verdict} | {count} |" for verdict, count in sorted(counts.items()))
+    rows = "\n".join(f"| {verdict} | {counts[verdict]} |" for verdict in VERDICTS if verdict in counts)
     link = os.path.relpath(scorecard, results)
     page = Path(link).with_suffix(".html").as_posix()
     table = f"| Verdict | Claims |\n|:---|---:|\n{rows}"
