@@ -146,6 +146,9 @@ OTHERS = (
     "ValueError: dictionary update sequence element #1 has length 1; 2 is required",
     "Invalid partition name specified",
     "MissingRuleException",
+    "marked for report but does not exist",
+    "Missing metadata for file ...",
+    " not in this run",
 )
 
 
