@@ -148,7 +148,6 @@ OTHERS = (
     "MissingRuleException",
     "marked for report but does not exist",
     "Missing metadata for file ...",
-    " not in this run",
 )
 
 

@@ -17,8 +17,8 @@ from nctransfer.plan import config as front_end
 from nctransfer.plan.departures import PAPER
 from nctransfer.plan.grid import Plan
 from nctransfer.reporting.scorecard import page, verdicts
-from nctransfer.reporting.scorecard.files import read_numbers
 from nctransfer.reporting.scorecard.findings import select, spearman_interval, welch
+from nctransfer.reporting.scorecard.numbers import read_numbers
 
 ROOT = Path(__file__).resolve().parents[1]
 CLAIMS = claims.read_claims(claims.OWN)

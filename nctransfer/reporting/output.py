@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from nctransfer.reporting import cells, pages
 from nctransfer.reporting.versions import library_versions, package_version, software
-from nctransfer.storage.files import atomic_path
+from nctransfer.storage.files import atomic_path, save_text
 
 
 def save_figure(figure: Figure, pdf: Path, png: Path, dpi: int, recipe: str) -> None:
@@ -57,8 +57,7 @@ def save_table(
     markdown = readable.map(cells.markdown).to_markdown(index=False, disable_numparse=True, colalign=sides)
     latex = _latex(readable, "".join(side[0] for side in sides))
     for path, text in ((md, f"{markdown}\n\n<!-- {note} -->\n"), (tex, f"% {note}\n{latex}")):
-        with atomic_path(path) as partial:
-            partial.write_text(text, encoding="utf-8", newline="\n")
+        save_text(text, path)
 
 
 def save_page(readable: pd.DataFrame, html: Path, title: str, recipe: str) -> None:
@@ -75,8 +74,7 @@ def save_page(readable: pd.DataFrame, html: Path, title: str, recipe: str) -> No
     of_text = ' class="text"' if readable.attrs.get("text") else ""
     table = f"<table{of_text}>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
     note = f"<p class=note>recipe {recipe}; nctransfer {package_version()}; pandas {version('pandas')}</p>\n"
-    with atomic_path(html) as partial:
-        partial.write_text(pages.page(title, table + note), encoding="utf-8", newline="\n")
+    save_text(pages.page(title, table + note), html)
 
 
 def save_sidecar(
@@ -99,8 +97,7 @@ def save_sidecar(
         **software(),
         "inputs": dict(sorted(inputs.items())),
     }
-    with atomic_path(path) as partial:
-        partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8", newline="\n")
+    save_text(json.dumps(facts, indent=2) + "\n", path)
 
 
 def _html_cells(row: list[str | cells.Cell]) -> str:

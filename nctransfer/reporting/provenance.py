@@ -13,7 +13,7 @@ import yaml
 from nctransfer.reporting import pages
 from nctransfer.reporting.versions import library_versions, package_version
 from nctransfer.runtime import read_lines
-from nctransfer.storage.files import atomic_path
+from nctransfer.storage.files import save_text
 
 LIBRARIES = (
     "snakemake", "torch", "torchvision", "timm", "open_clip_torch", "numpy", "scipy", "scikit-learn",
@@ -85,10 +85,8 @@ def summary(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def write(found: Mapping[str, Any], path: Path, html: Path, recipe: str) -> None:
     """Write everything as JSON, and what a reader wants of it as a page."""
-    with atomic_path(path) as partial:
-        partial.write_text(json.dumps({"recipe": recipe, **found}, indent=2) + "\n", encoding="utf-8")
-    with atomic_path(html) as partial:
-        partial.write_text(pages.page("About this run", _body(found)), encoding="utf-8")
+    save_text(json.dumps({"recipe": recipe, **found}, indent=2) + "\n", path)
+    save_text(pages.page("About this run", _body(found)), html)
 
 
 def _body(found: Mapping[str, Any]) -> str:

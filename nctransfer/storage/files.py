@@ -31,3 +31,9 @@ def atomic_path(final: Path) -> Iterator[Path]:
         sync(final.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def save_text(text: str, path: Path) -> None:
+    """Write a text, whole or not at all, the same bytes on every system."""
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")

@@ -5,7 +5,8 @@ from pathlib import Path
 from nctransfer.job import job
 from nctransfer.reporting.output import save_numbers, save_sidecar
 from nctransfer.reporting.scorecard import page, verdicts
-from nctransfer.reporting.scorecard.files import read_numbers, save_text
+from nctransfer.reporting.scorecard.numbers import read_numbers
+from nctransfer.storage.files import save_text
 
 with job(snakemake) as task:
     settings = task.settings

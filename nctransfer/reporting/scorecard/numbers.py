@@ -1,11 +1,10 @@
-"""Reading the numbers behind pictures, and writing what is made of them."""
+"""Reading the numbers behind pictures."""
 
 from pathlib import Path
 
 import pandas as pd
 
 from nctransfer.errors import StoreError
-from nctransfer.storage.files import atomic_path
 
 
 def read_numbers(path: Path) -> pd.DataFrame:
@@ -24,9 +23,3 @@ def read_numbers(path: Path) -> pd.DataFrame:
                 f"{path}: has no column {column!r}; there are: {', '.join(map(str, table.columns))}"
             )
     return table
-
-
-def save_text(text: str, path: Path) -> None:
-    """Write a text whole or not at all."""
-    with atomic_path(path) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
