@@ -13,19 +13,19 @@ FIGURE_FILES = {"picture": "png", "vector": "pdf", "numbers": "csv", "made by": 
 TABLE_FILES = {"text": "md", "page": "html", "LaTeX": "tex", "numbers": "csv", "made by": "json"}
 
 
-def overview(settings: Mapping[str, Any], scorecard: Path | None, recipe: str) -> str:
+def overview(settings: Mapping[str, Any], scorecard: Path, recipe: str) -> str:
     """The text of REPORT.md.
 
     Args:
         settings: study, folder of the results, and the listed figures and tables.
-        scorecard: the scorecard's CSV, None where nobody keeps score.
+        scorecard: the scorecard's CSV.
         recipe: digest of the job.
     """
     results = settings["results"]
     parts = [
         "# Transfer learning via neural collapse: what this run shows",
         _about(settings),
-        *([_verdicts(scorecard, results)] if scorecard else []),
+        _verdicts(scorecard, results),
         *_listing("Figures", settings["figures"], FIGURE_FILES, results),
         *_listing("Tables", settings["tables"], TABLE_FILES, results),
         "## About this run\n\n"

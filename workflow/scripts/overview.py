@@ -7,6 +7,5 @@ from nctransfer.reporting.overview import overview
 from nctransfer.storage.files import save_text
 
 with job(snakemake) as task:
-    scorecard = snakemake.input.get("scorecard")
-    text = overview(task.settings, Path(scorecard) if scorecard else None, task.recipe)
+    text = overview(task.settings, Path(snakemake.input.scorecard), task.recipe)
     save_text(text, Path(snakemake.output.md))
