@@ -122,7 +122,9 @@ def browser() -> Iterator:
 
     with sync_playwright() as playwright:
         # root may not use the sandbox (the page is our own), and containers have little shared memory
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        started = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
         yield started
         started.close()
 
