@@ -567,6 +567,14 @@ def test_only_pictures_that_are_there_can_be_asked_for(tmp_path):
     assert "report.pictures[0]: no 'fig33' in figures and tables" in run.stdout + run.stderr
 
 
+def test_a_report_of_some_pictures_needs_no_others(tmp_path):
+    project = Project.fresh(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(project.read("tiny.yaml") + "report: {pictures: [fig3]}\n")
+    planned = project.planned()
+    assert (planned["figure"], planned["table"], planned["ranking"], planned["finetune"]) == (1, 0, 0, 0)
+    assert planned["scorecard"] == planned["overview"] == planned["provenance"] == 1
+
+
 OVERLAY = """
 study: {name}
 datasets:
