@@ -398,6 +398,7 @@ def project(tmp_path_factory) -> Project:
     return made
 
 
+@pytest.mark.slow
 def test_the_workflow_draws_diagrams_from_the_models_store_alone(project):
     targets = ("figures/tiny/tuning.pdf", "figures/tiny/candidates.pdf", "tables/tiny/table1.csv")
     planned = project.planned(*targets)

@@ -102,6 +102,7 @@ def kubernetes(tmp_path, monkeypatch) -> Path:
     return tmp_path / "jobs"
 
 
+@pytest.mark.slow
 def test_kubernetes_jobs_ask_for_what_the_plan_says(project, kubernetes, monkeypatch):
     """What is submitted, watched and believed is the profile's."""
     options = (*KUBERNETES, "--set-resources", "images:gpu=1")
