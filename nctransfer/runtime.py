@@ -64,7 +64,7 @@ def read_lines(logs: Path, study: str | None) -> list[dict[str, Any]]:
 
 
 def _of_log(path: Path) -> Iterator[dict[str, Any]]:
-    """The job's own line is its last; a log without one is of a job that did not finish."""
+    """The line of a job; a log without one is of a job that did not finish."""
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if matched := _LINE.search(line):
             try:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nctransfer.plan.schema import _resolved
+from nctransfer.plan.schema import resolved
 
 
 def schema_keys(rules: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -20,7 +20,7 @@ def schema_keys(rules: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
     def walk(node: Mapping[str, Any], path: tuple[str, ...]) -> None:
         for key, part in node.get("properties", {}).items():
-            found[".".join((*path, key))] = _resolved(part, rules)
+            found[".".join((*path, key))] = resolved(part, rules)
             if "$ref" not in part:
                 walk(part, (*path, key))
         for below in ("additionalProperties", "items"):

@@ -233,7 +233,7 @@ def test_every_key_of_the_schema_has_a_description_and_optional_ones_a_default()
     rules = documents.read_mapping(config.SCHEMA)
 
     def walk(node, path):
-        node = schema._resolved(node, rules)
+        node = schema.resolved(node, rules)
         for key, part in node.get("properties", {}).items():
             where = schema.key_path((*path, key))
             assert part.get("description"), where

@@ -21,7 +21,7 @@ from nctransfer.reporting.diagrams import parts_table
 from nctransfer.reporting.figures import candidates_diagram, layerwise_diagram, tuning_diagram
 from nctransfer.reporting.output import save_figure, save_numbers
 from nctransfer.reporting.style import SPLITS
-from nctransfer.reporting.tables import overview
+from nctransfer.reporting.tables import measurements
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = {
@@ -313,12 +313,12 @@ def test_a_mistake_is_told_before_anything_is_planned(figure, words, tmp_path):
     [
         ("{kind: methods}", "tables.wrong.panels: missing; it has no default for kind 'methods'"),
         (
-            "{kind: overview, panels: [{model: resnet18, dataset: cifar10}]}",
-            "tables.wrong.panels: has no meaning for kind 'overview'",
+            "{kind: measurements, panels: [{model: resnet18, dataset: cifar10}]}",
+            "tables.wrong.panels: has no meaning for kind 'measurements'",
         ),
     ],
 )
-def test_tables_have_panels_but_for_the_overview(table, words, tmp_path):
+def test_tables_have_panels_but_for_that_of_measurements(table, words, tmp_path):
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text(f"study: x\ntables:\n  wrong: {table}\n")
     with pytest.raises(ConfigError, match="wrong") as caught:
@@ -349,7 +349,7 @@ def test_the_papers_diagrams_read_units_and_train_nothing(paper):
 def test_table_1_says_what_is_measured_where_and_needs_nothing(paper):
     job = paper.table("table1")
     assert (job.inputs, job.made_by) == ({}, {})
-    numbers = overview.tabulate(job.settings, {})
+    numbers = measurements.tabulate(job.settings, {})
     rows = {picture: row for _, row in numbers.iterrows() for picture in row["pictures"].split("; ")}
     assert len(numbers) <= 12
     # what shows no NC1 has no row, and all that does has one
@@ -366,7 +366,7 @@ def test_table_1_says_what_is_measured_where_and_needs_nothing(paper):
     assert rows["fig3"]["features"] == "every unit"
     assert set(numbers["images"]) == {SPLITS["train"], "training and test, as one"}
     assert (rows["fig1"]["section"], rows["fig7"]["section"]) == ("Section 3", "Section 4")
-    readable = overview.present(numbers, job.settings)
+    readable = measurements.present(numbers, job.settings)
     assert readable["Shown in"].iloc[0] == "Figures 1, 2, 4"
     assert readable["Models"].str.contains("21 of cifar100-resnet50").any()
 
@@ -375,7 +375,7 @@ def test_a_section_is_said_by_the_configuration_and_redraws_no_figure(paper, tmp
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text("study: null\nfigures: {fig3: {section: Section 3.2}}\n")
     other = Plan(config.load(ROOT / "config.yaml", [overlay]), ROOT)
-    numbers = overview.tabulate(other.table("table1").settings, {})
+    numbers = measurements.tabulate(other.table("table1").settings, {})
     assert "Section 3.2" in set(numbers["section"])
     assert other.table("table1").recipe != paper.table("table1").recipe
     assert other.figure("fig3").recipe == paper.figure("fig3").recipe

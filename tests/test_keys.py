@@ -209,7 +209,7 @@ def is_leaf(part: dict[str, Any]) -> bool:
     below = part.get("items") if "array" in part.get("type", ()) else part.get("additionalProperties")
     return "properties" not in part and not (
         isinstance(below, dict)
-        and ("properties" in schema._resolved(below, RULES))
+        and ("properties" in schema.resolved(below, RULES))
         and part["type"] == "object"
     )
 

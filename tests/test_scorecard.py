@@ -432,6 +432,8 @@ def test_selections():
     assert len(select(table, {"x": "lowest"})) == 1
     assert select(table, {"m": "b", "x": "lowest"})["x"].tolist() == [2]
     assert len(select(table, {"x": [1, 3]})) == 2
+    lacking = panel(x=[1, 2, np.nan])  # floats now
+    assert select(lacking, {"x": 2}).index.tolist() == [1]
 
 
 # --- files and pages -----------------------------------------------------------------------

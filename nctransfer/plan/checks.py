@@ -11,7 +11,7 @@ from nctransfer.plan import catalogue, documents, families, schema
 from nctransfer.plan.diagrams import UNTUNED, check_diagram
 from nctransfer.plan.documents import given
 from nctransfer.plan.episode_checks import check_episodes
-from nctransfer.plan.measured import OVERVIEW
+from nctransfer.plan.measured import MEASUREMENTS
 from nctransfer.plan.model_facts import describe_model
 from nctransfer.plan.names import check_reference, check_variant, of_refused_family
 from nctransfer.plan.ranking import check_rank, picture_keys
@@ -100,7 +100,7 @@ def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator
             for index, panel in enumerate(entry["panels"]):
                 where = f"{section}.{key}.panels[{index}]"
                 yield from _check_panel(where, entry["kind"], panel, config, named)
-            if bool(entry["panels"]) == (entry["kind"] == OVERVIEW):
+            if bool(entry["panels"]) == (entry["kind"] == MEASUREMENTS):
                 told = "has no meaning for kind" if entry["panels"] else "missing; it has no default for kind"
                 yield f"{section}.{key}.panels: {told} {entry['kind']!r}"
             if section == "tables":

@@ -31,11 +31,7 @@ def read_claims(path: Path) -> list[dict[str, Any]]:
         ConfigError: one line for every mistake.
     """
     rules = documents.read_mapping(SCHEMA)
-    try:
-        found = documents.parse(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    given = {"claims": found} if isinstance(found, list) else {"claims": None}
+    given = {"claims": documents.read(path)}
     problems = [f"{path}: {line}" for line in schema.mistakes(given, rules)]
     if problems:
         raise ConfigError("\n".join(problems))

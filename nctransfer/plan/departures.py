@@ -17,7 +17,8 @@ def departures(plan: "Plan", paper: "Plan", pictures: Mapping[str, str]) -> dict
 
     Args:
         plan: the plan.
-        paper: the plan of config.yaml alone, in the same study's folders (their names are part of recipes).
+        paper: the plan of config.yaml alone, but for what makes no other study: where outputs go and jobs
+            compute, and how pictures look, which are part of recipes too.
         pictures: section (``figures`` or ``tables``) by key.
     """
     return {key: _departure(plan, paper, section, key) for key, section in pictures.items()}

@@ -65,11 +65,11 @@ def parse(text: str, origin: str) -> Any:
     return value
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds one mapping (an empty file holds an empty one).
+def read(path: Path) -> Any:
+    """Read a YAML file.
 
     Raises:
-        ConfigError: the file is missing, no YAML, no mapping or repeats keys.
+        ConfigError: the file is missing, no text, no YAML or repeats keys.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -77,7 +77,16 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text ({error})") from None
-    value = parse(text, str(path))
+    return parse(text, str(path))
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds one mapping (an empty file holds an empty one).
+
+    Raises:
+        ConfigError: the file is missing, no YAML, no mapping or repeats keys.
+    """
+    value = read(path)
     if value is None:
         return {}
     if not isinstance(value, dict):

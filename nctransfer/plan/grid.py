@@ -33,7 +33,7 @@ READ: dict[str, tuple[str, ...]] = {
     "tasks": (),
     "layerwise_diagram": (),
     "tuning_diagram": (),
-    "overview": (),
+    "measurements": (),
     "candidates_diagram": (),
     "few_shot": (),
     "ranking": (),
@@ -101,7 +101,7 @@ class Plan(Stages):
         everything = {key: section for section in SECTIONS for key in self.asked_for(section)}
         settings = {
             "study": self.config["study"],
-            "setting": departures.in_words(self._departures(everything)),
+            "setting": departures.in_words(departures.departures(self, self._paper, everything)),
             "results": self.results,
             "figures": self._listed("figures"),
             "tables": self._listed("tables"),
@@ -133,7 +133,7 @@ class Plan(Stages):
     def _picture(self, script: str, entry: Mapping[str, Any], options: Mapping[str, Any]) -> Job:
         readings = pictures.Readings(self)
         panels = [pictures.resolve(self, panel, entry["kind"], readings) for panel in entry["panels"]]
-        if entry["kind"] == measured.OVERVIEW:
+        if entry["kind"] == measured.MEASUREMENTS:
             panels = [asdict(row) for row in measured.rows(self)]
         read = READ.get(entry["kind"], ("fit", "curve", "probes"))
         settings: dict[str, Any] = {
@@ -169,7 +169,7 @@ class Plan(Stages):
             "claims": rows,
             "pictures": list(shown),
             "published": names,
-            "set_ups": self._departures(shown),
+            "set_ups": departures.departures(self, self._paper, shown),
             "study": self.config["study"],
             "paper": departures.PAPER,
         }
@@ -182,10 +182,6 @@ class Plan(Stages):
         """Section of every figure and table that claims read, as far as the report is about them."""
         known = {key: section for section in SECTIONS for key in self.reported(section)}
         return {key: known[key] for key in claims.pictures_read(rows) if key in known}
-
-    def _departures(self, shown: Mapping[str, str]) -> dict[str, str]:
-        """Of every figure and table whether it is the one that config.yaml describes."""
-        return departures.departures(self, self._paper, shown)
 
     @cached_property
     def _paper(self) -> "Plan":

@@ -1,4 +1,4 @@
-"""What the kinds of figures and tables show, in words; no job reads them, so that they change none."""
+"""What the kinds of figures and tables show, in words, for REPORT.md and the report alone."""
 
 # What a kind of figure or table shows, in a line.
 KINDS = {
@@ -11,7 +11,7 @@ KINDS = {
     "layerwise_diagram": "Layer-wise transfer, as a diagram",
     "methods": "Fine-tuning methods",
     "over_training": "Collapse over training",
-    "overview": "What is measured where",
+    "measurements": "What is measured where",
     "pretraining": "Pre-training losses",
     "ranking": "Models ranked",
     "ranking_units": "Units ranked",

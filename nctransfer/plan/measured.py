@@ -11,7 +11,7 @@ from nctransfer.plan import finetuning, ranking, runs
 from nctransfer.plan.families import group_members
 from nctransfer.plan.stages import Stages
 
-OVERVIEW = "overview"  # the kind of table that these rows are for
+MEASUREMENTS = "measurements"  # the kind of table that these rows are for
 
 
 @dataclass(frozen=True)

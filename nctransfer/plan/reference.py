@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nctransfer.plan import documents
+from nctransfer.plan import documents, schema
 from nctransfer.plan.config import SCHEMA
-from nctransfer.storage.files import atomic_path
+from nctransfer.storage.files import save_text
 
 PAGE = SCHEMA.parents[2] / "docs" / "configuration.md"
 INTRODUCTION = """\
@@ -182,10 +182,7 @@ class Reference:
         return "properties" in (below if listed else self._resolved(below))
 
     def _resolved(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Follow a reference; keys beside it win."""
-        if "$ref" not in node:
-            return node
-        return {**self.rules["$defs"][_definition(node)], **{key: node[key] for key in node if key != "$ref"}}
+        return schema.resolved(node, self.rules)
 
 
 def anchor(path: str) -> str:
@@ -215,8 +212,7 @@ def page() -> str:
 
 def main() -> None:
     """Write the page."""
-    with atomic_path(PAGE) as partial:
-        partial.write_text(page(), encoding="utf-8")
+    save_text(page(), PAGE)
     sys.stdout.write(f"{PAGE}\n")
 
 

@@ -128,7 +128,7 @@ def with_defaults(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]
         schema: the schema of that part.
         root: the whole schema, for references.
     """
-    schema = _resolved(schema, root)
+    schema = resolved(schema, root)
     if isinstance(value, dict):
         known = schema.get("properties", {})
         other = schema.get("additionalProperties")
@@ -141,8 +141,8 @@ def with_defaults(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]
             else:
                 filled[key] = with_defaults(entry, other, root) if isinstance(other, dict) else entry
         for key, part in parts.items():
-            if key not in filled and not partial and "default" in _resolved(part, root):
-                filled[key] = with_defaults(_resolved(part, root)["default"], part, root)
+            if key not in filled and not partial and "default" in resolved(part, root):
+                filled[key] = with_defaults(resolved(part, root)["default"], part, root)
         return filled
     if isinstance(value, list):
         return [with_defaults(entry, schema.get("items", {}), root) for entry in value]
@@ -151,7 +151,7 @@ def with_defaults(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]
     return value
 
 
-def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+def resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
     """Follow a reference; keys beside it win."""
     if "$ref" not in schema:
         return schema

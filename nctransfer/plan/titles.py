@@ -3,8 +3,14 @@
 import re
 
 _NUMBERED = re.compile(r"(fig|table)(\d+|[A-Z])(?:-(.+))?")
-_WORDS = {"fig": "Figure", "table": "Table"}
+WORDS = {"fig": "Figure", "table": "Table"}
 FIGURE_SPACE = "\N{FIGURE SPACE}"
+
+
+def plain_number(key: str) -> tuple[str, str] | None:
+    """Kind and number of a key that is nothing else: ``fig3`` is (fig, 3); None for the others."""
+    matched = _NUMBERED.fullmatch(key)
+    return None if matched is None or matched[3] else (matched[1], matched[2])
 
 
 def name_of(key: str) -> str:
@@ -13,7 +19,7 @@ def name_of(key: str) -> str:
     if matched is None:
         return key
     kind, number, rest = matched.groups()
-    return f"{_WORDS[kind]} {number}" + (f" ({rest})" if rest else "")
+    return f"{WORDS[kind]} {number}" + (f" ({rest})" if rest else "")
 
 
 def aligned_name(key: str) -> str:

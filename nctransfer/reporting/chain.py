@@ -124,20 +124,6 @@ def place_chain(part: pd.DataFrame, width: float, y: float) -> Chain:
     return Chain(spans, y)
 
 
-def panel_axes(figure: Figure, heights: Sequence[float], legend: float) -> list[Axes]:
-    """Bare axes below each other, an inch a unit, with room for a legend at the bottom."""
-    width, height = figure.get_size_inches()
-    axes, top = [], height
-    for tall in heights:
-        top -= tall
-        ax = figure.add_axes((0, top / height, 1, tall / height))
-        ax.set(xlim=(0, width), ylim=(0, tall))
-        ax.set_axis_off()
-        axes.append(ax)
-    assert top >= legend - 1e-6
-    return axes
-
-
 def draw_chain(axes: Axes, chain: Chain, part: pd.DataFrame) -> None:
     """Draw boxes, their names and the arrows between them."""
     states = dict(zip(part["part"], part["state"], strict=True))

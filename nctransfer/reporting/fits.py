@@ -45,14 +45,14 @@ def fit_line(x: np.ndarray, y: np.ndarray, seed: int, resamples: int = 5000) -> 
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     n = len(x)
     rows = np.random.default_rng(seed).integers(0, max(n, 1), (resamples, n))
-    slope, intercept, r2 = _least_squares(x[None], y[None])
-    drawn = _least_squares(x[rows], y[rows])[2]
+    slope, intercept, r2 = least_squares(x[None], y[None])
+    drawn = least_squares(x[rows], y[rows])[2]
     drawn = drawn[np.isfinite(drawn)]
     low, high = np.percentile(drawn, [2.5, 97.5]) if len(drawn) else (np.nan, np.nan)
     return Line(float(slope[0]), float(intercept[0]), float(r2[0]), float(low), float(high), n)
 
 
-def _least_squares(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def least_squares(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Slope, intercept and r2 for every row of x and y, shape (rows, n)."""
     dx, dy = x - x.mean(1, keepdims=True), y - y.mean(1, keepdims=True)
     sxx, syy, sxy = (dx * dx).sum(1), (dy * dy).sum(1), (dx * dy).sum(1)

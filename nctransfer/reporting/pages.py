@@ -25,22 +25,23 @@ summary { cursor: pointer; margin-top: 1rem; font-weight: 600; }
 """
 
 
-def page(title: str, body: str) -> str:
+def page(title: str, body: str, style: str = _STYLE) -> str:
     """A whole page.
 
     Args:
         title: its heading, not escaped.
         body: what follows, HTML.
+        style: CSS.
     """
     heading = escape(title)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{heading}</title>\n'
-        f"<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{heading}</h1>\n{body}</body>\n</html>\n"
+        f"<style>{style}</style>\n</head>\n<body>\n<h1>{heading}</h1>\n{body}</body>\n</html>\n"
     )
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], classes: str = "") -> str:
-    """A plain table, its cells not escaped."""
+    """A plain table of texts, which are escaped here."""
     header = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
     return f'<table class="{classes}">\n<thead><tr>{header}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n'

@@ -8,26 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nctransfer.reporting import chain as chains
-from nctransfer.reporting.diagrams import FROZEN, REMOVED, TUNED, parts_table, unit_rows
-from nctransfer.reporting.points import Tables
-from nctransfer.reporting.style import panel_title, styled
+from nctransfer.reporting import frames
+from nctransfer.reporting.diagrams import FROZEN, REMOVED, TUNED, unit_rows
+from nctransfer.reporting.diagrams import parts_table as tabulate
 
-MARGIN, TITLE, STAGES, LEGEND = 0.06, 0.24, 0.42, 0.34
+__all__ = ["draw", "tabulate"]
+
+STAGES = 0.42
 NAMES, BARS = 0.18, 0.62  # names of modules, their numbers of parameters
 LETTER = 0.042  # about the width of one in the name of a module
-
-
-def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
-    """The parts of every panel's model.
-
-    Args:
-        settings: the figure's settings (panels).
-        tables: ``units`` of every model.
-
-    Returns:
-        the columns of :func:`~nctransfer.reporting.diagrams.parts_table`.
-    """
-    return parts_table(settings, tables)
 
 
 def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
@@ -39,23 +28,17 @@ def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
     """
     style = settings["style"]
     shown = table.assign(state=table["state"].mask(table["candidate"], TUNED))
-    panels = [part for _, part in shown.groupby("panel", sort=False)]
-    heights = [
-        TITLE + STAGES + chains.TALL + _names(part, style["width"])[0] + BARS + 0.16 for part in panels
-    ]
-    with styled(style):
-        figure = Figure((style["width"], sum(heights) + LEGEND))
-        axes = chains.panel_axes(figure, heights, LEGEND)
-        for ax, part, tall in zip(axes, panels, heights, strict=True):
-            ax.text(
-                MARGIN, tall - 0.05, panel_title(part, len(panels)), va="top", fontsize=style["font_size"] + 1
-            )
-            _draw_panel(ax, part, style["width"], tall - TITLE - STAGES - chains.TALL / 2)
+
+    def tall(part: pd.DataFrame) -> float:
+        return STAGES + chains.TALL + _names(part, frames.room(style))[0] + BARS + 0.16
+
+    with frames.panelled(shown, style, tall) as (figure, drawn):
+        for ax, part, below in drawn:
+            _draw_panel(ax, part, frames.room(style), below - STAGES - chains.TALL / 2)
         looks = {"candidate for fine-tuning": TUNED, "not a candidate": FROZEN, "removed": REMOVED}
         states = set(shown["state"])
         handles = [chains.patch(name, state) for name, state in looks.items() if state in states]
         chains.show_legend(figure, handles)
-        figure.draw_without_rendering()
     return figure
 
 
@@ -64,7 +47,7 @@ def _names(part: pd.DataFrame, width: float) -> tuple[float, bool]:
     units = unit_rows(part)
     if len(units) > chains.MANY:
         return NAMES, False
-    chain = chains.place_chain(part, width - 2 * MARGIN, 0.0)
+    chain = chains.place_chain(part, width, 0.0)
     left, right = chain.spans[units["part"].iloc[0]]
     longest = LETTER * units["module"].str.len().max()
     return (NAMES, False) if longest < right - left else (longest + 0.08, True)
@@ -72,8 +55,7 @@ def _names(part: pd.DataFrame, width: float) -> tuple[float, bool]:
 
 def _draw_panel(axes: Axes, part: pd.DataFrame, width: float, y: float) -> None:
     """The chain, the modules' names and a bar for the parameters of each."""
-    axes.set_xlim(-MARGIN, width - MARGIN)
-    chain = chains.place_chain(part, width - 2 * MARGIN, y)
+    chain = chains.place_chain(part, width, y)
     chains.draw_chain(axes, chain, part)
     chains.draw_stages(axes, chain, part, above=True)
     chains.number_units(axes, chain, part, chain.bottom)

@@ -8,25 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nctransfer.reporting import chain as chains
-from nctransfer.reporting.diagrams import FROZEN, MAPS, REMOVED, TRAINED, parts_table, unit_rows
-from nctransfer.reporting.points import Tables
-from nctransfer.reporting.style import NC1, panel_title, styled
+from nctransfer.reporting import frames
+from nctransfer.reporting.diagrams import FROZEN, MAPS, REMOVED, TRAINED, unit_rows
+from nctransfer.reporting.diagrams import parts_table as tabulate
+from nctransfer.reporting.style import NC1
 
-MARGIN, TITLE, STAGES, LEGEND = 0.06, 0.24, 0.42, 0.34
+__all__ = ["draw", "tabulate"]
+
+STAGES = 0.42
 DOWN, BAR, CLASSIFIERS = 0.2, 0.24, 0.26
-
-
-def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
-    """The parts of every panel's model.
-
-    Args:
-        settings: the figure's settings (panels).
-        tables: ``units`` of every model.
-
-    Returns:
-        the columns of :func:`~nctransfer.reporting.diagrams.parts_table`.
-    """
-    return parts_table(settings, tables)
 
 
 def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
@@ -37,29 +27,22 @@ def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
         settings: the figure's settings (style).
     """
     style = settings["style"]
-    panels = [part for _, part in table.groupby("panel", sort=False)]
-    tall = TITLE + STAGES + chains.TALL + 2 * DOWN + BAR + CLASSIFIERS + 0.14
-    with styled(style):
-        figure = Figure((style["width"], tall * len(panels) + LEGEND))
-        for ax, part in zip(chains.panel_axes(figure, [tall] * len(panels), LEGEND), panels, strict=True):
-            ax.text(
-                MARGIN, tall - 0.05, panel_title(part, len(panels)), va="top", fontsize=style["font_size"] + 1
-            )
-            _draw_panel(ax, part, style["width"], tall - TITLE - STAGES - chains.TALL / 2)
+    tall = STAGES + chains.TALL + 2 * DOWN + BAR + CLASSIFIERS + 0.14
+    with frames.panelled(table, style, lambda _: tall) as (figure, drawn):
+        for ax, part, below in drawn:
+            _draw_panel(ax, part, frames.room(style), below - STAGES - chains.TALL / 2)
         handles = [
             chains.patch("frozen", FROZEN),
             chains.patch("trained linear classifiers, one a unit", TRAINED),
             *([chains.patch("removed", REMOVED)] if REMOVED in set(table["state"]) else []),
         ]
         chains.show_legend(figure, handles)
-        figure.draw_without_rendering()
     return figure
 
 
 def _draw_panel(axes: Axes, part: pd.DataFrame, width: float, y: float) -> None:
     """The chain, and below it pooling and a classifier for every unit."""
-    axes.set_xlim(-MARGIN, width - MARGIN)
-    chain = chains.place_chain(part, width - 2 * MARGIN, y)
+    chain = chains.place_chain(part, width, y)
     chains.draw_chain(axes, chain, part)
     chains.draw_stages(axes, chain, part, above=True)
     units = unit_rows(part)

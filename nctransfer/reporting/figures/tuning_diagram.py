@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nctransfer.reporting import chain as chains
+from nctransfer.reporting import frames
 from nctransfer.reporting.diagrams import (
     ADAPTED,
     CLASSIFIER,
@@ -16,36 +17,21 @@ from nctransfer.reporting.diagrams import (
     REMOVED,
     TUNED,
     in_words,
-    parts_table,
     unit_rows,
 )
-from nctransfer.reporting.points import PENULTIMATE, Tables
+from nctransfer.reporting.diagrams import parts_table as tabulate
+from nctransfer.reporting.points import PENULTIMATE
 from nctransfer.reporting.runs import ALL_UNITS
-from nctransfer.reporting.style import panel_title, styled
 
-MARGIN, TITLE, OVER, STAGES, CAPTION, LEGEND = 0.06, 0.25, 0.46, 0.46, 0.24, 0.34
+__all__ = ["draw", "tabulate"]
+
+OVER, STAGES, CAPTION = 0.46, 0.46, 0.24
 POOLINGS = {
     MAPS: "average pooling to 1 \N{MULTIPLICATION SIGN} 1",
     "cls": "class token",
     "token_mean": "mean over tokens",
     "patch_mean": "mean over patches",
 }
-
-
-def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
-    """The parts of every panel's model and what becomes of them.
-
-    Args:
-        settings: the figure's settings (panels; method, units, classes and hidden of each).
-        tables: ``units`` of every model.
-
-    Returns:
-        the columns of :func:`~nctransfer.reporting.diagrams.parts_table`.
-
-    Raises:
-        DegenerateInputError: the method cannot tune these units of the model.
-    """
-    return parts_table(settings, tables)
 
 
 def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
@@ -56,18 +42,14 @@ def draw(table: pd.DataFrame, settings: Mapping[str, Any]) -> Figure:
         settings: the figure's settings (style).
     """
     style = settings["style"]
-    panels = [part for _, part in table.groupby("panel", sort=False)]
-    heights = [TITLE + _over(part) + chains.TALL + STAGES + CAPTION for part in panels]
-    with styled(style):
-        figure = Figure((style["width"], sum(heights) + LEGEND))
-        axes = chains.panel_axes(figure, heights, LEGEND)
-        for ax, part, tall in zip(axes, panels, heights, strict=True):
-            ax.text(
-                MARGIN, tall - 0.06, panel_title(part, len(panels)), va="top", fontsize=style["font_size"] + 1
-            )
-            _draw_panel(ax, part, style["width"], tall - TITLE - _over(part) - chains.TALL / 2)
+
+    def tall(part: pd.DataFrame) -> float:
+        return _over(part) + chains.TALL + STAGES + CAPTION
+
+    with frames.panelled(table, style, tall) as (figure, drawn):
+        for ax, part, below in drawn:
+            _draw_panel(ax, part, frames.room(style), below - _over(part) - chains.TALL / 2)
         chains.legend(figure, table)
-        figure.draw_without_rendering()
     return figure
 
 
@@ -79,8 +61,7 @@ def _over(part: pd.DataFrame) -> float:
 
 def _draw_panel(axes: Axes, part: pd.DataFrame, width: float, y: float) -> None:
     """The chain, the skip connection above it, stages and numbers of parameters below."""
-    axes.set_xlim(-MARGIN, width - MARGIN)
-    chain = chains.place_chain(part, width - 2 * MARGIN, y)
+    chain = chains.place_chain(part, width, y)
     chains.draw_chain(axes, chain, part)
     chains.draw_stages(axes, chain, part, above=False)
     chains.number_units(axes, chain, part, chain.bottom)
@@ -102,7 +83,7 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, width: float, y: float) -> None:
         )  # fmt: skip
         chains.fit(name, right - left - 0.04)
     caption = axes.text(
-        (width - 2 * MARGIN) / 2,
+        width / 2,
         0.13,
         caption_of(part),
         ha="center",
@@ -110,7 +91,7 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, width: float, y: float) -> None:
         fontsize="small",
         color=chains.INK,
     )
-    chains.fit(caption, width - 2 * MARGIN)
+    chains.fit(caption, width)
 
 
 def _draw_skip(axes: Axes, chain: chains.Chain, part: pd.DataFrame) -> None:

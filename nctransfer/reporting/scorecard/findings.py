@@ -80,9 +80,14 @@ def select(part: pd.DataFrame, wanted: Mapping[str, Any]) -> pd.DataFrame:
             there = pd.to_numeric(part[column], errors="coerce")
             part = part[there == there.agg(ENDS[value])]
         else:
-            texts = [str(entry) for entry in (value if isinstance(value, list) else [value])]
-            part = part[part[column].map(str).isin(texts)]
+            texts = [_text(entry) for entry in (value if isinstance(value, list) else [value])]
+            part = part[part[column].map(_text).isin(texts)]
     return part
+
+
+def _text(value: Any) -> str:
+    """A value as it is written, 3 and 3.0 alike: a column that lacks some whole numbers holds floats."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def named(wanted: Mapping[str, Any]) -> str:
@@ -148,7 +153,7 @@ def spearman_interval(rho: float, count: int) -> tuple[float, float]:
 def paired(
     table: pd.DataFrame, of: Mapping[str, Any], minus: Mapping[str, Any], value: str, over: Sequence[str]
 ) -> pd.DataFrame:
-    """Differences between two selections at the places that both have.
+    """Differences between two selections at the places that both have, once each.
 
     Returns:
         the columns of ``over`` and ``difference``, a row a place.
@@ -157,7 +162,7 @@ def paired(
         select(table, wanted).dropna(subset=[*over, value]).set_index(list(over))[value]
         for wanted in (of, minus)
     )
-    if first.index.has_duplicates or second.index.has_duplicates:
-        first, second = first[~first.index.duplicated(False)], second[~second.index.duplicated(False)]
+    # where a place stands twice, nobody knows which is meant
+    first, second = (rows[~rows.index.duplicated(keep=False)] for rows in (first, second))
     gap = (first - second).dropna().rename("difference")
     return gap.reset_index()

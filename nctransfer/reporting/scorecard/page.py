@@ -7,6 +7,7 @@ import numpy as np
 from jinja2 import Environment
 from markupsafe import Markup
 
+from nctransfer.reporting import pages
 from nctransfer.reporting.scorecard.findings import Finding
 from nctransfer.reporting.scorecard.verdicts import (
     ABSENT,
@@ -26,12 +27,7 @@ SIGNS = {"below": "<", "above": ">", "at_most": "≤", "at_least": "≥", "withi
 TILES = {HOLDS: "hold", FAILS: "do not hold", UNKNOWN: "without enough data"}
 CLASSES = {HOLDS: "holds", FAILS: "fails", UNKNOWN: "unknown"}
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>Scorecard</title>
-<style>
+_STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #222; margin: 2em auto; }
 body { max-width: 76em; padding: 0 1.5em; }
 h1 { font-size: 1.5em; margin-bottom: .2em; }
@@ -55,10 +51,8 @@ details summary { cursor: pointer; }
 details table { font-size: .88em; margin: .3em 0; width: auto; }
 details td, details th { padding: .1em .7em .1em 0; border-bottom: 1px solid #eee; }
 svg { display: block; margin-top: .25em; }
-</style>
-</head>
-<body>
-<h1>Scorecard</h1>
+"""
+_BODY = """\
 <p>What <a href="https://arxiv.org/abs/2212.12206">the paper</a> claims, claim by claim,
 and what this run found.
 {{ setting }}</p>
@@ -90,8 +84,6 @@ and what this run found.
 </tr>
 {% endfor %}</tbody>
 </table>
-</body>
-</html>
 """
 
 READING = (
@@ -138,7 +130,7 @@ def effect_text(found: Finding) -> str:
 
 def parts_text(one: Judged) -> str:
     """In how many parts it holds."""
-    judged, held = len(one.judged), list(one.verdicts).count(HOLDS)
+    judged, held = len(one.judged), one.verdicts.count(HOLDS)
     if judged == 0:
         return "no part with enough data"
     asked = "" if one.needed == judged else f", {one.needed} asked for"
@@ -158,8 +150,8 @@ def counted(judged: Sequence[Judged]) -> list[tuple[str, int]]:
 
 def html(judged: Sequence[Judged], study: str | None, paper: str) -> str:
     """The scorecard as a page of HTML."""
-    page = Environment(autoescape=True, trim_blocks=False).from_string(_PAGE)
-    return page.render(
+    body = Environment(autoescape=True).from_string(_BODY)
+    filled = body.render(
         setting=setting_text(judged, study, paper),
         reading=READING,
         counts=counted(judged),
@@ -167,6 +159,7 @@ def html(judged: Sequence[Judged], study: str | None, paper: str) -> str:
         tiles=TILES,
         rows=[_row(one, paper) for one in judged],
     )
+    return pages.page("Scorecard", f"{filled}\n", _STYLE)
 
 
 def _row(one: Judged, paper: str) -> dict[str, Any]:

@@ -224,7 +224,7 @@ def scorecard_table(judged: Sequence[Judged]) -> pd.DataFrame:
                 "verdict": one.verdict,
                 "claim_verdict": verdicts[claim["claim"]],
                 "parts": len(one.judged),
-                "holding": list(one.verdicts).count(HOLDS),
+                "holding": one.verdicts.count(HOLDS),
                 "part": found.part,
                 "effect": found.effect,
                 "low": found.low,

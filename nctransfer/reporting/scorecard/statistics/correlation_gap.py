@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from nctransfer.reporting.fits import correlation
+from nctransfer.reporting.fits import least_squares
 from nctransfer.reporting.scorecard.findings import Finding, nothing, numbers, parts
 
 RESAMPLES = 2000
@@ -24,24 +25,26 @@ def measure(table: pd.DataFrame, options: Mapping[str, Any]) -> list[Finding]:
             out.
     """
     x, other, y = options["x"], options["other"], options["y"]
-    coefficient = "spearman" if options.get("ranks") else "pearson"
     findings = []
     for name, part in parts(table):
         points = numbers(part, (x, other, y)).to_numpy()
         if np.array_equal(points[:, 0], points[:, 1]):
             continue
-        effect = _gap(points, coefficient)
+        draw = np.random.default_rng(0).integers(0, len(points), (RESAMPLES, len(points)))
+        effect, *gaps = _gaps(np.concatenate([points[None], points[draw]]), bool(options.get("ranks")))
         if np.isnan(effect):
             findings.append(nothing(name, f"no correlation of {len(points)} points", len(points)))
             continue
-        draw = np.random.default_rng(0).integers(0, len(points), (RESAMPLES, len(points)))
-        gaps = np.array([_gap(points[rows], coefficient) for rows in draw])
         low, high = np.nanpercentile(gaps, [2.5, 97.5])
-        findings.append(Finding(name, effect, float(low), float(high), len(points)))
+        findings.append(Finding(name, float(effect), float(low), float(high), len(points)))
     return findings
 
 
-def _gap(points: np.ndarray, coefficient: str) -> float:
-    x, other, y = points.T
-    first, second = (getattr(correlation(column, y), coefficient) for column in (x, other))
-    return float(abs(first) - abs(second))
+def _gaps(samples: np.ndarray, ranks: bool) -> np.ndarray:
+    """Of every sample (samples, n, 3: x, other, y) the size of r(x, y) less that of r(other, y)."""
+    # from the first point, so that a constant is exactly one
+    values = stats.rankdata(samples, axis=1) if ranks else samples - samples[:, :1]
+    x, other, y = np.moveaxis(values, 2, 0)
+    first, second = (np.sqrt(least_squares(column, y)[2]) for column in (x, other))
+    gaps: np.ndarray = first - second
+    return gaps

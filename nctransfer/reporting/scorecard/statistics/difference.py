@@ -15,10 +15,10 @@ def measure(table: pd.DataFrame, options: Mapping[str, Any]) -> list[Finding]:
 
     Args:
         table: numbers of a figure or table.
-        options: value, of, minus (selections); by (further columns that make a part).
+        options: value, of, minus (selections).
     """
     findings = []
-    for name, part in parts(table, options.get("by", ())):
+    for name, part in parts(table):
         (first, why), (second, why_not) = (one_row(part, options[key]) for key in ("of", "minus"))
         if first is None or second is None:
             findings.append(nothing(name, why or why_not))

@@ -19,7 +19,7 @@ def measure(table: pd.DataFrame, options: Mapping[str, Any]) -> list[Finding]:
     """
     x, y, first = options["x"], options["y"], options["step"] == "first"
     findings = []
-    for name, part in parts(table, options.get("by", ())):
+    for name, part in parts(table):
         curve = numbers(part, (x, y)).groupby(x)[y].mean().sort_index()
         if len(curve) < 3:
             findings.append(nothing(name, f"{len(curve)} places; it takes 3", len(curve)))

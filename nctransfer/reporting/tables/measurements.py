@@ -1,16 +1,15 @@
 """Which figures and tables show NC1, and of what (Table 1 of the paper)."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from nctransfer.plan.titles import WORDS, plain_number
 from nctransfer.reporting.cells import MISSING
 from nctransfer.reporting.points import Tables
 
 LISTS = ("pictures", "what", "models", "runs", "datasets")
-NUMBERED = re.compile(r"(fig|table)([0-9]+|[A-Z])")
 
 
 def tabulate(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
@@ -65,11 +64,14 @@ COLUMNS = ("Section", "Shown in", "What", "Models", "NC1 on", "Data", "Images", 
 
 def _pictures(keys: Sequence[str]) -> str:
     """Figures 1, 2; Table 2; and what has no number by its key."""
-    parts = []
-    for prefix, name in (("fig", "Figure"), ("table", "Table")):
-        found = [NUMBERED.fullmatch(key) for key in keys]
-        numbers = [match[2] for match in found if match and match[1] == prefix]
-        if numbers:
-            parts.append(f"{name}{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}")
-    others = [key for key in keys if not NUMBERED.fullmatch(key)]
+    numbers: dict[str, list[str]] = {}
+    others: list[str] = []
+    for key in keys:
+        kind, number = plain_number(key) or ("", key)
+        (numbers.setdefault(kind, []) if kind else others).append(number)
+    parts = [
+        f"{word}{'s' if len(numbers[kind]) > 1 else ''} {', '.join(numbers[kind])}"
+        for kind, word in WORDS.items()
+        if kind in numbers
+    ]
     return "; ".join([*parts, *others])
