@@ -457,7 +457,8 @@ class Study:
 
     def __init__(self, folder: Path) -> None:
         project = Project.fresh(folder)
-        built = project.run("all", "figures", "tables", "rank", options=("--dag",), overlay=None)
+        targets = ("all", "figures", "tables", "rank", *map(path_of, EVERY))
+        built = project.run(*targets, options=("--dag",), overlay=None)
         assert built.returncode == 0, built.stderr
         self.graph = read_graph(built.stdout)
         self.plan = Plan(config.load(folder / "config.yaml"), folder)
@@ -562,6 +563,11 @@ def target(picture: str) -> Node:
     return Node("figure" if picture.startswith("fig") else "table", (picture,))
 
 
+def path_of(picture: str) -> str:
+    """The target of all its forms."""
+    return f"{target(picture).rule}s/{picture}"
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Study:
     return Study(tmp_path_factory.mktemp("paper") / "p")
@@ -575,6 +581,11 @@ def test_a_picture_has_a_target_in_its_group_and_in_all(study, picture):
     job = target(picture)
     assert job in study.graph[Node(f"{job.rule}s")]
     assert job in study.graph[Node("all")]
+
+
+@pytest.mark.parametrize("picture", EVERY)
+def test_a_name_without_a_suffix_is_the_picture(study, picture):
+    assert study.graph[Node(path_of(picture))] == {target(picture)}
 
 
 def test_all_holds_figures_tables_and_rankings(study):

@@ -46,7 +46,7 @@ def test_names_and_their_order():
 @pytest.mark.parametrize("section", ["figures", "tables"])
 def test_every_kind_is_told_of_in_words(section):
     assert set(variants.names(f"nctransfer.reporting.{section}")) <= set(kinds.KINDS)
-    assert kinds.shows("my_own") == "My own"
+    assert kinds.facts("my_own").shows == "My own"
 
 
 def line(rule="figure", study="s", start="2026-01-01T00:00:00+00:00", seconds=1.0, host="h", **more):

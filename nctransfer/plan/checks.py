@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nctransfer.errors import ConfigError, suggestion
-from nctransfer.plan import catalogue, documents, families, schema
-from nctransfer.plan.diagrams import UNTUNED, check_diagram
+from nctransfer.plan import catalogue, documents, families, kinds, schema
+from nctransfer.plan.diagrams import check_diagram
 from nctransfer.plan.documents import given
 from nctransfer.plan.episode_checks import check_episodes
-from nctransfer.plan.measured import MEASUREMENTS
 from nctransfer.plan.model_facts import describe_model
 from nctransfer.plan.names import check_reference, check_variant, of_refused_family
 from nctransfer.plan.ranking import check_rank, picture_keys
@@ -47,32 +46,15 @@ MODEL_KEYS = {
         {"architecture", "dataset", "size"},
     ),
 }
-# What a panel of a kind shows; kinds that are not listed may have either.
+# Which fields a panel has, by what it is of.
 PANELS = {
-    "layerwise": "model",
-    "over_training": "model",
-    "across_datasets": "datasets",
-    "transfer": "series",
-    "comparison": "series",
-    "pretraining": "series",
-    "collapse_by_unit": "runs",
-    "samples": "runs",
-    "tuned_units": "runs",
-    "tuned_unit_law": "runs",
-    "methods": "runs",
-    "search": "runs",
-    "tasks": "runs",
-    "few_shot": "series",
-    "ranking": "rank",
-    "ranking_units": "rank",
-    "layerwise_diagram": "model",
-    "tuning_diagram": "method",
-    "candidates_diagram": "model",
+    "model": "model",
+    "series": "series",
+    "datasets": "model and datasets",
+    "runs": "model and runs",
+    "rank": "rank",
+    "method": "model and method",
 }
-# Kinds whose panels name no downstream data set, or need not.
-UNDATED = ("over_training", "across_datasets", *UNTUNED)
-# What runs from left to right, of the kinds that let a panel choose.
-ABSCISSAS = {"tuned_units": ("unit", "count"), "across_datasets": ("nc1", "train_accuracy")}
 
 
 def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator[str]:
@@ -100,7 +82,7 @@ def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator
             for index, panel in enumerate(entry["panels"]):
                 where = f"{section}.{key}.panels[{index}]"
                 yield from _check_panel(where, entry["kind"], panel, config, named)
-            if bool(entry["panels"]) == (entry["kind"] == MEASUREMENTS):
+            if bool(entry["panels"]) == (kinds.facts(entry["kind"]).panel == ""):
                 told = "has no meaning for kind" if entry["panels"] else "missing; it has no default for kind"
                 yield f"{section}.{key}.panels: {told} {entry['kind']!r}"
             if section == "tables":
@@ -126,16 +108,11 @@ def _check_report(config: Mapping[str, Any]) -> Iterator[str]:
 def _check_panel(
     where: str, kind: str, panel: Mapping[str, Any], config: Mapping[str, Any], named: Mapping[str, Any]
 ) -> Iterator[str]:
-    shapes = {
-        "model": "model", "series": "series", "datasets": "model+datasets", "runs": "model+runs",
-        "rank": "rank", "method": "model+method",
-    }  # fmt: skip
-    fields = ("model", "series", "datasets", "runs", "rank", "method")
-    shown = "+".join(field for field in fields if panel[field] is not None)
-    wanted = [shapes[PANELS[kind]]] if kind in PANELS else list(shapes.values())
+    known = kinds.facts(kind)
+    shown = " and ".join(field for field in PANELS if panel[field] is not None)
+    wanted = [PANELS[known.panel]] if known.panel else list(PANELS.values())
     if shown not in wanted:
-        found, meant = shown.replace("+", " and ") or "no model", ", or ".join(wanted).replace("+", " and ")
-        yield f"{where}: has {found}; kind {kind!r} takes {meant}"
+        yield f"{where}: has {shown or 'no model'}; kind {kind!r} takes {', or '.join(wanted)}"
     yield from _check_abscissa(f"{where}.abscissa", kind, panel["abscissa"])
     for field, meant in (("nc1_on", "series"), ("pooling", "model")):
         if panel[field] is not None and panel[meant] is None:
@@ -151,7 +128,7 @@ def _check_panel(
             yield f"{where}.rank: {panel['rank']!r} is not ranked; rank.datasets holds: {ranked}"
     elif panel["datasets"] is not None:
         yield from _check_datasets(where, panel, config, named)
-    elif panel["dataset"] is None and kind not in UNDATED:
+    elif panel["dataset"] is None and known.names_dataset:
         yield f"{where}.dataset: missing; it has no default"
     for index, sweep in enumerate(panel["runs"] or ()):
         yield from check_sweep(f"{where}.runs[{index}]", panel, sweep, config)
@@ -180,13 +157,14 @@ def _check_panel(
 
 
 def _check_abscissa(where: str, kind: str, abscissa: str | None) -> Iterator[str]:
-    allowed = ABSCISSAS.get(kind, ())
+    allowed = kinds.facts(kind).abscissas
     if allowed and abscissa is None:
         yield f"{where}: missing; allowed: {', '.join(allowed)}"
     elif allowed and abscissa not in allowed:
         yield f"{where}: {abscissa!r} has no meaning for kind {kind!r}; allowed: {', '.join(allowed)}"
     elif abscissa is not None and not allowed:
-        yield f"{where}: is read by {' and '.join(ABSCISSAS)} only"
+        readers = [name for name, known in kinds.KINDS.items() if known.abscissas]
+        yield f"{where}: is read by {' and '.join(readers)} only"
 
 
 def _check_datasets(

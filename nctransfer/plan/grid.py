@@ -11,35 +11,9 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
-from nctransfer.plan import claims, departures, families, measured, pictures, ranking, titles
+from nctransfer.plan import claims, departures, families, kinds, measured, pictures, ranking, titles
 from nctransfer.plan import config as front_end
-from nctransfer.plan.kinds import shows
 from nctransfer.plan.stages import Job, Stages, once
-
-# Which options of figures and tables their kinds read; kinds that are not listed get all.
-READ: dict[str, tuple[str, ...]] = {
-    "layerwise": ("fit", "probes"),
-    "transfer": ("fit", "curve", "probes"),
-    "across_datasets": ("fit", "curve", "probes"),
-    "comparison": ("probes",),
-    "over_training": (),
-    "pretraining": ("probes",),
-    "collapse_by_unit": (),
-    "samples": (),
-    "tuned_units": (),
-    "tuned_unit_law": (),
-    "methods": (),
-    "search": (),
-    "tasks": (),
-    "layerwise_diagram": (),
-    "tuning_diagram": (),
-    "measurements": (),
-    "candidates_diagram": (),
-    "few_shot": (),
-    "ranking": (),
-    "ranking_units": (),
-}
-
 
 SECTIONS = ("figures", "tables")
 # Sections that change no result, nor the recipe of anything that is told of results.
@@ -115,7 +89,7 @@ class Plan(Stages):
             {
                 "path": f"{folder}/{key}",
                 "name": titles.name_of(key),
-                "shows": shows(self.config[section][key]["kind"]),
+                "shows": kinds.facts(self.config[section][key]["kind"]).shows,
             }
             for key in sorted(self.reported(section), key=titles.order)
         ]
@@ -132,18 +106,18 @@ class Plan(Stages):
 
     def _picture(self, script: str, entry: Mapping[str, Any], options: Mapping[str, Any]) -> Job:
         readings = pictures.Readings(self)
+        known = kinds.facts(entry["kind"])
         panels = [pictures.resolve(self, panel, entry["kind"], readings) for panel in entry["panels"]]
-        if entry["kind"] == measured.MEASUREMENTS:
+        if known.panel == "":
             panels = [asdict(row) for row in measured.rows(self)]
-        read = READ.get(entry["kind"], ("fit", "curve", "probes"))
         settings: dict[str, Any] = {
             **options,
-            **{name: entry[name] for name in ("fit", "curve") if name in read and name in entry},
+            **{name: entry[name] for name in ("fit", "curve") if name in known.options and name in entry},
             "kind": entry["kind"],
             "panels": panels,
             "tables": readings.tables,
         }
-        if "probes" in read:  # of all settings the first are shown
+        if kinds.PROBES in known.options:  # of all settings the first are shown
             probes = self.config["probes"]
             settings["learning_rate"] = probes["learning_rates"][0]
             settings["weight_decay"] = probes["weight_decays"][0]

@@ -1,30 +1,116 @@
-"""What the kinds of figures and tables show, in words, for REPORT.md and the report alone."""
+"""Kinds of figures and tables: what the plan must know of each, a record a kind.
 
-# What a kind of figure or table shows, in a line.
+How a kind computes and draws is its module's (``nctransfer.reporting.figures`` and ``tables``), and what
+the report tells of it at length stands in ``workflow/report/``. A module without a record works too: its
+panels may show whatever a panel can, and it is told every option.
+"""
+
+from dataclasses import dataclass
+
+PROBES = "probes"  # learning rate and weight decay of the probes
+OPTIONS = ("fit", "curve", PROBES)
+
+
+@dataclass(frozen=True)
+class NC1:
+    """NC1 as a kind shows it, for the paper's Table 1.
+
+    Attributes:
+        what: beside what, in words.
+        features: whose NC1 it is.
+        images: of which split.
+    """
+
+    what: str
+    features: str = "penultimate"
+    images: str = "training"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure or table.
+
+    Attributes:
+        shows: what it shows, in a line, for REPORT.md and the report.
+        panel: what a panel is of: ``model``, ``series``, ``datasets``, ``runs``, ``rank`` or ``method``; any
+            of them (None); or the kind shows the configuration itself and has no panels (empty).
+        options: of :data:`OPTIONS`, what it is told.
+        nc1: what it shows of NC1; None where it shows none.
+        names_dataset: whether a panel must name the downstream data set.
+        abscissas: what may run from left to right, of the kinds that let a panel choose.
+        collapse: whether it reads collapse metrics of fine-tuning runs beside their accuracies.
+        probed: whether it shows probes of its panels' models.
+    """
+
+    shows: str
+    panel: str | None = None
+    options: tuple[str, ...] = ()
+    nc1: NC1 | None = None
+    names_dataset: bool = True
+    abscissas: tuple[str, ...] = ()
+    collapse: bool = True
+    probed: bool = True
+
+
 KINDS = {
-    "across_datasets": "One model on several data sets",
-    "candidates_diagram": "Units that can be tuned",
-    "collapse_by_unit": "NC1 by unit after fine-tuning",
-    "comparison": "Losses and projection heads",
-    "few_shot": "Few-shot learning",
-    "layerwise": "NC1 and probe accuracy by unit",
-    "layerwise_diagram": "Layer-wise transfer, as a diagram",
-    "methods": "Fine-tuning methods",
-    "over_training": "Collapse over training",
-    "measurements": "What is measured where",
-    "pretraining": "Pre-training losses",
-    "ranking": "Models ranked",
-    "ranking_units": "Units ranked",
-    "samples": "Accuracy by samples per class",
-    "search": "Learning rate and weight decay",
-    "tasks": "Tasks of a benchmark",
-    "transfer": "Transfer accuracy against NC1",
-    "tuned_unit_law": "Layer FT of each unit",
-    "tuned_units": "Which units are tuned, and how many",
-    "tuning_diagram": "What Layer FT and SCL FT train, as a diagram",
+    "across_datasets": Kind(
+        "One model on several data sets",
+        "datasets",
+        OPTIONS,
+        NC1("accuracy against NC1, a point a data set"),
+        names_dataset=False,
+        abscissas=("nc1", "train_accuracy"),
+    ),
+    "candidates_diagram": Kind("Units that can be tuned", "model", names_dataset=False, probed=False),
+    "collapse_by_unit": Kind(
+        "NC1 by unit after fine-tuning",
+        "runs",
+        nc1=NC1("NC1 by unit after fine-tuning", "every unit and penultimate"),
+    ),
+    "comparison": Kind(
+        "Losses and projection heads", "series", (PROBES,), NC1("losses and heads side by side")
+    ),
+    "few_shot": Kind(
+        "Few-shot learning",
+        "series",
+        nc1=NC1("few-shot accuracy beside NC1", images="training and test, as one"),
+        probed=False,
+    ),
+    "layerwise": Kind(
+        "NC1 and probe accuracy by unit",
+        "model",
+        ("fit", PROBES),
+        NC1("NC1 and probe accuracy by unit", "every unit"),
+    ),
+    "layerwise_diagram": Kind(
+        "Layer-wise transfer, as a diagram", "model", names_dataset=False, probed=False
+    ),
+    "measurements": Kind("What is measured where", ""),
+    "methods": Kind("Fine-tuning methods", "runs", nc1=NC1("methods of fine-tuning side by side")),
+    "over_training": Kind(
+        "Collapse over training",
+        "model",
+        nc1=NC1("NC1 over the epochs of a pre-training"),
+        names_dataset=False,
+        probed=False,
+    ),
+    "pretraining": Kind("Pre-training losses", "series", (PROBES,), NC1("losses and heads side by side")),
+    "ranking": Kind("Models ranked", "rank"),
+    "ranking_units": Kind("Units ranked", "rank"),
+    "samples": Kind("Accuracy by samples per class", "runs", collapse=False),
+    "search": Kind("Learning rate and weight decay", "runs", collapse=False),
+    "tasks": Kind("Tasks of a benchmark", "runs", collapse=False),
+    "transfer": Kind(
+        "Transfer accuracy against NC1", "series", OPTIONS, NC1("transfer accuracy against NC1")
+    ),
+    "tuned_unit_law": Kind("Layer FT of each unit", "runs", nc1=NC1("accuracy and NC1 by the tuned unit")),
+    "tuned_units": Kind(
+        "Which units are tuned, and how many", "runs", abscissas=("unit", "count"), collapse=False
+    ),
+    "tuning_diagram": Kind("What Layer FT and SCL FT train, as a diagram", "method", probed=False),
 }
 
 
-def shows(kind: str) -> str:
-    """What a kind of figure or table shows."""
-    return KINDS.get(kind, kind.replace("_", " ").capitalize())
+def facts(kind: str) -> Kind:
+    """What the plan knows of a kind; of one without a record, what holds for any."""
+    return KINDS.get(kind) or Kind(kind.replace("_", " ").capitalize(), options=OPTIONS)

@@ -7,41 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nctransfer.plan import finetuning, ranking, runs
+from nctransfer.plan import finetuning, kinds, ranking, runs
 from nctransfer.plan.families import group_members
 from nctransfer.plan.stages import Stages
-
-MEASUREMENTS = "measurements"  # the kind of table that these rows are for
-
-
-@dataclass(frozen=True)
-class Shown:
-    """NC1 as a kind of picture shows it.
-
-    Attributes:
-        what: beside what, in words.
-        features: whose NC1 it is.
-        images: of which split.
-    """
-
-    what: str
-    features: str = "penultimate"
-    images: str = "training"
-
-
-# Kinds that are not listed show no NC1.
-NC1 = {
-    "transfer": Shown("transfer accuracy against NC1"),
-    "across_datasets": Shown("accuracy against NC1, a point a data set"),
-    "layerwise": Shown("NC1 and probe accuracy by unit", "every unit"),
-    "comparison": Shown("losses and heads side by side"),
-    "pretraining": Shown("losses and heads side by side"),
-    "few_shot": Shown("few-shot accuracy beside NC1", "penultimate", "training and test, as one"),
-    "over_training": Shown("NC1 over the epochs of a pre-training"),
-    "collapse_by_unit": Shown("NC1 by unit after fine-tuning", "every unit and penultimate"),
-    "tuned_unit_law": Shown("accuracy and NC1 by the tuned unit"),
-    "methods": Shown("methods of fine-tuning side by side"),
-}
 
 
 @dataclass
@@ -52,7 +20,7 @@ class Row:
         section: of the paper, empty where the configuration names none.
         data: ``source``, ``downstream`` or ``source and downstream``.
         tuned: whether the models are fine-tuned.
-        features, images: as :class:`Shown`.
+        features, images: as :class:`nctransfer.plan.kinds.NC1`.
         pictures: keys of figures and tables.
         what: what they show.
         models: keys of the models, base models where they are fine-tuned.
@@ -78,7 +46,7 @@ def rows(plan: Stages) -> list[Row]:
     """A row for all pictures of a section that show NC1 of the same features on the same kind of data."""
     found: dict[tuple[Any, ...], Row] = {}
     for key, picture in _pictures(plan.config):
-        shown = NC1.get(picture["kind"])
+        shown = kinds.facts(picture["kind"]).nc1
         panels = [panel for panel in picture["panels"] if panel["abscissa"] != "train_accuracy"]
         if shown is None or not panels:
             continue

@@ -3,18 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nctransfer.plan import finetuning, runs
+from nctransfer.plan import finetuning, kinds, runs
 from nctransfer.plan.diagrams import DIAGRAMS, diagram_settings
 from nctransfer.plan.documents import merge
 from nctransfer.plan.families import group_members, snapshot_key
 from nctransfer.plan.readings import Readings
 from nctransfer.plan.stages import Stages
 from nctransfer.plan.training import keeps_classifier, snapshot_epochs
-
-# Kinds of pictures of fine-tuning runs that show accuracies alone; the others read collapse metrics too.
-ACCURACY_ONLY = ("samples", "tuned_units", "search", "tasks")
-# Kinds that show no probes of their panels' models.
-UNPROBED = ("over_training", "few_shot", *DIAGRAMS)
 
 
 def resolve(plan: Stages, panel: Mapping[str, Any], kind: str, readings: Readings) -> dict[str, Any]:
@@ -49,7 +44,7 @@ def shown(plan: Stages) -> Iterator[tuple[str, str]]:
     for section in ("figures", "tables"):
         for picture in plan.config[section].values():
             for panel in picture["panels"]:
-                probed = panel["runs"] is None and picture["kind"] not in UNPROBED
+                probed = panel["runs"] is None and kinds.facts(picture["kind"]).probed
                 if panel["dataset"] is not None and probed:
                     for model in [panel["model"]] if panel["model"] else _models(plan, panel):
                         yield model, plan.view(model, panel["dataset"]).key
@@ -162,12 +157,13 @@ def _ranking(plan: Stages, panel: Mapping[str, Any], readings: Readings) -> dict
 def _runs(plan: Stages, panel: Mapping[str, Any], kind: str, readings: Readings) -> dict[str, Any]:
     model, facts = panel["model"], plan.facts(panel["model"])
     view = plan.view(model, panel["dataset"]).key
+    collapse = kinds.facts(kind).collapse
     shown: dict[str, dict[str, Any]] = {}
     for run, features in finetuning.expand(plan.config, panel):
         store = runs.run_key(plan.config, run)
         measured = runs.zoo_key(store, features)
         readings.finetuning(store)
-        if kind not in ACCURACY_ONLY and runs.method_facts(run.method).trains:
+        if collapse and runs.method_facts(run.method).trains:
             readings.metrics(measured, view)
         shown[store] = {
             "run": store,

@@ -5,9 +5,8 @@
 import nctransfer
 from nctransfer import lifetime
 from nctransfer.errors import NCTransferError
-from nctransfer.plan import config as front_end, ranking
+from nctransfer.plan import config as front_end, kinds, ranking
 from nctransfer.plan.grid import Plan
-from nctransfer.plan.kinds import shows
 from nctransfer.plan.resources import Requests
 from nctransfer.plan.titles import aligned_name
 from nctransfer.storage import run_lock
@@ -205,6 +204,7 @@ def labels_of(section, form):
     def labels(wildcards):
         key = wildcards[0]
         name = key if key in derived else aligned_name(key)
-        return {"Name": f"{name} · {shows(config[section][key]['kind'])}", "Form": form}
+        kind = kinds.facts(config[section][key]["kind"])
+        return {"Name": f"{name} · {kind.shows}", "Form": form}
 
     return labels

@@ -90,3 +90,15 @@ rule figures:
 rule tables:
     input:
         collect(f"{TABLES}/{{table}}.csv", table=plan.asked_for("tables")),
+
+
+# A name without a suffix stands for all forms of a figure or table: tables/table3
+for section, folder, suffix in (("figures", FIGURES, "pdf"), ("tables", TABLES, "csv")):
+    for key in config[section]:
+
+        rule:
+            name:
+                f"{folder}/{key}"
+            input:
+                f"{folder}/{key}.{suffix}",
+            localrule: True
