@@ -65,7 +65,9 @@ class Project:
             assert "Nothing to be done" in run.stdout + run.stderr, run.stdout + run.stderr
             return Counter()
         rows = (line.split() for line in table[1].splitlines() if line.strip())
-        return Counter({rule: int(count) for rule, count in rows if rule not in ("all", "figures")})
+        return Counter(
+            {rule: int(count) for rule, count in rows if rule not in ("all", "figures") and "/" not in rule}
+        )
 
     def read(self, name: str) -> str:
         """Text of one of its files."""

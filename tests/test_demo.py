@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from project import ROOT, Project
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def make_demo(project: Project, target: str = "demo") -> subprocess.CompletedProcess:

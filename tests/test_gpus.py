@@ -15,7 +15,7 @@ from project import Project
 from nctransfer.storage.devices import FOLDER, _make
 from nctransfer.storage.locks import Lock
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 MODELS = [f"tiny{index}" for index in range(4)]
 TIME = r"^(\S+ \S+) INFO \S+: "

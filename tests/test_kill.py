@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 FIGURE = "figures/tiny/fig3.pdf"
 MOMENTS = 20
 SEED = 20240501
-# A worker may live so long after its Snakemake was killed.
-SECONDS = 10
+# A worker may live so long after its Snakemake was killed, beside other tests.
+SECONDS = 15
 
 
 def workers(project: Project) -> list[psutil.Process]:
@@ -106,17 +106,17 @@ def test_nobody_need_wait_before_typing_the_command_again(undisturbed, tmp_path,
 def test_stopped_from_the_terminal_and_started_again(undisturbed, tmp_path, number, moment):
     _, expected, duration = undisturbed
     wait = random.Random(f"{SEED} {number} {moment}").uniform(0.3, 0.8) * duration
-    project = Project.fresh(tmp_path / "p")
-    process = started(project)
-    time.sleep(wait)
-    while process.poll() is not None:  # done already: the machine was busier when the duration was taken
-        shutil.rmtree(project.folder)
-        project, wait = Project.fresh(tmp_path / "p"), 0.7 * wait
+    while True:
+        project = Project.fresh(tmp_path / "p")
         process = started(project)
         time.sleep(wait)
-    os.killpg(process.pid, number)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode != 0
+        os.killpg(process.pid, number)
+        output, _ = process.communicate(timeout=60)
+        if process.returncode != 0:
+            break
+        # done already: the machine was busier when the duration was taken
+        shutil.rmtree(project.folder)
+        wait *= 0.7
     assert "Traceback" not in output
     assert not workers(project)
     all_whole(project, expected)

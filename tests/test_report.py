@@ -169,6 +169,7 @@ def test_the_scorecard_shows_every_claim(reader, study):
     reader.look(0)
     page = reader.page.frame_locator("iframe")
     claims = pd.read_csv(study.folder / "results/tiny/scorecard.csv")
+    page.locator("body", has_text=claims["statement"].iloc[-1]).wait_for()
     text = page.locator("body").inner_text()
     assert all(statement in text for statement in claims["statement"])
     reader.photograph("scorecard")
@@ -243,6 +244,7 @@ def test_the_run_is_told_of_code_machines_and_times(reader, study):
     assert len(reader.open("5. About this run")) == 1
     reader.look(0)
     page = reader.page.frame_locator("iframe")
+    page.locator("summary").wait_for()  # behind all else
     text = page.locator("body").inner_text()
     assert "Revision" in text
     assert "snakemake 9." in text

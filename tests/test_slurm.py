@@ -94,7 +94,7 @@ def killed_at_the_end(*runs: subprocess.Popen) -> Iterator[None]:
             run.kill()
 
 
-def until(condition, run: subprocess.Popen, seconds: float = 120.0):
+def until(condition, run: subprocess.Popen, seconds: float = 300.0):
     """Wait for something that happens while a run is at work."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

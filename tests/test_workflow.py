@@ -53,6 +53,14 @@ def test_a_second_run_has_nothing_to_do_and_changes_nothing(project):
     assert project.contents("results", "figures", "logs") == before
 
 
+def test_a_name_without_a_suffix_asks_for_every_form(project):
+    name = FIGURE.removesuffix(".pdf")
+    assert project.planned(name) == {}
+    (project.folder / f"{name}.png").unlink()
+    assert project.planned(name) == {"figure": 1}
+    assert project.planned(FIGURE) == {}
+
+
 def touch_everything(project):
     later = time.time() + 100
     for path in project.folder.rglob("*"):

@@ -82,7 +82,7 @@ def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator
             for index, panel in enumerate(entry["panels"]):
                 where = f"{section}.{key}.panels[{index}]"
                 yield from _check_panel(where, entry["kind"], panel, config, named)
-            if bool(entry["panels"]) == (kinds.facts(entry["kind"]).panel == ""):
+            if bool(entry["panels"]) != kinds.facts(entry["kind"]).has_panels:
                 told = "has no meaning for kind" if entry["panels"] else "missing; it has no default for kind"
                 yield f"{section}.{key}.panels: {told} {entry['kind']!r}"
             if section == "tables":

@@ -13,8 +13,7 @@ from nctransfer.plan.run_checks import check_units
 from nctransfer.plan.set_sizes import class_count
 
 TUNING = "tuning_diagram"
-UNTUNED = ("layerwise_diagram", "candidates_diagram")
-DIAGRAMS = (*UNTUNED, TUNING)
+DIAGRAMS = ("layerwise_diagram", "candidates_diagram", TUNING)
 
 
 def check_diagram(

@@ -108,7 +108,7 @@ class Plan(Stages):
         readings = pictures.Readings(self)
         known = kinds.facts(entry["kind"])
         panels = [pictures.resolve(self, panel, entry["kind"], readings) for panel in entry["panels"]]
-        if known.panel == "":
+        if not known.has_panels:
             panels = [asdict(row) for row in measured.rows(self)]
         settings: dict[str, Any] = {
             **options,

@@ -33,13 +33,13 @@ class Kind:
     Attributes:
         shows: what it shows, in a line, for REPORT.md and the report.
         panel: what a panel is of: ``model``, ``series``, ``datasets``, ``runs``, ``rank`` or ``method``; any
-            of them (None); or the kind shows the configuration itself and has no panels (empty).
+            of them (None); empty of a kind that has no panels and shows the configuration itself.
         options: of :data:`OPTIONS`, what it is told.
         nc1: what it shows of NC1; None where it shows none.
         names_dataset: whether a panel must name the downstream data set.
         abscissas: what may run from left to right, of the kinds that let a panel choose.
-        collapse: whether it reads collapse metrics of fine-tuning runs beside their accuracies.
-        probed: whether it shows probes of its panels' models.
+        collapse: of panels of runs, whether it reads collapse metrics beside accuracies.
+        probed: of panels of models, whether it shows their probes.
     """
 
     shows: str
@@ -50,6 +50,11 @@ class Kind:
     abscissas: tuple[str, ...] = ()
     collapse: bool = True
     probed: bool = True
+
+    @property
+    def has_panels(self) -> bool:
+        """Whether a picture of the kind has panels."""
+        return self.panel != ""
 
 
 KINDS = {

@@ -93,12 +93,11 @@ rule tables:
 
 
 # A name without a suffix stands for all forms of a figure or table: tables/table3
-for section, folder, suffix in (("figures", FIGURES, "pdf"), ("tables", TABLES, "csv")):
+for maker, section in (("figure", "figures"), ("table", "tables")):
     for key in config[section]:
 
         rule:
             name:
-                f"{folder}/{key}"
+                f"{getattr(plan, section)}/{key}"
             input:
-                f"{folder}/{key}.{suffix}",
-            localrule: True
+                collect(getattr(rules, maker).output, **{maker: key}),
