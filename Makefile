@@ -43,7 +43,7 @@ test: $(READY) ## Set up and run the tests (under 10 minutes on 2 cores)
 	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q -m "not slow" -n $(CORES) --dist loadfile
 
 test-slow: $(READY) ## Kill, disk, cluster and whole-demo tests
-	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile --durations=5
+	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile --no-loadscope-reorder --durations=5
 
 lint: $(READY) ## Format, style, workflow and type checks
 	$(BIN)/ruff check .

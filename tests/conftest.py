@@ -7,6 +7,13 @@ import pytest
 from project import Project
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# Files that take longest begin first (with xdist's --no-loadscope-reorder), lest one worker end long before the other.
+FIRST = ("test_slurm", "test_kill", "test_demo")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort by file; the order within one is kept."""
+    items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
 
 
 @pytest.fixture(scope="session")
