@@ -8,7 +8,7 @@ from project import Project
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # Files that take longest begin first (with xdist's --no-loadscope-reorder), lest one worker end long before the other.
-FIRST = ("test_slurm", "test_kill", "test_demo")
+FIRST = ("test_slurm", "test_kill", "test_demo", "test_real")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

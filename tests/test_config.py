@@ -345,6 +345,7 @@ FAMILY = "families: {f: {architecture: small/resnet18, dataset: cifar10, size: 3
         ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd]}]}}\n", "figures.fig4.panels[0].abscissa: missing; allowed: nc1, train_accuracy"),
         ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd], abscissa: unit}]}}\n", "figures.fig4.panels[0].abscissa: 'unit' has no meaning for kind 'across_datasets'; allowed: nc1, train_accuracy"),
         ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd], abscissa: nc2}]}}\n", "figures.fig4.panels[0].abscissa: 'nc2' is not allowed (did you mean 'nc1'?)"),
+        ("tables: {table1.csv: {kind: measurements}}\n", "tables: 'table1.csv' ends like a file; call it 'table1'"),
         ("figures: {fig3: {panels: [{model: resnet34, dataset: dtd, abscissa: nc1}]}}\n", "figures.fig3.panels[0].abscissa: is read by across_datasets and tuned_units only"),
         ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd], dataset: pet, abscissa: nc1}]}}\n", "figures.fig4.panels[0].dataset: has no meaning for a panel with datasets"),
         ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd], pooling: avg, abscissa: nc1}]}}\n", "figures.fig4.panels[0].pooling: has no meaning for a panel with datasets"),

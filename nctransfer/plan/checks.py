@@ -57,6 +57,10 @@ PANELS = {
 }
 
 
+# What a figure's or table's key may not end with: with it, it would be the name of another one's file.
+SUFFIXES = (".pdf", ".png", ".csv", ".json", ".md", ".tex", ".html")
+
+
 def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator[str]:
     """Check what one key says of another, and names against what there is.
 
@@ -77,6 +81,8 @@ def cross_check(config: Mapping[str, Any], named: Mapping[str, Any]) -> Iterator
         yield from check_finetuned(f"finetuned.{key}", entry, config, named)
     for section in ("figures", "tables"):
         for key, entry in config[section].items():
+            if key.endswith(SUFFIXES):
+                yield f"{section}: {key!r} ends like a file; call it {key.rpartition('.')[0]!r}"
             package = f"nctransfer.reporting.{section}"
             yield from check_variant(f"{section}.{key}.kind", package, entry["kind"])
             for index, panel in enumerate(entry["panels"]):
