@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 FIGURE = "figures/tiny/fig3.pdf"
 MOMENTS = 20
 SEED = 20240501
-# A worker may live so long after its Snakemake was killed, beside other tests.
-SECONDS = 15
+# A worker may live so long after its Snakemake was killed.
+SECONDS = 10
 
 
 def workers(project: Project) -> list[psutil.Process]:
