@@ -14,11 +14,11 @@ from docutils.core import publish_parts
 from jinja2 import Environment
 
 from nctransfer import runtime
-from nctransfer.plan import config, kinds, titles, variants
+from nctransfer.plan import checks, config, kinds, titles, variants
 from nctransfer.plan.departures import PAPER, in_words
 from nctransfer.plan.grid import Plan
 from nctransfer.reporting import provenance
-from nctransfer.reporting.overview import overview
+from nctransfer.reporting.overview import FIGURE_FILES, TABLE_FILES, overview
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,6 +47,11 @@ def test_every_kind_has_a_record_and_every_record_a_kind():
     modules = (variants.names(f"nctransfer.reporting.{section}") for section in ("figures", "tables"))
     assert set().union(*modules) == set(kinds.KINDS)
     assert kinds.facts("my_own").shows == "My own"
+
+
+def test_no_key_may_end_like_a_file_that_is_written():
+    written = {*FIGURE_FILES.values(), *TABLE_FILES.values()}
+    assert {f".{suffix}" for suffix in written} == set(checks.SUFFIXES)
 
 
 def line(rule="figure", study="s", start="2026-01-01T00:00:00+00:00", seconds=1.0, host="h", **more):

@@ -310,6 +310,9 @@ def test_gaps_of_correlations():
     assert found.effect == pytest.approx(1 - abs(stats.pearsonr(table.other, table.y).statistic))
     assert found.low <= found.effect <= found.high
     assert measure("correlation_gap", table, x="x", other="x", y="y") == []
+    [two] = measure("correlation_gap", table[:2], x="x", other="other", y="y")
+    assert np.isnan(two.effect)
+    assert two.note == "no correlation of 2 points"
 
 
 def test_lines():
@@ -434,6 +437,8 @@ def test_selections():
     assert len(select(table, {"x": [1, 3]})) == 2
     lacking = panel(x=[1, 2, np.nan])  # floats now
     assert select(lacking, {"x": 2}).index.tolist() == [1]
+    large = panel(x=[1234567.0, 1234568.0, np.nan])  # told apart to the last digit
+    assert select(large, {"x": 1234568}).index.tolist() == [1]
 
 
 # --- files and pages -----------------------------------------------------------------------

@@ -283,8 +283,11 @@ def test_a_model_on_several_data_sets_goes_down_the_whole_river(project):
     for suffix in ("pdf", "png"):
         assert (project.folder / f"figures/tiny/across.{suffix}").stat().st_size > 1000
     assert project.planned(target) == Counter()
+    before = project.read(numbers)
     project.edit(TINY, "dpi: 60", 'dpi: 60\n  fit_color: "#000000"')
     assert project.planned(target) == Counter(figure=1)
+    assert project.run(target).returncode == 0
+    assert project.read(numbers) == before
 
 
 def test_restyling_draws_the_same_numbers_again(project):

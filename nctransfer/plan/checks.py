@@ -55,8 +55,6 @@ PANELS = {
     "rank": "rank",
     "method": "model and method",
 }
-
-
 # What a figure's or table's key may not end with: with it, it would be the name of another one's file.
 SUFFIXES = (".pdf", ".png", ".csv", ".json", ".md", ".tex", ".html")
 
@@ -141,7 +139,7 @@ def _check_panel(
     if panel["runs"]:
         yield from check_kind(where, kind, panel, config)
     yield from check_diagram(where, kind, panel, config)
-    if kind == "few_shot":
+    if known.reads == "episodes":
         yield from check_episodes(where, panel, config)
     if panel["model"] in config["models"]:
         entry = config["models"][panel["model"]]
@@ -150,7 +148,7 @@ def _check_panel(
         if kind == "layerwise" and kept_units(config, panel["model"]) != "all":
             kept = f"only the penultimate feature of {panel['model']!r} is kept"
             yield f"{where}.model: {kept}; set its units: all"
-        if kind == "over_training":
+        if known.reads == "snapshots":
             yield from _check_snapshots(f"{where}.model", panel["model"], entry, config)
     members = families.group_members(config)
     shown_points = []

@@ -6,25 +6,23 @@ Nothing is trained or measured for them: they read the list of units that the jo
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nctransfer.plan import runs
+from nctransfer.plan import kinds, runs
 from nctransfer.plan.documents import given
 from nctransfer.plan.names import check_variant
 from nctransfer.plan.run_checks import check_units
 from nctransfer.plan.set_sizes import class_count
-
-TUNING = "tuning_diagram"
-DIAGRAMS = ("layerwise_diagram", "candidates_diagram", TUNING)
 
 
 def check_diagram(
     where: str, kind: str, panel: Mapping[str, Any], config: Mapping[str, Any]
 ) -> Iterator[str]:
     """A panel that shows a model's units: a model whose units are listed, and what a method does to them."""
-    if panel["units"] is not None and panel["method"] is None and kind != TUNING:
+    facts = kinds.facts(kind)
+    if panel["units"] is not None and panel["method"] is None and facts.panel != "method":
         yield f"{where}.units: has no meaning for a panel without method"
-    if kind not in DIAGRAMS:
+    if facts.reads != "units":
         return
-    for field in ("pooling", "dataset") if kind != TUNING else ("pooling",):
+    for field in ("pooling",) if facts.names_dataset else ("pooling", "dataset"):
         if panel[field] is not None:
             yield f"{where}.{field}: has no meaning for kind {kind!r}"
     entry = config["models"].get(panel["model"], {})

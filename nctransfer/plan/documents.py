@@ -84,7 +84,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds one mapping (an empty file holds an empty one).
 
     Raises:
-        ConfigError: the file is missing, no YAML, no mapping or repeats keys.
+        ConfigError: as :func:`read`, or the file holds no mapping.
     """
     value = read(path)
     if value is None:

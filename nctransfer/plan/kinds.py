@@ -6,6 +6,7 @@ panels may show whatever a panel can, and it is told every option.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 PROBES = "probes"  # learning rate and weight decay of the probes
 OPTIONS = ("fit", "curve", PROBES)
@@ -33,13 +34,15 @@ class Kind:
     Attributes:
         shows: what it shows, in a line, for REPORT.md and the report.
         panel: what a panel is of: ``model``, ``series``, ``datasets``, ``runs``, ``rank`` or ``method``; any
-            of them (None); empty of a kind that has no panels and shows the configuration itself.
+            of them (None).
         options: of :data:`OPTIONS`, what it is told.
         nc1: what it shows of NC1; None where it shows none.
         names_dataset: whether a panel must name the downstream data set.
         abscissas: what may run from left to right, of the kinds that let a panel choose.
         collapse: of panels of runs, whether it reads collapse metrics beside accuracies.
-        probed: of panels of models, whether it shows their probes.
+        reads: of panels of a model or of series, what is read: metrics and ``probes`` of a view, ``episodes``
+            of few-shot learning, ``snapshots`` of a training, or the list of ``units`` alone.
+        has_panels: whether there are any; a kind without shows the configuration itself.
     """
 
     shows: str
@@ -49,12 +52,8 @@ class Kind:
     names_dataset: bool = True
     abscissas: tuple[str, ...] = ()
     collapse: bool = True
-    probed: bool = True
-
-    @property
-    def has_panels(self) -> bool:
-        """Whether a picture of the kind has panels."""
-        return self.panel != ""
+    reads: Literal["probes", "episodes", "snapshots", "units"] = "probes"
+    has_panels: bool = True
 
 
 KINDS = {
@@ -66,7 +65,7 @@ KINDS = {
         names_dataset=False,
         abscissas=("nc1", "train_accuracy"),
     ),
-    "candidates_diagram": Kind("Units that can be tuned", "model", names_dataset=False, probed=False),
+    "candidates_diagram": Kind("Units that can be tuned", "model", names_dataset=False, reads="units"),
     "collapse_by_unit": Kind(
         "NC1 by unit after fine-tuning",
         "runs",
@@ -79,7 +78,7 @@ KINDS = {
         "Few-shot learning",
         "series",
         nc1=NC1("few-shot accuracy beside NC1", images="training and test, as one"),
-        probed=False,
+        reads="episodes",
     ),
     "layerwise": Kind(
         "NC1 and probe accuracy by unit",
@@ -88,16 +87,16 @@ KINDS = {
         NC1("NC1 and probe accuracy by unit", "every unit"),
     ),
     "layerwise_diagram": Kind(
-        "Layer-wise transfer, as a diagram", "model", names_dataset=False, probed=False
+        "Layer-wise transfer, as a diagram", "model", names_dataset=False, reads="units"
     ),
-    "measurements": Kind("What is measured where", ""),
+    "measurements": Kind("What is measured where", has_panels=False),
     "methods": Kind("Fine-tuning methods", "runs", nc1=NC1("methods of fine-tuning side by side")),
     "over_training": Kind(
         "Collapse over training",
         "model",
         nc1=NC1("NC1 over the epochs of a pre-training"),
         names_dataset=False,
-        probed=False,
+        reads="snapshots",
     ),
     "pretraining": Kind("Pre-training losses", "series", (PROBES,), NC1("losses and heads side by side")),
     "ranking": Kind("Models ranked", "rank"),
@@ -112,10 +111,10 @@ KINDS = {
     "tuned_units": Kind(
         "Which units are tuned, and how many", "runs", abscissas=("unit", "count"), collapse=False
     ),
-    "tuning_diagram": Kind("What Layer FT and SCL FT train, as a diagram", "method", probed=False),
+    "tuning_diagram": Kind("What Layer FT and SCL FT train, as a diagram", "method", reads="units"),
 }
 
 
 def facts(kind: str) -> Kind:
     """What the plan knows of a kind; of one without a record, what holds for any."""
-    return KINDS.get(kind) or Kind(kind.replace("_", " ").capitalize(), options=OPTIONS)
+    return KINDS.get(kind, Kind(kind.replace("_", " ").capitalize(), options=OPTIONS))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nctransfer.plan import finetuning, kinds, runs
-from nctransfer.plan.diagrams import DIAGRAMS, diagram_settings
+from nctransfer.plan.diagrams import diagram_settings
 from nctransfer.plan.documents import merge
 from nctransfer.plan.families import group_members, snapshot_key
 from nctransfer.plan.readings import Readings
@@ -25,16 +25,17 @@ def resolve(plan: Stages, panel: Mapping[str, Any], kind: str, readings: Reading
         return _ranking(plan, panel, readings)
     if panel["runs"] is not None:
         return _runs(plan, panel, kind, readings)
-    if kind in DIAGRAMS:
+    reads = kinds.facts(kind).reads
+    if reads == "units":
         readings.units(panel["model"])
         return diagram_settings(plan.config, panel)
-    if kind == "few_shot":
+    if reads == "episodes":
         return _episodes(plan, panel, readings)
     if panel["series"] is not None:
         return _points(plan, panel, readings)
     if panel["datasets"] is not None:
         return _datasets(plan, panel, readings)
-    if kind == "over_training":
+    if reads == "snapshots":
         return _snapshots(plan, panel, readings)
     return _units(plan, panel, readings)
 
@@ -44,7 +45,7 @@ def shown(plan: Stages) -> Iterator[tuple[str, str]]:
     for section in ("figures", "tables"):
         for picture in plan.config[section].values():
             for panel in picture["panels"]:
-                probed = panel["runs"] is None and kinds.facts(picture["kind"]).probed
+                probed = panel["runs"] is None and kinds.facts(picture["kind"]).reads == "probes"
                 if panel["dataset"] is not None and probed:
                     for model in [panel["model"]] if panel["model"] else _models(plan, panel):
                         yield model, plan.view(model, panel["dataset"]).key

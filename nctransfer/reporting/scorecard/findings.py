@@ -87,7 +87,7 @@ def select(part: pd.DataFrame, wanted: Mapping[str, Any]) -> pd.DataFrame:
 
 def _text(value: Any) -> str:
     """A value as it is written, 3 and 3.0 alike: a column that lacks some whole numbers holds floats."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def named(wanted: Mapping[str, Any]) -> str:

@@ -32,7 +32,7 @@ def measure(table: pd.DataFrame, options: Mapping[str, Any]) -> list[Finding]:
             continue
         draw = np.random.default_rng(0).integers(0, len(points), (RESAMPLES, len(points)))
         effect, *gaps = _gaps(np.concatenate([points[None], points[draw]]), bool(options.get("ranks")))
-        if np.isnan(effect):
+        if len(points) < 3 or np.isnan(effect):  # a line passes through any two
             findings.append(nothing(name, f"no correlation of {len(points)} points", len(points)))
             continue
         low, high = np.nanpercentile(gaps, [2.5, 97.5])
