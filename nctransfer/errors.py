@@ -4,9 +4,6 @@ Every message names the key or file, the value found and what is allowed; the
 workflow prints the message alone, so it must read without a traceback.
 """
 
-from collections.abc import Iterable
-from difflib import get_close_matches
-
 
 class NCTransferError(Exception):
     """Base of every error that the user, not the programmer, can mend."""
@@ -42,9 +39,3 @@ class StoreError(NCTransferError):
 
 class DegenerateInputError(NCTransferError):
     """Features or labels on which a metric or a probe has no meaning."""
-
-
-def suggestion(name: str, allowed: Iterable[str]) -> str:
-    """Return ``" (did you mean 'x'?)"`` for the closest allowed name, or an empty string."""
-    close = get_close_matches(str(name), [str(entry) for entry in allowed], n=1, cutoff=0.6)
-    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -269,7 +269,7 @@ for overlay in sys.argv[1:]:
         found[overlay] = str(error)
         continue
     view = plan.view("tiny", "digits59").key
-    found[overlay] = [plan.scores("tiny", view).recipe, plan.ranking("digits59").recipe]
+    found[overlay] = [plan.scores("tiny", view).stamp.digest, plan.ranking("digits59").stamp.digest]
 print(json.dumps(found))
 """
 RUN = """

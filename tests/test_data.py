@@ -19,6 +19,7 @@ from nctransfer.data.geometry import _resize_in_float, apply_geometry
 from nctransfer.data.images import ImageStore, prepare_images
 from nctransfer.errors import DataError, StoreError
 from nctransfer.plan import catalogue, variants
+from nctransfer.stamp import UNSTAMPED
 
 SQUARE = {"resize": [8, 8], "crop": None, "interpolation": "bilinear"}
 
@@ -57,7 +58,7 @@ def folder(tmp_path: Path) -> Path:
 def make(tmp_path: Path, source: str, options: dict[str, Any], **settings: Any) -> dict[str, ImageStore]:
     manifests = {split: tmp_path / "images" / split / "manifest.json" for split in ("train", "test")}
     settings = {"source": source, "options": options, "geometry": SQUARE} | settings
-    prepare_images(manifests, settings, "recipe", tmp_path / "downloads")
+    prepare_images(manifests, settings, UNSTAMPED, tmp_path / "downloads")
     return {split: ImageStore(manifest) for split, manifest in manifests.items()}
 
 
@@ -626,5 +627,5 @@ def test_settings_of_an_entry_make_its_stores(tmp_path: Path) -> None:
     assert settings["options"] == {"test_fraction": 0.5}
     assert catalogue.has_fixed_size(entry)
     manifest = tmp_path / "train" / "manifest.json"
-    prepare_images({"train": manifest}, settings, "recipe", tmp_path)
+    prepare_images({"train": manifest}, settings, UNSTAMPED, tmp_path)
     assert ImageStore(manifest).manifest["counts"] == [5, 5]

@@ -335,7 +335,7 @@ def test_the_papers_diagrams_read_units_and_train_nothing(paper):
     for key, models in {"fig5": ["resnet34"], "fig6": ["resnet50"], "fig13": ["resnet18"]}.items():
         job = paper.figure(key)
         assert list(job.inputs.values()) == [f"results/models/{model}/manifest.json" for model in models]
-        assert job.made_by == {"table_0": paper.model(models[0]).recipe}
+        assert job.stamp.made_by == {"table_0": paper.model(models[0]).stamp.digest}
     panels = paper.figure("fig6").settings["panels"]
     assert [(shown["method"], shown["units"], shown["classes"]) for shown in panels] == [
         ("layer_ft", [8], 10),
@@ -348,7 +348,7 @@ def test_the_papers_diagrams_read_units_and_train_nothing(paper):
 
 def test_table_1_says_what_is_measured_where_and_needs_nothing(paper):
     job = paper.table("table1")
-    assert (job.inputs, job.made_by) == ({}, {})
+    assert (job.inputs, job.stamp.made_by) == ({}, {})
     numbers = measurements.tabulate(job.settings, {})
     rows = {picture: row for _, row in numbers.iterrows() for picture in row["pictures"].split("; ")}
     assert len(numbers) <= 12
@@ -377,8 +377,8 @@ def test_a_section_is_said_by_the_configuration_and_redraws_no_figure(paper, tmp
     other = Plan(config.load(ROOT / "config.yaml", [overlay]), ROOT)
     numbers = measurements.tabulate(other.table("table1").settings, {})
     assert "Section 3.2" in set(numbers["section"])
-    assert other.table("table1").recipe != paper.table("table1").recipe
-    assert other.figure("fig3").recipe == paper.figure("fig3").recipe
+    assert other.table("table1").stamp.digest != paper.table("table1").stamp.digest
+    assert other.figure("fig3").stamp.digest == paper.figure("fig3").stamp.digest
 
 
 # --- the real workflow ---------------------------------------------------------------------

@@ -10,7 +10,8 @@ import pytest
 import torch
 from project import Project
 
-from nctransfer.failures import explain
+from nctransfer.runtime.machine_errors import explain
+from nctransfer.stamp import UNSTAMPED
 from nctransfer.storage.stores import create_store
 from nctransfer.storage.tables import write_table
 from nctransfer.training.checkpoints import Checkpoints
@@ -105,7 +106,7 @@ def test_a_disk_that_holds_the_whole_project(undisturbed, tmp_path, point):
 
 
 def checkpoint(folder: Path) -> None:
-    Checkpoints(folder, "recipe", 0).save(1, 0, {"weights": torch.zeros(200_000)})
+    Checkpoints(folder, UNSTAMPED, 0).save(1, 0, {"weights": torch.zeros(200_000)})
 
 
 def table(folder: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import safetensors.numpy
 import torch
 
-from nctransfer.failures import explain
+from nctransfer.runtime.machine_errors import explain
 
 
 def caused(error: Exception, cause: Exception) -> Exception:

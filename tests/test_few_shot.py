@@ -166,11 +166,11 @@ def test_only_trainings_that_decay_in_steps_read_its_options(tmp_path):
     assert not {"learning_rate_min", "warmup_epochs"} & set(steps.settings["training"])
 
     other = plan(tmp_path, "training: {decay_factor: 0.2}\n")
-    assert other.pretrain("cifar100-resnet50-aug1").recipe == cosine.recipe
-    assert other.pretrain("cifar-fs-convnet4").recipe != steps.recipe
+    assert other.pretrain("cifar100-resnet50-aug1").stamp.digest == cosine.stamp.digest
+    assert other.pretrain("cifar-fs-convnet4").stamp.digest != steps.stamp.digest
     lower = plan(tmp_path, "training: {learning_rate_min: 1e-5}\n")
-    assert lower.pretrain("cifar100-resnet50-aug1").recipe != cosine.recipe
-    assert lower.pretrain("cifar-fs-convnet4").recipe == steps.recipe
+    assert lower.pretrain("cifar100-resnet50-aug1").stamp.digest != cosine.stamp.digest
+    assert lower.pretrain("cifar-fs-convnet4").stamp.digest == steps.stamp.digest
 
 
 # --- episodes -----------------------------------------------------------------------------------

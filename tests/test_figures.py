@@ -643,7 +643,7 @@ def test_an_nc1_too_small_for_three_decimals_is_no_zero():
     assert pretraining.present(table, chosen).iloc[0, 1] == "1.2e-04"
 
 
-def test_a_written_table_is_the_same_bytes_with_its_recipe(tmp_path):
+def test_a_written_table_is_the_same_bytes_with_its_digest(tmp_path):
     table, chosen = pretrainings(spread=(0.0, 1.0))
     for name in "ab":
         paths = [tmp_path / f"{name}.{suffix}" for suffix in ("csv", "md", "tex")]
@@ -659,8 +659,8 @@ def test_a_written_table_is_the_same_bytes_with_its_recipe(tmp_path):
     assert r"\toprule" in latex
     markdown = (tmp_path / "a.md").read_text("utf-8").splitlines()
     assert [cell.strip() for cell in markdown[2].split("|")][1:3] == ["MSE_a (w/o proj.)", "0.001"]
-    assert "recipe abc123" in latex
-    assert "recipe abc123" in markdown[-1]
+    assert "digest abc123" in latex
+    assert "digest abc123" in markdown[-1]
 
 
 @pytest.mark.parametrize("kind", ["transfer", "comparison", "over_training", "across_datasets"])

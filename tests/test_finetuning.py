@@ -24,6 +24,7 @@ from nctransfer.models.tuned import load_tuned
 from nctransfer.models.weights import read_weights, write_weights
 from nctransfer.models.zoo import describe, load_model, save_model
 from nctransfer.plan import variants
+from nctransfer.stamp import UNSTAMPED
 from nctransfer.storage.stores import create_store
 from nctransfer.storage.tables import read_table
 from nctransfer.training.stopping import StopRequest
@@ -137,7 +138,7 @@ def stores(tmp_path_factory) -> dict[str, dict[str, ImageStore]]:
 def run(bases, stores, kind: str, folder: Path, wanted: dict, cache: float = 0.0) -> Path:
     manifest = folder / "run" / "manifest.json"
     surroundings = Surroundings(torch.device("cpu"), folder / "checkpoints", 1e9, None, cache)
-    finetune(bases[kind], stores[kind], manifest, wanted, "recipe", surroundings)
+    finetune(bases[kind], stores[kind], manifest, wanted, UNSTAMPED, surroundings)
     return manifest
 
 

@@ -626,7 +626,7 @@ def test_the_methods_table_has_three_blocks_with_the_best_and_second_marked(tmp_
     assert r"\multicolumn{3}{l}{\textit{Transfer accuracy (\%), mean $\pm$ std over 3 seeds}} \\" in latex
     assert r"Layer FT & \underline{94.60 $\pm$ 0.10} & \textbf{93.28 $\pm$ 0.10} \\" in latex
     assert latex.count(r"\midrule") == 3
-    assert "recipe abc123" in latex
+    assert "digest abc123" in latex
 
 
 def test_the_methods_csv_holds_both_features_of_scl_and_the_correlation():

@@ -13,6 +13,7 @@ from test_finetuning import MODELS, save_base, save_images, settings
 
 from nctransfer.data.image_store import ImageStore
 from nctransfer.finetuning.run import finetune
+from nctransfer.stamp import UNSTAMPED
 from nctransfer.training.surroundings import Surroundings
 
 pytestmark = pytest.mark.slow
@@ -37,7 +38,7 @@ def job(folder: Path, target: Path, number: int) -> None:
     surroundings = Surroundings(torch.device("cpu"), target / "checkpoints", minutes, None, cache)
     base, manifest = folder / "bases" / kind / "manifest.json", target / "run" / "manifest.json"
     wanted = settings(kind, method, statistics, epochs=12, learning_rate=0.005)
-    finetune(base, stores, manifest, wanted, "recipe", surroundings)
+    finetune(base, stores, manifest, wanted, UNSTAMPED, surroundings)
 
 
 def start(*arguments):

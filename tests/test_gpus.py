@@ -12,8 +12,8 @@ import pytest
 import yaml
 from project import Project
 
-from nctransfer.storage.devices import FOLDER, _make
-from nctransfer.storage.locks import Lock
+from nctransfer.runtime.gpus import FOLDER, _make
+from nctransfer.runtime.locks import Lock
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -263,7 +263,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def fingerprint(mapping: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Settings, recipe, files and requests of every job that the figures and tables of a configuration need."""
+    """Settings, digest, files and requests of every job that the figures and tables of a configuration need."""
     # reading YAML, tested elsewhere, would take three quarters of the time
     files = {config.SCHEMA: RULES, folder / "every.yaml": mapping}
     with pytest.MonkeyPatch.context() as patched:

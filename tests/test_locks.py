@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from nctransfer import lifetime
 from nctransfer.errors import NCTransferError
-from nctransfer.storage import devices, run_lock
-from nctransfer.storage.locks import Lock
+from nctransfer.runtime import gpus, run_lock, signals
+from nctransfer.runtime.locks import Lock
 
 PROCESSES = multiprocessing.get_context("fork")
 UUIDS = ["GPU-aaaa1111", "GPU-aaaa2222", "GPU-bbbb3333"]
@@ -219,18 +218,18 @@ def test_a_lock_on_a_file_that_was_deleted_meanwhile_is_none(tmp_path, monkeypat
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
     """A machine with three GPUs, none claimed by this process."""
-    monkeypatch.setattr(devices, "installed", lambda: UUIDS)
-    monkeypatch.setattr(devices, "POLL_SECONDS", 0.02)
-    monkeypatch.setattr(devices, "_held", None)
+    monkeypatch.setattr(gpus, "installed", lambda: UUIDS)
+    monkeypatch.setattr(gpus, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(gpus, "_held", None)
     yield tmp_path / "gpus"
-    if devices._held is not None:
-        devices._held.release()
+    if gpus._held is not None:
+        gpus._held.release()
 
 
 def claim(environment: dict, folder: Path) -> str | None:
     """A claim as by another process: what was claimed before is kept elsewhere."""
-    devices._held = None
-    return devices.claim(1, environment, folder)
+    gpus._held = None
+    return gpus.claim(1, environment, folder)
 
 
 def test_each_claim_gets_a_device_of_its_own_and_sees_no_other(machine):
@@ -238,7 +237,7 @@ def test_each_claim_gets_a_device_of_its_own_and_sees_no_other(machine):
     kept = []
     for environment in environments:
         claim(environment, machine)
-        kept.append(devices._held)
+        kept.append(gpus._held)
     assert [environment["CUDA_VISIBLE_DEVICES"] for environment in environments] == UUIDS
     kept[1].release()
     assert claim({}, machine) == UUIDS[1]
@@ -248,7 +247,7 @@ def test_each_claim_gets_a_device_of_its_own_and_sees_no_other(machine):
 
 def test_a_job_claims_one_device_however_often_it_asks(machine):
     environment = {}
-    assert devices.claim(1, environment, machine) == devices.claim(1, environment, machine) == UUIDS[0]
+    assert gpus.claim(1, environment, machine) == gpus.claim(1, environment, machine) == UUIDS[0]
 
 
 def test_a_claim_waits_until_a_device_is_free(machine, held_by):
@@ -277,11 +276,11 @@ def test_a_claim_waits_until_a_device_is_free(machine, held_by):
     ],
 )
 def test_which_devices_a_list_of_visible_ones_means(listed, found):
-    assert devices.usable(listed, UUIDS) == found
+    assert gpus.usable(listed, UUIDS) == found
 
 
 def test_without_a_driver_listed_names_stand_for_devices(machine, monkeypatch):
-    monkeypatch.setattr(devices, "installed", list)
+    monkeypatch.setattr(gpus, "installed", list)
     assert claim({"CUDA_VISIBLE_DEVICES": "0,1"}, machine) == "0"
     assert claim({}, machine) is None
     assert claim({"CUDA_VISIBLE_DEVICES": "-1"}, machine) is None
@@ -317,10 +316,10 @@ def test_other_users_can_use_the_locks(machine, monkeypatch):
 JOB = """
 import sys, time
 sys.path.insert(0, {root!r})
-from nctransfer import lifetime
-lifetime.GRACE_SECONDS = 1.0
-lifetime.watch()
-lifetime.stop_in_order()
+from nctransfer.runtime import signals
+signals.GRACE_SECONDS = 1.0
+signals.watch()
+signals.stop_in_order()
 if {deaf}:
     import signal
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -333,8 +332,8 @@ finally:
 PARENT = """
 import subprocess, sys
 sys.path.insert(0, {root!r})
-from nctransfer import lifetime
-lifetime.announce()
+from nctransfer.runtime import signals
+signals.announce()
 print(subprocess.Popen([sys.executable, "-c", {job!r}]).pid, flush=True)
 sys.stdin.read()
 """
@@ -342,7 +341,7 @@ sys.stdin.read()
 
 @pytest.mark.parametrize("deaf", [False, True])
 def test_a_job_ends_with_the_process_that_started_it(tmp_path, deaf):
-    root = str(Path(lifetime.__file__).parents[1])
+    root = str(Path(signals.__file__).parents[1])
     ready, ended = tmp_path / "ready", tmp_path / "ended"
     job = JOB.format(root=root, deaf=deaf, ready=str(ready), ended=str(ended))
     parent = subprocess.Popen(
@@ -375,29 +374,29 @@ def alive(number: int) -> bool:
 
 @pytest.mark.parametrize("announced", [None, "1 0 another-machine 1"])
 def test_a_process_that_cannot_be_seen_is_not_watched(monkeypatch, announced):
-    monkeypatch.delenv(lifetime.PARENT, raising=False)
+    monkeypatch.delenv(signals.PARENT, raising=False)
     if announced:
-        monkeypatch.setenv(lifetime.PARENT, announced)
-    assert lifetime.watch() is None
+        monkeypatch.setenv(signals.PARENT, announced)
+    assert signals.watch() is None
 
 
 @pytest.mark.parametrize("number", [gone, os.getpid])
 def test_who_is_gone_before_the_job_looks_ends_it_too(monkeypatch, number):
     """Its number may be another process's by now."""
-    monkeypatch.setenv(lifetime.PARENT, f"{number()} 86400 {lifetime._namespace()}")
+    monkeypatch.setenv(signals.PARENT, f"{number()} 86400 {signals._namespace()}")
     monkeypatch.setattr("signal.signal", lambda *arguments: None)
     told = []
-    lifetime.watch(lambda: told.append(True)).join(10)
+    signals.watch(lambda: told.append(True)).join(10)
     assert told == [True]
 
 
 @pytest.mark.parametrize(("step", "waits"), [("0", True), (None, False)])
 def test_only_in_a_step_that_slurm_started_its_end_is_waited_for(monkeypatch, step, waits):
     monkeypatch.setenv("SLURM_JOB_ID", "7")  # a shell of salloc has it too
-    monkeypatch.delenv(lifetime.STEP, raising=False)
+    monkeypatch.delenv(signals.STEP, raising=False)
     if step is not None:
-        monkeypatch.setenv(lifetime.STEP, step)
+        monkeypatch.setenv(signals.STEP, step)
     slept = []
     monkeypatch.setattr("time.sleep", slept.append)
-    lifetime.await_the_end()
+    signals.await_the_end()
     assert bool(slept) == waits

@@ -44,8 +44,7 @@ def test_every_rule_asks_for_its_resources_and_torch_rules_for_a_gpu():
             "log:",
             "conda:",
             "message:",
-            "recipe=recipe_of",
-            "made_by=made_by",
+            "job=job_of",
         ):
             assert part in body, (name, part)
         script = (ROOT / f"workflow/scripts/{name}.py").read_text()
@@ -58,7 +57,7 @@ def test_every_rule_asks_for_its_resources_and_torch_rules_for_a_gpu():
     ids=lambda p: p.name,
 )
 def test_packages_hold_only_a_docstring(package):
-    """An import in a package's own file would be in every recipe below it."""
+    """An import in a package's own file would be in every digest below it."""
     import ast
 
     tree = ast.parse((package / "__init__.py").read_text())

@@ -175,10 +175,10 @@ def test_folders_of_the_user_count_by_their_contents_behind_links_too(tmp_path):
             (real / split / name).mkdir(parents=True)
     (tmp_path / "imagenet").symlink_to(real)
     text = f"datasets: {{big: {{source: torchvision, name: ImageNet, path: {tmp_path}/imagenet}}}}\n"
-    before = plan(overlay(tmp_path, text)).images("big-224px").recipe
-    assert plan(overlay(tmp_path, text)).images("big-224px").recipe == before
+    before = plan(overlay(tmp_path, text)).images("big-224px").stamp.digest
+    assert plan(overlay(tmp_path, text)).images("big-224px").stamp.digest == before
     (real / "train/n01/a.jpg").write_bytes(b"x")
-    assert plan(overlay(tmp_path, text)).images("big-224px").recipe != before
+    assert plan(overlay(tmp_path, text)).images("big-224px").stamp.digest != before
 
 
 def test_jobs_have_seeds_of_their_own_that_follow_the_studys(tmp_path, paper):
@@ -213,14 +213,21 @@ def test_a_view_that_is_none_is_refused(paper):
             ["nctransfer.plan.grid", "nctransfer.plan.config", "nctransfer.plan.command"],
             ["torch", "numpy", "pandas"],
         ),
-        (["nctransfer.tidy.collapse", "nctransfer.job"], ["torchvision", "timm", "open_clip", "matplotlib"]),
+        (
+            ["nctransfer.tidy.collapse", "nctransfer.runtime.job"],
+            ["torchvision", "timm", "open_clip", "matplotlib"],
+        ),
         (["nctransfer.tidy.classifiers"], ["torchvision", "timm", "open_clip"]),
         (
             ["nctransfer.tidy.probes", "nctransfer.probing.solvers.sgd", "nctransfer.probing.solvers.lbfgs"],
             ["torchvision", "timm", "open_clip"],
         ),
         (
-            ["nctransfer.reporting.figures.layerwise", "nctransfer.reporting.output", "nctransfer.job"],
+            [
+                "nctransfer.reporting.figures.layerwise",
+                "nctransfer.reporting.output",
+                "nctransfer.runtime.job",
+            ],
             ["torch", "torchvision", "timm"],
         ),
         (

@@ -10,6 +10,7 @@ import torch
 from nctransfer.data.image_store import ImageStore
 from nctransfer.errors import ConfigError, DataError, ModelError, TrainingError
 from nctransfer.models.zoo import load_model, save_model
+from nctransfer.stamp import UNSTAMPED
 from nctransfer.storage.stores import Store, create_store
 from nctransfer.storage.tables import read_table
 from nctransfer.training.pretraining import pretrain
@@ -68,7 +69,7 @@ def run(
         "training": TRAINING | training,
     }
     manifest = folder / "pretraining" / "manifest.json"
-    pretrain(stores, manifest, settings, "recipe", Surroundings(CPU, folder / "checkpoints", 0, tensorboard))
+    pretrain(stores, manifest, settings, UNSTAMPED, Surroundings(CPU, folder / "checkpoints", 0, tensorboard))
     return manifest
 
 

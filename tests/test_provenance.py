@@ -13,12 +13,14 @@ import pytest
 from docutils.core import publish_parts
 from jinja2 import Environment
 
-from nctransfer import runtime
 from nctransfer.plan import checks, config, kinds, titles, variants
 from nctransfer.plan.departures import PAPER, in_words
 from nctransfer.plan.grid import Plan
 from nctransfer.reporting import provenance
 from nctransfer.reporting.overview import FIGURE_FILES, TABLE_FILES, overview
+from nctransfer.runtime import run_log
+from nctransfer.stamp import Stamp
+from nctransfer.versions import revision
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -61,24 +63,24 @@ def line(rule="figure", study="s", start="2026-01-01T00:00:00+00:00", seconds=1.
 
 def test_a_jobs_line_is_read_back(tmp_path, monkeypatch):
     records = []
-    monkeypatch.setattr(runtime.logger, "handlers", [handler := logging.Handler()])
-    monkeypatch.setattr(runtime.logger, "level", logging.INFO)
+    monkeypatch.setattr(run_log.logger, "handlers", [handler := logging.Handler()])
+    monkeypatch.setattr(run_log.logger, "level", logging.INFO)
     handler.emit = records.append
-    runtime.write_line("s", "figure", {"figure": "fig3"}, "abc", 2)
+    run_log.write_line("s", "figure", {"figure": "fig3"}, "abc", 2)
     (tmp_path / "figure").mkdir()
     (tmp_path / "figure/fig3.log").write_text(f"x INFO nctransfer: {records[0].getMessage()}\nx INFO: done\n")
-    (job,) = runtime.read_lines(tmp_path, "s")
+    (job,) = run_log.read_lines(tmp_path, "s")
     assert (job["rule"], job["wildcards"], job["threads"], job["device"]) == (
         "figure",
         {"figure": "fig3"},
         2,
         "cpu",
     )
-    assert job["recipe"] == "abc"
+    assert job["digest"] == "abc"
     assert job["host"]
     assert job["device_name"]
     assert 0 < job["seconds"] < 1e5
-    assert runtime.read_lines(tmp_path, "other") == []
+    assert run_log.read_lines(tmp_path, "other") == []
 
 
 def test_logs_are_read_in_order_of_starts_without_unfinished_jobs_and_other_studies(tmp_path):
@@ -92,7 +94,7 @@ def test_logs_are_read_in_order_of_starts_without_unfinished_jobs_and_other_stud
     for name, text in logs.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / f"{name}.log").write_text(text)
-    assert [job["rule"] for job in runtime.read_lines(tmp_path, "s")] == ["images", "figure"]
+    assert [job["rule"] for job in run_log.read_lines(tmp_path, "s")] == ["images", "figure"]
 
 
 def test_jobs_are_summed_up_by_rule_and_machine():
@@ -114,23 +116,23 @@ def test_a_revision_is_that_of_the_project_itself_and_says_what_was_changed(tmp_
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     root = tmp_path / "p"
     root.mkdir()
-    assert provenance.revision(root)["commit"] is None
+    assert revision(root)["commit"] is None
     git(root, "init", "-q")
     (root / "a").write_text("1")
     git(root, "add", "a")
     git(root, "commit", "-qm", "x")
     commit = git(root, "rev-parse", "HEAD").strip()
-    assert provenance.revision(root) == {"commit": commit, "changed_files": []}
+    assert revision(root) == {"commit": commit, "changed_files": []}
     (root / "a").write_text("2")
-    assert provenance.revision(root) == {"commit": commit, "changed_files": ["a"]}
+    assert revision(root) == {"commit": commit, "changed_files": ["a"]}
     inner = root / "unpacked"
     inner.mkdir()
-    assert provenance.revision(inner) == {
+    assert revision(inner) == {
         "commit": None,
         "reason": "the project is not a git checkout of its own",
     }
     monkeypatch.setenv("PATH", "")
-    assert provenance.revision(root) == {"commit": None, "reason": "git is not installed"}
+    assert revision(root) == {"commit": None, "reason": "git is not installed"}
 
 
 def test_the_page_holds_configuration_and_times_and_escapes_them(tmp_path):
@@ -140,11 +142,11 @@ def test_the_page_holds_configuration_and_times_and_escapes_them(tmp_path):
         "study": "s",
         "models": {"m": {"x": "<b>"}, "m.run": {"run": {}}, "m.epoch1": {"snapshot_of": "m"}},
     }
-    found = provenance.gather(tmp_path, tmp_path, settings, {"figures_fig3": "abc"})
-    provenance.write(found, tmp_path / "p.json", tmp_path / "p.html", "r")
+    found = provenance.gather(tmp_path, tmp_path, tmp_path, settings, {"figures_fig3": "abc"})
+    provenance.write(found, tmp_path / "p.json", tmp_path / "p.html", Stamp("r"))
     back = json.loads((tmp_path / "p.json").read_text())
-    assert back["recipe"] == "r"
-    assert back["recipes"] == {"figures_fig3": "abc"}
+    assert back["stamp"]["digest"] == "r"
+    assert back["digests"] == {"figures_fig3": "abc"}
     assert list(back["configuration"]["models"]) == ["m"]
     assert back["libraries"]["snakemake"].startswith("9.")
     assert len(back["jobs"]) == 1
@@ -161,7 +163,7 @@ def test_the_list_counts_claims_and_links_relative_to_itself(tmp_path):
         "study": "s", "setting": "It is small.", "results": str(tmp_path), "tables": [],
         "figures": [{"path": f"{tmp_path.parent}/figures/fig3", "name": "Figure 3", "shows": "NC1"}],
     }  # fmt: skip
-    text = overview(settings, tmp_path / "scorecard.csv", "abc")
+    text = overview(settings, tmp_path / "scorecard.csv", 0, "abc")
     assert "Study `s`" in text
     assert "It is small." in text
     assert "| holds | 1 |" in text
@@ -191,7 +193,10 @@ def caption(name, key, settings, study):
     suffixes = ("png", "pdf", "csv", "html", "tex", "json", "parts")
     output = SimpleNamespace(**{suffix: f"x/{key}.{suffix}" for suffix in suffixes})
     told = SimpleNamespace(
-        wildcards=[key], params=SimpleNamespace(settings=settings), output=output, config={"study": study}
+        wildcards=[key],
+        params=SimpleNamespace(job={"settings": settings}),
+        output=output,
+        config={"study": study},
     )
     source = (ROOT / f"workflow/report/{name}.rst").read_text()
     text = Environment(trim_blocks=True, lstrip_blocks=True).from_string(source).render(snakemake=told)

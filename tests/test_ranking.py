@@ -116,9 +116,9 @@ def test_a_source_accuracy_of_ones_own_reruns_the_ranking_alone(tmp_path):
     after = plan(tmp_path, text)
     view = before.view("resnet18", "dtd").key
     assert after.ranking("dtd").settings["models"][0]["accuracy"] == 42
-    assert after.ranking("dtd").recipe != before.ranking("dtd").recipe
-    assert after.model("resnet18").recipe == before.model("resnet18").recipe
-    assert after.scores("resnet18", view).recipe == before.scores("resnet18", view).recipe
+    assert after.ranking("dtd").stamp.digest != before.ranking("dtd").stamp.digest
+    assert after.model("resnet18").stamp.digest == before.model("resnet18").stamp.digest
+    assert after.scores("resnet18", view).stamp.digest == before.scores("resnet18", view).stamp.digest
 
 
 def test_fine_tuning_runs_to_compare_with_are_planned_once_a_model_and_data_set(tmp_path):
@@ -211,7 +211,7 @@ def test_accuracies_measured_elsewhere_are_read_by_key_before_anything_runs(tmp_
     job = plan(tmp_path, MEASURED % path).ranking("dtd")
     assert job.settings["measured"] == {"name": "published", "accuracies": {"resnet18": 91.5}}
     path.write_text(path.read_text() + "dtd,resnet34,90\n")
-    assert plan(tmp_path, MEASURED % path).ranking("dtd").recipe != job.recipe
+    assert plan(tmp_path, MEASURED % path).ranking("dtd").stamp.digest != job.stamp.digest
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from nctransfer.reporting import cells
 from nctransfer.reporting.figures import layerwise
 from nctransfer.reporting.fits import correlation, fit_line, fit_parabola
 from nctransfer.reporting.output import save_figure, save_numbers, save_page, save_sidecar
+from nctransfer.stamp import Stamp
+from nctransfer.storage.files import file_checksum
 
 PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 VERSION = tomllib.loads(PROJECT.read_text())["project"]["version"]
@@ -253,7 +255,7 @@ def test_the_picture_shows_the_numbers(fit):
     assert f"{row[f'{fit}_r2']:.3f}" in right.texts[0].get_text()
 
 
-def test_files_are_the_same_bytes_every_time_with_embedded_fonts_and_recipe(tmp_path):
+def test_files_are_the_same_bytes_every_time_with_embedded_fonts_and_digest(tmp_path):
     chosen = settings()
     table = layerwise.tabulate(chosen, tables())
     for name in ("a", "b"):
@@ -266,24 +268,30 @@ def test_files_are_the_same_bytes_every_time_with_embedded_fonts_and_recipe(tmp_
     pdf = (tmp_path / "a.pdf").read_bytes()
     assert b"/Subtype /Type3" not in pdf
     assert b"/FontType 42" in pdf or b"/CIDFontType2" in pdf
-    assert b"recipe abc123; nctransfer " + VERSION.encode() + b"; matplotlib " in pdf
-    assert b"recipe abc123; nctransfer " + VERSION.encode() in (tmp_path / "a.png").read_bytes()
+    assert b"digest abc123; nctransfer " + VERSION.encode() + b"; matplotlib " in pdf
+    assert b"digest abc123; nctransfer " + VERSION.encode() in (tmp_path / "a.png").read_bytes()
     assert b"CreationDate" not in pdf
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "a.csv"), table, check_dtype=False)
 
 
 def test_a_sidecar_says_what_made_a_figure_the_same_every_time(tmp_path):
-    inputs = {"results/b.parquet": "2", "results/a.parquet": "1"}
-    for name, given in (("a", inputs), ("b", dict(reversed(inputs.items())))):
-        save_sidecar(tmp_path / f"{name}.json", "fig3", settings() | {"kind": "layerwise"}, "abc123", given)
-    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
-    found = json.loads((tmp_path / "a.json").read_text())
+    inputs = {"table_0": "results/b.parquet", "table_1": "results/a.parquet", "file": "mine.csv"}
+    stamp = Stamp("abc123", "c0de", "t01d", {"table_0": "2", "table_1": "1"}, ("a1", "b2"))
+    (tmp_path / "fig3.csv").write_text("a\n")
+    files = [tmp_path / "fig3.csv", tmp_path / "fig3.json"]
+    written = set()
+    for given in (inputs, dict(reversed(inputs.items()))):
+        save_sidecar(files[1], "fig3", settings() | {"kind": "layerwise"}, stamp, given, files)
+        written.add(files[1].read_bytes())
+    assert len(written) == 1
+    found = json.loads(written.pop())
     libraries = found.pop("libraries")
     assert libraries["pandas"] == version("pandas")
     assert {"numpy", "scipy", "matplotlib", "seaborn", "torch"} < set(libraries)
     assert found == {
-        "name": "fig3", "kind": "layerwise", "recipe": "abc123", "seed": 1, "package": {"nctransfer": VERSION},
-        "python": platform.python_version(), "inputs": inputs,
+        "name": "fig3", "kind": "layerwise", "seed": 1, "package": {"nctransfer": VERSION},
+        "python": platform.python_version(), "inputs": {"results/a.parquet": "1", "results/b.parquet": "2"}, "stamp": stamp.to_json(),
+        "files": {"fig3.csv": file_checksum(files[0])},
     }  # fmt: skip
 
 
@@ -301,5 +309,5 @@ def test_a_page_marks_heads_and_escapes_and_loads_nothing(tmp_path):
     assert "<td><strong>5 &lt; 6</strong></td><td><u>4 ± 1</u></td>" in text
     assert '<th scope="row">&lt;script&gt;</th>' in text
     assert "C&lt;1&gt;" in text
-    assert f"recipe abc123; nctransfer {VERSION}" in text
+    assert f"digest abc123; nctransfer {VERSION}" in text
     assert not re.search(r"src=|href=|url\(|@import", text)

@@ -356,7 +356,7 @@ def test_the_cpu_asks_for_no_gpu_and_more_time(paper):
     assert slow.request(*name).mem_mb > Requests(paper).request(*name).mem_mb
 
 
-def test_no_recipe_depends_on_what_is_asked_for(paper):
+def test_no_digest_depends_on_what_is_asked_for(paper):
     other = plan_of({"resources": {"mem_mb": 700, "runtime_factor": 3}}, base=PAPER)
     asked = Requests(other)
     names = [("features", "resnet34", "cifar10-224px"), ("pretrain", "cifar100-resnet18-ce")]

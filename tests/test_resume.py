@@ -14,6 +14,7 @@ from project import TINY, Project
 
 from nctransfer.data.image_store import ImageStore
 from nctransfer.data.images import prepare_images
+from nctransfer.stamp import UNSTAMPED
 from nctransfer.training.pretraining import pretrain
 from nctransfer.training.surroundings import Surroundings
 
@@ -84,7 +85,7 @@ def job(images: Path, folder: Path, kind: int) -> None:
     stores = {split: ImageStore(images / split / "manifest.json") for split in ("train", "test")}
     surroundings = Surroundings(torch.device("cpu"), folder / "checkpoints", checkpoint_minutes=minutes)
     settings = SETTINGS | {"training": SETTINGS["training"] | changes}
-    pretrain(stores, folder / "pretraining" / "manifest.json", settings, "recipe", surroundings)
+    pretrain(stores, folder / "pretraining" / "manifest.json", settings, UNSTAMPED, surroundings)
 
 
 def start(images: Path, folder: Path, kind: int):
@@ -115,7 +116,7 @@ def images(tmp_path_factory) -> Path:
         "geometry": None, "seed": 0,
     }  # fmt: skip
     manifests = {split: folder / split / "manifest.json" for split in ("train", "test")}
-    prepare_images(manifests, settings, "recipe", folder)
+    prepare_images(manifests, settings, UNSTAMPED, folder)
     return folder
 
 

@@ -7,15 +7,18 @@ import pandas as pd
 import pytest
 
 from nctransfer.errors import StoreError
+from nctransfer.stamp import Stamp
 from nctransfer.storage.files import atomic_path
-from nctransfer.storage.recipes import read_recipe
+from nctransfer.storage.stamps import read_stamp
 from nctransfer.storage.stores import Store, create_store
 from nctransfer.storage.tables import read_table, write_table
+
+MADE = Stamp("d1", "c1", "t1", {"in": "d0"}, ("p1", "p2"))
 
 
 def make(folder, rows=10):
     manifest = folder / "store" / "manifest.json"
-    with create_store(manifest, "things", "r1") as store:
+    with create_store(manifest, "things", MADE) as store:
         array = store.array("x", (rows, 3), np.float32)
         for start in range(0, rows, 4):
             array.append(np.arange(start * 3, min(start + 4, rows) * 3, dtype=np.float64).reshape(-1, 3))
@@ -32,7 +35,7 @@ def test_what_is_written_is_read(tmp_path):
     assert store.array("x").dtype == np.float32
     assert store.manifest["answer"] == 42
     assert store.path("note.txt").read_text() == "hello"
-    assert read_recipe(manifest) == "r1"
+    assert read_stamp(manifest) == store.stamp == MADE
 
 
 def test_the_same_contents_are_the_same_bytes(tmp_path):
@@ -114,10 +117,10 @@ def test_an_unknown_file_is_refused_with_what_there_is(tmp_path):
 
 def test_tables_are_written_whole_and_alike(tmp_path):
     table = pd.DataFrame({"unit": [1, 2], "name": ["a", "b"], "value": [0.1, np.nan]})
-    write_table(tmp_path / "a.parquet", table, "r7")
-    write_table(tmp_path / "b.parquet", table, "r7")
+    write_table(tmp_path / "a.parquet", table, MADE)
+    write_table(tmp_path / "b.parquet", table, MADE)
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
-    assert read_recipe(tmp_path / "a.parquet") == "r7"
+    assert read_stamp(tmp_path / "a.parquet") == MADE
     pd.testing.assert_frame_equal(read_table(tmp_path / "a.parquet"), table)
 
 
@@ -125,7 +128,7 @@ def test_a_table_that_is_none_is_named(tmp_path):
     with pytest.raises(StoreError, match="no such table"):
         read_table(tmp_path / "a.parquet")
     (tmp_path / "b.parquet").write_bytes(b"PAR1 cut")
-    for read in (read_table, read_recipe):
+    for read in (read_table, read_stamp):
         with pytest.raises(StoreError, match=r"b.parquet"):
             read(tmp_path / "b.parquet")
 

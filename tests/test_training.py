@@ -14,6 +14,7 @@ from nctransfer.data.augmentation import Augmentation
 from nctransfer.data.keyed import sample_keys
 from nctransfer.errors import TrainingError
 from nctransfer.plan import variants
+from nctransfer.stamp import Stamp
 from nctransfer.storage.tables import read_table
 from nctransfer.training.checkpoints import Checkpoints
 from nctransfer.training.evaluation import Split, Standardisation, Standardised, evaluate
@@ -54,7 +55,7 @@ def splits() -> dict[str, Split]:
 
 
 def build(
-    splits, folder: Path, *, seed: int = 3, recipe: str = "r", minutes: float = 0, **changes
+    splits, folder: Path, *, seed: int = 3, digest: str = "d", minutes: float = 0, **changes
 ) -> Training:
     """A training of a small network with dropout, whose state batch normalisation and torch's generator share."""
     settings = SETTINGS | changes
@@ -72,7 +73,7 @@ def build(
         nn.Linear(4, 2 if objective.classifies else 3),
     )
     whole = Standardised(network, Standardisation.of(splits["train"].images))
-    checkpoints = Checkpoints(folder, recipe, minutes)
+    checkpoints = Checkpoints(folder, Stamp(digest), minutes)
     train = replace(splits["train"], augmentation=Augmentation.from_settings(settings["augmentation"]))
     data = Data(train, splits["test"], seed)
     return Training(whole, objective, data, settings, checkpoints, network.state_dict)
@@ -319,7 +320,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_it(splits, tmp_path, 
 
 def test_checkpoints_of_other_code_or_settings_are_not_used(splits, tmp_path):
     stopped_late(splits, tmp_path)
-    other = build(splits, tmp_path, recipe="other", **KINDS["clean"])
+    other = build(splits, tmp_path, digest="other", **KINDS["clean"])
     other._resume()
     assert (other.epoch, other.step) == (0, 0)
     assert not tmp_path.exists()

@@ -15,6 +15,7 @@ from nctransfer.data.subset import draw_rows, subset_rows
 from nctransfer.errors import DataError
 from nctransfer.plan import catalogue, config, subsets
 from nctransfer.plan.grid import Plan
+from nctransfer.stamp import UNSTAMPED
 
 ROOT = Path(__file__).resolve().parents[1]
 TASKS = {
@@ -115,7 +116,7 @@ def test_too_few_images(chosen: list[int], count: int | None, validation: int, w
 def make(folder: Path, source: str, options: dict[str, Any], **settings: Any) -> dict[str, ImageStore]:
     manifests = {split: folder / "images" / split / "manifest.json" for split in ("train", "test")}
     prepare_images(
-        manifests, {"source": source, "options": options, **settings}, "recipe", folder / "downloads"
+        manifests, {"source": source, "options": options, **settings}, UNSTAMPED, folder / "downloads"
     )
     return {split: ImageStore(manifest) for split, manifest in manifests.items()}
 
@@ -241,8 +242,8 @@ def test_the_17_tasks_are_valid_titled_and_have_stores_of_their_own(paper: Plan)
         assert view.key == f"{key}.1000n-224px"
         job = paper.images(view.images)
         assert (job.settings["count"], job.settings["validation"]) == (1000, None)
-        stores.add((view.images, job.recipe))
-    assert len({images for images, _ in stores}) == len({recipe for _, recipe in stores}) == 17
+        stores.add((view.images, job.stamp.digest))
+    assert len({images for images, _ in stores}) == len({digest for _, digest in stores}) == 17
     binned = {key: entry["label_bins"] for key, entry in entries.items() if entry["label_bins"]}
     assert binned == {"vtab-dspr-loc": 16, "vtab-dspr-ori": 16}
 

@@ -71,7 +71,7 @@ def touch_everything(project):
 def edit_keeping_time(project):
     path = project.folder / "workflow/scripts/metrics.py"
     times = path.stat().st_mtime_ns
-    project.edit("workflow/scripts/metrics.py", "task.recipe", "task.recipe + ''")
+    project.edit("workflow/scripts/metrics.py", "task.stamp", "task.stamp and task.stamp")
     os.utime(path, ns=(times, times))
 
 
@@ -109,10 +109,10 @@ CHANGES = {
     "an option of another loss": (append(TINY, "training: {temperature: 0.5}\n"), Counter()),
     "an option of a higher augmentation level": (append(TINY, "training: {augmentation: {grayscale: 0.5}}\n"), Counter()),
     "how often a training is saved": (append(TINY, "runs: {checkpoint_minutes: 1}\n"), Counter()),
-    "how failures are told": (append("nctransfer/failures.py", "\nX = 1\n"), Counter()),
-    "how long jobs live": (append("nctransfer/lifetime.py", "\nX = 1\n"), Counter()),
-    "what jobs tell of machines and times": (append("nctransfer/runtime.py", "\nX = 1\n"), Counter()),
-    "how devices and runs are locked": (append("nctransfer/storage/locks.py", "\nX = 1\n"), Counter()),
+    "how failures are told": (append("nctransfer/runtime/machine_errors.py", "\nX = 1\n"), Counter()),
+    "how long jobs live": (append("nctransfer/runtime/signals.py", "\nX = 1\n"), Counter()),
+    "what jobs tell of machines and times": (append("nctransfer/runtime/run_log.py", "\nX = 1\n"), Counter()),
+    "how devices and runs are locked": (append("nctransfer/runtime/locks.py", "\nX = 1\n"), Counter()),
     "a family of other models": (
         append(TINY, "families: {f: {architecture: small/resnet18, dataset: digits04, size: 8, members: {aug: {augmentation: [1, 2]}}}}\n"),
         Counter()),

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from nctransfer.errors import DataError, suggestion
+from nctransfer.errors import DataError
+from nctransfer.suggestions import suggestion
 
 Geometry = Mapping[str, Any]
 
@@ -70,12 +71,16 @@ def check_geometry(geometry: Geometry) -> None:
             raise DataError(f"geometry: no key {key!r}{suggestion(key, _KEYS)}; there are {', '.join(_KEYS)}")
     interpolation = geometry.get("interpolation", "bilinear")
     if interpolation not in _INTERPOLATIONS:
-        close = suggestion(interpolation, _INTERPOLATIONS)
-        raise DataError(f"geometry.interpolation: {interpolation!r} is not bilinear or bicubic{close}")
+        raise DataError(
+            f"geometry.interpolation: {interpolation!r} is not bilinear or bicubic"
+            f"{suggestion(interpolation, _INTERPOLATIONS)}"
+        )
     rounding = geometry.get("rounding", "each pass")
     if rounding not in _ROUNDINGS:
-        close = suggestion(rounding, _ROUNDINGS)
-        raise DataError(f"geometry.rounding: {rounding!r} is not one of {', '.join(_ROUNDINGS)}{close}")
+        raise DataError(
+            f"geometry.rounding: {rounding!r} is not one of {', '.join(_ROUNDINGS)}"
+            f"{suggestion(rounding, _ROUNDINGS)}"
+        )
     resize, crop = geometry.get("resize"), geometry.get("crop")
     pair = isinstance(resize, list | tuple) and len(resize) == 2 and all(map(_is_size, resize))
     if not (resize is None or _is_size(resize) or pair):

@@ -27,6 +27,7 @@ from nctransfer.data.subset import class_indices, draw_rows, subset_rows
 from nctransfer.errors import DataError
 from nctransfer.plan import variants
 from nctransfer.plan.subsets import OPTIONS
+from nctransfer.stamp import Stamp
 from nctransfer.storage.stores import ArrayWriter, StoreWriter, create_store
 
 __all__ = ["ImageStore", "prepare_images"]
@@ -42,11 +43,7 @@ R = TypeVar("R")
 
 
 class _UnreadableError(Exception):
-    """Ends a store under construction; carries one line per bad picture."""
-
-    def __init__(self, lines: Sequence[str]) -> None:
-        super().__init__(*lines)
-        self.lines = list(lines)
+    """A picture that cannot be used; the words name it."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +62,11 @@ class _Block:
     pictures: list[np.ndarray]  # uint8, each (H, W, 3)
     names: list[str]
     digests: bytes
-    unreadable: list[str]
+    unreadable: list[_UnreadableError]
 
 
 def prepare_images(
-    manifests: Mapping[str, Path], settings: Mapping[str, Any], recipe: str, downloads: Path
+    manifests: Mapping[str, Path], settings: Mapping[str, Any], stamp: Stamp, downloads: Path
 ) -> None:
     """Make the image stores of a data set at one geometry.
 
@@ -80,7 +77,7 @@ def prepare_images(
             (so many of each class, drawn with ``seed``), ``count`` (so many to train on,
             whatever their class), ``validation`` (so many training images are held out as
             the test split; that of the source is not opened), and ``geometry``.
-        recipe: digest of code and settings, for the manifests.
+        stamp: of the job.
         downloads: folder for what sources download.
 
     Raises:
@@ -98,9 +95,9 @@ def prepare_images(
     unreadable: list[str] = []
     for split, manifest in manifests.items():
         try:
-            _write_store(Path(manifest), split, raw[split], subsets[split], settings, recipe)
-        except _UnreadableError as error:
-            unreadable += error.lines
+            _write_store(Path(manifest), split, raw[split], subsets[split], settings, stamp)
+        except ExceptionGroup as group:
+            unreadable += map(str, group.exceptions)
     unreadable = list(dict.fromkeys(unreadable))  # splits of one source's split share its problems
     if unreadable:
         more = f"\n  ... and {len(unreadable) - NAMED} more" if len(unreadable) > NAMED else ""
@@ -155,13 +152,13 @@ def _rows(raw: RawSplit, split: str, chosen: Sequence[int], settings: Mapping[st
 
 
 def _write_store(
-    manifest: Path, split: str, raw: RawSplit, subset: _Subset, settings: Mapping[str, Any], recipe: str
+    manifest: Path, split: str, raw: RawSplit, subset: _Subset, settings: Mapping[str, Any], stamp: Stamp
 ) -> None:
     geometry = settings.get("geometry")
-    unreadable = list(raw.problems)
+    unreadable = [_UnreadableError(problem) for problem in raw.problems]
     digest = hashlib.sha256()
     logger.info("%s: %d images of %d classes", split, len(subset.rows), len(subset.class_names))
-    with create_store(manifest, "images", recipe) as writer:
+    with create_store(manifest, "images", stamp) as writer:
         pictures = _PictureWriter(writer, len(subset.rows))
         for block in _blocks(raw, subset.rows, geometry, split):
             digest.update(block.digests)
@@ -169,7 +166,7 @@ def _write_store(
             if not unreadable:
                 unreadable += pictures.append(block)
         if unreadable:
-            raise _UnreadableError(unreadable)
+            raise ExceptionGroup("pictures that cannot be used", unreadable)
         writer.put("labels", subset.labels)
         counts = np.bincount(subset.labels, minlength=len(subset.class_names))
         writer.meta |= {
@@ -194,8 +191,8 @@ class _PictureWriter:
         self._first = ""
         self.resolution: list[int] = []
 
-    def append(self, block: _Block) -> list[str]:
-        """Write a block; returns a line for each picture of another size."""
+    def append(self, block: _Block) -> list[_UnreadableError]:
+        """Write a block; returns the pictures of another size."""
         if not block.pictures:
             return []
         if self._array is None:
@@ -203,8 +200,10 @@ class _PictureWriter:
             self._check_space()
             self._array = self._writer.array("images", (self._count, *self.resolution, 3), np.uint8)
         others = [
-            f"{name}: {picture.shape[0]} x {picture.shape[1]} px, but {self._first} is "
-            f"{self.resolution[0]} x {self.resolution[1]}; a geometry that fixes the size is needed"
+            _UnreadableError(
+                f"{name}: {picture.shape[0]} x {picture.shape[1]} px, but {self._first} is "
+                f"{self.resolution[0]} x {self.resolution[1]}; a geometry that fixes the size is needed"
+            )
             for name, picture in zip(block.names, block.pictures, strict=True)
             if list(picture.shape[:2]) != self.resolution
         ]
@@ -267,9 +266,9 @@ def _prepare(raw: RawSplit, rows: np.ndarray, geometry: Geometry | None) -> _Blo
             data = raw.read(row)
             picture = decode(data)
         except OSError as error:
-            block.unreadable.append(f"{name}: {error.strerror or error}")
+            block.unreadable.append(_UnreadableError(f"{name}: {error.strerror or error}"))
         except ValueError as error:
-            block.unreadable.append(f"{name}: {error}")
+            block.unreadable.append(_UnreadableError(f"{name}: {error}"))
         else:
             digests += hashlib.sha256(data).digest()
             block.pictures.append(_shaped(picture[None], geometry)[0])

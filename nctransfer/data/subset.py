@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nctransfer.errors import DataError, suggestion
+from nctransfer.errors import DataError
+from nctransfer.suggestions import suggestion
 
 ALL_CLASSES = 1 << 32  # stands for a class's index in the draw from all of them; beyond every index
 

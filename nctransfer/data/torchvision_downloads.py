@@ -27,7 +27,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from nctransfer.errors import DataError
-from nctransfer.storage.locks import UNSUPPORTED, Lock
+from nctransfer.runtime.locks import UNSUPPORTED, Lock
 
 MARK = "complete.json"
 TIMEOUT = 60.0  # seconds without a byte after which a connection counts as dead

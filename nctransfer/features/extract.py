@@ -22,13 +22,18 @@ from nctransfer.data.image_store import ImageStore
 from nctransfer.errors import DegenerateInputError, ModelError
 from nctransfer.features.store import LOGITS, PENULTIMATE, SUMMED, Column, column_name, write_columns
 from nctransfer.models.backbone import Backbone, Capture
+from nctransfer.stamp import UNSTAMPED, Stamp
 from nctransfer.storage.stores import create_store
 
 logger = logging.getLogger(__name__)
 
 
 def extract_features(
-    backbone: Backbone, images: ImageStore, manifest: Path, settings: Mapping[str, Any], recipe: str = ""
+    backbone: Backbone,
+    images: ImageStore,
+    manifest: Path,
+    settings: Mapping[str, Any],
+    stamp: Stamp = UNSTAMPED,
 ) -> None:
     """Write the feature store of one split.
 
@@ -39,7 +44,7 @@ def extract_features(
         settings: batch_size, precision, channels_last, dtype, format, geometry, poolings, and units:
             ``all``, or ``penultimate`` for the penultimate feature (what a skip connection makes of
             it, and the logits) alone.
-        recipe: digest of the job, kept in the manifest.
+        stamp: of the job.
 
     Raises:
         ModelError: a pooling does not suit the network.
@@ -48,7 +53,7 @@ def extract_features(
     poolings = _checked(settings["poolings"], backbone) if settings["units"] == "all" else ()
     columns = describe_columns(backbone, poolings)
     widths = {column.name: column.width for column in columns}
-    with create_store(manifest, "features", recipe) as store:
+    with create_store(manifest, "features", stamp) as store:
         store.put("labels", np.asarray(images.labels, np.int64))
         store.meta = {
             "samples": len(images),

@@ -26,6 +26,7 @@ from nctransfer.models.weights import write_weights
 from nctransfer.models.zoo import load_model
 from nctransfer.plan import variants
 from nctransfer.plan.runs import PACKAGE
+from nctransfer.stamp import Stamp
 from nctransfer.storage.stores import create_store
 from nctransfer.storage.tables import write_table
 from nctransfer.training.checkpoints import Checkpoints
@@ -46,7 +47,7 @@ def finetune(
     stores: Mapping[str, ImageStore],
     manifest: Path,
     settings: Mapping[str, Any],
-    recipe: str,
+    stamp: Stamp,
     surroundings: Surroundings,
     checkpoint: Path | None = None,
 ) -> None:
@@ -61,7 +62,7 @@ def finetune(
         settings: names (run, model, dataset, and what else the table of accuracies repeats), method (name,
             units and what else it reads), statistics, per_class, subset_seed, geometry, training (see
             ``training.loop``; None for methods that train nothing), seed.
-        recipe: digest of the job.
+        stamp: of the job.
         surroundings: device, checkpoints, log, room for the frozen prefix.
         checkpoint: weights file of a local base model, which holds its text tower too.
 
@@ -90,8 +91,8 @@ def finetune(
         variants.load("nctransfer.training.losses", LOSS).build(settings["loss"], len(names)).to(device)
     )
     with ExitStack() as opened:
-        history, scores = _train(tuned, objective, splits, settings, recipe, surroundings, opened)
-    with create_store(manifest, KIND, recipe) as store:
+        history, scores = _train(tuned, objective, splits, settings, stamp, surroundings, opened)
+    with create_store(manifest, KIND, stamp) as store:
         described = {
             "base": base,
             "method": method["name"],
@@ -101,8 +102,8 @@ def finetune(
             "lora_scale": tuned.lora_scale,
         }
         write_weights(store.file(WEIGHTS), tuned.tensors(), described)
-        write_table(store.file("history.parquet"), history, recipe)
-        write_table(store.file("accuracy.parquet"), _accuracies(settings, count, history, scores), recipe)
+        write_table(store.file("history.parquet"), history)
+        write_table(store.file("accuracy.parquet"), _accuracies(settings, count, history, scores))
         store.meta = {
             **described,
             "run": settings["names"]["run"],
@@ -110,7 +111,7 @@ def finetune(
             "settings": dict(settings),
             "images": {name: store.fingerprint for name, store in stores.items()},
         }
-    Checkpoints(surroundings.checkpoints, recipe, 0).clear()
+    Checkpoints(surroundings.checkpoints, stamp, 0).clear()
     _log_costs(device, time.monotonic() - began)
 
 
@@ -134,7 +135,7 @@ def _train(
     objective: Objective,
     splits: dict[str, Pixels],
     settings: Mapping[str, Any],
-    recipe: str,
+    stamp: Stamp,
     surroundings: Surroundings,
     opened: ExitStack,
 ) -> tuple[pd.DataFrame, dict[str, dict[str, float]]]:
@@ -153,7 +154,7 @@ def _train(
         objective,
         Data(shown["train"], shown["test"], settings["seed"]),
         training,
-        Checkpoints(surroundings.checkpoints, recipe, surroundings.checkpoint_minutes),
+        Checkpoints(surroundings.checkpoints, stamp, surroundings.checkpoint_minutes),
         tuned.kept,
         advice="lower the run's learning rate (finetuning.rates) or set finetuning.warmup_epochs",
     )

@@ -7,8 +7,9 @@ from typing import Any
 
 from torch import nn
 
-from nctransfer.errors import ModelError, suggestion
+from nctransfer.errors import ModelError
 from nctransfer.plan import variants
+from nctransfer.suggestions import suggestion
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nctransfer.errors import ModelError, suggestion
+from nctransfer.errors import ModelError
 from nctransfer.models.layout import Layout
+from nctransfer.suggestions import suggestion
 
 
 def mean_of_last(x: Tensor) -> Tensor:

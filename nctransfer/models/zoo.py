@@ -24,6 +24,7 @@ from nctransfer.models.weights import (
     zero_heads,
 )
 from nctransfer.plan import variants
+from nctransfer.stamp import UNSTAMPED, Stamp
 from nctransfer.storage.stores import Store, create_store
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ UNIT_COLUMNS = ("index", "name", "type", "width", "parameters", "between")
 
 
 def save_model(
-    manifest: Path, settings: Mapping[str, Any], recipe: str = "", checkpoint: Path | None = None
+    manifest: Path, settings: Mapping[str, Any], stamp: Stamp = UNSTAMPED, checkpoint: Path | None = None
 ) -> None:
     """Fetch a network and write its model store.
 
@@ -49,7 +50,7 @@ def save_model(
         settings: ``source``, ``name``, ``weights``, ``family`` and the source's own keys;
             ``native`` is the transform that the plan expects of the library, ``size`` the size of
             the images that the network will be shown (its own by default).
-        recipe: digest of the code and settings, for the manifest.
+        stamp: of the job.
         checkpoint: the weights file of sources that read one.
 
     Raises:
@@ -72,7 +73,7 @@ def save_model(
     units, width = _measured(network, layout, size, name)
     head = None if headless else _head(network, layout, fetched.metadata)
     located = locate_parameters(network, layout, size)
-    with create_store(manifest, "model", recipe) as store:
+    with create_store(manifest, "model", stamp) as store:
         write_weights(store.file("weights.safetensors"), state)
         rows = unit_rows(network, layout, units, width, located)
         _write_units(store.file("units.csv"), rows)

@@ -1,1 +1,1 @@
-"""What is to be made, from what: configuration, recipes, grid of jobs; imports no library but YAML's."""
+"""What is to be made, from what: configuration, grid of jobs; imports no library but YAML's."""

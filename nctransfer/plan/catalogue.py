@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nctransfer.errors import suggestion
 from nctransfer.plan import subsets
 from nctransfer.plan.subsets import Problem
+from nctransfer.suggestions import suggestion
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Every mistake is one line that names the key.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nctransfer.errors import ConfigError, suggestion
+from nctransfer.errors import ConfigError
 from nctransfer.plan import catalogue, documents, families, kinds, schema
 from nctransfer.plan.diagrams import check_diagram
 from nctransfer.plan.documents import given
@@ -17,6 +17,7 @@ from nctransfer.plan.ranking import check_rank, picture_keys
 from nctransfer.plan.run_checks import check_finetuned, check_kind, check_sweep, check_titles
 from nctransfer.plan.runs import PACKAGE, kept_units
 from nctransfer.plan.training import snapshot_epochs, training_problems
+from nctransfer.suggestions import suggestion
 
 _LIBRARY = {"name", "weights", "family", "size", "preprocess", "poolings", "units", "source_accuracy"}
 # Which keys an entry of `models:` may have, and which it must, by source.

@@ -17,7 +17,9 @@ STATISTICS = "nctransfer.reporting.scorecard.statistics"
 def claims_file(config: Mapping[str, Any]) -> Path:
     """The file of claims that a configuration names; the paper's where it names none."""
     named = config["report"]["claims"]
-    return OWN if named is None else Path(named).expanduser()
+    path = OWN if named is None else Path(named).expanduser()
+    # relative where it can be: a folder that is moved reruns nothing
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def read_claims(path: Path) -> list[dict[str, Any]]:

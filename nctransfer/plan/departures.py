@@ -13,12 +13,12 @@ PAPER = "the paper's set-up"
 def departures(plan: "Plan", paper: "Plan", pictures: Mapping[str, str]) -> dict[str, str]:
     """Of every picture whether it is the paper's, or what it is of instead.
 
-    It is the paper's where it has the same recipe: the same data, settings and code.
+    It is the paper's where it has the same digest: the same data, settings and code.
 
     Args:
         plan: the plan.
         paper: the plan of config.yaml alone, but for what makes no other study: where outputs go and jobs
-            compute, and how pictures look, which are part of recipes too.
+            compute, and how pictures look, which are part of digests too.
         pictures: section (``figures`` or ``tables``) by key.
     """
     return {key: _departure(plan, paper, section, key) for key, section in pictures.items()}
@@ -27,7 +27,7 @@ def departures(plan: "Plan", paper: "Plan", pictures: Mapping[str, str]) -> dict
 def _departure(plan: "Plan", paper: "Plan", section: str, key: str) -> str:
     if (
         key in paper.config[section]
-        and paper.picture(section, key).recipe == plan.picture(section, key).recipe
+        and paper.picture(section, key).stamp.digest == plan.picture(section, key).stamp.digest
     ):
         return PAPER
     study = plan.config["study"]

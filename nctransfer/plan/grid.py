@@ -1,4 +1,4 @@
-"""The grid of jobs: from a configuration to every job's settings, inputs and recipe.
+"""The grid of jobs: from a configuration to every job's settings, inputs and digest.
 
 Stages follow the river of data: images, models, features, metrics and probes
 (``stages``), and here what is shown of them: figures and tables.
@@ -9,14 +9,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from nctransfer.plan import claims, departures, families, kinds, measured, pictures, ranking, titles
 from nctransfer.plan import config as front_end
 from nctransfer.plan.stages import Job, Stages, once
+from nctransfer.storage.files import file_checksum
+from nctransfer.storage.ledger import LEDGER
 
 SECTIONS = ("figures", "tables")
-# Sections that change no result, nor the recipe of anything that is told of results.
+# Sections that change no result, nor the digest of anything that is told of results.
 UNREAD = ("paths", "resources", "runs")
 SCORECARD = {"scorecard": "csv", "scorecard_made": "json"}
 
@@ -95,14 +98,18 @@ class Plan(Stages):
         ]
 
     def _of_all(self, script: str, settings: Mapping[str, Any]) -> Job:
-        """A job that reads the scorecard and the sidecars of all that the report is about."""
+        """A job that reads the scorecard, the ledger and the sidecars of all that the report is about."""
         inputs = {name: f"{self.results}/scorecard.{suffix}" for name, suffix in SCORECARD.items()}
         parents = {"scorecard_made": self.scorecard()}
         for section in SECTIONS:
             for key in self.reported(section):
                 inputs[f"{section}_{key}"] = f"{getattr(self, section)}/{key}.json"
                 parents[f"{section}_{key}"] = self.picture(section, key)
-        return self._job(script, settings, inputs, parents)
+        ledger = Path(self.results, LEDGER)
+        told = ""
+        if ledger.is_file():
+            inputs["adoptions"], told = str(ledger), file_checksum(ledger)
+        return self._job(script, settings, inputs, parents, outside=told)
 
     def _picture(self, script: str, entry: Mapping[str, Any], options: Mapping[str, Any]) -> Job:
         readings = pictures.Readings(self)
@@ -149,7 +156,7 @@ class Plan(Stages):
         }
         variants = {f"{claims.STATISTICS}.{claim['statistic']}" for claim in rows}
         job = self._job("scorecard", settings, inputs, parents, sorted(variants), outside=contents)
-        # where the published numbers lie is no part of the recipe, what they say is
+        # where the published numbers lie is no part of the digest, what they say is
         return replace(job, inputs=job.inputs | {names[name]: str(file) for name, file in published.items()})
 
     def _claimed(self, rows: list[dict[str, Any]]) -> dict[str, str]:

@@ -12,7 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from nctransfer.errors import ConfigError, suggestion
+from nctransfer.errors import ConfigError
+from nctransfer.suggestions import suggestion
 
 TABLE = Path(__file__).with_name("known_models.csv")
 COLUMNS = (

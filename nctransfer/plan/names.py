@@ -6,8 +6,9 @@ Every mistake is one line that names the key.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nctransfer.errors import ConfigError, suggestion
+from nctransfer.errors import ConfigError
 from nctransfer.plan import variants
+from nctransfer.suggestions import suggestion
 
 
 def of_refused_family(key: str, config: Mapping[str, Any], named: Mapping[str, Any]) -> bool:

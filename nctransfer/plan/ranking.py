@@ -15,12 +15,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from nctransfer.errors import ConfigError, suggestion
+from nctransfer.errors import ConfigError
 from nctransfer.plan import families
 from nctransfer.plan.known_models import lookup
 from nctransfer.plan.model_facts import LIBRARIES
 from nctransfer.plan.names import check_reference, check_variant, of_refused_family
 from nctransfer.plan.run_checks import check_sweep
+from nctransfer.suggestions import suggestion
 
 SCORES = "nctransfer.transferability.scores"
 # Options that bound the samples: of everything, and of scores whose cost grows faster.

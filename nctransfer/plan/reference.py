@@ -33,7 +33,7 @@ valid name. How data and models of your own are written: [your-own.md](your-own.
 - Defaults are the schema's. `config.yaml` sets some keys otherwise, for the paper (`training.precision`).
 - `<key>` is a name of your choice: letters, digits, `.`, `_` and `-`, the first a letter or digit.
 - *In part*: any keys of another mapping, which override it; those left out are taken from there.
-- A change runs again the jobs that read the key ([Recipes and reruns](architecture.md#recipes-and-reruns)).
+- A change runs again the jobs that read the key ([Digests and reruns](architecture.md#digests-and-reruns)).
 """
 SHARED_PARTS = """\
 ## Shared parts

@@ -1,6 +1,6 @@
 """What a job asks a cluster for: host memory and time, estimated or fixed by the configuration.
 
-No result and no recipe depends on it. Standard library only: the Snakefile reads this.
+No result and no digest depends on it. Standard library only: the Snakefile reads this.
 """
 
 import math

@@ -11,7 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from nctransfer.errors import suggestion
+from nctransfer.suggestions import suggestion
 
 TYPES = {
     "object": "a mapping",

@@ -7,20 +7,21 @@ that no target needs are never looked at.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from nctransfer.dag.digest import job_stamp
 from nctransfer.errors import ConfigError
 from nctransfer.plan import catalogue, families, finetuning, ranking, runs, subsets
 from nctransfer.plan.documents import given, merge
 from nctransfer.plan.model_facts import LIBRARIES, ModelFacts
 from nctransfer.plan.readings import Readings
-from nctransfer.plan.recipe import recipe
 from nctransfer.plan.schema import key_path
 from nctransfer.plan.training import training_settings
 from nctransfer.plan.views import Views
+from nctransfer.stamp import UNSTAMPED, Stamp
 
 SPLITS = ("train", "test")
 
@@ -30,26 +31,39 @@ class Job:
     """One job of the workflow.
 
     Attributes:
+        rule: its rule, and the name of its script.
+        keys: its wildcards.
         settings: what the configuration says to it, plain values.
-        recipe: digest of all that decides its result: code, settings, inputs' recipes.
+        stamp: digests of all that decides its result: code, settings, inputs.
         inputs: files that it reads, by name.
-        made_by: recipes that those of its inputs must carry that are made by other jobs, by name.
+        variants: dotted names of the modules that its settings choose.
     """
 
+    rule: str
+    keys: tuple[str, ...]
     settings: dict[str, Any]
-    recipe: str
+    stamp: Stamp
     inputs: dict[str, str]
-    made_by: dict[str, str]
+    variants: frozenset[str]
+
+    @property
+    def script(self) -> str:
+        """Path of its script, relative to the project's root."""
+        return f"workflow/scripts/{self.rule}.py"
+
+    def told(self) -> dict[str, Any]:
+        """The parameter that carries the job to its script; Snakemake compares its ``repr``."""
+        return {"settings": self.settings, "stamp": self.stamp.to_json()}
 
 
 def once(method: Callable[..., Job]) -> Callable[..., Job]:
-    """Derive each job once: Snakemake asks for its inputs, settings and recipe one by one."""
+    """Derive each job once: Snakemake asks for its inputs and settings one by one."""
 
     @wraps(method)
     def derived(plan: "Stages", *keys: str) -> Job:
         name = (method.__name__, *keys)
         if name not in plan.jobs:
-            plan.jobs[name] = method(plan, *keys)
+            plan.jobs[name] = replace(method(plan, *keys), keys=keys)
         return plan.jobs[name]
 
     return derived
@@ -362,17 +376,18 @@ class Stages(Views):
             variants: modules that its settings choose.
             outside: digest of what it reads beyond its inputs.
         """
-        made_by = {name: parent.recipe for name, parent in sorted((parents or {}).items())}
         # Snakemake compares parameters by repr: sorted plain values, always alike.
         plain = json.loads(json.dumps(settings, sort_keys=True))
-        digest = recipe(
+        job = Job(script, (), plain, UNSTAMPED, dict(inputs), frozenset(variants))
+        stamp = job_stamp(
             self.root,
-            f"workflow/scripts/{script}.py",
-            [plain, dict(sorted(inputs.items())), outside],
-            [f"{name}={made}" for name, made in made_by.items()],
-            variants,
+            job.script,
+            plain,
+            [dict(sorted(inputs.items())), outside],
+            {name: parent.stamp.digest for name, parent in (parents or {}).items()},
+            job.variants,
         )
-        return Job(plain, digest, dict(inputs), made_by)
+        return replace(job, stamp=stamp)
 
 
 def _existing(key: str, path: str) -> str:

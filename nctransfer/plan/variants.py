@@ -2,14 +2,15 @@
 
 A data source, an architecture family, a loss or a figure is a module in its
 package; the folder is the registry. Nothing imports variants statically, so that a
-job's recipe covers only the variants that its settings name (see ``recipe``).
+job's digest covers only the variants that its settings name (see ``nctransfer.dag.digest``).
 """
 
 import importlib
 from pathlib import Path
 from types import ModuleType
 
-from nctransfer.errors import ConfigError, suggestion
+from nctransfer.errors import ConfigError
+from nctransfer.suggestions import suggestion
 
 ROOT = Path(__file__).resolve().parents[2]
 

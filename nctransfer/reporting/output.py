@@ -5,7 +5,7 @@ sees of them as Markdown, LaTeX and HTML. Beside either lies a sidecar that says
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nctransfer.reporting import cells, pages
-from nctransfer.reporting.versions import library_versions, package_version, software
-from nctransfer.storage.files import atomic_path, save_text
+from nctransfer.stamp import Stamp
+from nctransfer.storage.files import atomic_path, file_checksum, save_text
+from nctransfer.versions import library_versions, package_version, software
 
 
-def save_figure(figure: Figure, pdf: Path, png: Path, dpi: int, recipe: str) -> None:
-    """Write a figure as PDF and PNG without times, its recipe and versions in the metadata."""
+def save_figure(figure: Figure, pdf: Path, png: Path, dpi: int, digest: str) -> None:
+    """Write a figure as PDF and PNG without times, the digest of its job and versions in the metadata."""
     libraries = library_versions(("matplotlib", "seaborn", "numpy", "pandas"))
     versions = {"nctransfer": package_version()} | libraries
-    note = "; ".join([f"recipe {recipe}", *(f"{name} {number}" for name, number in versions.items())])
+    note = "; ".join([f"digest {digest}", *(f"{name} {number}" for name, number in versions.items())])
     with matplotlib.rc_context({"pdf.fonttype": 42}), atomic_path(pdf) as partial:
         figure.savefig(partial, metadata={"CreationDate": None, "Creator": "nctransfer", "Keywords": note})
     with atomic_path(png) as partial:
@@ -37,9 +38,9 @@ def save_numbers(table: pd.DataFrame, csv: Path) -> None:
 
 
 def save_table(
-    numbers: pd.DataFrame, readable: pd.DataFrame, csv: Path, md: Path, tex: Path, recipe: str
+    numbers: pd.DataFrame, readable: pd.DataFrame, csv: Path, md: Path, tex: Path, digest: str
 ) -> None:
-    """Write a table as CSV, Markdown and LaTeX (booktabs), its recipe and library version as a comment.
+    """Write a table as CSV, Markdown and LaTeX (booktabs), the digest and library version as a comment.
 
     Args:
         numbers: every number, in full precision, for the CSV.
@@ -48,9 +49,9 @@ def save_table(
         csv: where the numbers go.
         md: where the Markdown goes.
         tex: where the LaTeX goes, a bare ``tabular``.
-        recipe: digest of the job.
+        digest: of the job.
     """
-    note = f"recipe {recipe}; pandas {version('pandas')}"
+    note = f"digest {digest}; pandas {version('pandas')}"
     save_numbers(numbers, csv)
     on_the_left = (readable.columns[0], *readable.attrs.get("text", ()))
     sides = ["left" if column in on_the_left else "right" for column in readable.columns]
@@ -60,42 +61,49 @@ def save_table(
         save_text(text, path)
 
 
-def save_page(readable: pd.DataFrame, html: Path, title: str, recipe: str) -> None:
+def save_page(readable: pd.DataFrame, html: Path, title: str, digest: str) -> None:
     """Write what a reader sees of a table as a page of its own, with nothing to load.
 
     Args:
         readable: as for :func:`save_table`.
         html: where the page goes.
         title: its heading.
-        recipe: digest of the job.
+        digest: of the job.
     """
     header = "".join(f'<th scope="col">{pages.escape(str(name))}</th>' for name in readable.columns)
     rows = "".join(f"<tr>{_html_cells(list(row))}</tr>\n" for row in readable.itertuples(index=False))
     of_text = ' class="text"' if readable.attrs.get("text") else ""
     table = f"<table{of_text}>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
-    note = f"<p class=note>recipe {recipe}; nctransfer {package_version()}; pandas {version('pandas')}</p>\n"
+    note = f"<p class=note>digest {digest}; nctransfer {package_version()}; pandas {version('pandas')}</p>\n"
     save_text(pages.page(title, table + note), html)
 
 
 def save_sidecar(
-    path: Path, name: str, settings: Mapping[str, Any], recipe: str, inputs: Mapping[str, str]
+    path: Path,
+    name: str,
+    settings: Mapping[str, Any],
+    stamp: Stamp,
+    inputs: Mapping[str, str],
+    files: Iterable[Path],
 ) -> None:
-    """Write what made a figure or a table: recipes, versions, seed.
+    """Write what made a figure or a table: stamp, versions, seed; and the checksums of its files.
 
     Args:
         path: where it goes.
         name: key of the figure or table.
         settings: of its job.
-        recipe: digest of its job.
-        inputs: recipes of the files it was made from, by path.
+        stamp: of its job.
+        inputs: paths of the files it was made from, by name.
+        files: all forms of it, beside the sidecar, which may be among them.
     """
     facts = {
         "name": name,
         "kind": settings["kind"],
-        "recipe": recipe,
         **({"seed": settings["seed"]} if "seed" in settings else {}),
         **software(),
-        "inputs": dict(sorted(inputs.items())),
+        "inputs": stamp.by_path(inputs),
+        "files": {file.name: file_checksum(file) for file in files if file != path},
+        "stamp": stamp.to_json(),
     }
     save_text(json.dumps(facts, indent=2) + "\n", path)
 

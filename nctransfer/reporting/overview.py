@@ -13,13 +13,14 @@ FIGURE_FILES = {"picture": "png", "vector": "pdf", "numbers": "csv", "made by": 
 TABLE_FILES = {"text": "md", "page": "html", "LaTeX": "tex", "numbers": "csv", "made by": "json"}
 
 
-def overview(settings: Mapping[str, Any], scorecard: Path, recipe: str) -> str:
+def overview(settings: Mapping[str, Any], scorecard: Path, adopted: int, digest: str) -> str:
     """The text of REPORT.md.
 
     Args:
         settings: study, folder of the results, and the listed figures and tables.
         scorecard: the scorecard's CSV.
-        recipe: digest of the job.
+        adopted: number of times that results were kept after a change of code.
+        digest: of the job.
     """
     results = settings["results"]
     parts = [
@@ -30,8 +31,8 @@ def overview(settings: Mapping[str, Any], scorecard: Path, recipe: str) -> str:
         *_listing("Tables", settings["tables"], TABLE_FILES, results),
         "## About this run\n\n"
         "Code, configuration, machines and times: [provenance.html](provenance.html), job by job in "
-        "[provenance.json](provenance.json).",
-        f"<!-- recipe {recipe} -->",
+        f"[provenance.json](provenance.json).{_adopted(adopted)}",
+        f"<!-- digest {digest} -->",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -44,6 +45,16 @@ def _about(settings: Mapping[str, Any]) -> str:
     return (
         f"{whose} {settings['setting']} The page with all pictures is `{page}` after the command of this run "
         f"with `--report {page}` in place of targets."
+    )
+
+
+def _adopted(times: int) -> str:
+    """A sentence on results that were kept after a change of code; none where there are none."""
+    if not times:
+        return ""
+    often = "Once" if times == 1 else f"{times} times"
+    return (
+        f" {often}, results were kept after a change of code: provenance.html says why, and by which commit."
     )
 
 

@@ -2,8 +2,8 @@
 
 import json
 import platform
-import subprocess
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ from typing import Any
 import yaml
 
 from nctransfer.reporting import pages
-from nctransfer.reporting.versions import library_versions, package_version
-from nctransfer.runtime import read_lines
+from nctransfer.runtime.run_log import read_lines
+from nctransfer.stamp import Stamp
 from nctransfer.storage.files import save_text
+from nctransfer.storage.ledger import read_ledger
+from nctransfer.versions import library_versions, package_version, revision
 
 LIBRARIES = (
     "snakemake", "torch", "torchvision", "timm", "open_clip_torch", "numpy", "scipy", "scikit-learn",
@@ -23,14 +25,17 @@ LIBRARIES = (
 ABOUT = ("overview", "provenance")
 
 
-def gather(root: Path, logs: Path, config: Mapping[str, Any], made_by: Mapping[str, str]) -> dict[str, Any]:
-    """Everything there is to say.
+def gather(
+    root: Path, results: Path, logs: Path, config: Mapping[str, Any], made_by: Mapping[str, str]
+) -> dict[str, Any]:
+    """Collect provenance.
 
     Args:
         root: the project's root.
+        results: the study's folder of results.
         logs: the study's folder of logs.
         config: the complete configuration.
-        made_by: recipes of all that is shown, by name.
+        made_by: digests of all that is shown, by name.
     """
     return {
         "study": config["study"],
@@ -40,28 +45,11 @@ def gather(root: Path, logs: Path, config: Mapping[str, Any], made_by: Mapping[s
         "python": platform.python_version(),
         "system": platform.platform(),
         "libraries": library_versions(LIBRARIES),
-        "recipes": {name: made_by[name] for name in sorted(made_by)},
+        "digests": {name: made_by[name] for name in sorted(made_by)},
+        "adoptions": [asdict(adoption) for adoption in read_ledger(results)],
         "jobs": [job for job in read_lines(logs, config["study"]) if job["rule"] not in ABOUT],
         "configuration": _chosen(config),
     }
-
-
-def revision(root: Path) -> dict[str, Any]:
-    """Commit of the project and whether files differ from it; a reason where there is none."""
-    try:
-        top = Path(_git(root, "rev-parse", "--show-toplevel"))
-        if top.resolve() != root.resolve():
-            return {"commit": None, "reason": "the project is not a git checkout of its own"}
-        changed = _git(root, "status", "--porcelain").splitlines()
-        return {"commit": _git(root, "rev-parse", "HEAD"), "changed_files": [line[3:] for line in changed]}
-    except FileNotFoundError:
-        return {"commit": None, "reason": "git is not installed"}
-    except subprocess.CalledProcessError as error:
-        said = (error.stderr or "").strip().splitlines()
-        return {
-            "commit": None,
-            "reason": said[0].removeprefix("fatal: ") if said else "git refuses to answer",
-        }
 
 
 def summary(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -83,9 +71,9 @@ def summary(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def write(found: Mapping[str, Any], path: Path, html: Path, recipe: str) -> None:
+def write(found: Mapping[str, Any], path: Path, html: Path, stamp: Stamp) -> None:
     """Write everything as JSON, and what a reader wants of it as a page."""
-    save_text(json.dumps({"recipe": recipe, **found}, indent=2) + "\n", path)
+    save_text(json.dumps({"stamp": stamp.to_json(), **found}, indent=2) + "\n", path)
     save_text(pages.page("About this run", _body(found)), html)
 
 
@@ -105,6 +93,7 @@ def _body(found: Mapping[str, Any]) -> str:
     return (
         f"<table class='text facts'>\n<tbody>\n{rows}</tbody>\n</table>\n"
         f"<h2>Jobs by rule and machine</h2>\n{_jobs(found['jobs'])}"
+        f"{_adoptions(found['adoptions'])}"
         "<h2>Configuration</h2>\n<p>Complete, every default filled in; models that follow from it "
         "(snapshots, fine-tuning runs) are left out.</p>\n"
         f"<details><summary>Show it (YAML)</summary>\n<pre>{pages.escape(configuration)}</pre>\n</details>\n"
@@ -137,6 +126,27 @@ def _jobs(jobs: list[dict[str, Any]]) -> str:
     )
 
 
+def _adoptions(adoptions: list[dict[str, Any]]) -> str:
+    """Changes of code after which results were kept; nothing where there are none."""
+    if not adoptions:
+        return ""
+    rows = [
+        (
+            adoption["when"],
+            _revision_in_words(adoption["revision"]),
+            adoption["reason"],
+            str(len(adoption["jobs"])),
+            ", ".join(adoption["modules"]),
+        )
+        for adoption in adoptions
+    ]
+    return (
+        "<h2>Adopted results</h2>\n<p>Code changed after these jobs had run. Whoever changed it declared "
+        "that no result depends on the change, so the results were kept.</p>\n"
+        + pages.table(("When", "Revision", "Reason", "Jobs", "Modules that differ"), rows, "text")
+    )
+
+
 def _revision_in_words(found: Mapping[str, Any]) -> str:
     if found["commit"] is None:
         return f"unknown: {found['reason']}"
@@ -162,8 +172,3 @@ def _chosen(config: Mapping[str, Any]) -> dict[str, Any]:
         if "run" not in entry and "snapshot_of" not in entry
     }
     return {**config, "models": models}
-
-
-def _git(root: Path, *arguments: str) -> str:
-    run = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
-    return run.stdout.rstrip("\n")

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.lib import format as npy
 
 from nctransfer.errors import StoreError
-from nctransfer.storage.files import sync
+from nctransfer.stamp import UNSTAMPED, Stamp
+from nctransfer.storage.files import file_checksum, sync
 
 MANIFEST = "manifest.json"
 
@@ -105,18 +106,18 @@ class StoreWriter:
         files = {f"{name}.npy": writer.close() for name, writer in self._arrays.items()}
         for name in self.files:
             path = self.folder / name
-            files[name] = {"sha256": file_digest(path), "bytes": path.stat().st_size}
+            files[name] = {"sha256": file_checksum(path), "bytes": path.stat().st_size}
         return files
 
 
 @contextmanager
-def create_store(manifest: Path, kind: str, recipe: str = "") -> Iterator[StoreWriter]:
+def create_store(manifest: Path, kind: str, stamp: Stamp = UNSTAMPED) -> Iterator[StoreWriter]:
     """Build a store that appears under its final name only when it is whole.
 
     Args:
         manifest: where the manifest will be, ``.../manifest.json``; the store is its folder.
         kind: what the store holds (``images``, ``features``, ...), checked when it is opened.
-        recipe: digest of the code and settings that make the store.
+        stamp: of the job that makes the store.
 
     Yields:
         a writer; whatever is put in ``writer.meta`` (plain JSON values) goes into the manifest.
@@ -134,7 +135,7 @@ def create_store(manifest: Path, kind: str, recipe: str = "") -> Iterator[StoreW
     try:
         writer = StoreWriter(partial)
         yield writer
-        contents = {"kind": kind, "recipe": recipe, **writer.meta, "files": writer.finish()}
+        contents = {"kind": kind, "stamp": stamp.to_json(), **writer.meta, "files": writer.finish()}
         (partial / manifest.name).write_text(json.dumps(contents, indent=1, sort_keys=True) + "\n")
         for name in (*writer.files, manifest.name):
             sync(partial / name)
@@ -170,6 +171,18 @@ class Store:
             raise StoreError(f"{manifest}: lists no files; delete it and run again")
         self._verified: set[str] = set()
 
+    @property
+    def stamp(self) -> Stamp:
+        """What made the store.
+
+        Raises:
+            StoreError: the manifest holds none.
+        """
+        try:
+            return Stamp.from_json(self.manifest["stamp"])
+        except (KeyError, TypeError, AttributeError):
+            raise StoreError(f"{self.manifest_path}: carries no stamp; delete it and run again") from None
+
     def path(self, name: str) -> Path:
         """Path of one of the store's files, its checksum verified once.
 
@@ -183,7 +196,7 @@ class Store:
         if name not in self._verified:
             if not path.is_file():
                 raise StoreError(f"{path}: missing; delete {self.manifest_path} and run again")
-            if path.stat().st_size != entry["bytes"] or file_digest(path) != entry["sha256"]:
+            if path.stat().st_size != entry["bytes"] or file_checksum(path) != entry["sha256"]:
                 raise StoreError(
                     f"{path}: its bytes differ from the checksum in {self.manifest_path.name}; "
                     f"delete {self.manifest_path} and run again to rebuild it"
@@ -200,9 +213,3 @@ class Store:
         for name in self.manifest["files"]:
             self.path(name)
         return self
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, read in blocks."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,6 @@
-"""Tidy tables: one observation a row, Parquet with checksums, the job's recipe in the metadata."""
+"""Tidy tables: one observation a row, Parquet with checksums, the job's stamp in the metadata."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,18 +9,38 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nctransfer.errors import StoreError
+from nctransfer.stamp import Stamp
 from nctransfer.storage.files import atomic_path
 from nctransfer.storage.stores import Store
 
 UNITS = "units"
+STAMP = "stamp"
 
 
-def write_table(path: Path, table: pd.DataFrame, recipe: str = "") -> None:
-    """Write a tidy table (one observation a row) as Parquet, the recipe in its metadata."""
-    arrow = pa.Table.from_pandas(table, preserve_index=False)
-    arrow = arrow.replace_schema_metadata({"recipe": recipe})
+def write_table(path: Path, table: pd.DataFrame, stamp: Stamp | None = None) -> None:
+    """Write a tidy table (one observation a row) as Parquet.
+
+    Args:
+        path: where it goes.
+        table: the observations.
+        stamp: of the job, for the file's metadata; a table in a store needs none, the store has it.
+    """
     with atomic_path(path) as partial:
-        pq.write_table(arrow, partial, write_page_checksum=True)
+        _write(partial, pa.Table.from_pandas(table, preserve_index=False), stamp)
+
+
+def restamp_table(path: Path, target: Path, stamp: Stamp) -> None:
+    """Write a tidy table again, with another stamp.
+
+    Raises:
+        StoreError: as :func:`read_table`.
+    """
+    _write(target, _read(path), stamp)
+
+
+def _write(path: Path, table: pa.Table, stamp: Stamp | None) -> None:
+    metadata = {} if stamp is None else {STAMP: json.dumps(stamp.to_json(), sort_keys=True)}
+    pq.write_table(table.replace_schema_metadata(metadata), path, write_page_checksum=True)
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -28,8 +49,12 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         StoreError: the file is missing, not Parquet, or its bytes have changed.
     """
+    return _read(path).to_pandas()
+
+
+def _read(path: Path) -> pa.Table:
     try:
-        return pq.read_table(path, page_checksum_verification=True).to_pandas()
+        return pq.read_table(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise StoreError(f"{path}: no such table") from None
     except MemoryError:
@@ -74,11 +99,12 @@ def read_units(manifest: Path) -> pd.DataFrame:
     return units.assign(pooling=store.manifest["feature_pooling"])
 
 
-def table_recipe(path: Path) -> str:
-    """Recipe that a tidy table carries.
+def table_stamp(path: Path) -> Stamp:
+    """Stamp that a tidy table carries.
 
     Raises:
         FileNotFoundError: there is no such file.
+        KeyError: it carries none.
         ValueError: the file is not Parquet.
     """
-    return (pq.read_schema(path).metadata or {}).get(b"recipe", b"").decode()
+    return Stamp.from_json(json.loads((pq.read_schema(path).metadata or {})[STAMP.encode()]))

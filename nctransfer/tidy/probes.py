@@ -12,6 +12,7 @@ import torch
 from nctransfer.features.store import FeatureStore
 from nctransfer.probing.probes import Probe, Score, score, train_probes
 from nctransfer.probing.settings import ProbeSettings
+from nctransfer.stamp import Stamp
 from nctransfer.storage.stores import StoreWriter, create_store
 from nctransfer.storage.tables import write_table
 
@@ -21,7 +22,7 @@ def write_probes(
     manifest: Path,
     settings: Mapping[str, Any],
     device: torch.device,
-    recipe: str,
+    stamp: Stamp,
 ) -> None:
     """Train probes on the training split, test them, and write weights and accuracies as one store.
 
@@ -31,7 +32,7 @@ def write_probes(
         settings: solver, epochs, batch_size, momentum, learning_rates, learning_rate_min,
             weight_decays, seeds, names.
         device: device to compute on.
-        recipe: digest of the job.
+        stamp: of the job.
 
     Raises:
         DegenerateInputError: features on which no probe can be trained; the unit is named.
@@ -47,10 +48,8 @@ def write_probes(
         device=device,
     )
     scores = score(probes, {name: test[name] for name in names}, test.labels)
-    with create_store(manifest, "probes", recipe) as store:
-        write_table(
-            store.file("accuracy.parquet"), accuracy_table(train, probes, scores, settings["names"]), recipe
-        )
+    with create_store(manifest, "probes", stamp) as store:
+        write_table(store.file("accuracy.parquet"), accuracy_table(train, probes, scores, settings["names"]))
         for name in names:
             _put_weights(store, name, [probe for probe in probes if probe.unit == name])
         store.meta = {"solver": settings["solver"], "settings": [_named(entry) for entry in wanted]}

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from nctransfer.data.keyed import Stream, uniform
-from nctransfer.errors import ConfigError, suggestion
+from nctransfer.errors import ConfigError
+from nctransfer.suggestions import suggestion
 
 BATCH_NORM = ("eval", "train")
 

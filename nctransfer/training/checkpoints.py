@@ -19,9 +19,11 @@ import torch
 from torch import Tensor
 
 from nctransfer.errors import StoreError
-from nctransfer.failures import explain
 from nctransfer.models.weights import weights_name, write_weights
-from nctransfer.storage.stores import Store, create_store, file_digest
+from nctransfer.runtime.machine_errors import explain
+from nctransfer.stamp import Stamp
+from nctransfer.storage.files import file_checksum
+from nctransfer.storage.stores import Store, create_store
 from nctransfer.storage.tables import write_table
 
 logger = logging.getLogger(__name__)
@@ -47,15 +49,15 @@ class Checkpoints:
 
     Args:
         folder: theirs alone; it goes away when the training is complete.
-        recipe: of the job; what another recipe left is deleted.
+        stamp: of the job; what other code or settings left is deleted.
         minutes: between two checkpoints; 0 writes one after every epoch.
         described: metadata of the snapshots' weights.
     """
 
     def __init__(
-        self, folder: Path, recipe: str, minutes: float, described: Mapping[str, Any] | None = None
+        self, folder: Path, stamp: Stamp, minutes: float, described: Mapping[str, Any] | None = None
     ) -> None:
-        self.folder, self.recipe, self.minutes = Path(folder), recipe, minutes
+        self.folder, self.stamp, self.minutes = Path(folder), stamp, minutes
         self._described = dict(described or {})
         self._last = time.monotonic()
 
@@ -79,7 +81,7 @@ class Checkpoints:
             its manifest.
         """
         manifest = self.folder / f"epoch{epoch:05d}-step{step:07d}" / "manifest.json"
-        with create_store(manifest, "checkpoint", self.recipe) as store, store.file(STATE).open("wb") as file:
+        with create_store(manifest, "checkpoint", self.stamp) as store, store.file(STATE).open("wb") as file:
             # opened here, since torch does not say why it could not write to a file that it opens itself
             torch.save({**state, "snapshots": self._snapshots(epoch)}, file)
         for old in self._manifests()[:-KEPT]:
@@ -96,7 +98,7 @@ class Checkpoints:
         for manifest in reversed(self._manifests()):
             try:
                 store = Store(manifest, "checkpoint")
-                if store.manifest.get("recipe") != self.recipe:
+                if store.stamp.digest != self.stamp.digest:
                     raise StoreError(f"{manifest.parent}: of other code or settings")
                 # weights_only: nothing is unpickled but tensors and plain values
                 state: dict[str, Any] = torch.load(store.path(STATE), map_location="cpu", weights_only=True)
@@ -126,7 +128,7 @@ class Checkpoints:
 
     def write_history(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Leave the history so far, to be looked at while the training runs."""
-        write_table(self.folder / "history.parquet", pd.DataFrame(list(rows)), self.recipe)
+        write_table(self.folder / "history.parquet", pd.DataFrame(list(rows)))
 
     def clear(self) -> None:
         """Delete everything."""
@@ -139,12 +141,12 @@ class Checkpoints:
     def _snapshots(self, epoch: int) -> dict[str, str]:
         """Checksums of the snapshots up to an epoch."""
         paths = sorted(self.folder.glob("epoch*.safetensors"))
-        return {path.name: file_digest(path) for path in paths if path.name <= weights_name(epoch)}
+        return {path.name: file_checksum(path) for path in paths if path.name <= weights_name(epoch)}
 
     def _verify(self, snapshots: Mapping[str, str]) -> None:
         for name, digest in snapshots.items():
             path = self.folder / name
-            if not path.is_file() or file_digest(path) != digest:
+            if not path.is_file() or file_checksum(path) != digest:
                 raise StoreError(f"{path}: missing or altered")
 
 

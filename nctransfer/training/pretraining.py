@@ -16,6 +16,7 @@ from nctransfer.models.architecture import Architecture
 from nctransfer.models.layout import classifying_layers
 from nctransfer.models.weights import weights_name, write_weights
 from nctransfer.plan import variants
+from nctransfer.stamp import Stamp
 from nctransfer.storage.stores import create_store
 from nctransfer.storage.tables import write_table
 from nctransfer.training.checkpoints import Checkpoints, link_or_copy
@@ -34,7 +35,7 @@ def pretrain(
     stores: Mapping[str, ImageStore],
     manifest: Path,
     settings: Mapping[str, Any],
-    recipe: str,
+    stamp: Stamp,
     surroundings: Surroundings,
 ) -> None:
     """Train a source model, and write weights, snapshots and history as one store.
@@ -44,7 +45,7 @@ def pretrain(
         manifest: where the store's manifest will be; beside it weights.safetensors, history.parquet
             and a file for each snapshot.
         settings: architecture, options, geometry, size, training, seed.
-        recipe: digest of the job.
+        stamp: of the job.
         surroundings: device, checkpoints, log.
 
     Raises:
@@ -72,16 +73,16 @@ def pretrain(
         "class_names": list(stores["train"].class_names),
         "head": _keeps_head(settings, objective),
     }
-    checkpoints = Checkpoints(surroundings.checkpoints, recipe, surroundings.checkpoint_minutes, described)
+    checkpoints = Checkpoints(surroundings.checkpoints, stamp, surroundings.checkpoint_minutes, described)
     data = Data(splits["train"], splits["test"], settings["seed"])
     whole = Standardised(network, scale).to(device)
     run = Training(whole, objective, data, training, checkpoints, weights)
     with ExitStack() as opened:
         log = opened.enter_context(tensorboard(surroundings.tensorboard))
         history = run.run(opened.enter_context(stop_requests()), log)
-    with create_store(manifest, "pretraining", recipe) as result:
+    with create_store(manifest, "pretraining", stamp) as result:
         write_weights(result.file(weights_name()), weights(), described)
-        write_table(result.file("history.parquet"), history, recipe)
+        write_table(result.file("history.parquet"), history)
         for epoch in training["snapshots"]:
             link_or_copy(checkpoints.snapshot_path(epoch), result.file(weights_name(epoch)))
         result.meta = {

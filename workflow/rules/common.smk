@@ -1,15 +1,15 @@
 # Functions of the rules. The plan (nctransfer/plan) knows every job's settings, inputs
-# and recipe; here they are only handed to Snakemake. Nothing below may import torch:
+# and digest; here they are only handed to Snakemake. Nothing below may import torch:
 # every job of a cluster reads the Snakefile again.
 
 import nctransfer
-from nctransfer import lifetime
+from nctransfer.runtime import signals
 from nctransfer.errors import NCTransferError
 from nctransfer.plan import config as front_end, kinds, ranking
 from nctransfer.plan.grid import Plan
 from nctransfer.plan.resources import Requests
 from nctransfer.plan.titles import aligned_name
-from nctransfer.storage import run_lock
+from nctransfer.runtime import run_lock
 
 from snakemake.exceptions import WorkflowError
 
@@ -18,7 +18,7 @@ from snakemake.exceptions import WorkflowError
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # When this process dies, its jobs end too.
-lifetime.announce()
+signals.announce()
 
 # A cluster's submission of several jobs runs them by a Snakemake of its own, which knows nothing
 # of the profile: they share the GPU that was asked for, one after the other.
@@ -131,19 +131,10 @@ def inputs_of(stage):
     return lambda wildcards: planned(stage)(wildcards).inputs
 
 
-def settings_of(stage):
-    """What the configuration says to the job; beside the recipe for its script to read."""
-    return lambda wildcards: planned(stage)(wildcards).settings
+def job_of(stage):
+    """The parameter that carries a job to its script: settings, and the stamp that decides about reruns."""
 
-
-def recipe_of(stage):
-    """Digest of the job's code, settings and inputs: the parameter that decides about reruns."""
-    return lambda wildcards: planned(stage)(wildcards).recipe
-
-
-def made_by(stage):
-    """Recipes that the job's inputs must carry; its script refuses others."""
-    return lambda wildcards: planned(stage)(wildcards).made_by
+    return lambda wildcards: planned(stage)(wildcards).told()
 
 
 def requested(resource, stage):

@@ -16,9 +16,7 @@ rule images:
         mem_mb=memory_of("images"),
         runtime=runtime_of("images"),
     params:
-        settings=settings_of("images"),
-        recipe=recipe_of("images"),
-        made_by=made_by("images"),
+        job=job_of("images"),
     message:
         "Decoding {wildcards.images} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:

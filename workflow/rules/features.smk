@@ -17,9 +17,7 @@ rule features:
         mem_mb=memory_of("features"),
         runtime=runtime_of("features"),
     params:
-        settings=settings_of("features"),
-        recipe=recipe_of("features"),
-        made_by=made_by("features"),
+        job=job_of("features"),
     message:
         "Extracting features of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:

@@ -14,9 +14,7 @@ rule fewshot:
         mem_mb=memory_of("fewshot"),
         runtime=runtime_of("fewshot"),
     params:
-        settings=settings_of("fewshot"),
-        recipe=recipe_of("fewshot"),
-        made_by=made_by("fewshot"),
+        job=job_of("fewshot"),
     message:
         "Few-shot episodes of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:

@@ -32,9 +32,7 @@ rule figure:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=settings_of("figure"),
-        recipe=recipe_of("figure"),
-        made_by=made_by("figure"),
+        job=job_of("figure"),
     message:
         "Drawing {wildcards.figure}"
     script:
@@ -73,9 +71,7 @@ rule table:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=settings_of("table"),
-        recipe=recipe_of("table"),
-        made_by=made_by("table"),
+        job=job_of("table"),
     message:
         "Writing {wildcards.table}"
     script:

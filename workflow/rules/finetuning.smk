@@ -19,9 +19,7 @@ rule finetune:
         mem_mb=memory_of("finetune"),
         runtime=runtime_of("finetune"),
     params:
-        settings=settings_of("finetune"),
-        recipe=recipe_of("finetune"),
-        made_by=made_by("finetune"),
+        job=job_of("finetune"),
     message:
         "Fine-tuning {wildcards.run} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:

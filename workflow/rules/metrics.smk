@@ -16,9 +16,7 @@ rule metrics:
         mem_mb=memory_of("metrics"),
         runtime=runtime_of("metrics"),
     params:
-        settings=settings_of("metrics"),
-        recipe=recipe_of("metrics"),
-        made_by=made_by("metrics"),
+        job=job_of("metrics"),
     message:
         "Measuring collapse of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
@@ -40,9 +38,7 @@ rule classifier_metrics:
         mem_mb=memory_of("classifier_metrics"),
         runtime=runtime_of("classifier_metrics"),
     params:
-        settings=settings_of("classifier_metrics"),
-        recipe=recipe_of("classifier_metrics"),
-        made_by=made_by("classifier_metrics"),
+        job=job_of("classifier_metrics"),
     message:
         "Measuring the probes' classifiers of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
@@ -64,9 +60,7 @@ rule head_metrics:
         mem_mb=memory_of("head_metrics"),
         runtime=runtime_of("head_metrics"),
     params:
-        settings=settings_of("head_metrics"),
-        recipe=recipe_of("head_metrics"),
-        made_by=made_by("head_metrics"),
+        job=job_of("head_metrics"),
     message:
         "Measuring the classifier of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:

@@ -19,9 +19,7 @@ rule pretrain:
         mem_mb=memory_of("pretrain"),
         runtime=runtime_of("pretrain"),
     params:
-        settings=settings_of("pretrain"),
-        recipe=recipe_of("pretrain"),
-        made_by=made_by("pretrain"),
+        job=job_of("pretrain"),
     message:
         "Pre-training {wildcards.model} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
@@ -43,9 +41,7 @@ rule model:
         mem_mb=memory_of("model"),
         runtime=runtime_of("model"),
     params:
-        settings=settings_of("model"),
-        recipe=recipe_of("model"),
-        made_by=made_by("model"),
+        job=job_of("model"),
     message:
         "Fetching {wildcards.model} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
@@ -62,9 +58,7 @@ rule models:
         mem_mb=500,
         runtime=5,
     params:
-        settings=settings_of("listing"),
-        recipe=recipe_of("listing"),
-        made_by=made_by("listing"),
+        job=job_of("listing"),
     message:
         "Listing the models of the configuration"
     script:

@@ -17,9 +17,7 @@ rule probes:
         mem_mb=memory_of("probes"),
         runtime=runtime_of("probes"),
     params:
-        settings=settings_of("probes"),
-        recipe=recipe_of("probes"),
-        made_by=made_by("probes"),
+        job=job_of("probes"),
     message:
         "Training probes on {wildcards.model} and {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:

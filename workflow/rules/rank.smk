@@ -16,9 +16,7 @@ rule scores:
         mem_mb=memory_of("scores"),
         runtime=runtime_of("scores"),
     params:
-        settings=settings_of("scores"),
-        recipe=recipe_of("scores"),
-        made_by=made_by("scores"),
+        job=job_of("scores"),
     message:
         "Scoring {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
@@ -39,9 +37,7 @@ rule ranking:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=settings_of("ranking"),
-        recipe=recipe_of("ranking"),
-        made_by=made_by("ranking"),
+        job=job_of("ranking"),
     message:
         "Ranking models and units on {wildcards.ranked}"
     script:

@@ -32,9 +32,7 @@ rule provenance:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=settings_of("provenance"),
-        recipe=recipe_of("provenance"),
-        made_by=made_by("provenance"),
+        job=job_of("provenance"),
     message:
         "Writing down what made everything"
     script:
@@ -54,9 +52,7 @@ rule overview:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=settings_of("overview"),
-        recipe=recipe_of("overview"),
-        made_by=made_by("overview"),
+        job=job_of("overview"),
     message:
         "Listing everything that is shown"
     script:

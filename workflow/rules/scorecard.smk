@@ -33,9 +33,7 @@ rule scorecard:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=settings_of("scorecard"),
-        recipe=recipe_of("scorecard"),
-        made_by=made_by("scorecard"),
+        job=job_of("scorecard"),
     message:
         "Testing the paper's claims"
     script:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nctransfer.job import job
+from nctransfer.runtime.job import job
 from nctransfer.data.image_store import ImageStore
 from nctransfer.features.extract import extract_features
 from nctransfer.plan import variants
@@ -12,4 +12,4 @@ with job(snakemake) as task:
     backbone = loader.load(snakemake.input, task.device())
     for split in ("train", "test"):
         images = ImageStore(Path(snakemake.input[split]))
-        extract_features(backbone, images, Path(snakemake.output[split]), task.settings, task.recipe)
+        extract_features(backbone, images, Path(snakemake.output[split]), task.settings, task.stamp)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from nctransfer.job import job
+from nctransfer.runtime.job import job
 from nctransfer.features.store import FeatureStore
 from nctransfer.storage.tables import write_table
 from nctransfer.tidy.few_shot import few_shot_table
 
 with job(snakemake) as task:
     stores = {split: FeatureStore(Path(snakemake.input[split])) for split in ("train", "test")}
-    write_table(Path(snakemake.output.table), few_shot_table(stores, task.settings), task.recipe)
+    write_table(Path(snakemake.output.table), few_shot_table(stores, task.settings), task.stamp)

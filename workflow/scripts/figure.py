@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nctransfer.job import job
+from nctransfer.runtime.job import job
 from nctransfer.plan import variants
 from nctransfer.reporting.output import save_figure, save_numbers, save_sidecar
 from nctransfer.storage.tables import read_tables
@@ -15,8 +15,13 @@ with job(snakemake) as task:
     picture = figure.draw(numbers, settings)
     save_numbers(numbers, Path(snakemake.output.csv))
     save_figure(
-        picture, Path(snakemake.output.pdf), Path(snakemake.output.png), settings["style"]["dpi"], task.recipe
+        picture,
+        Path(snakemake.output.pdf),
+        Path(snakemake.output.png),
+        settings["style"]["dpi"],
+        task.stamp.digest,
     )
     name = snakemake.wildcards.figure
-    inputs = {snakemake.input[read]: recipe for read, recipe in snakemake.params.made_by.items()}
-    save_sidecar(Path(snakemake.output.json), name, settings, task.recipe, inputs)
+    save_sidecar(
+        Path(snakemake.output.json), name, settings, task.stamp, snakemake.input, map(Path, snakemake.output)
+    )

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from nctransfer.job import job
+from nctransfer.runtime.job import job
 from nctransfer.data.image_store import ImageStore
 from nctransfer.finetuning.run import finetune
 from nctransfer.training.surroundings import Surroundings
@@ -27,7 +27,7 @@ with job(snakemake) as task:
         stores,
         manifest,
         task.settings,
-        task.recipe,
+        task.stamp,
         surroundings,
         Path(checkpoint) if checkpoint else None,
     )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nctransfer.job import job
+from nctransfer.runtime.job import job
 from nctransfer.features.store import FeatureStore
 from nctransfer.storage.tables import write_table
 from nctransfer.tidy.heads import head_table
@@ -10,4 +10,4 @@ from nctransfer.tidy.heads import head_table
 with job(snakemake) as task:
     stores = {split: FeatureStore(Path(snakemake.input[split])) for split in ("train", "test")}
     table = head_table(stores, Path(snakemake.input.model), task.settings, task.device())
-    write_table(Path(snakemake.output.table), table, task.recipe)
+    write_table(Path(snakemake.output.table), table, task.stamp)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from nctransfer.job import job
+from nctransfer.runtime.job import job
 from nctransfer.data.images import prepare_images
 
 with job(snakemake) as task:
     manifests = {split: Path(snakemake.output[split]) for split in ("train", "test")}
-    prepare_images(manifests, task.settings, task.recipe, task.downloads)
+    prepare_images(manifests, task.settings, task.stamp, task.downloads)

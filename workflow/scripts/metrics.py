@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nctransfer.job import job
+from nctransfer.runtime.job import job
 from nctransfer.features.store import FeatureStore
 from nctransfer.storage.tables import write_table
 from nctransfer.tidy.collapse import collapse_table
@@ -10,5 +10,5 @@ from nctransfer.tidy.collapse import collapse_table
 with job(snakemake) as task:
     stores = {split: FeatureStore(Path(snakemake.input[split])) for split in ("train", "test")}
     write_table(
-        Path(snakemake.output.table), collapse_table(stores, task.settings, task.device()), task.recipe
+        Path(snakemake.output.table), collapse_table(stores, task.settings, task.device()), task.stamp
     )

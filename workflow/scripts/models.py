@@ -1,6 +1,6 @@
 """List the models of the configuration, members of families included."""
 
-from nctransfer.job import job
+from nctransfer.runtime.job import job
 
 with job(snakemake) as task:
     rows = task.settings["models"]

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from nctransfer.job import job
+from nctransfer.runtime.job import job
 from nctransfer.reporting.overview import overview
 from nctransfer.storage.files import save_text
+from nctransfer.storage.ledger import read_ledger
 
 with job(snakemake) as task:
-    text = overview(task.settings, Path(snakemake.input.scorecard), task.recipe)
+    adopted = len(read_ledger(Path(snakemake.output.md).parent))
+    text = overview(task.settings, Path(snakemake.input.scorecard), adopted, task.stamp.digest)
     save_text(text, Path(snakemake.output.md))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nctransfer.job import job
+from nctransfer.runtime.job import job
 from nctransfer.data.image_store import ImageStore
 from nctransfer.training.pretraining import pretrain
 from nctransfer.training.surroundings import Surroundings
@@ -16,4 +16,4 @@ with job(snakemake) as task:
         checkpoint_minutes=task.runs["checkpoint_minutes"],
         tensorboard=log.parents[1] / "tensorboard" / log.stem if task.runs["tensorboard"] else None,
     )
-    pretrain(stores, manifest, task.settings, task.recipe, surroundings)
+    pretrain(stores, manifest, task.settings, task.stamp, surroundings)

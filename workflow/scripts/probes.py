@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from nctransfer.job import job
+from nctransfer.runtime.job import job
 from nctransfer.features.store import FeatureStore
 from nctransfer.tidy.probes import write_probes
 
 with job(snakemake) as task:
     stores = {split: FeatureStore(Path(snakemake.input[split])) for split in ("train", "test")}
-    write_probes(stores, Path(snakemake.output.manifest), task.settings, task.device(), task.recipe)
+    write_probes(stores, Path(snakemake.output.manifest), task.settings, task.device(), task.stamp)

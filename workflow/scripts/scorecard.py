@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nctransfer.job import job
+from nctransfer.runtime.job import job
 from nctransfer.reporting.output import save_numbers, save_sidecar
 from nctransfer.reporting.scorecard import page, verdicts
 from nctransfer.reporting.scorecard.numbers import read_numbers
@@ -20,5 +20,11 @@ with job(snakemake) as task:
     save_numbers(verdicts.parts_table(judged), Path(snakemake.output.parts))
     save_text(page.markdown(*shown), Path(snakemake.output.md))
     save_text(page.html(*shown), Path(snakemake.output.html))
-    inputs = {snakemake.input[read]: recipe for read, recipe in snakemake.params.made_by.items()}
-    save_sidecar(Path(snakemake.output.json), "scorecard", {"kind": "scorecard"}, task.recipe, inputs)
+    save_sidecar(
+        Path(snakemake.output.json),
+        "scorecard",
+        {"kind": "scorecard"},
+        task.stamp,
+        snakemake.input,
+        map(Path, snakemake.output),
+    )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nctransfer.job import job
+from nctransfer.runtime.job import job
 from nctransfer.plan import variants
 from nctransfer.plan.titles import name_of
 from nctransfer.reporting.output import save_page, save_sidecar, save_table
@@ -15,8 +15,9 @@ with job(snakemake) as task:
     numbers = kind.tabulate(settings, tables)
     readable = kind.present(numbers, settings)
     name = snakemake.wildcards.table
-    inputs = {snakemake.input[read]: recipe for read, recipe in snakemake.params.made_by.items()}
     files = (Path(snakemake.output[suffix]) for suffix in ("csv", "md", "tex"))
-    save_table(numbers, readable, *files, task.recipe)
-    save_page(readable, Path(snakemake.output.html), name_of(name), task.recipe)
-    save_sidecar(Path(snakemake.output.json), name, settings, task.recipe, inputs)
+    save_table(numbers, readable, *files, task.stamp.digest)
+    save_page(readable, Path(snakemake.output.html), name_of(name), task.stamp.digest)
+    save_sidecar(
+        Path(snakemake.output.json), name, settings, task.stamp, snakemake.input, map(Path, snakemake.output)
+    )

@@ -19,7 +19,8 @@ from numpy.lib.npyio import NpzFile
 
 from nctransfer.data.raw import RawSplit, check_labels
 from nctransfer.data.subset import split_by_fraction
-from nctransfer.errors import DataError, suggestion
+from nctransfer.errors import DataError
+from nctransfer.suggestions import suggestion
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,9 @@ def _labels_and_names(path: Path, pack: NpzFile) -> tuple[np.ndarray, tuple[str,
 
 def _required(path: Path, pack: NpzFile, key: str) -> np.ndarray:
     if key not in pack.files:
-        close = suggestion(key, pack.files)
-        raise DataError(f"{path}: no array {key!r}{close}; there are {', '.join(pack.files)}")
+        raise DataError(
+            f"{path}: no array {key!r}{suggestion(key, pack.files)}; there are {', '.join(pack.files)}"
+        )
     return pack[key]
 
 

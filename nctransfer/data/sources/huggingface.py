@@ -24,7 +24,8 @@ import numpy as np
 
 from nctransfer.data.raw import RawSplit
 from nctransfer.data.subset import split_by_fraction
-from nctransfer.errors import DataError, suggestion
+from nctransfer.errors import DataError
+from nctransfer.suggestions import suggestion
 
 # Usual names of columns, and those in WebDataset archives.
 IMAGE_COLUMNS = (("image", "img", "images"), ("webp", "png", "jpg", "jpeg"))

@@ -26,7 +26,8 @@ from nctransfer.data.raw import RawSplit
 from nctransfer.data.sources import imagefolder
 from nctransfer.data.subset import split_by_count, split_by_fraction
 from nctransfer.data.torchvision_downloads import Archive, downloaded
-from nctransfer.errors import DataError, suggestion
+from nctransfer.errors import DataError
+from nctransfer.suggestions import suggestion
 
 Loader = type[datasets.VisionDataset]
 

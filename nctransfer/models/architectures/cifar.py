@@ -5,9 +5,10 @@ from typing import Any
 
 from torch import Tensor
 
-from nctransfer.errors import ModelError, suggestion
+from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Metadata
 from nctransfer.models.residual import BasicBlock, PaddedShortcut, ResidualNetwork
+from nctransfer.suggestions import suggestion
 
 DEPTHS = {f"resnet{6 * n + 2}": n for n in (3, 5, 7, 9, 18)}
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from nctransfer.errors import ModelError, suggestion
+from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Metadata, require_positive, with_defaults
 from nctransfer.models.few_shot import ConvolutionalBlock, FewShotNetwork, ThreeConvolutionBlock
+from nctransfer.suggestions import suggestion
 
 CONVNET = "convnet4"
 RESNETS = {"resnet12": False, "seresnet12": True}  # with squeeze and excitation?

@@ -5,10 +5,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from nctransfer.errors import ModelError, suggestion
+from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Metadata, require_positive, with_defaults
 from nctransfer.models.residual import BasicBlock, Block, Bottleneck, ResidualNetwork, projected_shortcut
 from nctransfer.models.small_vit import SmallVisionTransformer
+from nctransfer.suggestions import suggestion
 
 RESNETS: dict[str, tuple[Block, tuple[int, ...]]] = {
     "resnet18": (BasicBlock, (2, 2, 2, 2)),

@@ -9,8 +9,9 @@ from timm.data import resolve_data_config
 from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
-from nctransfer.errors import ModelError, suggestion
+from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Metadata
+from nctransfer.suggestions import suggestion
 
 
 def build(name: str, options: Mapping[str, Any], classes: int | None) -> nn.Module:

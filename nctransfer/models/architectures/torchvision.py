@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models import WeightsEnum
 
-from nctransfer.errors import ModelError, suggestion
+from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Metadata
+from nctransfer.suggestions import suggestion
 
 WITH_AUXILIARY_HEADS = ("googlenet", "inception_v3")
 # DenseNet checkpoints carry the names of an older version of the network.

@@ -1,6 +1,6 @@
 """Where and how long a job ran: one line in its log, which the report's provenance reads.
 
-Nothing that a job writes depends on it, so that its recipe leaves this module out.
+Nothing that a job writes depends on it, so that no digest covers this module.
 """
 
 import json
@@ -33,13 +33,13 @@ def computes_on(device: "torch.device") -> None:
         _device.update(device="cuda", device_name=torch.cuda.get_device_name(device))
 
 
-def write_line(study: str | None, rule: str, wildcards: Mapping[str, Any], recipe: str, threads: int) -> None:
+def write_line(study: str | None, rule: str, wildcards: Mapping[str, Any], digest: str, threads: int) -> None:
     """Write the line of a job that has done its work."""
     record = {
         "study": study,
         "rule": rule,
         "wildcards": {name: str(value) for name, value in wildcards.items()},
-        "recipe": recipe,
+        "digest": digest,
         "host": os.uname().nodename if hasattr(os, "uname") else platform.node(),
         "device": "cpu",
         "device_name": _processor(),

@@ -14,7 +14,7 @@ from pathlib import Path
 import pynvml
 
 from nctransfer.errors import NCTransferError
-from nctransfer.storage.locks import Lock
+from nctransfer.runtime.locks import Lock
 
 logger = logging.getLogger(__name__)
 

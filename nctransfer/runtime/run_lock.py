@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from nctransfer.errors import NCTransferError
+from nctransfer.runtime.locks import UNSUPPORTED, Lock
 from nctransfer.storage.files import atomic_path
-from nctransfer.storage.locks import UNSUPPORTED, Lock
 
 FOLDER = Path(".snakemake/nctransfer")
 SNAKEMAKE_LOCKS = Path(".snakemake/locks")
 # Names the run to the jobs that it submits, whenever they start.
 TOKEN = "NCTRANSFER_RUN"
-# How long jobs may take to end after their run was killed (nctransfer.lifetime gives them less).
+# How long jobs may take to end after their run was killed (nctransfer.runtime.signals gives them less).
 ORPHAN_SECONDS = 20.0
 # How long a run takes to say who it is, once it has the lock.
 RECORD_SECONDS = 2.0
@@ -65,6 +65,14 @@ def begin(study: str, tell: Callable[[str], None], folder: Path = Path()) -> Non
     _run = lock
     if before.get("host") == socket.gethostname() and _remove_stale(study, folder):
         tell(f"removed the locks of a run that did not end by itself (process {before['pid']})")
+
+
+def end() -> None:
+    """No longer be the run of a study."""
+    global _run
+    if _run is not None:
+        _run.release()
+        _run = None
 
 
 def join(study: str) -> None:

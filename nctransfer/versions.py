@@ -1,10 +1,12 @@
-"""Which software makes a figure or a table: this package, Python and the libraries that matter."""
+"""Which software makes results: this package and its revision, Python, and the libraries that matter."""
 
 import platform
+import subprocess
 import tomllib
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 # Read from their metadata, not imported: torch made the numbers, and nothing is drawn with it.
 LIBRARIES = ("numpy", "pandas", "scipy", "matplotlib", "seaborn", "torch")
@@ -40,3 +42,26 @@ def software() -> dict[str, object]:
         "python": platform.python_version(),
         "libraries": library_versions(),
     }
+
+
+def revision(root: Path) -> dict[str, Any]:
+    """Commit of the project and whether files differ from it; a reason where there is none."""
+    try:
+        top = Path(_git(root, "rev-parse", "--show-toplevel"))
+        if top.resolve() != root.resolve():
+            return {"commit": None, "reason": "the project is not a git checkout of its own"}
+        changed = _git(root, "status", "--porcelain").splitlines()
+        return {"commit": _git(root, "rev-parse", "HEAD"), "changed_files": [line[3:] for line in changed]}
+    except FileNotFoundError:
+        return {"commit": None, "reason": "git is not installed"}
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr or "").strip().splitlines()
+        return {
+            "commit": None,
+            "reason": said[0].removeprefix("fatal: ") if said else "git refuses to answer",
+        }
+
+
+def _git(root: Path, *arguments: str) -> str:
+    run = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
+    return run.stdout.rstrip("\n")

@@ -11,17 +11,17 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nctransfer import lifetime, runtime
 from nctransfer.errors import NCTransferError, StoppedError, StoreError
-from nctransfer.failures import explain
-from nctransfer.storage import run_lock
-from nctransfer.storage.recipes import read_recipe
+from nctransfer.runtime import run_lock, run_log, signals
+from nctransfer.runtime.machine_errors import explain
+from nctransfer.stamp import Stamp
+from nctransfer.storage.stamps import read_stamp
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +33,7 @@ logger = logging.getLogger("nctransfer")
 # Scripts import this module first (ruff's isort is told so).
 gc.disable()
 # The seconds that the imports take count too: nobody is left behind.
-lifetime.watch()
+signals.watch()
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Job:
 
     Attributes:
         settings: what the configuration says to this job, plain values.
-        recipe: digest of code, settings and inputs, written into every output.
+        stamp: digests of code, settings and inputs, written into every output.
         threads: CPU threads to compute with: those of the configuration as far as the machine has
             them, whatever ``-j`` is, since sums over more threads differ in their last bits.
         gpus: GPUs that Snakemake granted; ``--resources gpu=0`` grants none.
@@ -51,7 +51,7 @@ class Job:
     """
 
     settings: dict[str, Any]
-    recipe: str
+    stamp: Stamp
     threads: int
     gpus: int
     downloads: Path
@@ -67,12 +67,12 @@ class Job:
         """
         import torch
 
-        from nctransfer.storage import devices
+        from nctransfer.runtime import gpus
 
         torch.set_num_threads(self.threads)
         wanted = self.settings["device"]
         if self.gpus > 0 and wanted != "cpu":
-            devices.claim(self.gpus)
+            gpus.claim(self.gpus)
         usable = self.gpus > 0 and torch.cuda.is_available()
         if wanted == "cuda" and not usable:
             raise NCTransferError(
@@ -80,7 +80,7 @@ class Job:
             )
         device = torch.device("cuda" if usable and wanted != "cpu" else "cpu")
         logger.info("device %s, %d threads", device, self.threads)
-        runtime.computes_on(device)
+        run_log.computes_on(device)
         return device
 
 
@@ -93,15 +93,17 @@ def job(snakemake: Any) -> Iterator[Job]:
     """
     gc.freeze()
     gc.enable()
-    lifetime.stop_in_order()
+    signals.stop_in_order()
     try:
         run_lock.join(snakemake.config["study"])
         _log_to(Path(snakemake.log[0]))
         _refuse_namesake(Path(snakemake.scriptdir).resolve().parents[1])
-        _refuse_stale(snakemake.input, snakemake.params.made_by)
+        told = snakemake.params.job
+        stamp = Stamp.from_json(told["stamp"])
+        _refuse_stale(snakemake.input, stamp)
         task = Job(
-            settings=dict(snakemake.params.settings),
-            recipe=snakemake.params.recipe,
+            settings=told["settings"],
+            stamp=stamp,
             threads=min(snakemake.config["resources"]["threads"], _processors()),
             gpus=snakemake.resources.get("gpu", 0),
             # no parameters: neither where files are cached nor how often a training is saved changes a result
@@ -109,15 +111,15 @@ def job(snakemake: Any) -> Iterator[Job]:
             runs=dict(snakemake.config["runs"]),
         )
         yield task
-        runtime.write_line(
-            snakemake.config["study"], snakemake.rule, snakemake.wildcards, task.recipe, task.threads
+        run_log.write_line(
+            snakemake.config["study"], snakemake.rule, snakemake.wildcards, stamp.digest, task.threads
         )
         logger.info("done")
-    except (StoppedError, lifetime.Stopped) as error:
+    except (StoppedError, signals.Stopped) as error:
         logger.error("%s", error)
         run_lock.leave()
         if error.signal == "SIGTERM":
-            lifetime.await_the_end()
+            signals.await_the_end()
         _fail(snakemake, str(error))
     except NCTransferError as error:
         logger.error("%s", error)
@@ -149,19 +151,19 @@ def _log_to(path: Path) -> None:
     logger.handlers = [file]
 
 
-def _refuse_stale(inputs: Any, made_by: Mapping[str, str]) -> None:
-    """Make sure that inputs were made by the recipes that were planned.
+def _refuse_stale(inputs: Any, stamp: Stamp) -> None:
+    """Make sure that inputs were made by the code and settings that were planned.
 
     Snakemake sees to that itself, but trusts every file that is there where its own
     records (`.snakemake`) were lost.
     """
-    for name, recipe in made_by.items():
+    for name, digest in stamp.made_by.items():
         path = Path(inputs[name])
-        found = read_recipe(path)
-        if found != recipe:
+        found = read_stamp(path).digest
+        if found != digest:
             raise StoreError(
-                f"{path}: made by other code or settings (recipe {found}, now {recipe}); "
-                "delete it and run again"
+                f"{path}: made by other code or settings (digest {found}, now {digest}); delete it and run "
+                "again, or, where only code changed and no result with it, see docs/adopt.md"
             )
 
 
@@ -173,8 +175,8 @@ def _fail(snakemake: Any, message: str) -> NoReturn:
 
 
 def _refuse_namesake(root: Path) -> None:
-    """Make sure that the code that runs is the code whose recipe was computed."""
-    here = Path(__file__).resolve().parent
+    """Make sure that the code that runs is the code whose digest was computed."""
+    here = Path(__file__).resolve().parents[1]
     if here != root / "nctransfer":
         raise NCTransferError(
             f"the package in use is {here}, not the one beside the Snakefile ({root / 'nctransfer'}); "

@@ -1,0 +1,328 @@
+"""Adopt: declare that a change of code altered no result, so that what it made stale is kept.
+
+    python -m nctransfer.dag.adopt --configfile mine.yaml                       # lists what it would keep
+    python -m nctransfer.dag.adopt --configfile mine.yaml --yes --reason "..."  # keeps it
+
+Kept are outputs whose stamp differs from the plan's in code alone: same settings, same inputs, every byte as
+its checksum says. They get the plan's stamp, and Snakemake's records the parameter that goes with it. The
+ledger ``adoptions.json`` in the study's results says when, at which commit, why, and which modules differed;
+REPORT.md and the page of provenance show it. Everything else is left to run again.
+"""
+
+import argparse
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nctransfer.dag.digest import reached_code
+from nctransfer.errors import ConfigError, NCTransferError, StoreError
+from nctransfer.plan import config as front_end
+from nctransfer.plan.grid import Plan
+from nctransfer.plan.stages import Job
+from nctransfer.runtime import run_lock
+from nctransfer.runtime.run_log import read_lines
+from nctransfer.stamp import Stamp
+from nctransfer.storage.ledger import LEDGER, Adoption, read_ledger, write_ledger
+from nctransfer.storage.restamp import restamp, verify
+from nctransfer.storage.stamps import read_stamp
+from nctransfer.versions import revision
+
+ROOT = Path(__file__).resolve().parents[2]
+METADATA = Path(".snakemake/metadata")
+# Files that carry the stamp of a rule's jobs; each * is a wildcard, in the rule's order.
+STAMPED = {
+    "images": ("{results}/images/*/train/manifest.json", "{results}/images/*/test/manifest.json"),
+    "pretrain": ("{results}/pretraining/*/manifest.json",),
+    "model": ("{results}/models/*/manifest.json",),
+    "features": ("{results}/features/*/*/train/manifest.json", "{results}/features/*/*/test/manifest.json"),
+    "finetune": ("{results}/finetuning/*/manifest.json",),
+    "probes": ("{results}/probes/*/*/manifest.json",),
+    **{
+        rule: (f"{{results}}/{rule}/*/*.parquet",)
+        for rule in ("metrics", "classifier_metrics", "head_metrics", "fewshot", "scores")
+    },
+    "ranking": ("{results}/rank/*.parquet", "{results}/agreement/*.parquet"),
+    "figure": ("{figures}/*.json",),
+    "table": ("{tables}/*.json",),
+    "scorecard": ("{results}/scorecard.json",),
+}
+# Checkpoints of interrupted trainings and fine-tuning runs carry the stamp of their job.
+CHECKPOINTS = "{results}/checkpoints/*/*/manifest.json"
+ABOUT = ("overview", "provenance")
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file that carries a stamp, and the job that makes it."""
+
+    path: Path
+    job: Job
+    old: Stamp
+
+
+@dataclass
+class Inventory:
+    """What is on disk of a plan's outputs, and what may be kept of it.
+
+    Args:
+        plan: the plan, of the code as it is now.
+    """
+
+    plan: Plan
+    kept: list[Output] = field(default_factory=list)
+    refused: dict[Path, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._by_path: dict[Path, Output] = {}
+        self._by_job: dict[str, list[Output]] = {}
+        self._verdicts: dict[str, str | None] = {}
+        for path, job in self._files():
+            try:
+                output = Output(path, job, read_stamp(path))
+            except StoreError as error:
+                # its job is made again, and with it what was made from any of its outputs
+                self.refused[path] = str(error).removeprefix(f"{path}: ")
+                self._verdicts[job.stamp.digest] = f"{path.name} carries no stamp"
+                continue
+            self._by_path[path] = output
+            self._by_job.setdefault(job.stamp.digest, []).append(output)
+        for output in self._by_path.values():
+            if output.old.digest == output.job.stamp.digest:
+                continue
+            if reason := self._refusal(output.job):
+                self.refused[output.path] = reason
+            else:
+                self.kept.append(output)
+
+    def modules(self) -> list[str]:
+        """Modules, exception classes and settings that are not as they were for the kept outputs."""
+        differing: set[str] = set()
+        for output in self.kept:
+            parts = reached_code(self.plan.root, output.job.script, output.job.variants).parts
+            differing |= {name for name, part in parts.items() if part not in output.old.parts}
+        return sorted(differing)
+
+    def seconds(self) -> dict[str, float]:
+        """How long the jobs of the kept outputs took, by their old digest, as far as logs tell."""
+        lines = read_lines(Path(self.plan.logs), self.plan.config["study"])
+        return {line["digest"]: line["seconds"] for line in lines if "digest" in line}
+
+    def _files(self) -> Iterator[tuple[Path, Job]]:
+        """Every file on disk that a job of the plan makes and that carries its stamp."""
+        for rule, patterns in STAMPED.items():
+            for pattern in patterns:
+                yield from self._matching(pattern, rule)
+        yield from self._matching(CHECKPOINTS, None)
+
+    def _matching(self, pattern: str, rule: str | None) -> Iterator[tuple[Path, Job]]:
+        plan = self.plan
+        glob = pattern.format(results=plan.results, figures=plan.figures, tables=plan.tables)
+        keys_of = re.compile("([^/]+)".join(map(re.escape, glob.split("*"))))
+        for path in sorted(Path().glob(glob)):
+            matched = keys_of.fullmatch(path.as_posix())
+            keys = matched.groups() if matched else ()
+            if rule is None:  # the second part is the epoch
+                keys, stage = keys[:1], "finetune" if keys[0] in plan.run_keys else "pretrain"
+            else:
+                stage = rule
+            try:
+                yield path, getattr(plan, stage)(*keys)
+            except (ConfigError, KeyError):
+                continue  # nothing of this configuration: another overlay made it
+
+    def _refusal(self, job: Job) -> str | None:
+        """Why the outputs of a job cannot be kept, None where they can (or are as the plan has them)."""
+        digest = job.stamp.digest
+        if digest not in self._verdicts:
+            reasons = map(self._reason, self._by_job[digest])
+            self._verdicts[digest] = next(filter(None, reasons), None)
+        return self._verdicts[digest]
+
+    def _reason(self, output: Output) -> str | None:
+        """Why one output cannot be kept."""
+        old, new, inputs = output.old, output.job.stamp, output.job.inputs
+        if old.digest == new.digest:
+            return None
+        if old.told != new.told or set(old.made_by) != set(new.made_by):
+            return "its settings, or the files that it is made from, have changed"
+        for name, digest in old.made_by.items():
+            source = self._source(Path(inputs[name]))
+            if source is None:
+                return f"its input {inputs[name]} is not there, or carries no stamp"
+            if source.old.digest != digest:
+                return f"its input {inputs[name]} is not the one that it was made from"
+            if reason := self._refusal(source.job):
+                return f"its input {inputs[name]} is made again: {reason}"
+        written = output.path.stat().st_mtime
+        for name in set(inputs) - set(old.made_by):
+            path = Path(inputs[name])
+            if not path.is_file() or path.stat().st_mtime > written:
+                return f"its input {path} is newer, or gone"
+        try:
+            verify(output.path)
+        except StoreError as error:
+            return f"damaged: {error}"
+        return None
+
+    def _source(self, path: Path) -> Output | None:
+        """The output that holds an input; of a table in a store the store's manifest."""
+        return self._by_path.get(path) or self._by_path.get(path.with_name("manifest.json"))
+
+
+def adopt(inventory: Inventory, reason: str) -> Adoption:
+    """Keep what may be kept: write the ledger, then stamps, then Snakemake's records.
+
+    What was made from an output is stamped before it: so the same command goes on where it was interrupted.
+
+    Args:
+        inventory: what is there.
+        reason: why no result depends on the change.
+    """
+    plan = inventory.plan
+    entry = Adoption(
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        revision=revision(plan.root),
+        reason=reason,
+        modules=inventory.modules(),
+        jobs=[
+            {"rule": rule, "keys": list(keys), "old": old, "new": new}
+            for rule, keys, old, new in sorted(
+                {
+                    (output.job.rule, output.job.keys, output.old.digest, output.job.stamp.digest)
+                    for output in inventory.kept
+                }
+            )
+        ],
+    )
+    write_ledger(Path(plan.results), entry)
+    for output in _downstream_first(inventory.kept):
+        restamp(output.path, output.job.stamp, output.job.inputs)
+    _update_records(plan, read_ledger(Path(plan.results)))
+    return entry
+
+
+def _downstream_first(outputs: Sequence[Output]) -> list[Output]:
+    """Sort so that what reads an output comes before it."""
+    by_digest = {output.job.stamp.digest: output.job for output in outputs}
+    depths: dict[str, int] = {}
+
+    def depth(digest: str) -> int:
+        if digest not in depths:
+            above = by_digest[digest].stamp.made_by.values()
+            depths[digest] = 1 + max((depth(parent) for parent in above if parent in by_digest), default=0)
+        return depths[digest]
+
+    return sorted(outputs, key=lambda output: depth(output.job.stamp.digest), reverse=True)
+
+
+def _update_records(plan: Plan, ledger: Sequence[Adoption]) -> None:
+    """Give Snakemake's records of kept files the parameter that their jobs have now."""
+    adopted = {job["old"]: job for entry in ledger for job in entry.jobs}
+    for path in METADATA.rglob("*"):
+        if not path.is_file():
+            continue
+        try:
+            record = json.loads(path.read_text())
+            (told,) = record["params"]
+            digest = ast.literal_eval(told)["stamp"]["digest"]
+        except (ValueError, SyntaxError, KeyError, TypeError):
+            continue  # of another workflow, or half written
+        if digest not in adopted:
+            continue
+        while digest in adopted and adopted[digest]["new"] != digest:
+            job, digest = adopted[digest], adopted[digest]["new"]
+        planned = getattr(plan, job["rule"])(*job["keys"])
+        if planned.stamp.digest == digest:
+            path.write_text(json.dumps(record | {"params": [repr(planned.told())]}))
+
+
+def listing(inventory: Inventory) -> Iterator[str]:
+    """What would be kept and what not, line by line."""
+    seconds, kept = inventory.seconds(), inventory.kept
+    jobs = {(output.job.rule, output.job.keys): (output.old, output.job.stamp) for output in kept}
+    for (rule, keys), (old, new) in sorted(jobs.items()):
+        took = f"{seconds[old.digest] / 3600:.2f} h" if old.digest in seconds else "? h"
+        yield f"  {rule} {' '.join(keys)}: {took}, {old.digest} -> {new.digest}"
+    hours = sum(seconds.get(old.digest, 0.0) for old, _ in jobs.values()) / 3600
+    if kept:
+        counts = Counter(rule for rule, _ in jobs)
+        rules = ", ".join(f"{count} {rule}" for rule, count in sorted(counts.items()))
+        yield f"{len(jobs)} jobs can be kept, {hours:.2f} hours of work: {rules}."
+        yield f"Modules that differ: {', '.join(inventory.modules()) or 'none'}."
+    else:
+        yield "Nothing to keep: no output differs from the plan in code alone."
+    if inventory.refused:
+        yield "Not kept; these run again where a target needs them:"
+        yield from (f"  {path}: {reason}" for path, reason in sorted(inventory.refused.items()))
+
+
+def _refresh_pages(plan: Plan, arguments: argparse.Namespace) -> None:
+    """Write the pages anew that show the ledger, where there are any."""
+    pages = (f"{plan.results}/REPORT.md", f"{plan.results}/provenance.json")
+    targets = [page for page in pages if Path(page).is_file()]
+    shown = plan.overview()
+    if not all(_is_made_by(Path(shown.inputs[name]), made) for name, made in shown.stamp.made_by.items()):
+        return  # they are written anew with what runs again
+    if not targets:
+        return
+    options = ["--configfile", *map(str, arguments.configfile)] if arguments.configfile else []
+    options += ["--config", *arguments.config] if arguments.config else []
+    command = [sys.executable, "-m", "snakemake", "-s", str(plan.root / "Snakefile"), "-j1", "--quiet", "all"]
+    subprocess.run([*command, *options, "--allowed-rules", *ABOUT, "--", *targets], check=True)
+
+
+def _is_made_by(path: Path, digest: str) -> bool:
+    return path.is_file() and read_stamp(path).digest == digest
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nctransfer.dag.adopt", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--configfile", nargs="+", type=Path, default=[], help="overlays, as for snakemake")
+    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for snakemake")
+    parser.add_argument(
+        "--yes", action="store_true", help="keep the outputs; without it they are only listed"
+    )
+    parser.add_argument("--reason", help="why no result depends on the change; goes into the ledger")
+    arguments = parser.parse_args(words)
+    if arguments.yes and not (arguments.reason or "").strip():
+        parser.error("--yes needs --reason: it is what readers of the report are told")
+    try:
+        config = front_end.load(ROOT / "config.yaml", arguments.configfile, arguments.config)
+        plan = Plan(config, ROOT)
+        if arguments.yes:
+            run_lock.begin(config["study"], _tell)
+        inventory = Inventory(plan)
+        sys.stdout.write("".join(f"{line}\n" for line in listing(inventory)))
+        if not inventory.kept:
+            return 0
+        if not arguments.yes:
+            sys.stdout.write(
+                'Nothing was changed. To keep them: the same command with --yes --reason "..."\n'
+            )
+            return 0
+        entry = adopt(inventory, arguments.reason.strip())
+        run_lock.end()
+        _refresh_pages(plan, arguments)
+        sys.stdout.write(f"Kept {len(entry.jobs)} jobs; {plan.results}/{LEDGER} says so.\n")
+    except NCTransferError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""The ledger of adoptions: changes of code that a maintainer declared to alter no result."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nctransfer.errors import StoreError
+from nctransfer.storage.files import save_text
+
+LEDGER = "adoptions.json"
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """One adoption.
+
+    Attributes:
+        when: UTC, ISO 8601.
+        revision: of the project, as provenance tells it.
+        reason: why no result depends on the change.
+        modules: that differed.
+        jobs: rule, keys (wildcards), old and new digest of each.
+    """
+
+    when: str
+    revision: Mapping[str, Any]
+    reason: str
+    modules: list[str]
+    jobs: list[dict[str, Any]]
+
+
+def read_ledger(results: Path) -> list[Adoption]:
+    """Read a study's ledger, oldest entry first; empty where there is none.
+
+    Args:
+        results: the study's folder of results.
+
+    Raises:
+        StoreError: the file is no ledger.
+    """
+    path = results / LEDGER
+    if not path.is_file():
+        return []
+    try:
+        return [Adoption(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"{path}: not a ledger of adoptions ({error})") from None
+
+
+def write_ledger(results: Path, entry: Adoption) -> None:
+    """Add an entry to a study's ledger."""
+    entries = [*read_ledger(results), entry]
+    save_text(json.dumps([asdict(one) for one in entries], indent=1) + "\n", results / LEDGER)

@@ -1,0 +1,53 @@
+"""Give finished outputs another stamp, every byte of theirs verified before."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from nctransfer.errors import StoreError
+from nctransfer.stamp import Stamp
+from nctransfer.storage.files import atomic_path, file_checksum
+from nctransfer.storage.stores import MANIFEST, Store
+from nctransfer.storage.tables import read_table, restamp_table
+
+
+def verify(path: Path) -> None:
+    """Verify everything that a stamp vouches for: a store's files, a table's pages, the forms of a picture.
+
+    Raises:
+        StoreError: a file is missing, or its bytes have changed.
+    """
+    if path.suffix == ".parquet":
+        read_table(path)
+    elif path.name == MANIFEST:
+        Store(path, json.loads(path.read_text(encoding="utf-8")).get("kind")).verify()
+    else:
+        for name, checksum in json.loads(path.read_text(encoding="utf-8"))["files"].items():
+            file = path.with_name(name)
+            if not file.is_file() or file_checksum(file) != checksum:
+                raise StoreError(f"{file}: missing, or its bytes differ from the checksum in {path.name}")
+
+
+def restamp(path: Path, stamp: Stamp, inputs: Mapping[str, str]) -> None:
+    """Replace the stamp of a table, of a store by its manifest, or of a picture by its sidecar.
+
+    Nothing else in the file changes, and its modification time stays.
+
+    Args:
+        path: of the file that carries the stamp.
+        stamp: the new one.
+        inputs: paths of the job's inputs, by name.
+    """
+    status = path.stat()
+    with atomic_path(path) as partial:
+        if path.suffix == ".parquet":
+            restamp_table(path, partial, stamp)
+        else:
+            contents = json.loads(path.read_text(encoding="utf-8")) | {"stamp": stamp.to_json()}
+            if path.name == MANIFEST:
+                text = json.dumps(contents, indent=1, sort_keys=True)
+            else:
+                text = json.dumps(contents | {"inputs": stamp.by_path(inputs)}, indent=2)
+            partial.write_text(f"{text}\n", encoding="utf-8")
+        os.utime(partial, ns=(status.st_atime_ns, status.st_mtime_ns))

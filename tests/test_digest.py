@@ -1,0 +1,397 @@
+"""Digests: they change with what decides a result, and with nothing else."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from project import Project
+
+from nctransfer.dag import digest
+from nctransfer.dag.digest import job_stamp, reached_code, reached_modules
+from nctransfer.plan import config, stages
+from nctransfer.plan.grid import Plan
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = {
+    "script.py": "from pkg.a import f\nf()\n",
+    "pkg/__init__.py": '"""Package."""\n',
+    "pkg/a.py": "from . import b\nfrom pkg.deep.c import g\n\ndef f():\n    return b.x + g()\n",
+    "pkg/b.py": "x = 1\n",
+    "pkg/deep/__init__.py": "",
+    "pkg/deep/c.py": "import numpy\n\ndef g():\n    from pkg import late\n    return late.y\n",
+    "pkg/late.py": "y = 2\n",
+    "pkg/other.py": "z = 3\n",
+    "pkg/variant.py": "from pkg import other\n\nw = other.z\n",
+}
+
+
+def forget() -> None:
+    """Caches by path hold for one process of Snakemake; a test edits files in between."""
+    for cached in (reached_code, reached_modules, digest._module, digest._source):
+        cached.cache_clear()
+
+
+@pytest.fixture
+def project(tmp_path):
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def code(root: Path, variants=()) -> str:
+    forget()
+    return reached_code(root, "script.py", frozenset(variants)).digest
+
+
+def test_it_reaches_all_that_a_script_imports_and_no_more(project):
+    forget()
+    assert set(reached_modules(project, "script.py")) == {
+        "script.py", "pkg", "pkg.a", "pkg.b", "pkg.deep", "pkg.deep.c", "pkg.late",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["script.py", "pkg/a.py", "pkg/b.py", "pkg/deep/c.py", "pkg/late.py", "pkg/__init__.py"]
+)
+def test_code_that_is_reached_changes_it(project, name):
+    before = code(project)
+    (project / name).write_text(FILES[name] + "\nprint(1)\n")
+    assert code(project) != before
+
+
+def test_a_variant_counts_only_where_it_is_chosen(project):
+    plain, chosen = code(project), code(project, ["pkg.variant"])
+    assert plain != chosen
+    (project / "pkg/other.py").write_text("z = 5\n")
+    assert code(project) == plain
+    assert code(project, ["pkg.variant"]) != chosen
+
+
+def test_settings_and_inputs_change_a_stamp_and_their_key_order_does_not(project):
+    forget()
+    made = job_stamp(project, "script.py", {"a": 1, "b": [2]}, ["path"], {"x": "1"})
+    assert made == job_stamp(project, "script.py", {"b": [2], "a": 1}, ["path"], {"x": "1"})
+    for other in (
+        job_stamp(project, "script.py", {"a": 1, "b": [3]}, ["path"], {"x": "1"}),
+        job_stamp(project, "script.py", {"a": 1, "b": [2]}, ["other"], {"x": "1"}),
+        job_stamp(project, "script.py", {"a": 1, "b": [2]}, ["path"], {"x": "2"}),
+    ):
+        assert other.digest != made.digest
+        assert other.code == made.code
+    with pytest.raises(TypeError):
+        job_stamp(project, "script.py", {"a": Path()})
+
+
+# --- what is left out, construct by construct ---------------------------------------------
+
+# Pairs of a module's text that do the same.
+SAME = {
+    "comments and layout": ("x   =   (1)  # one\n\n\n", "x = 1\n"),
+    "docstrings and bare texts": ('"""A."""\ndef f():\n    """B."""\n    return 1\n"C"\n', "def f():\n    return 1\n"),
+    "an empty function that is described": ('def f():\n    """B."""\n', "def f():\n    pass\n"),
+    "annotations": (
+        "from collections.abc import Sequence\n\ndef f(a: int, *b: str, c: Sequence = ()) -> 'int':\n    d: int = a\n    e: str\n    return d\n",
+        "def f(a, *b, c=()):\n    d = a\n    return d\n",
+    ),
+    "an annotated name": ("x: int = 1\n", "x = 1\n"),
+    "what is read by type checkers alone": (
+        "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from pkg import other\n\nx = 1\n",
+        "x = 1\n",
+    ),
+    "log calls": (
+        "import logging\n\nlogger = logging.getLogger(__name__)\n\ndef f(x):\n    logger.info('%d', len(x))\n    return x\n",
+        "def f(x):\n    return x\n",
+    ),
+    "a condition of a log call": (
+        "import logging\n\nlogger = logging.getLogger()\n\ndef f(x):\n    if x and len(x) > 3:\n        logger.warning('long')\n    return x\n",
+        "def f(x):\n    return x\n",
+    ),
+    "words of errors": (
+        "def f(x):\n    raise ValueError(f'{x} is not right' + ', ' + ' or '.join(['a']), x)\n",
+        "def f(x):\n    raise ValueError('wrong', x)\n",
+    ),
+    "words of an error that is returned or collected": (
+        "def f(x):\n    x.append(KeyError('no'))\n    return KeyError('a' if x else 'b')\n",
+        "def f(x):\n    x.append(KeyError('none'))\n    return KeyError('c')\n",
+    ),
+    "words by keyword, and of an assertion": (
+        "def f(x):\n    assert x, 'nothing'\n    raise OSError(strerror='a')\n",
+        "def f(x):\n    assert x\n    raise OSError(strerror='b')\n",
+    ),
+    "functions and imports that only words name": (
+        "from pkg import other\n\ndef _some(x):\n    return _more(x)[:3]\n\ndef _more(x):\n    return other.z + x\n\ndef f(x):\n    raise ValueError(f'{_some(x)}')\n",
+        "def f(x):\n    raise ValueError()\n",
+    ),
+    "the order of imports": (
+        "import sys\nimport os\nfrom pkg.b import x\nfrom pkg import late\n\nprint(x, os, sys, late.y)\n",
+        "from pkg import late\nfrom pkg.b import x\nimport os\nimport sys\n\nprint(x, os, sys, late.y)\n",
+    ),
+    "where an import stands": (
+        "import os\n\ndef f():\n    return os.sep\n",
+        "def f():\n    import os\n    return os.sep\n",
+    ),
+    "an exception class": ("class NoError(ValueError):\n    '''No.'''\n\nx = 1\n", "x = 1\n"),
+    "an optional setting": (
+        "class ASettings(Settings):\n    b: int\n    zeta: int = 3\n    '''Zeta.'''\n    eta: float = Field(default=1, ge=0)\n",
+        "class ASettings(Settings):\n    b: int\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_what_changes_no_result_is_left_out(project, case):
+    made = set()
+    for text in SAME[case]:
+        (project / "pkg/b.py").write_text(text + "x = 1\n")
+        made.add(code(project))
+    assert len(made) == 1
+
+
+# Pairs that do not do the same, however alike they look.
+OTHER = {
+    "a text that is used": ("def f():\n    return 'a'\n", "def f():\n    return 'b'\n"),
+    "what is raised": ("def f():\n    raise ValueError('a')\n", "def f():\n    raise TypeError('a')\n"),
+    "a fact that an error carries": (
+        "def f(x):\n    raise OSError(x.a, 'words')\n",
+        "def f(x):\n    raise OSError(x.b, 'words')\n",
+    ),
+    "what is caught": (
+        "def f():\n    try:\n        g()\n    except ValueError:\n        return 1\n",
+        "def f():\n    try:\n        g()\n    except KeyError:\n        return 1\n",
+    ),
+    "words that are used": (
+        "def f():\n    try:\n        raise ValueError('a')\n    except ValueError as e:\n        return str(e)\n",
+        "def f():\n    try:\n        raise ValueError('b')\n    except ValueError as e:\n        return str(e)\n",
+    ),
+    "words that are used under another name": (
+        "def f():\n    try:\n        raise ValueError('a')\n    except Exception as e:\n        said = str(e)\n    return said\n",
+        "def f():\n    try:\n        raise ValueError('b')\n    except Exception as e:\n        said = str(e)\n    return said\n",
+    ),
+    "words of a caught class's child": (
+        "class NoError(ValueError):\n    pass\n\ndef f():\n    try:\n        raise NoError('a')\n    except ValueError as e:\n        print(e.args)\n",
+        "class NoError(ValueError):\n    pass\n\ndef f():\n    try:\n        raise NoError('b')\n    except ValueError as e:\n        print(e.args)\n",
+    ),
+    "annotations of a data class": (
+        "@dataclass\nclass A:\n    b: int\n",
+        "@dataclass\nclass A:\n    b: ClassVar[int]\n",
+    ),
+    "annotations that a decorator reads": (
+        "@f.register\ndef g(x: int):\n    return 1\n",
+        "@f.register\ndef g(x: str):\n    return 1\n",
+    ),
+    "a condition with an effect": (
+        "import logging\n\nlogger = logging.getLogger()\n\ndef f(x):\n    if x.pop():\n        logger.info('a')\n",
+        "def f(x):\n    pass\n",
+    ),
+    "another way than the logged one": (
+        "import logging\n\nlogger = logging.getLogger()\n\ndef f(x):\n    if x:\n        logger.info('a')\n    else:\n        x = 1\n    return x\n",
+        "def f(x):\n    return x\n",
+    ),
+    "where a name is imported from": (
+        "from pkg.late import y\n\nprint(y)\n",
+        "from pkg.other import y\n\nprint(y)\n",
+    ),
+    "an import for its effect": ("import numpy.linalg\n", ""),
+    "an own import for its effect": ("from pkg import other\n", ""),
+    "what a library is asked for": (
+        "import numpy as np\n\nx = np.ones(3, dtype='float32')\n",
+        "import numpy as np\n\nx = np.ones(3, dtype='float64')\n",
+    ),
+    "bases of an exception that is named": (
+        "class NoError(ValueError):\n    pass\n\ndef f():\n    raise NoError\n",
+        "class NoError(KeyError):\n    pass\n\ndef f():\n    raise NoError\n",
+    ),
+    "the default of a setting that is read": (
+        "class ASettings(Settings):\n    zeta: int = 3\n\ndef f(a):\n    return a.zeta\n",
+        "class ASettings(Settings):\n    zeta: int = 4\n\ndef f(a):\n    return a.zeta\n",
+    ),
+    "the default of a setting that may be read": (
+        "class ASettings(Settings):\n    zeta: int = 3\n\ndef f(a, name):\n    return getattr(a, name)\n",
+        "class ASettings(Settings):\n    zeta: int = 4\n\ndef f(a, name):\n    return getattr(a, name)\n",
+    ),
+    "a constant of settings": (
+        "class ASettings(Settings):\n    ZETA: ClassVar[int] = 3\n",
+        "class ASettings(Settings):\n    ZETA: ClassVar[int] = 4\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OTHER)
+def test_what_changes_a_result_counts(project, case):
+    made = set()
+    for text in OTHER[case]:
+        (project / "pkg/b.py").write_text(text + "x = 1\n")
+        made.add(code(project))
+    assert len(made) == 2
+
+
+def test_a_module_may_have_another_name(project):
+    before = code(project)
+    (project / "pkg/b.py").rename(project / "pkg/deep/bee.py")
+    (project / "pkg/a.py").write_text(
+        FILES["pkg/a.py"].replace("from . import b", "from pkg.deep import bee").replace("b.x", "bee.x")
+    )
+    (project / "pkg/deep/c.py").rename(project / "pkg/deep/sea.py")
+    (project / "pkg/a.py").write_text((project / "pkg/a.py").read_text().replace("deep.c ", "deep.sea "))
+    assert code(project) == before
+
+
+def test_the_same_sources_give_the_same_digest_in_every_installed_python():
+    """Python versions print trees differently; digests must not depend on who computes them."""
+    statement = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from nctransfer.dag.digest import reached_code; from pathlib import Path;"
+        "print(reached_code(Path(sys.argv[1]), 'workflow/scripts/features.py').digest)"
+    )
+    made = {reached_code(ROOT, "workflow/scripts/features.py").digest}
+    for name in ("python3.11", "python3.12", "python3.13"):
+        try:
+            run = subprocess.run(
+                [name, "-S", "-c", statement, str(ROOT)], capture_output=True, text=True, check=True
+            )
+        except (FileNotFoundError, subprocess.CalledProcessError):
+            continue  # not installed here
+        made.add(run.stdout.strip())
+    assert len(made) == 1
+    assert sys.version_info >= (3, 11)
+
+
+# --- the paper's jobs -----------------------------------------------------------------------
+
+
+class PaperJobs:
+    """Every job of the paper, and a copy of the code that they reach."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = Project.fresh(folder).folder
+        calls = []
+
+        def noted(root, script, settings, inputs, made_by, variants):
+            stamp = job_stamp(root, script, settings, inputs, made_by, variants)
+            calls.append((stamp, script, frozenset(variants)))
+            return stamp
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(stages, "job_stamp", noted)
+            forget()
+            plan = Plan(config.load(self.root / "config.yaml"), self.root)
+            for section in ("figures", "tables"):
+                for key in plan.config[section]:
+                    plan.picture(section, key)
+            plan.overview(), plan.provenance()
+        # jobs of one digest write the same; each stands before those that read it
+        self.jobs = {stamp.digest: (stamp, script, variants) for stamp, script, variants in calls}
+        self.before = self.codes()
+
+    def codes(self) -> dict[str, str]:
+        """Digest of the code of every job as the files are now, by the job's digest at first."""
+        forget()
+        return {
+            name: reached_code(self.root, script, variants).digest
+            for name, (_, script, variants) in self.jobs.items()
+        }
+
+    def stale(self) -> tuple[Counter[str], int]:
+        """Jobs whose code has changed, by rule; and how many are stale, those that read their outputs among them."""
+        now = self.codes()
+        changed = {name for name in self.jobs if now[name] != self.before[name]}
+        stale = set(changed)
+        for name, (stamp, *_) in self.jobs.items():
+            if stale & set(stamp.made_by.values()):
+                stale.add(name)
+        return Counter(Path(self.jobs[name][1]).stem for name in changed), len(stale)
+
+    def all_of(self, *rules: str) -> Counter[str]:
+        """Jobs of these rules."""
+        found = Counter(Path(script).stem for _, script, _ in self.jobs.values())
+        return Counter({rule: found[rule] for rule in rules})
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory):
+    return PaperJobs(tmp_path_factory.mktemp("paper") / "p")
+
+
+@pytest.fixture
+def edit(paper):
+    """Replace a text that stands once in a file; undone after the test."""
+    originals: dict[Path, str | None] = {}
+
+    def replace(name: str, old: str, new: str) -> None:
+        path = paper.root / name
+        text = path.read_text() if path.is_file() else None
+        originals.setdefault(path, text)
+        assert (text or "").count(old) == 1 or not old, f"{old!r} in {name}"
+        path.write_text((text or "").replace(old, new) if old else (text or "") + new)
+
+    yield replace
+    for path, text in originals.items():
+        path.unlink() if text is None else path.write_text(text)
+
+
+NOTHING = {
+    "words of an error": [("nctransfer/storage/stores.py", "no such store; it was not made", "nothing here; not made")],
+    "words of an error of decoding": [("nctransfer/data/decode.py", "corrupt or truncated (", "damaged (")],
+    "a log line": [("nctransfer/training/loop.py", '"goes on after epoch %d, step %d"', '"resumed: epoch %d, step %d"')],
+    "one more log line": [
+        ("nctransfer/collapse/statistics.py", "", "\nimport logging\n\nlogger = logging.getLogger(__name__)\nlogger.info('read')\n")
+    ],
+    "a new exception class": [("nctransfer/errors.py", "", '\n\nclass QuotaError(StoreError):\n    """No room."""\n')],
+    "a docstring": [("nctransfer/features/extract.py", '"""Write the feature store of one split.', '"""Leave the features.')],
+    "a comment": [("nctransfer/training/loop.py", "\nCHECKED_EVERY", "\n# seldom\nCHECKED_EVERY")],
+    "an annotation": [("nctransfer/training/schedule.py", "def cosine(epoch: int, epochs: int,", "def cosine(epoch, epochs: float,")],
+    "a new variant": [
+        ("nctransfer/transferability/scores/mine.py", "", "def score(problem):\n    return {}\n"),
+        ("nctransfer/training/losses/mine.py", "", "def build(settings, classes):\n    return None\n"),
+    ],
+    "what runs jobs": [("nctransfer/runtime/gpus.py", "", "\nX = 1\n"), ("nctransfer/runtime/job.py", "", "\nX = 1\n")],
+    "the order of imports": [
+        ("nctransfer/training/loop.py", "import logging\nimport math\n", "import math\n"),
+        ("nctransfer/training/loop.py", "from nctransfer.training.stopping import StopRequest\n", "from nctransfer.training.stopping import StopRequest\nimport logging\n"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", NOTHING)
+def test_no_job_of_the_paper_is_stale_after(case, paper, edit):
+    for change in NOTHING[case]:
+        edit(*change)
+    assert paper.stale() == (Counter(), 0)
+
+
+def test_no_job_of_the_paper_is_stale_after_a_module_is_renamed(paper, edit):
+    kept = (paper.root / "nctransfer/finetuning/kept.py").read_text()
+    edit("nctransfer/finetuning/cache.py", "", kept)
+    edit("nctransfer/finetuning/kept.py", kept, "")
+    edit("nctransfer/finetuning/run.py", "nctransfer.finetuning.kept", "nctransfer.finetuning.cache")
+    assert paper.stale() == (Counter(), 0)
+
+
+CHANGES = {
+    "a constant": ("nctransfer/training/evaluation.py", "", "\nX = 2\n", ("pretrain", "finetune")),
+    "an operator": ("nctransfer/training/schedule.py", "return end + (", "return end - (", ("pretrain", "finetune")),
+    "a default": ("nctransfer/features/extract.py", "", "\ndef f(x=1):\n    return x\n", ("features",)),
+    "a caught exception": (
+        "nctransfer/features/extract.py", "except RuntimeError as error:", "except ValueError as error:", ("features",),
+    ),
+    "a called function of a library": (
+        "nctransfer/training/schedule.py", "math.cos(", "math.sin(", ("pretrain", "finetune"),
+    ),
+    "a dtype": ("nctransfer/finetuning/data.py", "dtype=torch.uint8", "dtype=torch.int16", ("finetune",)),
+    "words of an error that are written": (
+        "nctransfer/collapse/geometry.py", "so NC2 says nothing; it needs three", "so NC2 has no value",
+        ("metrics", "head_metrics", "scores", "ranking"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_exactly_the_jobs_of_the_paper_that_reach_it_are_stale_after(case, paper, edit):
+    *change, rules = CHANGES[case]
+    edit(*change)
+    changed, stale = paper.stale()
+    assert changed == paper.all_of(*rules)
+    assert stale > changed.total()
