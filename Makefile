@@ -17,7 +17,7 @@ help: ## Show this list
 # Done again only when the pinned requirements or the command itself change.
 setup: $(READY) ## Make the environment in .venv
 
-$(READY): requirements.lock nctransfer/plan/command.py
+$(READY): requirements.lock nctransfer/runtime/snakemake_command.py
 	@$(PYTHON) -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
 	  echo "error: $(PYTHON) is not Python 3.11, 3.12 or 3.13 with the venv module."; \
 	  echo "On Debian and Ubuntu: apt-get install python3 python3-venv; or name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; \
@@ -25,7 +25,7 @@ $(READY): requirements.lock nctransfer/plan/command.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the pinned requirements into $(VENV) (the first time about 2 minutes and 6 GB)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(BIN)/python -c 'from pathlib import Path; from nctransfer.plan import command; command.install(Path("$(BIN)").absolute())'
+	@$(BIN)/python -c 'from pathlib import Path; from nctransfer.runtime import snakemake_command; snakemake_command.install(Path("$(BIN)").absolute())'
 	@touch $@
 
 # --- the main job ----------------------------------------------------------------------
@@ -57,8 +57,8 @@ format: $(READY) ## Format Python and Snakemake files
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-docs: $(READY) ## Write docs/configuration.md from the schema
-	@$(BIN)/python -m nctransfer.plan.reference
+docs: $(READY) ## Write docs/configuration.md and the JSON schemas
+	@$(BIN)/python -m nctransfer.config.reference
 
 benchmarks: $(READY) ## Measure speed against the obvious alternatives, as ratios
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

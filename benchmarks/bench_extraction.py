@@ -25,7 +25,9 @@ from torch import nn  # noqa: E402
 
 from nctransfer.data.geometry import apply_geometry  # noqa: E402
 from nctransfer.data.image_store import ImageStore  # noqa: E402
+from nctransfer.data.settings import Geometry  # noqa: E402
 from nctransfer.features.extract import extract_features  # noqa: E402
+from nctransfer.features.settings import FeaturesJobSettings  # noqa: E402
 from nctransfer.models.architecture import Architecture  # noqa: E402
 from nctransfer.models.backbone import Backbone, Identity, Unit, measure  # noqa: E402
 from nctransfer.models.layout import Layout, Tap  # noqa: E402
@@ -48,18 +50,14 @@ def image_store(folder: Path, count: int, side: int) -> ImageStore:
     return ImageStore(manifest)
 
 
-def settings(size: int | None, batch: int) -> dict:
-    geometry = {"resize": size and [size, size], "crop": None, "interpolation": "bilinear"}
-    return {
-        "batch_size": batch,
-        "precision": "float32",
-        "channels_last": True,
-        "dtype": "float32",
-        "format": "npy",
-        "geometry": geometry,
-        "poolings": ["avg"],
-        "units": "all",
-    }
+def settings(size: int | None, batch: int) -> FeaturesJobSettings:
+    return FeaturesJobSettings(
+        batch_size=batch,
+        geometry=Geometry(resize=None if size is None else (size, size)),
+        poolings=("avg",),
+        loader="stored",
+        device="cpu",
+    )
 
 
 def resnet34() -> Backbone:
@@ -81,7 +79,7 @@ def compare(count: int, repeats: int) -> None:
             backbone.normalise(
                 apply_geometry(
                     torch.from_numpy(images.read(start, start + BATCH)).permute(0, 3, 1, 2),
-                    settings(224, BATCH)["geometry"],
+                    settings(224, BATCH).geometry,
                 )
             ).contiguous(memory_format=torch.channels_last)
             for start in range(0, count, BATCH)

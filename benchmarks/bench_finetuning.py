@@ -29,13 +29,15 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
+from nctransfer import variants  # noqa: E402
+from nctransfer.finetuning import methods  # noqa: E402
+from nctransfer.finetuning.method import MethodSettings  # noqa: E402
 from nctransfer.finetuning.network import TunedNetwork  # noqa: E402
 from nctransfer.finetuning.prefix import Prefix  # noqa: E402
 from nctransfer.finetuning.tuning import Task  # noqa: E402
 from nctransfer.models.architecture import Architecture  # noqa: E402
 from nctransfer.models.backbone import Backbone, Identity, measure  # noqa: E402
 from nctransfer.models.zoo import describe  # noqa: E402
-from nctransfer.plan import variants  # noqa: E402
 
 MODELS = {
     "resnet50": ("torchvision/resnet50", "resnet"),
@@ -46,15 +48,15 @@ CLASSES, UNIT, SIDE = 100, 8, 224
 
 def tuned(model: str, method: str, statistics: str, options: argparse.Namespace) -> TunedNetwork:
     name, family = MODELS[model]
-    network = Architecture.parse(name).build().eval()
-    layout = describe(network, family)
-    units, width = measure(network, layout, (SIDE, SIDE))
+    base = Architecture.parse(name).build().eval()
+    layout = describe(base, family)
+    units, width = measure(base, layout, (SIDE, SIDE))
     identity = Identity("", name, "", family, (0.5,) * 3, (0.25,) * 3, (SIDE, SIDE), None, "")
-    backbone = Backbone(network, layout, units, width, None, identity).to(options.device)
-    chosen = {"units": [] if method == "full_ft" else [UNIT]}
+    backbone = Backbone(base, layout, units, width, None, identity).to(options.device)
+    chosen = MethodSettings(name=method, units=() if method == "full_ft" else (UNIT,))
     task = Task(backbone, [""] * CLASSES, chosen, statistics, 0)
-    found: TunedNetwork = variants.load("nctransfer.finetuning.methods", method).prepare(task)
-    return found.train()
+    network: TunedNetwork = variants.load(methods, method).prepare(task)
+    return network.train()
 
 
 class Step:

@@ -33,12 +33,13 @@ from torchvision.models import resnet50
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from nctransfer.plan import variants
+from nctransfer import variants
+from nctransfer.transferability import scores
 from nctransfer.transferability.problem import Problem
 from nctransfer.transferability.scores import ncti
+from nctransfer.transferability.settings import ScoringSettings
 
-SCORES = "nctransfer.transferability.scores"
-LIMITS = {"pair_samples": 2000, "mixture_samples": 10_000}  # the configuration's defaults
+LIMITS = ScoringSettings()  # the configuration's defaults
 
 
 def features_of(samples: int, width: int, classes: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -57,10 +58,10 @@ def score_all(
     begin = clock()
     problem = Problem.of(features, labels, logits)
     seconds = {"class statistics": clock() - begin}
-    for name in variants.names(SCORES):
-        module = variants.load(SCORES, name)
+    for name in variants.names(scores):
+        module = variants.load(scores, name)
         begin = clock()
-        module.terms(problem.subsample(LIMITS.get(getattr(module, "LIMIT", ""))))
+        module.terms(problem.subsample(getattr(LIMITS, getattr(module, "LIMIT", ""), None)))
         seconds[name] = clock() - begin
     return seconds
 

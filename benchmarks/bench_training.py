@@ -29,14 +29,21 @@ from torch import nn  # noqa: E402
 from torch.utils.data import DataLoader, Dataset  # noqa: E402
 from torchvision.transforms import v2  # noqa: E402
 
-from nctransfer.data.augmentation import Augmentation  # noqa: E402
+from nctransfer import variants  # noqa: E402
 from nctransfer.models.architecture import Architecture  # noqa: E402
-from nctransfer.plan import variants  # noqa: E402
+from nctransfer.stamp import UNSTAMPED  # noqa: E402
+from nctransfer.training import losses  # noqa: E402
 from nctransfer.training.checkpoints import Checkpoints  # noqa: E402
 from nctransfer.training.evaluation import Split, Standardisation, Standardised  # noqa: E402
 from nctransfer.training.loop import Data, Training  # noqa: E402
+from nctransfer.training.loss_settings import LossSettings  # noqa: E402
 from nctransfer.training.objective import Objective  # noqa: E402
-from nctransfer.training.stopping import StopRequest  # noqa: E402
+from nctransfer.training.settings import (  # noqa: E402
+    AttackSettings,
+    AugmentationSettings,
+    LoopSettings,
+)
+from nctransfer.training.stop_signals import StopRequest  # noqa: E402
 
 CLASSES = 100
 JITTER = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}
@@ -73,50 +80,41 @@ def network(options: argparse.Namespace) -> nn.Module:
 
 
 def objective(options: argparse.Namespace) -> Objective:
-    return variants.load("nctransfer.training.losses", options.loss).build({}, CLASSES).to(options.device)
+    told = variants.settings_class(losses, options.loss, LossSettings)(name=options.loss)
+    return variants.load(losses, options.loss, "loss").build(told, CLASSES).to(options.device)
 
 
-def settings(options: argparse.Namespace, radius: float) -> dict[str, Any]:
-    attack = {
-        "radius": radius,
-        "steps": 7,
-        "step_size": 2.5 * radius / 7,
-        "batch_norm": "eval",
-        "evaluate_every": 1,
-    }
-    return {
-        "epochs": 10**6,
-        "batch_size": options.batch,
-        "learning_rate": 0.01,
-        "learning_rate_min": 0.0,
-        "warmup_epochs": 0,
-        "momentum": 0.9,
-        "weight_decay": 1e-4,
-        "precision": options.precision,
-        "channels_last": True,
-        "compile": options.compile,
-        "augmentation": {
-            "level": options.level,
-            "crop_padding": options.size // 8,
-            "jitter": {**JITTER, "probability": 0.8},
-            "grayscale": 0.2,
-        },
-        "adversary": attack if radius else None,
-        "snapshots": [],
-    }
+def settings(options: argparse.Namespace, radius: float) -> LoopSettings:
+    attack = AttackSettings(
+        radius=radius, steps=7, step_size=2.5 * radius / 7, batch_norm="eval", evaluate_every=1
+    )
+    return LoopSettings(
+        epochs=10**6,
+        batch_size=options.batch,
+        learning_rate=0.01,
+        learning_rate_min=0.0,
+        momentum=0.9,
+        weight_decay=1e-4,
+        precision=options.precision,
+        channels_last=True,
+        compile=options.compile,
+        augmentation=AugmentationSettings(level=options.level, crop_padding=options.size // 8),
+        adversary=attack if radius else None,
+        snapshots=(),
+    )
 
 
 class OurLoop:
     """The loop of the product, an epoch at a time, without what an epoch ends with (tests, history)."""
 
     def __init__(self, options: argparse.Namespace, split: Split, folder: Path, radius: float = 0.0) -> None:
-        checkpoints = Checkpoints(folder, "", 1e9)
+        checkpoints = Checkpoints(folder, UNSTAMPED, 1e9)
         wanted = settings(options, radius)
-        train = Split(split.images, split.labels, Augmentation.from_settings(wanted["augmentation"]))
+        train = Split(split.images, split.labels, wanted.augmentation)
         data = Data(train, Split(split.images[:2], split.labels[:2]), 0)
         model = network(options)
         self.training = Training(model, objective(options), data, wanted, checkpoints, model.state_dict)
-        self.training._record = lambda rate: None  # type: ignore[method-assign]
+        self.training._record = lambda: None  # type: ignore[method-assign]
 
     def __call__(self) -> None:
         self.training._run_epoch(StopRequest(), _Silent())

@@ -15,7 +15,7 @@ LIBRARIES = ("numpy", "pandas", "scipy", "matplotlib", "seaborn", "torch")
 @cache
 def package_version() -> str:
     """Version of this package: that of the project it lies in, else that which is installed."""
-    project = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    project = Path(__file__).resolve().parents[1] / "pyproject.toml"
     if project.is_file():
         return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
     try:

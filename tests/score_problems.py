@@ -4,16 +4,16 @@ from functools import cache
 
 import numpy as np
 
-from nctransfer.plan import variants
+from nctransfer import variants
+from nctransfer.transferability import scores
 from nctransfer.transferability.problem import Problem
 
-PACKAGE = "nctransfer.transferability.scores"
-SCORES = variants.names(PACKAGE)
+SCORES = variants.names(scores)
 SEED = 3  # of mixtures and shuffles
 
 
 def module(score):
-    return variants.load(PACKAGE, score)
+    return variants.load(scores, score)
 
 
 # ---------------------------------------------------------------- problems

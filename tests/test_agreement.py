@@ -13,14 +13,15 @@ import torch
 from project import Project
 from scipy import stats
 
+from nctransfer import variants
 from nctransfer.errors import DegenerateInputError
-from nctransfer.plan import variants
+from nctransfer.transferability import scores as score_modules
 from nctransfer.transferability.agreement import agreement, interval, tau_null, weighted_tau
 from nctransfer.transferability.evaluate import evaluate
 from nctransfer.transferability.problem import Problem, stratified
+from nctransfer.transferability.settings import ScoringSettings
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = "nctransfer.transferability.scores"
 
 # ---------------------------------------------------------------- agreement
 
@@ -218,23 +219,24 @@ def test_a_problem_is_subsampled_with_its_logits():
 def test_limits_bound_the_scores_that_name_them_and_are_recorded():
     features, labels, logits = drawn_problem()
     problem = Problem.of(features, labels, logits, seed=8)
-    scores = {name: variants.load(PACKAGE, name) for name in ("nc1", "parc", "nleep", "leep")}
-    found = evaluate(problem, scores, {"pair_samples": 30, "mixture_samples": 60, "samples": 5})
+    scores = {name: variants.load(score_modules, name) for name in ("nc1", "parc", "nleep", "leep")}
+    found = evaluate(problem, scores, ScoringSettings(pair_samples=30, mixture_samples=60, samples=5))
     assert {term.score: term.samples for term in found} == {"nc1": 90, "parc": 30, "nleep": 60, "leep": 90}
     values = {term.name: term.value for term in found}
     assert [term.score for term in found] == ["nc1", "nc1", "parc", "nleep", "leep"]
     rows = stratified(torch.from_numpy(labels), 30, 8).numpy()
     alone = scores["parc"].terms(Problem.of(features[rows], labels[rows], seed=8))
     assert values["parc"] == alone["parc"]
-    whole = evaluate(problem, scores, {"pair_samples": None, "mixture_samples": 1000})
+    whole = evaluate(problem, scores, ScoringSettings(pair_samples=1000, mixture_samples=None))
     assert {term.samples for term in whole} == {90}
     assert next(term.value for term in whole if term.name == "parc") != values["parc"]
 
 
 def test_a_subsample_without_a_meaning_gives_no_value():
     features, labels, _ = drawn_problem()
-    parc = {"parc": variants.load(PACKAGE, "parc")}
-    (term,) = evaluate(Problem.of(features, labels), parc, {"pair_samples": 1})
+    parc = {"parc": variants.load(score_modules, "parc")}
+    limits = ScoringSettings().model_copy(update={"pair_samples": 1})  # fewer than the settings allow
+    (term,) = evaluate(Problem.of(features, labels), parc, limits)
     assert math.isnan(term.value)
     assert "1 samples" in term.reason
 
@@ -257,33 +259,34 @@ OVERLAY = "study: added\nrank: {datasets: [digits59], models: [tiny], scores: [%
 READ = """
 import json, sys
 from pathlib import Path
+from nctransfer.config.load import load
+from nctransfer.dag.plan import Plan
 from nctransfer.errors import ConfigError
-from nctransfer.plan import config
-from nctransfer.plan.grid import Plan
 
-found = {}
+answers = {}
 for overlay in sys.argv[1:]:
     try:
-        plan = Plan(config.load(Path("config.yaml"), [Path("tiny.yaml"), Path(overlay)]), Path("."))
+        plan = Plan(load(Path("config.yaml"), [Path("tiny.yaml"), Path(overlay)]), Path("."))
     except ConfigError as error:
-        found[overlay] = str(error)
+        answers[overlay] = str(error)
         continue
     view = plan.view("tiny", "digits59").key
-    found[overlay] = [plan.scores("tiny", view).stamp.digest, plan.ranking("digits59").stamp.digest]
-print(json.dumps(found))
+    answers[overlay] = [plan.scores("tiny", view).stamp.digest, plan.ranking("digits59").stamp.digest]
+print(json.dumps(answers))
 """
 RUN = """
 import json
 import numpy as np
-from nctransfer.plan import variants
+from nctransfer import variants
+from nctransfer.transferability import scores as package
 from nctransfer.transferability.evaluate import evaluate
 from nctransfer.transferability.problem import Problem
+from nctransfer.transferability.settings import ScoringSettings
 
-package = "nctransfer.transferability.scores"
 rng = np.random.default_rng(0)
 features, labels = rng.normal(size=(30, 4)), np.arange(30) % 3
 scores = {name: variants.load(package, name) for name in ("nc1", "separation")}
-found = evaluate(Problem.of(features, labels), scores, {})
+found = evaluate(Problem.of(features, labels), scores, ScoringSettings())
 print(json.dumps([variants.__file__, [[term.score, term.name, term.value, term.reason] for term in found]]))
 """
 

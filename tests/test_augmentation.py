@@ -1,16 +1,19 @@
 """Augmentation levels: torchvision's arithmetic sample by sample, and torchvision's distributions."""
 
+from collections.abc import Callable
+from functools import partial
 from itertools import permutations
 
 import pytest
 import torch
+from pydantic import ValidationError
 from scipy import stats
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as torchvision
 
-from nctransfer.data.augmentation import Augmentation, Jitter, JitterDraws, jitter_colours
 from nctransfer.data.keyed import sample_keys
-from nctransfer.errors import ConfigError
+from nctransfer.training.augmentation import JitterDraws, augment, draw_jitter, jitter_colours
+from nctransfer.training.settings import AugmentationSettings, JitterSettings
 
 STRENGTHS = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "probability": 0.8}
 SETTINGS = {"crop_padding": 2, "jitter": STRENGTHS, "grayscale": 0.2}
@@ -22,8 +25,11 @@ ADJUST = (
 )
 
 
+Augmentation = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
 def augmentation(level: int, **changed) -> Augmentation:
-    return Augmentation.from_settings({"level": level} | SETTINGS | changed)
+    return partial(augment, settings=AugmentationSettings.read({"level": level} | SETTINGS | changed))
 
 
 def keys(count: int, epoch: int = 0) -> torch.Tensor:
@@ -68,9 +74,8 @@ def test_the_jitter_is_torchvisions_in_every_order():
 
 
 def test_a_drawn_jitter_is_torchvisions_and_leaves_some_images_as_they_are():
-    jitter = Jitter(**STRENGTHS)
     pixels = images(200).float() / 255
-    draws = jitter.draw(keys(200))
+    draws = draw_jitter(JitterSettings(**STRENGTHS), keys(200))
     result = jitter_colours(pixels, draws)
     torch.testing.assert_close(result, one_by_one(pixels, draws), atol=1e-5, rtol=0)
     assert 0 < (~draws.applied).sum() < 200
@@ -220,7 +225,7 @@ def unflipped(transform: Augmentation, batch: torch.Tensor) -> torch.Tensor:
 
 
 def test_orders_are_permutations_all_alike_likely():
-    order = Jitter(**STRENGTHS).draw(keys(5000)).order
+    order = draw_jitter(JitterSettings(**STRENGTHS), keys(5000)).order
     assert torch.equal(order.sort(1).values, torch.arange(4).expand(5000, 4))
     codes = (order * torch.tensor([64, 16, 4, 1])).sum(1).unique(return_counts=True)[1]
     assert len(codes) == 24
@@ -228,7 +233,8 @@ def test_orders_are_permutations_all_alike_likely():
 
 
 def test_factors_fill_torchvisions_ranges_and_never_fall_below_0():
-    draws = Jitter(brightness=0.4, contrast=1.5, saturation=0.2, hue=0.1, probability=1).draw(keys(5000))
+    settings = JitterSettings(brightness=0.4, contrast=1.5, saturation=0.2, hue=0.1, probability=1)
+    draws = draw_jitter(settings, keys(5000))
     for column, (low, high) in enumerate([(0.6, 1.4), (0, 2.5), (0.8, 1.2), (-0.1, 0.1)]):
         values = draws.factors[:, column].numpy()
         assert stats.kstest(values, "uniform", args=(low, high - low)).pvalue > 1e-3
@@ -269,23 +275,23 @@ def test_the_images_themselves_are_not_changed():
     assert torch.equal(shown, before)
 
 
+@pytest.mark.parametrize("level", [0, 6, 2.5])
+def test_other_levels_are_refused(level):
+    with pytest.raises(ValidationError, match="level"):
+        AugmentationSettings(level=level)
+
+
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("level", "unread"),
     [
-        ({"level": 6}, r"augmentation.level is 6; it must be one of 1, 2, 3, 4, 5"),
-        ({"level": 2}, "augmentation.crop_padding is absent; level 2 needs it"),
-        ({"level": 4, "crop_padding": 4}, "augmentation.jitter is absent; level 4 needs it"),
-        ({"level": 5, "crop_padding": 4, "jitter": STRENGTHS}, "augmentation.grayscale is absent"),
+        (1, {"crop_padding": 0, "jitter": {"hue": 0.5}, "grayscale": 1}),
+        (3, {"jitter": {"hue": 0.5}, "grayscale": 1}),
+        (4, {"grayscale": 1}),
     ],
 )
-def test_settings_that_do_not_fit_are_named(settings, message):
-    with pytest.raises(ConfigError, match=message):
-        Augmentation.from_settings(settings)
-
-
-def test_a_level_reads_no_more_settings_than_it_needs():
-    assert Augmentation.from_settings({"level": 1}) == Augmentation(1)
-    assert Augmentation.from_settings({"level": 3, "crop_padding": 4}) == Augmentation(3, 4)
+def test_a_level_reads_no_more_settings_than_it_needs(level, unread):
+    shown = images(50)
+    assert torch.equal(augmentation(level, **unread)(shown, keys(50)), augmentation(level)(shown, keys(50)))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

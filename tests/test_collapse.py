@@ -8,10 +8,16 @@ import pytest
 import torch
 
 from nctransfer.collapse import rows as rows_module
-from nctransfer.collapse.geometry import centre_disagreement, equiangle, equinorm, etf_distance, self_duality
 from nctransfer.collapse.measure import measure, measure_classifier
+from nctransfer.collapse.nc1 import cdnv, nc1, numerical_rank, shuffled_nc1, vci
+from nctransfer.collapse.nc2_to_nc4 import (
+    centre_disagreement,
+    equiangle,
+    equinorm,
+    etf_distance,
+    self_duality,
+)
 from nctransfer.collapse.statistics import class_statistics
-from nctransfer.collapse.variability import cdnv, nc1, numerical_rank, shuffled_nc1, vci
 from nctransfer.errors import DegenerateInputError
 
 # ---------------------------------------------------------------- references, from the definitions

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from nctransfer.plan import command
+from nctransfer.runtime import snakemake_command
 
 snakemake_cli = pytest.importorskip("snakemake.cli")
 
@@ -40,7 +40,7 @@ def parser():
     ],
 )
 def test_targets_are_moved_behind_the_options(parser, typed, handed):
-    assert command.separate_targets(typed.split(), parser) == handed.split()
+    assert snakemake_command.separate_targets(typed.split(), parser) == handed.split()
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_targets_are_moved_behind_the_options(parser, typed, handed):
     ],
 )
 def test_snakemakes_own_parser_then_finds_the_target(parser, typed):
-    handed = parser.parse_args(command.separate_targets(typed.split(), parser))
+    handed = parser.parse_args(snakemake_command.separate_targets(typed.split(), parser))
     assert list(handed.targets) == ["figures/fig3.pdf"]
 
 
@@ -62,14 +62,14 @@ def test_it_steps_aside_where_no_option_swallows():
     mended.add_argument("targets", nargs="*")
     mended.add_argument("--resources", metavar="NAME=INT", action="append")
     typed = ["--resources", "gpu=1", "figures/fig3.pdf"]
-    assert command.separate_targets(typed, mended) == typed
+    assert snakemake_command.separate_targets(typed, mended) == typed
 
 
 def test_it_installs_over_snakemakes_script_and_nowhere_else(tmp_path):
     with pytest.raises(FileNotFoundError, match="not installed there"):
-        command.install(tmp_path)
+        snakemake_command.install(tmp_path)
     (tmp_path / "snakemake").write_text("the old one")
-    script = command.install(tmp_path)
+    script = snakemake_command.install(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["snakemake"]
     rule = "rule a:\n    output: 'made.txt'\n    resources: gpu=1\n    shell: 'echo {resources.gpu} > {output}'\n"
     (tmp_path / "Snakefile").write_text(rule)
@@ -85,8 +85,8 @@ def test_a_path_too_long_for_the_kernels_first_line_still_starts(tmp_path, monke
     python = folder / "python"
     python.symlink_to(sys.executable)
     (folder / "snakemake").write_text("")
-    monkeypatch.setattr(command.sys, "executable", str(python))
-    script = command.install(folder)
+    monkeypatch.setattr(snakemake_command.sys, "executable", str(python))
+    script = snakemake_command.install(folder)
     run = subprocess.run([script, "--version"], capture_output=True, text=True, check=False)
     # the copied interpreter has no environment of its own: it need only have started this module
     assert run.returncode == 0 or "No module named 'snakemake'" in run.stderr, run.stderr

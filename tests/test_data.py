@@ -12,16 +12,21 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
 
-from nctransfer.data import subset
+from nctransfer import variants
+from nctransfer.data import sources, subset
+from nctransfer.data.dataset import DataSet, data_set
 from nctransfer.data.decode import decode
+from nctransfer.data.folder_contents import folder_digest
 from nctransfer.data.geometry import _resize_in_float, apply_geometry
 from nctransfer.data.images import ImageStore, prepare_images
-from nctransfer.errors import DataError, StoreError
-from nctransfer.plan import catalogue, variants
+from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings
+from nctransfer.data.sources.torchvision.dataset import SETS
+from nctransfer.errors import ConfigError, DataError, StoreError
 from nctransfer.stamp import UNSTAMPED
 
-SQUARE = {"resize": [8, 8], "crop": None, "interpolation": "bilinear"}
+SQUARE = Geometry(resize=(8, 8))
 
 
 @pytest.fixture(autouse=True)
@@ -57,8 +62,8 @@ def folder(tmp_path: Path) -> Path:
 
 def make(tmp_path: Path, source: str, options: dict[str, Any], **settings: Any) -> dict[str, ImageStore]:
     manifests = {split: tmp_path / "images" / split / "manifest.json" for split in ("train", "test")}
-    settings = {"source": source, "options": options, "geometry": SQUARE} | settings
-    prepare_images(manifests, settings, UNSTAMPED, tmp_path / "downloads")
+    told = {"source": source, "options": options, "geometry": SQUARE, "seed": 0} | settings
+    prepare_images(manifests, ImagesJobSettings.read(told), UNSTAMPED, tmp_path / "downloads")
     return {split: ImageStore(manifest) for split, manifest in manifests.items()}
 
 
@@ -91,7 +96,7 @@ def test_geometry_is_torchvisions_on_uint8_tensors(shape: tuple[int, int], mode:
         if crop is not None:
             steps.append(v2.CenterCrop(crop))
         expected = v2.Compose(steps)(images)
-        geometry = {"resize": resize, "crop": crop, "interpolation": mode}
+        geometry = Geometry(resize=resize, crop=crop, interpolation=mode)
         assert torch.equal(apply_geometry(images, geometry), expected), geometry
         # the same alone, and in the memory format that image stores give
         channels_last = images.contiguous(memory_format=torch.channels_last)
@@ -107,7 +112,7 @@ def test_geometry_agrees_with_pil_on_photographs(shared_data: Path, mode: str, m
     pil = Image.Resampling[mode.upper()]
     for picture in pictures:
         image = torch.from_numpy(picture).permute(2, 0, 1)[None]
-        ours = apply_geometry(image, {"resize": [224, 200], "crop": None, "interpolation": mode})
+        ours = apply_geometry(image, Geometry(resize=(224, 200), interpolation=mode))
         # Columns first: new PILs choose the order by its cost, and at sharp edges that shows.
         wide = Image.fromarray(picture).resize((200, len(picture)), pil)
         theirs = torch.from_numpy(np.array(wide.resize((200, 224), pil))).permute(2, 0, 1)
@@ -122,7 +127,7 @@ def test_geometry_in_float_as_on_gpus_is_within_grey_levels(mode: str, most: int
     edges = (noise > 127).to(torch.uint8) * 255
     for images in (noise, edges):
         for size in [(96, 96), (17, 90), (20, 20)]:
-            exact = apply_geometry(images, {"resize": list(size), "crop": None, "interpolation": mode})
+            exact = apply_geometry(images, Geometry(resize=size, interpolation=mode))
             assert (_resize_in_float(images, size, mode).int() - exact.int()).abs().max() <= most
 
 
@@ -130,25 +135,38 @@ def test_geometry_in_float_as_on_gpus_is_within_grey_levels(mode: str, most: int
 @pytest.mark.parametrize(("mode", "most"), [("bilinear", 1), ("bicubic", 2)])
 def test_geometry_on_gpu_is_within_grey_levels_of_the_cpus(mode: str, most: int) -> None:
     images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8, generator=torch.manual_seed(1))
-    geometry = {"resize": [224, 224], "crop": None, "interpolation": mode}
+    geometry = Geometry(resize=(224, 224), interpolation=mode)
     there = apply_geometry(images.cuda(), geometry)
     assert there.is_cuda
     assert (there.cpu().int() - apply_geometry(images, geometry).int()).abs().max() <= most
 
 
 @pytest.mark.parametrize(
-    ("geometry", "words"),
+    "geometry",
     [
-        ({"resise": 3}, "did you mean 'resize'"),
-        ({"resize": [3]}, r"geometry.resize: \[3\]"),
-        ({"resize": 0}, "geometry.resize: 0"),
-        ({"resize": 8, "crop": "x"}, "geometry.crop: 'x'"),
-        ({"resize": 8, "interpolation": "bicubik"}, "did you mean 'bicubic'"),
+        {"resise": 3},
+        {"resize": [3]},
+        {"resize": [3, 0]},
+        {"resize": 0},
+        {"resize": "big"},
+        {"resize": 8, "crop": "x"},
+        {"resize": 8, "interpolation": "bicubik"},
+        {"resize": 8, "rounding": "never"},
     ],
 )
-def test_geometry_refuses(geometry: dict[str, Any], words: str) -> None:
-    with pytest.raises(DataError, match=words):
-        apply_geometry(torch.zeros(1, 3, 4, 4, dtype=torch.uint8), geometry)
+def test_geometry_refuses(geometry: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=list(geometry)[-1]):
+        Geometry.read(geometry)
+
+
+def test_a_geometry_is_read_as_it_was_told() -> None:
+    for geometry in (
+        SQUARE,
+        Geometry(),
+        Geometry(resize=9, crop=8, interpolation="bicubic", rounding="once"),
+    ):
+        assert Geometry.read(geometry.told()) == geometry
+    assert SQUARE.told() == {"resize": [8, 8]}
 
 
 # --- decoding ---------------------------------------------------------------------------
@@ -228,7 +246,7 @@ def test_same_pictures_same_bytes_other_pictures_other_fingerprint(tmp_path: Pat
     torch.set_num_threads(1)
     second = make(tmp_path / "b", "imagefolder", {"path": str(folder)})["train"]
     assert first.manifest == second.manifest
-    small = make(tmp_path / "c", "imagefolder", {"path": str(folder)}, geometry={"resize": 4, "crop": 4})[
+    small = make(tmp_path / "c", "imagefolder", {"path": str(folder)}, geometry=Geometry(resize=4, crop=4))[
         "train"
     ]
     assert small.manifest["checksum"] == first.manifest["checksum"]  # of the originals
@@ -252,7 +270,7 @@ def test_changed_byte_in_a_store_is_found(tmp_path: Path, folder: Path) -> None:
 def test_real_photographs(tmp_path: Path, shared_data: Path) -> None:
     with zipfile.ZipFile(shared_data / "dtd10_160.zip") as archive:
         archive.extractall(tmp_path)
-    geometry = {"resize": 64, "crop": 64, "interpolation": "bilinear"}
+    geometry = Geometry(resize=64, crop=64)
     stores = make(tmp_path, "imagefolder", {"path": str(tmp_path / "dtd10")}, geometry=geometry)
     assert stores["train"].images.shape == (800, 64, 64, 3)
     assert stores["train"].manifest["counts"] == [80] * 10
@@ -332,8 +350,6 @@ def test_split_leaves_something_on_both_sides() -> None:
         ({"classes": ["cat", "dgo"]}, ["no class 'dgo' (did you mean 'dog'?)"]),
         ({"classes": ["cat", 2]}, ["no class 2", "there are 2"]),
         ({"classes": ["cat", 0]}, ["0 stands more than once"]),
-        ({"classes": []}, ["empty list"]),
-        ({"geometry": {"resize": "big"}}, ["geometry.resize: 'big'"]),
     ],
 )
 def test_impossible_subsets(tmp_path: Path, folder: Path, settings: dict[str, Any], words: list[str]) -> None:
@@ -456,7 +472,7 @@ def test_arrays_with_and_without_names(tmp_path: Path) -> None:
 def test_arrays_with_geometry_equal_single_images(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (70, 6, 9, 3), dtype=np.uint8)
     file = pack(tmp_path / "x.npz", images=images, labels=np.arange(70) % 2)
-    geometry = {"resize": 10, "crop": 8, "interpolation": "bicubic"}
+    geometry = Geometry(resize=10, crop=8, interpolation="bicubic")
     store = make(tmp_path, "arrays", {"train": file, "test": file}, geometry=geometry)["train"]
     one = apply_geometry(torch.from_numpy(images[69:]).permute(0, 3, 1, 2), geometry)[0].permute(1, 2, 0)
     assert np.array_equal(store.images[69], one.numpy())
@@ -551,14 +567,29 @@ def test_huggingface_without_the_library(tmp_path: Path, monkeypatch: pytest.Mon
     assert "nctransfer[huggingface]" in fails(tmp_path, "huggingface", {"name": "user/set"})
 
 
-# --- the catalogue ----------------------------------------------------------------------
+# --- data sets as the configuration tells of them ---------------------------------------
 
 
-def test_catalogue_knows_every_source_and_torchvision_set() -> None:
-    from nctransfer.data.sources import torchvision as source
+def test_every_source_can_be_told_and_read() -> None:
+    for source in variants.names(sources):
+        assert variants.settings_class(sources, source, DataSetSettings) is not DataSetSettings
+        assert callable(variants.load(sources, source, "read").open_split)
+    assert set(SETS) == {*variants.load(sources, "torchvision", "read").SETS, "ImageNet"}
 
-    assert set(catalogue.SOURCES) == set(variants.names("nctransfer.data.sources"))
-    assert set(catalogue.TORCHVISION) == {*source.SETS, "ImageNet"}
+
+def read(entry: dict[str, Any]) -> DataSet[Any]:
+    return data_set(variants.settings_class(sources, entry["source"], DataSetSettings).read(entry))
+
+
+def mistakes(entry: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
+    """Place and message of what is wrong with an entry, by its types or else beyond them."""
+    try:
+        known = read(entry)
+    except ConfigError as unknown:
+        return [(("source",), str(unknown))]
+    except ValidationError as refused:
+        return [(tuple(map(str, error["loc"])), error["msg"]) for error in refused.errors()]
+    return list(known.problems())
 
 
 @pytest.mark.parametrize(
@@ -573,59 +604,51 @@ def test_catalogue_knows_every_source_and_torchvision_set() -> None:
         ),
         ({"source": "torchvision"}, (), "needs 'name'"),
         ({"source": "torchvision", "name": "ImageNet"}, (), "cannot be downloaded"),
-        ({"source": "torchvision", "name": "DTD", "classes": [47]}, ("classes", "0"), "there are 47"),
+        ({"source": "torchvision", "name": "DTD", "classes": [1, 47]}, ("classes", "1"), "there are 47"),
         ({"source": "imagefolder"}, (), "needs 'path'"),
         ({"source": "imagefolder", "path": "/no/such"}, ("path",), "'/no/such' is no folder"),
         ({"source": "arrays", "train": "/no.npz", "test": "/no.npz"}, ("train",), "is no file"),
         ({"source": "arrays", "path": "/no.npz"}, (), "needs a 'test_fraction'"),
-        ({"source": "digits", "class": ["1"]}, ("class",), "did you mean 'classes'"),
+        ({"source": "digits", "class": ["1"]}, ("class",), ""),
         ({"source": "digits", "classes": ["1", "11"]}, ("classes", "1"), "no class '11'"),
-        ({"source": "digits", "classes": ["1", "1"]}, ("classes", "1"), "more than once"),
-        ({"source": "digits", "per_class": 0}, ("per_class",), "positive"),
-        ({"source": "digits", "test_fraction": 1.5}, ("test_fraction",), "between 0 and 1"),
+        ({"source": "digits", "classes": ["1", "1"]}, ("classes",), "more than once"),
+        ({"source": "digits", "classes": []}, ("classes",), ""),
+        ({"source": "digits", "per_class": 0}, ("per_class",), ""),
+        ({"source": "digits", "test_fraction": 1.5}, ("test_fraction",), ""),
         ({"source": "huggingface", "name": "a/b", "path": "/no/such"}, ("path",), "not both"),
     ],
 )
 def test_mistakes_found_before_any_job(entry: dict[str, Any], key: tuple[str, ...], words: str) -> None:
-    problems = catalogue.validate_dataset(entry)
+    problems = mistakes(entry)
     assert any(where == key and words in message for where, message in problems), problems
 
 
 def test_mistakes_in_folders_are_found_before_any_job(folder: Path) -> None:
     entry = {"source": "imagefolder", "path": str(folder)}
-    assert catalogue.validate_dataset(entry) == []
-    assert "test_fraction" in catalogue.validate_dataset(entry | {"path": str(folder / "train")})[0][1]
-    wrong = catalogue.validate_dataset(entry | {"classes": ["cat", "dgo"]})
+    assert mistakes(entry) == []
+    assert "test_fraction" in mistakes(entry | {"path": str(folder / "train")})[0][1]
+    wrong = mistakes(entry | {"classes": ["cat", "dgo"]})
     assert wrong[0][0] == ("classes", "1")
     assert "did you mean 'dog'" in wrong[0][1]
     (folder / "train" / "bird").mkdir()
-    assert "has the classes bird" in catalogue.validate_dataset(entry)[0][1]
-
-
-def test_values_of_a_wrong_type_are_left_to_the_schema() -> None:
-    for entry in [
-        {"source": 3},
-        {"source": "imagefolder", "path": ["x"], "test_fraction": "half", "classes": "cat"},
-        {"source": "torchvision", "name": ["DTD"], "per_class": "many"},
-        {"source": "arrays", "train": 3, "test": {}, "classes": {"a": 1}},
-    ]:
-        assert catalogue.validate_dataset(entry) == []
+    assert "has the classes bird" in mistakes(entry)[0][1]
 
 
 def test_folder_digest_sees_pictures_not_times(folder: Path) -> None:
-    before = catalogue.folder_digest(folder)
+    before = folder_digest(folder)
     os.utime(folder / "train" / "cat" / "000.png", (1, 1))
     (folder / ".DS_Store").write_bytes(b"x")
-    assert catalogue.folder_digest(folder) == before
+    assert folder_digest(folder) == before
     (folder / "train" / "cat" / "new.png").write_bytes(encoded(1))
-    assert catalogue.folder_digest(folder) != before
+    assert folder_digest(folder) != before
 
 
 def test_settings_of_an_entry_make_its_stores(tmp_path: Path) -> None:
     entry = {"source": "digits", "classes": ["1", "2"], "per_class": 5, "test_fraction": 0.5}
-    settings = catalogue.image_settings(entry, None)
-    assert settings["options"] == {"test_fraction": 0.5}
-    assert catalogue.has_fixed_size(entry)
+    known = read(entry)
+    settings = known.job_settings(None, 0)
+    assert settings.options == {"test_fraction": 0.5}
+    assert known.has_fixed_size
     manifest = tmp_path / "train" / "manifest.json"
-    prepare_images({"train": manifest}, settings, UNSTAMPED, tmp_path)
+    prepare_images({"train": manifest}, ImagesJobSettings.read(settings.told()), UNSTAMPED, tmp_path)
     assert ImageStore(manifest).manifest["counts"] == [5, 5]

@@ -8,27 +8,25 @@ import pytest
 import torch
 from project import Project
 
+from nctransfer import variants
+from nctransfer.config.load import load
+from nctransfer.dag.plan import Plan
 from nctransfer.errors import ConfigError, DegenerateInputError
+from nctransfer.finetuning import methods
+from nctransfer.finetuning.method import method_facts
 from nctransfer.finetuning.tuning import Task, count_parameters
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.backbone import Backbone, Identity, measure
 from nctransfer.models.parameters import locate_parameters
 from nctransfer.models.zoo import UNIT_COLUMNS, describe, unit_rows
-from nctransfer.plan import config, variants
-from nctransfer.plan.grid import Plan
-from nctransfer.reporting.chain import inches
-from nctransfer.reporting.diagrams import parts_table
-from nctransfer.reporting.figures import candidates_diagram, layerwise_diagram, tuning_diagram
+from nctransfer.reporting.figures.diagram import figure as diagram
+from nctransfer.reporting.figures.diagram.chain import inches
+from nctransfer.reporting.figures.diagram.layouts import LAYOUTS, caption_of
 from nctransfer.reporting.output import save_figure, save_numbers
 from nctransfer.reporting.style import SPLITS
-from nctransfer.reporting.tables import measurements
+from nctransfer.reporting.tables.measurements import table as measurements
 
 ROOT = Path(__file__).resolve().parents[1]
-KINDS = {
-    "layerwise_diagram": layerwise_diagram,
-    "tuning_diagram": tuning_diagram,
-    "candidates_diagram": candidates_diagram,
-}
 NETWORKS = {
     "resnet18": ("torchvision/resnet18", "resnet", 224),
     "resnet50": ("torchvision/resnet50", "resnet", 224),
@@ -71,15 +69,15 @@ def panel(model, method=None, units=(), classes=10, title=None):
     }  # fmt: skip
 
 
-def given(*panels):
+def given(*panels, layout="tuning"):
     """Settings and tables of a diagram."""
-    return {"panels": panels, "style": STYLE}, {
-        ("units", each["model"], ""): units_of(each["model"]) for each in panels
-    }
+    told = {"kind": "diagram", "layout": layout, "panels": panels, "tables": [], "style": STYLE, "seed": 1}
+    tables = {("units", each["model"], ""): units_of(each["model"]) for each in panels}
+    return diagram.SETTINGS.read(told), tables
 
 
 def parts(*panels) -> pd.DataFrame:
-    return parts_table(*given(*panels))
+    return diagram.tabulate(*given(*panels))
 
 
 def states(model, method, units=()) -> dict[str, str]:
@@ -103,10 +101,9 @@ def test_parameters_are_those_that_fine_tuning_counts(model, method):
     units, width = measure(network, layout, (side, side), "meta")
     identity = Identity("", model, "", family, (0.0,) * 3, (1.0,) * 3, (side, side), None, "")
     backbone = Backbone(network, layout, units, width, None, identity).to("meta")
-    task = Task(backbone, [""] * 7, {"units": tuned, "hidden": 1024}, "update", 0)
-    counted = count_parameters(
-        variants.load("nctransfer.finetuning.methods", method).prepare(task).to("meta")
-    )
+    settings = method_facts(method).settings(name=method, units=tuple(tuned))
+    task = Task(backbone, [""] * 7, settings, "update", 0)
+    counted = count_parameters(variants.load(methods, method).prepare(task).to("meta"))
     assert (shown["all_trained"], shown["all_parameters"]) == (counted.trained, counted.all)
     assert shown["share"] == pytest.approx(counted.share)
 
@@ -155,8 +152,7 @@ def test_what_only_images_or_ranks_tell_is_missing():
     assert unknown[["all_trained", "share"]].isna().all(axis=None)
     adapted = parts(panel("vit", "layer_lora", [8]))
     assert adapted[["all_trained", "all_parameters", "share"]].isna().all(axis=None)
-    settings, tables = given(panel("vit", "layer_lora", [8]))
-    caption = tuning_diagram.caption_of(tuning_diagram.tabulate(settings, tables))
+    caption = caption_of(adapted)
     assert caption == "Trained: adapters of unit 8 (blocks.7) + classifier (10 classes of CIFAR-10, 7,690)"
 
 
@@ -193,16 +189,15 @@ def test_a_unit_too_wide_for_a_skip_connection_is_named():
     with pytest.raises(
         DegenerateInputError, match=r"no skip connection from unit 7 \(layer4.0\), which is 512"
     ):
-        parts_table(settings, {("units", "resnet18", ""): table})
+        diagram.tabulate(settings, {("units", "resnet18", ""): table})
 
 
 # --- pictures ------------------------------------------------------------------------------
 
 
-def drawn(kind, *panels):
-    settings, tables = given(*panels)
-    table = KINDS[kind].tabulate(settings, tables)
-    return KINDS[kind].draw(table, settings)
+def drawn(layout, *panels):
+    settings, tables = given(*panels, layout=layout)
+    return diagram.draw(diagram.tabulate(settings, tables), settings)
 
 
 def words(figure) -> str:
@@ -210,20 +205,20 @@ def words(figure) -> str:
 
 
 def test_the_skip_connection_says_how_the_output_meets_the_feature():
-    assert "zero-padding 1024 → 2048" in words(drawn("tuning_diagram", panel("resnet50", "scl_ft", [8])))
-    vit = words(drawn("tuning_diagram", panel("vit", "scl_ft", [8])))
+    assert "zero-padding 1024 → 2048" in words(drawn("tuning", panel("resnet50", "scl_ft", [8])))
+    vit = words(drawn("tuning", panel("vit", "scl_ft", [8])))
     assert "class token" in vit
     assert "padding" not in vit
-    assert "padding" not in words(drawn("tuning_diagram", panel("resnet50", "layer_ft", [8])))
-    several = words(drawn("tuning_diagram", panel("resnet50", "scl_ft", [4, 8]))).replace("\n", " ")
+    assert "padding" not in words(drawn("tuning", panel("resnet50", "layer_ft", [8])))
+    several = words(drawn("tuning", panel("resnet50", "scl_ft", [4, 8]))).replace("\n", " ")
     assert "zero-padding to 2048" in several
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("model", ["resnet18", "vit", "densenet121", "mobilenet", "googlenet", "deep"])
-def test_every_network_has_room_and_words_that_can_be_read(kind, model):
-    method = "scl_ft" if kind == "tuning_diagram" else None
-    figure = drawn(kind, panel(model, method, [2] if method else []))
+def test_every_network_has_room_and_words_that_can_be_read(layout, model):
+    method = "scl_ft" if layout == "tuning" else None
+    figure = drawn(layout, panel(model, method, [2] if method else []))
     width = figure.get_size_inches()[0]
     for ax in figure.axes:
         boxes = [text.get_window_extent() for text in ax.texts if text.get_text()]
@@ -242,16 +237,15 @@ def _overlap(one, other) -> bool:
     return wide > 0.5 and tall > 1.5
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_diagrams_are_the_same_bytes_every_time(kind, tmp_path):
-    method = "scl_ft" if kind == "tuning_diagram" else None
-    settings, tables = given(
-        panel("resnet18", method, [5] if method else []), panel("vit", method, [8] if method else [])
-    )
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_diagrams_are_the_same_bytes_every_time(layout, tmp_path):
+    method = "scl_ft" if layout == "tuning" else None
+    panels = (panel("resnet18", method, [5] if method else []), panel("vit", method, [8] if method else []))
+    settings, tables = given(*panels, layout=layout)
     for name in "ab":
-        table = KINDS[kind].tabulate(settings, tables)
+        table = diagram.tabulate(settings, tables)
         save_figure(
-            KINDS[kind].draw(table, settings), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png", 60, "abc"
+            diagram.draw(table, settings), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png", 60, "abc"
         )
         save_numbers(table, tmp_path / f"{name}.csv")
     for suffix in ("pdf", "png", "csv"):
@@ -263,7 +257,7 @@ def test_diagrams_are_the_same_bytes_every_time(kind, tmp_path):
 
 # --- the configuration ---------------------------------------------------------------------
 
-TUNING = "{{kind: tuning_diagram, panels: [{{model: resnet18, dataset: cifar10, {}}}]}}"
+TUNING = "{{kind: diagram, layout: tuning, panels: [{{model: resnet18, dataset: cifar10, {}}}]}}"
 
 
 @pytest.mark.parametrize(
@@ -274,24 +268,24 @@ TUNING = "{{kind: tuning_diagram, panels: [{{model: resnet18, dataset: cifar10, 
         (TUNING.format("method: layer_ft"), "'layer_ft' tunes units; name them in units"),
         (TUNING.format("method: lp, units: [5]"), "method 'lp' tunes no units of one's choice; leave it out"),
         (TUNING.format("method: zero_shot"), "'zero_shot' trains nothing"),
-        (TUNING.format("method: lp, pooling: avg"), "pooling: has no meaning for kind 'tuning_diagram'"),
-        (TUNING.format("units: [5]"), "has model; kind 'tuning_diagram' takes model and method"),
-        ("{kind: tuning_diagram, panels: [{model: resnet18, method: lp}]}", "dataset: missing"),
-        ("{kind: candidates_diagram, panels: [{model: resnet81}]}", "no 'resnet81' in models"),
+        (TUNING.format("method: lp, pooling: avg"), "pooling: unknown key of kind 'diagram'"),
+        (TUNING.format("title: one"), "panels[0].method: missing; layout tuning needs it"),
+        ("{kind: diagram, layout: tuning, panels: [{model: resnet18, method: lp}]}", "dataset: missing"),
+        ("{kind: diagram, layout: candidates, panels: [{model: resnet81}]}", "no 'resnet81' in models"),
         (
-            "{kind: layerwise_diagram, panels: [{model: resnet18, dataset: cifar10}]}",
-            "dataset: has no meaning for kind 'layerwise_diagram'",
+            "{kind: diagram, layout: layerwise, panels: [{model: resnet18, dataset: cifar10}]}",
+            "dataset: has no meaning for layout 'layerwise'",
         ),
         (
             "{kind: layerwise, panels: [{model: resnet18, dataset: cifar10, units: [5]}]}",
-            "units: has no meaning for a panel without method",
+            "units: unknown key of kind 'layerwise'",
         ),
         (
             "{kind: layerwise, panels: [{model: resnet18, dataset: cifar10, method: lp}]}",
-            "has model and method; kind 'layerwise' takes model",
+            "method: unknown key of kind 'layerwise'",
         ),
         (
-            "{kind: candidates_diagram, panels: [{model: mine}]}",
+            "{kind: diagram, layout: candidates, panels: [{model: mine}]}",
             "'mine' is a fine-tuned model; name 'resnet18'",
         ),
     ],
@@ -301,7 +295,7 @@ def test_a_mistake_is_told_before_anything_is_planned(figure, words, tmp_path):
     mine = "finetuned: {mine: {model: resnet18, dataset: cifar10, method: lp}}\n"
     overlay.write_text(f"study: x\n{mine}figures:\n  wrong: {figure}\n")
     with pytest.raises(ConfigError) as caught:
-        config.load(ROOT / "config.yaml", [overlay])
+        load(ROOT / "config.yaml", [overlay])
     lines = str(caught.value).splitlines()[1:]
     assert len(lines) == 1, lines
     assert words in lines[0]
@@ -311,10 +305,10 @@ def test_a_mistake_is_told_before_anything_is_planned(figure, words, tmp_path):
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ("{kind: methods}", "tables.wrong.panels: missing; it has no default for kind 'methods'"),
+        ("{kind: methods}", "tables.wrong.panels: missing; it has no default"),
         (
             "{kind: measurements, panels: [{model: resnet18, dataset: cifar10}]}",
-            "tables.wrong.panels: has no meaning for kind 'measurements'",
+            "tables.wrong.panels: an entry of kind 'measurements' takes none",
         ),
     ],
 )
@@ -322,13 +316,13 @@ def test_tables_have_panels_but_for_that_of_measurements(table, words, tmp_path)
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text(f"study: x\ntables:\n  wrong: {table}\n")
     with pytest.raises(ConfigError, match="wrong") as caught:
-        config.load(ROOT / "config.yaml", [overlay])
+        load(ROOT / "config.yaml", [overlay])
     assert words in str(caught.value)
 
 
 @pytest.fixture(scope="module")
 def paper() -> Plan:
-    return Plan(config.load(ROOT / "config.yaml"), ROOT)
+    return Plan(load(ROOT / "config.yaml"), ROOT)
 
 
 def test_the_papers_diagrams_read_units_and_train_nothing(paper):
@@ -336,10 +330,10 @@ def test_the_papers_diagrams_read_units_and_train_nothing(paper):
         job = paper.figure(key)
         assert list(job.inputs.values()) == [f"results/models/{model}/manifest.json" for model in models]
         assert job.stamp.made_by == {"table_0": paper.model(models[0]).stamp.digest}
-    panels = paper.figure("fig6").settings["panels"]
-    assert [(shown["method"], shown["units"], shown["classes"]) for shown in panels] == [
-        ("layer_ft", [8], 10),
-        ("scl_ft", [8], 10),
+    panels = paper.figure("fig6").settings.panels
+    assert [(shown.method, shown.units, shown.classes) for shown in panels] == [
+        ("layer_ft", (8,), 10),
+        ("scl_ft", (8,), 10),
     ]
 
 
@@ -374,7 +368,7 @@ def test_table_1_says_what_is_measured_where_and_needs_nothing(paper):
 def test_a_section_is_said_by_the_configuration_and_redraws_no_figure(paper, tmp_path):
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text("study: null\nfigures: {fig3: {section: Section 3.2}}\n")
-    other = Plan(config.load(ROOT / "config.yaml", [overlay]), ROOT)
+    other = Plan(load(ROOT / "config.yaml", [overlay]), ROOT)
     numbers = measurements.tabulate(other.table("table1").settings, {})
     assert "Section 3.2" in set(numbers["section"])
     assert other.table("table1").stamp.digest != paper.table("table1").stamp.digest
@@ -391,9 +385,9 @@ def project(tmp_path_factory) -> Project:
         "tiny.yaml",
         "figures:\n",
         "figures:\n"
-        "  tuning:\n    kind: tuning_diagram\n    panels:\n"
+        "  tuning:\n    kind: diagram\n    layout: tuning\n    panels:\n"
         "      - {model: tiny, dataset: digits59, method: scl_ft, units: [5]}\n"
-        "  candidates: {kind: candidates_diagram, panels: [{model: tiny}]}\n",
+        "  candidates: {kind: diagram, layout: candidates, panels: [{model: tiny}]}\n",
     )
     return made
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from project import Project
 
-from nctransfer.dag import digest
+from nctransfer.config.load import load
+from nctransfer.dag import digest, stages
 from nctransfer.dag.digest import job_stamp, reached_code, reached_modules
-from nctransfer.plan import config, stages
-from nctransfer.plan.grid import Plan
+from nctransfer.dag.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = {
@@ -277,9 +277,9 @@ class PaperJobs:
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(stages, "job_stamp", noted)
             forget()
-            plan = Plan(config.load(self.root / "config.yaml"), self.root)
+            plan = Plan(load(self.root / "config.yaml"), self.root)
             for section in ("figures", "tables"):
-                for key in plan.config[section]:
+                for key in plan.configuration.pictures(section):
                     plan.picture(section, key)
             plan.overview(), plan.provenance()
         # jobs of one digest write the same; each stands before those that read it
@@ -347,10 +347,16 @@ NOTHING = {
         ("nctransfer/transferability/scores/mine.py", "", "def score(problem):\n    return {}\n"),
         ("nctransfer/training/losses/mine.py", "", "def build(settings, classes):\n    return None\n"),
     ],
+    "a new optional setting": [
+        ("nctransfer/features/settings.py", "    geometry: Geometry\n", "    averaged: bool = False\n    geometry: Geometry\n"),
+        ("nctransfer/training/settings.py", "    decay: StepDecaySettings", "    averaged: bool = False\n    decay: StepDecaySettings"),
+        ("nctransfer/config/training.py", "", "\nclass MoreSettings(Settings):\n    averaged: bool = False\n"),
+    ],
+    "what messages offer": [("nctransfer/suggestions.py", "cutoff=0.6", "cutoff=0.7")],
     "what runs jobs": [("nctransfer/runtime/gpus.py", "", "\nX = 1\n"), ("nctransfer/runtime/job.py", "", "\nX = 1\n")],
     "the order of imports": [
         ("nctransfer/training/loop.py", "import logging\nimport math\n", "import math\n"),
-        ("nctransfer/training/loop.py", "from nctransfer.training.stopping import StopRequest\n", "from nctransfer.training.stopping import StopRequest\nimport logging\n"),
+        ("nctransfer/training/loop.py", "from nctransfer.training.stop_signals import StopRequest\n", "from nctransfer.training.stop_signals import StopRequest\nimport logging\n"),
     ],
 }  # fmt: skip
 
@@ -363,10 +369,10 @@ def test_no_job_of_the_paper_is_stale_after(case, paper, edit):
 
 
 def test_no_job_of_the_paper_is_stale_after_a_module_is_renamed(paper, edit):
-    kept = (paper.root / "nctransfer/finetuning/kept.py").read_text()
+    kept = (paper.root / "nctransfer/finetuning/prefix_cache.py").read_text()
     edit("nctransfer/finetuning/cache.py", "", kept)
-    edit("nctransfer/finetuning/kept.py", kept, "")
-    edit("nctransfer/finetuning/run.py", "nctransfer.finetuning.kept", "nctransfer.finetuning.cache")
+    edit("nctransfer/finetuning/prefix_cache.py", kept, "")
+    edit("nctransfer/finetuning/run.py", "nctransfer.finetuning.prefix_cache", "nctransfer.finetuning.cache")
     assert paper.stale() == (Counter(), 0)
 
 
@@ -374,6 +380,9 @@ CHANGES = {
     "a constant": ("nctransfer/training/evaluation.py", "", "\nX = 2\n", ("pretrain", "finetune")),
     "an operator": ("nctransfer/training/schedule.py", "return end + (", "return end - (", ("pretrain", "finetune")),
     "a default": ("nctransfer/features/extract.py", "", "\ndef f(x=1):\n    return x\n", ("features",)),
+    "a default of a setting": (
+        "nctransfer/training/settings.py", "warmup_epochs: int = 0", "warmup_epochs: int = 5", ("pretrain", "finetune"),
+    ),
     "a caught exception": (
         "nctransfer/features/extract.py", "except RuntimeError as error:", "except ValueError as error:", ("features",),
     ),
@@ -382,8 +391,8 @@ CHANGES = {
     ),
     "a dtype": ("nctransfer/finetuning/data.py", "dtype=torch.uint8", "dtype=torch.int16", ("finetune",)),
     "words of an error that are written": (
-        "nctransfer/collapse/geometry.py", "so NC2 says nothing; it needs three", "so NC2 has no value",
-        ("metrics", "head_metrics", "scores", "ranking"),
+        "nctransfer/collapse/nc2_to_nc4.py", "so NC2 says nothing; it needs three", "so NC2 has no value",
+        ("metrics", "head_metrics", "scores"),
     ),
 }  # fmt: skip
 

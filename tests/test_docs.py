@@ -9,8 +9,9 @@ import pytest
 import yaml
 from threadpoolctl import threadpool_limits
 
-from nctransfer.plan import config, documents, reference
-from nctransfer.plan.config import parse_settings
+from nctransfer.config import reference, yaml_files
+from nctransfer.config.configuration import Configuration
+from nctransfer.config.load import load, parse_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "config").glob("*.md")])
@@ -65,39 +66,13 @@ def test_the_index_links_to_every_page():
 # --- the reference -------------------------------------------------------------------------
 
 
-def test_the_reference_is_what_the_schema_gives():
+def test_the_reference_is_written_from_the_settings_and_has_a_row_for_every_key():
     text = (ROOT / "docs" / "configuration.md").read_text()
     assert text == reference.page(), "write it again: make docs"
-
-
-def test_the_reference_has_a_row_for_every_key():
-    rules = documents.read_mapping(config.SCHEMA)
-    text, missing = reference.page(), []
-
-    def walk(node):
-        if isinstance(node, dict):
-            for key, part in node.get("properties", {}).items():
-                said = (
-                    " ".join(part["description"].split()).split("<")[0].split("|")[0].split("nctransfer/")[0]
-                )
-                row = rf"^\| `{re.escape(key)}` \| .*{re.escape(said)}"
-                whole = rf"^#+ `([^`]*\.)?{re.escape(key)}`$"  # a section has a heading
-                if not re.search(row, text, re.MULTILINE) and not re.search(whole, text, re.MULTILINE):
-                    missing.append(key)
-            for below in node.values():
-                walk(below)
-        elif isinstance(node, list):
-            for below in node:
-                walk(below)
-
-    walk(rules)
-    assert missing == []
-
-
-def test_every_key_of_the_shared_parts_is_described_and_optional_ones_have_a_default():
-    """Those that stand in sections are tested with the configuration."""
-    for name, part in documents.read_mapping(config.SCHEMA)["$defs"].items():
-        assert part.get("description"), name
+    for settings in reference.classes_below(Configuration).values():
+        section = text.partition(f"\n## {settings.__name__}\n")[2].partition("\n## ")[0] or text
+        missing = [key for key in settings.model_fields if f"| {key} |" not in section]
+        assert missing == [], settings
 
 
 # --- what is quoted ------------------------------------------------------------------------
@@ -173,10 +148,10 @@ def blocks(page: Path, language: str) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_overlays_in_the_pages_are_valid(page, tmp_path):
     for index, block in enumerate(blocks(page, "yaml")):
-        written = documents.parse(block, f"{page.name}, block {index}")
+        written = yaml_files.parse(block, f"{page.name}, block {index}")
         overlay = tmp_path / f"{index}.yaml"
         overlay.write_text(yaml.safe_dump({"study": "x", **written}))
-        config.load(ROOT / "config.yaml", [overlay])
+        load(ROOT / "config.yaml", [overlay])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

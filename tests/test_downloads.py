@@ -27,8 +27,14 @@ from torchvision import datasets
 
 from nctransfer.data.decode import decode
 from nctransfer.data.raw import RawSplit
-from nctransfer.data.sources import torchvision as source
+from nctransfer.data.sources.torchvision import read as source
+from nctransfer.data.sources.torchvision.settings import TorchvisionSettings
 from nctransfer.errors import DataError
+
+
+def open_split(options: dict[str, Any], split: str, root: Path) -> RawSplit:
+    settings = TorchvisionSettings.read({"source": "torchvision", **options})
+    return source.open_split(settings, split, root)
 
 
 def md5(data: bytes) -> str:
@@ -197,7 +203,7 @@ def test_official_splits(
 ) -> None:
     layout(tmp_path / "set", monkeypatch)
     for split, (values, labels) in {"train": train, "test": test}.items():
-        opened = source.open_split({"name": name, "path": str(tmp_path / "set")}, split, tmp_path / "none")
+        opened = open_split({"name": name, "path": str(tmp_path / "set")}, split, tmp_path / "none")
         assert opened.class_names[: len(names)] == names
         assert (levels(opened), opened.labels.tolist()) == (values, labels)
     assert not (tmp_path / "none").exists()
@@ -235,13 +241,13 @@ def test_drawn_splits(
 ) -> None:
     layout(tmp_path / "set")
     options = {"name": name, "path": str(tmp_path / "set")}
-    first, second = (source.open_split(options, split, tmp_path) for split in ("train", "test"))
+    first, second = (open_split(options, split, tmp_path) for split in ("train", "test"))
     assert first.class_names == second.class_names == names
     assert np.bincount(first.labels).tolist() == train
     assert np.bincount(second.labels).tolist() == test
     assert not set(levels(first)) & set(levels(second))
-    assert levels(source.open_split(options, "test", tmp_path)) == levels(second)
-    assert levels(source.open_split(options | {"split_seed": 1}, "test", tmp_path)) != levels(second)
+    assert levels(open_split(options, "test", tmp_path)) == levels(second)
+    assert levels(open_split(options | {"split_seed": 1}, "test", tmp_path)) != levels(second)
 
 
 @pytest.mark.parametrize(("name", "layout"), [("CIFAR10", cifar), ("DTD", dtd)])
@@ -250,9 +256,9 @@ def test_a_fraction_is_drawn_of_official_splits_joined(
 ) -> None:
     layout(tmp_path / "set", monkeypatch)
     options = {"name": name, "path": str(tmp_path / "set")}
-    official = [source.open_split(options, split, tmp_path) for split in ("train", "test")]
+    official = [open_split(options, split, tmp_path) for split in ("train", "test")]
     options |= {"test_fraction": 0.34}
-    train, test = (source.open_split(options, split, tmp_path) for split in ("train", "test"))
+    train, test = (open_split(options, split, tmp_path) for split in ("train", "test"))
     pictures = {
         level: label
         for opened in official
@@ -263,17 +269,17 @@ def test_a_fraction_is_drawn_of_official_splits_joined(
     assert len(drawn) == len(pictures)  # in one split only
     counts = np.bincount(list(pictures.values()))
     assert np.bincount(test.labels).tolist() == [max(1, round(0.34 * count)) for count in counts]
-    other = source.open_split(options | {"split_seed": 1}, "test", tmp_path)
+    other = open_split(options | {"split_seed": 1}, "test", tmp_path)
     assert len(other.labels) == len(test.labels)
 
 
 def test_unknown_name_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="did you mean 'Food101'"):
-        source.open_split({"name": "Food-101"}, "train", tmp_path)
+        open_split({"name": "Food-101"}, "train", tmp_path)
     with pytest.raises(DataError, match="cannot open DTD there"):
-        source.open_split({"name": "DTD", "path": str(tmp_path)}, "train", tmp_path)
+        open_split({"name": "DTD", "path": str(tmp_path)}, "train", tmp_path)
     with pytest.raises(DataError, match="cannot be downloaded"):
-        source.open_split({"name": "ImageNet"}, "train", tmp_path)
+        open_split({"name": "ImageNet"}, "train", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -359,18 +365,18 @@ def served_aircraft(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPa
 
 def failure(name: str, root: Path) -> str:
     with pytest.raises(DataError) as error:
-        source.open_split({"name": name}, "train", root)
+        open_split({"name": name}, "train", root)
     assert not (root / name).exists()
     return str(error.value)
 
 
 def test_download_once_for_both_splits(served_dtd: Server, tmp_path: Path) -> None:
     root = tmp_path / "downloads"
-    train = source.open_split({"name": "DTD"}, "train", root)
+    train = open_split({"name": "DTD"}, "train", root)
     asked = len(served_dtd.requests)
     assert asked >= 1
     assert levels(train) == [0, 1, 2, 3]
-    assert levels(source.open_split({"name": "DTD"}, "test", root)) == [4, 5]
+    assert levels(open_split({"name": "DTD"}, "test", root)) == [4, 5]
     assert len(served_dtd.requests) == asked
     assert train.provenance["archives"] == [{"name": "dtd-r1.0.1.tar.gz", "md5": datasets.DTD._MD5}]
     assert not list(root.rglob("*.tar.gz"))
@@ -390,8 +396,8 @@ def test_several_files_of_which_some_are_data(
     files["image"] = ("102flowers.tgz", md5(server.files["/102flowers.tgz"]))
     monkeypatch.setattr(datasets.Flowers102, "_file_dict", files)
     monkeypatch.setattr(datasets.Flowers102, "_download_url_prefix", f"{server.url}/")
-    assert levels(source.open_split({"name": "Flowers102"}, "train", tmp_path / "downloads")) == [1, 2, 4, 3]
-    assert levels(source.open_split({"name": "Flowers102"}, "test", tmp_path / "downloads")) == [5, 6]
+    assert levels(open_split({"name": "Flowers102"}, "train", tmp_path / "downloads")) == [1, 2, 4, 3]
+    assert levels(open_split({"name": "Flowers102"}, "test", tmp_path / "downloads")) == [5, 6]
 
 
 def test_files_that_are_not_archives(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,9 +407,9 @@ def test_files_that_are_not_archives(server: Server, tmp_path: Path, monkeypatch
         server.files[f"/{file}"] = (tmp_path / "source" / file).read_bytes()
         files[split] = [f"{server.url}/{file}", file, digest]
     monkeypatch.setattr(datasets.SVHN, "split_list", files)
-    assert levels(source.open_split({"name": "SVHN"}, "test", tmp_path / "downloads")) == [4, 5]
+    assert levels(open_split({"name": "SVHN"}, "test", tmp_path / "downloads")) == [4, 5]
     server.stop()
-    assert levels(source.open_split({"name": "SVHN"}, "train", tmp_path / "downloads")) == [1, 2, 3]
+    assert levels(open_split({"name": "SVHN"}, "train", tmp_path / "downloads")) == [1, 2, 3]
 
 
 def test_server_down(served_dtd: Server, tmp_path: Path) -> None:
@@ -435,7 +441,7 @@ def test_truncated_then_whole(name: str, served_dtd: Server, served_aircraft: Se
     message = failure(name, tmp_path / "downloads")
     assert ".tar.gz is truncated or" in message
     server.truncated = set()
-    assert len(source.open_split({"name": name}, "train", tmp_path / "downloads")) in (2, 4)
+    assert len(open_split({"name": name}, "train", tmp_path / "downloads")) in (2, 4)
 
 
 def test_damage_that_unpacking_does_not_notice(served_aircraft: Server, tmp_path: Path) -> None:
@@ -450,7 +456,7 @@ def test_what_a_killed_download_left_is_not_taken_as_complete(served_dtd: Server
     dtd(partial_folder, pytest.MonkeyPatch())
     (partial_folder / "dtd/dtd/images/zigzag/zigzag_0.jpg").unlink()  # half unpacked
     (partial_folder / "dtd/dtd-r1.0.1.tar.gz").write_bytes(b"half")
-    assert levels(source.open_split({"name": "DTD"}, "train", tmp_path / "downloads")) == [0, 1, 2, 3]
+    assert levels(open_split({"name": "DTD"}, "train", tmp_path / "downloads")) == [0, 1, 2, 3]
     assert served_dtd.requests
 
 
@@ -459,7 +465,7 @@ def test_right_archive_of_a_killed_download_is_used(served_dtd: Server, tmp_path
     archive.parent.mkdir(parents=True)
     archive.write_bytes(served_dtd.files["/dtd-r1.0.1.tar.gz"])
     write(archive.parent / "dtd/labels/train1.txt", "zigzag/none.jpg\n")
-    assert levels(source.open_split({"name": "DTD"}, "train", tmp_path / "downloads")) == [0, 1, 2, 3]
+    assert levels(open_split({"name": "DTD"}, "train", tmp_path / "downloads")) == [0, 1, 2, 3]
     assert not served_dtd.requests
 
 
@@ -469,7 +475,7 @@ def test_unverifiable_archive_of_a_killed_download_is_fetched_again(
     archive = tmp_path / "downloads/.FGVCAircraft.partial/aircraft.tar.gz"
     archive.parent.mkdir(parents=True)
     archive.write_bytes(served_aircraft.files["/aircraft.tar.gz"][:100])
-    assert levels(source.open_split({"name": "FGVCAircraft"}, "train", tmp_path / "downloads")) == [1, 2]
+    assert levels(open_split({"name": "FGVCAircraft"}, "train", tmp_path / "downloads")) == [1, 2]
 
 
 def test_archive_put_there_by_hand_needs_no_network(served_dtd: Server, tmp_path: Path) -> None:
@@ -479,14 +485,14 @@ def test_archive_put_there_by_hand_needs_no_network(served_dtd: Server, tmp_path
     archive.write_bytes(b"wrong")
     assert "could not be downloaded" in failure("DTD", tmp_path / "downloads")
     archive.write_bytes(served_dtd.files["/dtd-r1.0.1.tar.gz"])
-    assert len(source.open_split({"name": "DTD"}, "train", tmp_path / "downloads")) == 4
+    assert len(open_split({"name": "DTD"}, "train", tmp_path / "downloads")) == 4
     assert archive.is_file()  # not ours to delete
 
 
 def test_folder_that_is_not_ours_is_neither_trusted_nor_deleted(served_dtd: Server, tmp_path: Path) -> None:
     dtd(tmp_path / "downloads" / "DTD", pytest.MonkeyPatch())
     with pytest.raises(DataError, match="not a complete download of ours"):
-        source.open_split({"name": "DTD"}, "train", tmp_path / "downloads")
+        open_split({"name": "DTD"}, "train", tmp_path / "downloads")
     assert (tmp_path / "downloads/DTD/dtd/dtd/labels/train1.txt").is_file()
     assert not served_dtd.requests
 
@@ -495,14 +501,14 @@ def test_second_job_waits_for_the_first_and_uses_its_download(
     served_dtd: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = tmp_path / "downloads"
-    source.open_split({"name": "DTD"}, "train", root)
+    open_split({"name": "DTD"}, "train", root)
     (root / "DTD").rename(root / "elsewhere")
     served_dtd.stop()
     found: list[int] = []
     with caplog.at_level("INFO"), (root / ".DTD.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         job = threading.Thread(
-            target=lambda: found.extend(levels(source.open_split({"name": "DTD"}, "train", root)))
+            target=lambda: found.extend(levels(open_split({"name": "DTD"}, "train", root)))
         )
         job.start()
         for _ in range(3000):
@@ -518,4 +524,4 @@ def test_second_job_waits_for_the_first_and_uses_its_download(
 def test_downloads_folder_that_cannot_be_made(served_dtd: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"set paths\.downloads"):
-        source.open_split({"name": "DTD"}, "train", tmp_path / "file" / "downloads")
+        open_split({"name": "DTD"}, "train", tmp_path / "file" / "downloads")

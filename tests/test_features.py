@@ -6,24 +6,24 @@ import torch
 
 from nctransfer.data.geometry import apply_geometry
 from nctransfer.data.image_store import ImageStore
+from nctransfer.data.settings import Geometry
 from nctransfer.errors import DegenerateInputError, ModelError, StoreError
 from nctransfer.features.extract import extract_features, forward_pass
+from nctransfer.features.settings import FeaturesJobSettings
 from nctransfer.features.store import FeatureStore
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.backbone import Backbone, Head, Identity, measure
 from nctransfer.models.zoo import describe
+from nctransfer.stamp import UNSTAMPED
 from nctransfer.storage.stores import create_store
 
-SETTINGS = {
-    "batch_size": 8,
-    "precision": "float32",
-    "channels_last": True,
-    "dtype": "float32",
-    "format": "npy",
-    "geometry": {"resize": [16, 16], "crop": None, "interpolation": "bilinear"},
-    "poolings": ["avg"],
-    "units": "all",
-}
+SETTINGS = FeaturesJobSettings(
+    batch_size=8,
+    geometry=Geometry(resize=(16, 16)),
+    poolings=("avg",),
+    loader="stored",
+    device="cpu",
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def images(tmp_path) -> ImageStore:
 
 def extract(backbone, images, folder, **changes) -> FeatureStore:
     manifest = folder / "features" / "manifest.json"
-    extract_features(backbone, images, manifest, SETTINGS | changes, "r")
+    extract_features(backbone, images, manifest, SETTINGS.model_copy(update=changes), UNSTAMPED)
     return FeatureStore(manifest)
 
 
@@ -207,13 +207,13 @@ def test_an_unknown_column_is_refused_with_what_there_is(backbone, images, tmp_p
 
 def test_images_stored_at_their_geometry_are_not_shaped_again(backbone, tmp_path):
     """A library's transform (resize 20, crop 16) is no identity on its own output."""
-    geometry = {"resize": 20, "crop": 16, "interpolation": "bilinear"}
+    geometry = Geometry(resize=20, crop=16)
     raw = np.random.default_rng(1).integers(0, 256, (5, 30, 24, 3), np.uint8)
     shaped = apply_geometry(torch.from_numpy(raw).permute(0, 3, 1, 2), geometry)
     manifests = {}
     for name, pictures, stored in (
         ("raw", raw, None),
-        ("shaped", shaped.permute(0, 2, 3, 1).numpy(), geometry),
+        ("shaped", shaped.permute(0, 2, 3, 1).numpy(), geometry.told()),
     ):
         manifests[name] = tmp_path / name / "manifest.json"
         with create_store(manifests[name], "images") as store:

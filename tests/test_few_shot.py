@@ -11,25 +11,32 @@ import torch
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
+from nctransfer.catalog import known_models
 from nctransfer.collapse.measure import measure
+from nctransfer.config.load import load
+from nctransfer.dag.plan import Plan
 from nctransfer.data.images import ImageStore, prepare_images
+from nctransfer.data.settings import Geometry, ImagesJobSettings
 from nctransfer.errors import ConfigError, DegenerateInputError, ModelError
 from nctransfer.features.store import FeatureStore, write_columns
 from nctransfer.fewshot.episodes import Shape, draw_episodes, require_enough
 from nctransfer.fewshot.evaluation import episode_accuracies, mean_interval, query_nc1, unit_length
+from nctransfer.fewshot.settings import FewShotJobSettings
 from nctransfer.models import table
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.backbone import Backbone, Head, Identity
 from nctransfer.models.backbone import measure as measure_units
 from nctransfer.models.zoo import describe
-from nctransfer.plan import config, known_models
-from nctransfer.plan.grid import Plan
-from nctransfer.reporting.cells import Cell, Mark
+from nctransfer.reporting.cells import Cell, Emphasis
 from nctransfer.reporting.output import save_table
-from nctransfer.reporting.tables import few_shot
+from nctransfer.reporting.settings import EpisodesPanel, EpisodesPoint, TableSettings
+from nctransfer.reporting.tables.few_shot import table as few_shot
+from nctransfer.settings import ViewNames
+from nctransfer.stamp import UNSTAMPED
 from nctransfer.storage.stores import create_store
 from nctransfer.tidy.few_shot import few_shot_table
 from nctransfer.training.schedule import learning_rate
+from nctransfer.training.settings import AugmentationSettings, LoopSettings, StepDecaySettings
 
 ROOT = Path(__file__).resolve().parents[1]
 NETWORKS = ("convnet4", "resnet12", "seresnet12")
@@ -143,7 +150,11 @@ def test_the_step_decay_is_torchs():
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimiser = torch.optim.SGD([parameter], lr=0.05)
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, [45, 60, 75], gamma=0.1)
-    settings = {"learning_rate": 0.05, "decay": {"epochs": [45, 60, 75], "factor": 0.1}}
+    settings = LoopSettings(
+        learning_rate=0.05, decay=StepDecaySettings(epochs=(45, 60, 75), factor=0.1), epochs=90, batch_size=8,
+        momentum=0.9, weight_decay=0, precision="float32", channels_last=True, compile=False,
+        augmentation=AugmentationSettings(), adversary=None, snapshots=(),
+    )  # fmt: skip
     for epoch in range(90):
         expected = optimiser.param_groups[0]["lr"]
         assert learning_rate(settings, epoch, epoch % 3, 3) == pytest.approx(expected, rel=1e-9)
@@ -154,16 +165,16 @@ def test_the_step_decay_is_torchs():
 def plan(folder: Path, text: str = "") -> Plan:
     path = folder / "overlay.yaml"
     path.write_text("study: x\n" + text)
-    return Plan(config.load(ROOT / "config.yaml", [path]), ROOT)
+    return Plan(load(ROOT / "config.yaml", [path]), ROOT)
 
 
 def test_only_trainings_that_decay_in_steps_read_its_options(tmp_path):
     before = plan(tmp_path)
-    cosine = before.pretrain("cifar100-resnet50-aug1")
-    assert "decay" not in cosine.settings["training"]
-    assert {"learning_rate_min", "warmup_epochs"} <= set(cosine.settings["training"])
-    steps = before.pretrain("cifar-fs-convnet4")
-    assert not {"learning_rate_min", "warmup_epochs"} & set(steps.settings["training"])
+    cosine, steps = before.pretrain("cifar100-resnet50-aug1"), before.pretrain("cifar-fs-convnet4")
+    options = {"learning_rate_min", "warmup_epochs"}
+    assert cosine.settings.training.decay is None
+    assert options <= cosine.settings.training.model_fields_set
+    assert not options & steps.settings.training.model_fields_set
 
     other = plan(tmp_path, "training: {decay_factor: 0.2}\n")
     assert other.pretrain("cifar100-resnet50-aug1").stamp.digest == cosine.stamp.digest
@@ -307,10 +318,8 @@ def test_episodes_without_nc1_are_left_out_with_the_reason(problem, caplog):
 
 # --- the tidy table -----------------------------------------------------------------------------
 
-NAMES = {"model": "m", "view": "v"}
-SETTINGS = {
-    "names": NAMES, "ways": 5, "shots": [1, 5], "queries": 10, "episodes": 8, "normalise": True, "permutations": 2, "seed": 7,
-}  # fmt: skip
+NAMES = ViewNames(model="m", view="v")
+SETTINGS = FewShotJobSettings(names=NAMES, queries=10, episodes=8, permutations=2, seed=7)
 
 
 def store(folder: Path, features: np.ndarray, labels: np.ndarray) -> FeatureStore:
@@ -365,7 +374,7 @@ def test_the_tidy_table_holds_a_row_for_each_number_of_shots(stores):
 
 
 def test_normalisation_is_the_classifiers_alone(stores):
-    as_they_are = few_shot_table(stores, SETTINGS | {"normalise": False})
+    as_they_are = few_shot_table(stores, SETTINGS.model_copy(update={"normalise": False}))
     found = few_shot_table(stores, SETTINGS)
     assert not np.array_equal(found["accuracy"], as_they_are["accuracy"])
     for column in ("nc1", "nc1_shuffled", "nc1_query"):
@@ -373,7 +382,7 @@ def test_normalisation_is_the_classifiers_alone(stores):
 
 
 def test_a_single_query_image_has_no_nc1_but_an_accuracy(stores):
-    found = few_shot_table(stores, SETTINGS | {"queries": 1})
+    found = few_shot_table(stores, SETTINGS.model_copy(update={"queries": 1}))
     assert found["nc1_query"].isna().all()
     assert (found["nc1_query_episodes"] == 0).all()
     assert found["accuracy"].between(0, 100).all()
@@ -381,7 +390,7 @@ def test_a_single_query_image_has_no_nc1_but_an_accuracy(stores):
 
 def test_nothing_is_fitted_where_the_largest_episode_cannot_be_drawn(stores):
     with pytest.raises(DegenerateInputError, match=r"takes 41 images of a class \(31 shots, 10 queries\)"):
-        few_shot_table(stores, SETTINGS | {"shots": [31, 1]})
+        few_shot_table(stores, SETTINGS.model_copy(update={"shots": (31, 1)}))
 
 
 # --- the table ----------------------------------------------------------------------------------
@@ -404,45 +413,32 @@ TABLES = {
 }
 
 
-def panels() -> dict[str, Any]:
-    def points(view: str, models: str) -> list[dict[str, str]]:
-        return [{"series": "", "label": f"Net {model}", "model": model, "view": view} for model in models]
+def panel(title: str, view: str, models: str) -> EpisodesPanel:
+    points = [EpisodesPoint(series="", label=f"Net {model}", model=model, view=view) for model in models]
+    return EpisodesPanel(title=title, points=tuple(points))
 
-    return {
-        "panels": [{"title": "V", "points": points("v", "abc")}, {"title": "W", "points": points("w", "a")}]
-    }
+
+SHOWN = TableSettings[EpisodesPanel](
+    kind="few_shot", panels=(panel("V", "v", "abc"), panel("W", "w", "a")), tables=()
+)
 
 
 def test_the_table_shows_a_row_a_network_and_marks_the_best_of_a_data_set(tmp_path):
-    numbers = few_shot.tabulate(panels(), TABLES)
+    numbers = few_shot.tabulate(SHOWN, TABLES)
     assert list(numbers["panel"]) == ["a"] * 6 + ["b"] * 2
     assert numbers["accuracy"].iloc[0] == 61.123  # in full precision
-    readable = few_shot.present(numbers, panels())
+    readable = few_shot.present(numbers, SHOWN)
     assert list(readable.columns) == [
         "Data set", "Architecture", "5-way 1-shot (%, ± 95 %)", "5-way 5-shot (%, ± 95 %)",
         "NC1 of the meta-test images", "NC1 of the query images",
     ]  # fmt: skip
-    best, second = Mark.BEST, Mark.SECOND
+    best, second = Emphasis.BEST, Emphasis.SECOND
     assert readable.to_numpy().tolist() == [
         ["V", "Net a", "61.12 ± 0.50", "65.12 ± 0.50", "38.1", "2.00"],
-        [
-            "V",
-            "Net b",
-            Cell("67.00 ± 0.50", best),
-            Cell("71.00 ± 0.50", best),
-            Cell("29.1", second),
-            Cell("0.123", best),
-        ],
-        [
-            "V",
-            "Net c",
-            Cell("64.00 ± 0.50", second),
-            Cell("68.00 ± 0.50", second),
-            Cell("28.4", best),
-            "\N{EN DASH}",
-        ],
+        ["V", "Net b", Cell("67.00 ± 0.50", best), Cell("71.00 ± 0.50", best), Cell("29.1", second), Cell("0.123", best)],
+        ["V", "Net c", Cell("64.00 ± 0.50", second), Cell("68.00 ± 0.50", second), Cell("28.4", best), "\N{EN DASH}"],
         ["W", "Net a", "51.00 ± 0.50", "55.00 ± 0.50", "0.500", "1.00"],
-    ]
+    ]  # fmt: skip
     files = [tmp_path / f"t.{suffix}" for suffix in ("csv", "md", "tex")]
     save_table(numbers, readable, *files, "r")
     assert "**67.00 ± 0.50**" in files[1].read_text()
@@ -470,12 +466,12 @@ PANEL = "tables: {t: {kind: few_shot, panels: [{dataset: %s, series: [{models: {
         ),
         (
             PANEL % ("d", "") + "datasets: {d: {source: digits, per_class: 12, test_per_class: 7}}\n",
-            "tables.t.panels[0].dataset: 'd' has 19 images a class (per_class, test_per_class); an episode takes 20",
+            "tables.t.panels[0].dataset: 'd' has 19 images per class (per_class, test_per_class); an episode takes 20",
         ),
-        (PANEL % ("cifar10", ", nc1_on: cifar10"), "tables.t.panels[0].nc1_on: is not read by kind 'few_shot'"),
+        (PANEL % ("cifar10", ", nc1_on: cifar10"), "tables.t.panels[0].nc1_on: unknown key of kind 'few_shot'; allowed: dataset, series, title"),
         (
             "tables: {t: {kind: few_shot, panels: [{dataset: cifar10, model: resnet34}]}}\n",
-            "tables.t.panels[0]: has model; kind 'few_shot' takes series",
+            "tables.t.panels[0].model: unknown key of kind 'few_shot'; allowed: dataset, series, title\ntables.t.panels[0].series: missing",
         ),
         ("fewshot: {episodes: 1}\n", "fewshot.episodes: 1 is out of range; it must be >= 2"),
         ("fewshot: {ways: 11}\ntables: {t: {kind: few_shot, panels: [{dataset: digits, series: [{models: {a: resnet34}}]}]}}\ndatasets: {digits: {source: digits}}\n",
@@ -496,12 +492,12 @@ PANEL = "tables: {t: {kind: few_shot, panels: [{dataset: %s, series: [{models: {
         ),
     ],
 )  # fmt: skip
-def test_mistakes_are_told_in_one_line(tmp_path, text, words):
+def test_mistakes_are_told_in_a_line_each(tmp_path, text, words):
     with pytest.raises(ConfigError) as raised:
         plan(tmp_path, text)
-    found = [line.strip() for line in str(raised.value).splitlines()[1:]]
-    assert len(found) == 1, found
-    assert words in found[0]
+    lines = [line.strip() for line in str(raised.value).splitlines()[1:]]
+    assert len(lines) == words.count("\n") + 1, lines
+    assert words in "\n".join(lines)
 
 
 # --- miniImageNet as the hub has it -------------------------------------------------------------
@@ -526,20 +522,16 @@ def test_classes_of_one_split_of_the_hub_make_a_data_set(tmp_path):
     write("train", range(6))
     write("validation", range(6, 8))
     write("test", range(8, 13))
-    loaded = config.load(ROOT / "config.yaml")["datasets"]
+    entries = load(ROOT / "config.yaml").configuration.datasets
     for split, first, held_out in (("train", 0, 1), ("test", 8, 10)):
-        entry = loaded[f"mini-imagenet-{split}"]
-        options = {key: entry[key] for key in ("train_split", "test_fraction")} | {
-            "path": str(tmp_path / "hub")
-        }
+        entry = entries[f"mini-imagenet-{split}"]
+        local = {"path": str(tmp_path / "hub"), "train_split": entry.train_split}
+        options = local | {"test_fraction": entry.test_fraction}
         manifests = {part: tmp_path / split / part / "manifest.json" for part in ("train", "test")}
-        geometry = {"resize": [8, 8], "crop": None, "interpolation": "bilinear"}
-        prepare_images(
-            manifests,
-            {"source": "huggingface", "options": options, "geometry": geometry},
-            "r",
-            tmp_path / "cache",
+        settings = ImagesJobSettings(
+            source="huggingface", options=options, geometry=Geometry(resize=(8, 8)), seed=0
         )
+        prepare_images(manifests, settings, UNSTAMPED, tmp_path / "cache")
         stores = {part: ImageStore(manifest) for part, manifest in manifests.items()}
         count = {"train": 6, "test": 5}[split]
         names = tuple(sorted(map(str, range(first, first + count)), key=int))

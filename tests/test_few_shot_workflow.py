@@ -10,7 +10,7 @@ import pytest
 import yaml
 from project import ROOT, Project
 
-from nctransfer.plan.documents import read_mapping
+from nctransfer.config.yaml_files import read_mapping
 
 TABLE = "tables/few/table2.csv"
 VIEW = "digits59.20pc.test5pc-8px"

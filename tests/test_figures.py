@@ -1,5 +1,6 @@
 """Figures and tables of pre-trained models: the numbers, what is drawn of them, and panels with little to draw."""
 
+import importlib
 import itertools
 
 import numpy as np
@@ -8,11 +9,15 @@ import pytest
 from matplotlib.colors import to_hex
 from scipy import stats
 
+from nctransfer import variants
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting.figures import across_datasets, comparison, over_training, transfer
+from nctransfer.reporting.figures.across_datasets import figure as across_datasets
+from nctransfer.reporting.figures.comparison import figure as comparison
+from nctransfer.reporting.figures.over_training import figure as over_training
+from nctransfer.reporting.figures.transfer import figure as transfer
 from nctransfer.reporting.output import save_figure, save_numbers, save_table
 from nctransfer.reporting.points import points_table
-from nctransfer.reporting.tables import pretraining
+from nctransfer.reporting.tables.pretraining import table as pretraining
 
 STYLE = {
     "nc1_color": "#0072B2",
@@ -69,11 +74,13 @@ def probes(model, view, accuracies):
     return pd.DataFrame(rows)
 
 
-def settings(panels, curve="line", fit="nc1"):
-    return {
-        "kind": "transfer", "fit": fit, "curve": curve, "style": STYLE, "learning_rate": 0.1, "weight_decay": 1e-4,
-        "seed": 1, "panels": panels,
-    }  # fmt: skip
+def settings(panels, curve="line", fit="nc1", kind=transfer, **more):
+    asked = {"style": STYLE, "seed": 1, "fit": fit, "curve": curve} if hasattr(kind, "draw") else {}
+    return kind.SETTINGS.read(
+        {"kind": "any", "tables": [], "learning_rate": 0.1, "weight_decay": 1e-4, "panels": panels}
+        | asked
+        | more
+    )
 
 
 def panel(title, points, nc1_view="cifar100"):
@@ -155,7 +162,7 @@ def test_a_point_without_nc1_is_named_with_what_there_is():
 
 def test_a_point_without_a_probe_is_named_with_the_settings_there_are():
     panels = [panel("A", TEN)]
-    chosen = settings(panels) | {"learning_rate": 0.2}
+    chosen = settings(panels, learning_rate=0.2)
     with pytest.raises(DegenerateInputError, match=r"'Aug\. 1'.*0\.2.*0\.0001.*0\.1 and 0\.0001, 0\.05"):
         points_table(chosen, tables(panels))
 
@@ -347,7 +354,7 @@ def across(six=SIX, **options):
         accuracies = probes("clip", view, [test])
         real = (accuracies["accuracy"] > 1) & (accuracies["split"] == "train")
         found["probes", "clip", view] = accuracies.assign(accuracy=accuracies["accuracy"].mask(real, train))
-    return settings(panels, **options) | {"kind": "across_datasets"}, found
+    return settings(panels, kind=across_datasets, **options), found
 
 
 def test_a_table_across_data_sets_holds_what_nc1_depends_on_and_both_correlations():
@@ -422,7 +429,7 @@ def test_training_accuracies_that_are_all_the_same_have_no_correlation():
 
 def test_a_data_set_without_nc1_is_named():
     chosen, found = across()
-    del chosen["panels"][1]
+    chosen = chosen.model_copy(update={"panels": chosen.panels[:1]})
     found["metrics", "clip", "DTD-px"] = found["metrics", "clip", "DTD-px"].query("metric != 'nc1'")
     with pytest.raises(DegenerateInputError, match=r"'CLIP', point 'DTD'.*no nc1 "):
         across_datasets.tabulate(chosen, found)
@@ -478,7 +485,7 @@ def test_a_panel_of_one_point_or_of_equal_points_still_draws(fit, curve, count):
 def test_a_comparison_groups_losses_and_shows_each_value():
     panels, nc1 = heads()
     joined = [panel("A", [point for part in panels for point in part["points"]])]
-    chosen = settings(joined) | {"kind": "comparison"}
+    chosen = settings(joined, kind=comparison)
     table = comparison.tabulate(chosen, tables(joined, nc1=nc1.__getitem__, spread=(0.0, 1.0)))
     figure = comparison.draw(table, chosen)
     left, right = figure.axes
@@ -503,7 +510,7 @@ def test_numbers_in_a_full_comparison_do_not_overlap():
         {"series": loss, "label": str(head), "model": f"{loss}{head}"} for loss in "ABC" for head in range(4)
     ]
     joined = [panel("A", points)]
-    chosen = settings(joined) | {"kind": "comparison"}
+    chosen = settings(joined, kind=comparison)
     found = tables(joined, nc1=lambda model: 0.123, accuracy=lambda nc1: 77.77)  # all at one height
     figure = comparison.draw(comparison.tabulate(chosen, found), chosen)
     for axes in figure.axes:
@@ -544,7 +551,7 @@ def trainings(heads=(True, False), epochs=(1, 10, 100)):
             {"title": f"M{index}", "view": "c100", "model": model,
              "snapshots": [{"epoch": epoch, "model": f"{model}.epoch{epoch}"} for epoch in epochs]}
         )  # fmt: skip
-    return settings(panels) | {"kind": "over_training"}, found
+    return settings(panels, kind=over_training), found
 
 
 def test_a_training_table_holds_each_quantity_of_each_snapshot():
@@ -603,7 +610,7 @@ def pretrainings(spread=(0.0,), values=(0.001, 0.7714)):
     ]
     panels = [panel("CIFAR-10", rows)]
     nc1 = dict(zip(("mse", "ce"), values, strict=True))
-    chosen = settings(panels)
+    chosen = settings(panels, kind=pretraining)
     return pretraining.tabulate(chosen, tables(panels, nc1=nc1.__getitem__, spread=spread)), chosen
 
 
@@ -628,12 +635,13 @@ def test_a_table_of_several_seeds_shows_spread_and_number():
 def test_a_table_of_several_panels_keeps_what_each_of_them_shows():
     rows = [{"series": "", "label": label, "model": label} for label in ("A", "B")]
     panels = [panel("CIFAR-10", rows), panel("DTD", rows[:1])]
-    chosen = settings(panels)
+    chosen = settings(panels, kind=pretraining)
     found = tables(panels, nc1={"A": 0.5, "B": 0.25}.__getitem__)
     readable = pretraining.present(pretraining.tabulate(chosen, found), chosen)
     assert list(readable.iloc[:, 1]) == ["0.500", "0.250"]  # on one data set: one column
     assert list(readable["Transfer accuracy on DTD (%)"].map(bool)) == [True, False]
     panels[1]["title"] = "CIFAR-10"
+    chosen = settings(panels, kind=pretraining)
     with pytest.raises(DegenerateInputError, match="two panels are called 'CIFAR-10'"):
         pretraining.present(pretraining.tabulate(chosen, found), chosen)
 
@@ -674,7 +682,7 @@ def test_figures_are_the_same_bytes_every_time(kind, tmp_path):
     else:
         figure = {"transfer": transfer, "comparison": comparison}[kind]
         panels = [panel("A", TEN)]
-        chosen, found = settings(panels, curve="parabola"), tables(panels, spread=(0.0, 1.0))
+        chosen, found = settings(panels, curve="parabola", kind=figure), tables(panels, spread=(0.0, 1.0))
     for name in "ab":
         table = figure.tabulate(chosen, found)
         paths = [tmp_path / f"{name}.{suffix}" for suffix in ("pdf", "png")]
@@ -682,3 +690,20 @@ def test_figures_are_the_same_bytes_every_time(kind, tmp_path):
         save_numbers(table, tmp_path / f"{name}.csv")
     for suffix in ("pdf", "png", "csv"):
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+
+
+def test_a_kind_may_be_a_folder_or_one_module(tmp_path, monkeypatch):
+    for path, text in {
+        "own_kinds/__init__.py": "", "own_kinds/alone.py": "SETTINGS, KIND = 1, 2",
+        "own_kinds/folder/__init__.py": "", "own_kinds/folder/figure.py": "SETTINGS = 3",
+    }.items():  # fmt: skip
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    package = importlib.import_module("own_kinds")
+    assert variants.names(package) == ["alone", "folder"]
+    assert variants.load(package, "alone", "figure").SETTINGS == 1
+    assert variants.load(package, "alone", "kind").KIND == 2
+    assert variants.load(package, "folder", "figure").SETTINGS == 3
+    assert variants.module_name(package, "alone", "figure") == "own_kinds.alone"
+    assert variants.module_name(package, "folder", "figure") == "own_kinds.folder.figure"

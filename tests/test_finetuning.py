@@ -9,26 +9,30 @@ import pytest
 import torch
 from torch import nn
 
-from nctransfer.data.augmentation import Augmentation
+from nctransfer import variants
 from nctransfer.data.image_store import ImageStore
+from nctransfer.data.settings import Geometry
 from nctransfer.errors import DataError, ModelError, StoreError, TrainingError
-from nctransfer.finetuning import kept as kept_module
+from nctransfer.finetuning import methods, prefix_cache
 from nctransfer.finetuning.data import Pixels
+from nctransfer.finetuning.method import MethodSettings, method_facts
 from nctransfer.finetuning.network import TunedNetwork
 from nctransfer.finetuning.prefix import Prefix, why_not
 from nctransfer.finetuning.run import finetune
+from nctransfer.finetuning.settings import FineTuneJobSettings
 from nctransfer.finetuning.tuning import Task, count_parameters
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.backbone import Backbone, Identity, measure
+from nctransfer.models.checkpoint import read_weights, write_weights
+from nctransfer.models.settings import ModelJobSettings
 from nctransfer.models.tuned import load_tuned
-from nctransfer.models.weights import read_weights, write_weights
 from nctransfer.models.zoo import describe, load_model, save_model
-from nctransfer.plan import variants
 from nctransfer.stamp import UNSTAMPED
 from nctransfer.storage.stores import create_store
 from nctransfer.storage.tables import read_table
-from nctransfer.training.stopping import StopRequest
-from nctransfer.training.surroundings import Surroundings
+from nctransfer.training.evaluation import UNAUGMENTED
+from nctransfer.training.run_options import RunOptions
+from nctransfer.training.stop_signals import StopRequest
 
 CLASSES = ("a", "b", "c")
 METHODS = ("lp", "mlp", "layer_ft", "scl_ft", "layer_lp", "full_ft", "layer_lora")
@@ -63,7 +67,8 @@ def save_base(folder: Path, kind: str) -> Path:
             network(torch.randn(8, 3, entry["size"], entry["size"]))
     weights = folder / f"{kind}.safetensors"
     write_weights(weights, network.state_dict())
-    settings = {"source": "local", "weights": str(weights), "mean": [0.5] * 3, "std": [0.25] * 3, **entry}
+    told = {"source": "local", "weights": str(weights), "mean": [0.5] * 3, "std": [0.25] * 3, **entry}
+    settings = ModelJobSettings.read(told | {"size": [entry["size"]] * 2})
     save_model(folder / kind / "manifest.json", settings)
     return folder / kind / "manifest.json"
 
@@ -101,20 +106,40 @@ TRAINING = {
 }
 
 
-def settings(kind: str, method: str, statistics: str = "update", units=None, **changes) -> dict:
+OPTIONS = {"mlp": {"hidden": 12}, "layer_lora": {"rank": 3, "alpha": None}}
+NAMES = {
+    "run": "r",
+    "dataset": "d",
+    "units": "",
+    "per_class": None,
+    "learning_rate": None,
+    "weight_decay": None,
+    "seed": 0,
+}
+
+
+def method_settings(name: str, *units: int, **options) -> MethodSettings:
+    return method_facts(name).settings(name=name, units=units, **options)
+
+
+def settings(
+    kind: str, method: str, statistics: str = "update", units=None, options=None, **changes
+) -> FineTuneJobSettings:
     size = MODELS[kind]["size"]
     tuned = [] if method in UNITLESS else (units or TUNED[kind])
-    return {
-        "names": {"run": "r", "model": kind, "dataset": "d", "method": method, "units": "", "seed": 0},
-        "method": {"name": method, "units": tuned, "hidden": 12, "rank": 3, "alpha": None},
+    told = {
+        "names": {**NAMES, "model": kind, "method": method},
+        "method": {"name": method, "units": tuned, **OPTIONS.get(method, {}), **(options or {})},
         "statistics": statistics,
         "per_class": changes.pop("per_class", None),
-        "subset_seed": 5,
-        "geometry": {"resize": [size, size], "crop": None, "interpolation": "bilinear"},
+        "subset_seed": changes.pop("subset_seed", 5),
+        "geometry": {"resize": [size, size]},
         "loss": {"label_smoothing": 0.0},
         "training": TRAINING | changes,
         "seed": 3,
+        "device": "cpu",
     }
+    return FineTuneJobSettings.read(told)
 
 
 @pytest.fixture(scope="module")
@@ -135,10 +160,10 @@ def stores(tmp_path_factory) -> dict[str, dict[str, ImageStore]]:
     }
 
 
-def run(bases, stores, kind: str, folder: Path, wanted: dict, cache: float = 0.0) -> Path:
+def run(bases, stores, kind: str, folder: Path, wanted: FineTuneJobSettings, cache: float = 0.0) -> Path:
     manifest = folder / "run" / "manifest.json"
-    surroundings = Surroundings(torch.device("cpu"), folder / "checkpoints", 1e9, None, cache)
-    finetune(bases[kind], stores[kind], manifest, wanted, UNSTAMPED, surroundings)
+    run_options = RunOptions(torch.device("cpu"), folder / "checkpoints", 1e9, None, cache)
+    finetune(bases[kind], stores[kind], manifest, wanted, UNSTAMPED, run_options)
     return manifest
 
 
@@ -182,22 +207,22 @@ def meta_backbone(name: str, family: str, size: tuple[int, int]) -> Backbone:
 @pytest.mark.parametrize(("backbone", "classes"), SHARES)
 def test_the_share_of_trained_parameters_is_that_of_the_papers_table(backbone, classes):
     for method, share in SHARES[backbone, classes].items():
-        options = {"units": [] if method in UNITLESS else [8], "hidden": 1024}
+        options = method_settings(method, *([] if method in UNITLESS else [8]))
         task = Task(meta_backbone(*PAPER[backbone]), [""] * classes, options, "update", 0)
-        tuned = variants.load("nctransfer.finetuning.methods", method).prepare(task).to("meta")
+        tuned = variants.load(methods, method).prepare(task).to("meta")
         assert count_parameters(tuned).share == pytest.approx(share, abs=0.01), method
 
 
 def test_layer_lora_counts_its_adapters_on_both_sides():
-    options = {"units": [8], "rank": 96, "alpha": None}
+    options = method_settings("layer_lora", 8, rank=96)
     task = Task(meta_backbone(*PAPER["vit"]), [""] * 100, options, "update", 0)
-    tuned = variants.load("nctransfer.finetuning.methods", "layer_lora").prepare(task).to("meta")
+    tuned = variants.load(methods, "layer_lora").prepare(task).to("meta")
     count = count_parameters(tuned)
     # qkv 768 -> 2304, projection 768 -> 768, MLP 768 -> 3072 -> 768, and the head
     adapted = 96 * (768 + 2304 + 768 + 768 + 2 * (768 + 3072))
     assert count.trained == adapted + 76_900
-    plain = Task(meta_backbone(*PAPER["vit"]), [""] * 100, {"units": []}, "update", 0)
-    base = variants.load("nctransfer.finetuning.methods", "lp").prepare(plain).to("meta")
+    plain = Task(meta_backbone(*PAPER["vit"]), [""] * 100, method_settings("lp"), "update", 0)
+    base = variants.load(methods, "lp").prepare(plain).to("meta")
     assert count.all == count_parameters(base).all + adapted
 
 
@@ -319,7 +344,7 @@ def test_the_prefix_is_kept_where_there_is_room_and_nothing_is_left(
 ):
     caplog.set_level("INFO")
     if place == "files":
-        monkeypatch.setattr(kept_module.psutil, "virtual_memory", lambda: type("M", (), {"available": 0}))
+        monkeypatch.setattr(prefix_cache.psutil, "virtual_memory", lambda: type("M", (), {"available": 0}))
     kept = run(bases, stores, "vit", tmp_path / "kept", settings("vit", "layer_ft"), cache=1.0)
     assert f"in {place}" in caplog.text
     assert not (tmp_path / "kept" / "checkpoints").exists()
@@ -363,8 +388,8 @@ def test_a_disk_that_fills_up_meanwhile_lets_the_prefix_step_aside(
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(kept_module.psutil, "virtual_memory", lambda: type("M", (), {"available": 0}))
-    monkeypatch.setattr(kept_module.os, "posix_fallocate", full)
+    monkeypatch.setattr(prefix_cache.psutil, "virtual_memory", lambda: type("M", (), {"available": 0}))
+    monkeypatch.setattr(prefix_cache.os, "posix_fallocate", full)
     kept = run(bases, stores, "vit", tmp_path / "kept", settings("vit", "layer_ft"), cache=1.0)
     assert "No space left on device" in caplog.text
     monkeypatch.undo()
@@ -373,9 +398,9 @@ def test_a_disk_that_fills_up_meanwhile_lets_the_prefix_step_aside(
 
 
 def prepared(bases, kind: str, method: str, statistics: str = "frozen", units=None):
-    options = settings(kind, method, units=units)["method"]
+    options = settings(kind, method, units=units).method
     task = Task(load_model(bases[kind]), CLASSES, options, statistics, 0)
-    return variants.load("nctransfer.finetuning.methods", method).prepare(task)
+    return variants.load(methods, method).prepare(task)
 
 
 def test_why_a_prefix_is_not_kept(bases):
@@ -429,8 +454,8 @@ def test_any_architecture_begins_at_the_tuned_unit_with_the_same_bits(name):
     units, width = measure(network, layout, (size, size))
     identity = Identity("", name, "", family, (0.5,) * 3, (0.5,) * 3, (size, size), None, "")
     backbone = Backbone(network, layout, units, width, None, identity)
-    task = Task(backbone, CLASSES, {"units": [unit]}, "frozen", 0)
-    tuned = variants.load("nctransfer.finetuning.methods", "layer_ft").prepare(task).train()
+    task = Task(backbone, CLASSES, method_settings("layer_ft", unit), "frozen", 0)
+    tuned = variants.load(methods, "layer_ft").prepare(task).train()
     pixels = torch.rand(3, 3, size, size)
     path = backbone.units[unit - 1].name
     parameters = [*network.get_submodule(path).parameters(), *tuned.classifier.parameters()]
@@ -493,11 +518,11 @@ def test_layer_lora_is_pefts(name):
     task = Task(
         Backbone(network, layout, units, width, None, identity),
         CLASSES,
-        {"units": [unit], "rank": 4, "alpha": 6.0},
+        method_settings("layer_lora", unit, rank=4, alpha=6.0),
         "frozen",
         0,
     )
-    tuned = variants.load("nctransfer.finetuning.methods", "layer_lora").prepare(task).eval()
+    tuned = variants.load(methods, "layer_lora").prepare(task).eval()
     ours = tuned.adapters()
     for adapter in ours.values():
         assert not adapter.b.any()  # nothing changes at first
@@ -660,10 +685,10 @@ def test_what_a_source_head_drops_is_dropped_by_no_method(bases, method):
 
 
 def test_images_stored_at_their_geometry_are_not_shaped_again(tmp_path):
-    geometry = {"resize": 10, "crop": 8, "interpolation": "bilinear"}
+    geometry = Geometry(resize=10, crop=8)
     store = save_images(tmp_path, "train", 6, 8)
-    store.manifest = {**store.manifest, "geometry": geometry}
-    pixels = Pixels(store, geometry, Augmentation(1), torch.device("cpu"))
+    store.manifest = {**store.manifest, "geometry": geometry.told()}
+    pixels = Pixels(store, geometry, UNAUGMENTED, torch.device("cpu"))
     expected = torch.from_numpy(store.images.copy()).permute(0, 3, 1, 2).float() / 255
     assert torch.equal(pixels.clean(torch.arange(6)), expected)
 
@@ -673,8 +698,9 @@ def test_frozen_modules_drop_nothing_at_random():
     layout = describe(network, "mobilenet")
     units, width = measure(network.eval(), layout, (32, 32))
     identity = Identity("", "", "", "mobilenet", (0.5,) * 3, (0.5,) * 3, (32, 32), None, "")
-    task = Task(Backbone(network, layout, units, width, None, identity), CLASSES, {"units": []}, "frozen", 0)
-    tuned = variants.load("nctransfer.finetuning.methods", "lp").prepare(task).train()
+    backbone = Backbone(network, layout, units, width, None, identity)
+    task = Task(backbone, CLASSES, method_settings("lp"), "frozen", 0)
+    tuned = variants.load(methods, "lp").prepare(task).train()
     pixels = torch.rand(4, 3, 32, 32)
     assert torch.equal(tuned(pixels), tuned(pixels))
 
@@ -688,7 +714,7 @@ def test_the_subset_follows_from_its_seed_alone(bases, stores, tmp_path):
     assert set(history["epoch"]) == {1, 2}
     few = run(bases, stores, "resnet", tmp_path / "few", settings("resnet", "lp", per_class=2))
     assert_equal(tensors(manifest), tensors(few))
-    other = settings("resnet", "lp", per_class=2) | {"subset_seed": 6}
+    other = settings("resnet", "lp", per_class=2, subset_seed=6)
     assert not torch.equal(
         tensors(run(bases, stores, "resnet", tmp_path / "other", other))["classifier.weight"],
         tensors(few)["classifier.weight"],
@@ -762,7 +788,7 @@ def test_a_stopped_run_ends_with_the_bits_of_an_undisturbed_one(
 
 
 @pytest.mark.parametrize(
-    ("kind", "method", "units", "changes", "words"),
+    ("kind", "method", "units", "options", "words"),
     [
         ("resnet", "layer_ft", [9], {}, "no unit 9 to tune; allowed are 1 to 8"),
         ("vit", "scl_ft", [1, 7], {}, "no unit 7 to tune; allowed are 1 to 6"),
@@ -772,10 +798,9 @@ def test_a_stopped_run_ends_with_the_bits_of_an_undisturbed_one(
     ],
 )
 def test_what_cannot_be_tuned_is_refused_before_training(
-    bases, stores, tmp_path, kind, method, units, changes, words
+    bases, stores, tmp_path, kind, method, units, options, words
 ):
-    wanted = settings(kind, method, units=units)
-    wanted["method"] |= changes
+    wanted = settings(kind, method, units=units, options=options)
     with pytest.raises(ModelError, match=words):
         run(bases, stores, kind, tmp_path, wanted)
     assert not (tmp_path / "run").exists()
@@ -787,17 +812,18 @@ def test_a_unit_without_parameters_is_refused_with_those_that_have_some():
     layout = describe(network, "stages")
     units, width = measure(network, layout, (64, 64))
     identity = Identity("", "vgg11", "", "stages", (0.5,) * 3, (0.5,) * 3, (64, 64), None, "")
-    task = Task(Backbone(network, layout, units, width, None, identity), CLASSES, {"units": [2]}, "frozen", 0)
+    backbone = Backbone(network, layout, units, width, None, identity)
+    task = Task(backbone, CLASSES, method_settings("layer_ft", 2), "frozen", 0)
     with pytest.raises(ModelError, match=r"unit 2 \(features.5, MaxPool2d\) has no parameters to tune"):
-        variants.load("nctransfer.finetuning.methods", "layer_ft").prepare(task)
+        variants.load(methods, "layer_ft").prepare(task)
 
 
 def test_a_unit_wider_than_the_penultimate_feature_allows_no_skip_connection(bases, tmp_path):
     base = load_model(bases["resnet"])
     narrow = Backbone(base.network, base.layout, [base.stem, *base.units], 16, None, base.identity)
-    task = Task(narrow, CLASSES, {"units": [7]}, "frozen", 0)
+    task = Task(narrow, CLASSES, method_settings("scl_ft", 7), "frozen", 0)
     with pytest.raises(ModelError, match=r"no skip connection from unit 7 .* 32 wide, to the penultimate"):
-        variants.load("nctransfer.finetuning.methods", "scl_ft").prepare(task)
+        variants.load(methods, "scl_ft").prepare(task)
 
 
 def test_fewer_images_of_a_class_than_asked_for_are_refused(bases, stores, tmp_path):

@@ -9,13 +9,23 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from scipy import stats
 
+from nctransfer import variants
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting import lines
-from nctransfer.reporting.cells import Cell, Mark, marked, seeds_in_words, spread
-from nctransfer.reporting.figures import collapse_by_unit, samples, tuned_unit_law, tuned_units
+from nctransfer.finetuning import methods as finetuning_methods
+from nctransfer.finetuning.method import method_facts
+from nctransfer.reporting.cells import Cell, Emphasis, emphasised, seeds_in_words, spread
+from nctransfer.reporting.figures.collapse_by_unit import figure as collapse_by_unit
+from nctransfer.reporting.figures.samples import figure as samples
+from nctransfer.reporting.figures.tuned_unit_law import figure as tuned_unit_law
+from nctransfer.reporting.figures.tuned_units import figure as tuned_units
+from nctransfer.reporting.looks import looks_of_runs
 from nctransfer.reporting.output import save_figure, save_numbers, save_table
-from nctransfer.reporting.runs import METHODS, name_series, over_seeds, runs_table
-from nctransfer.reporting.tables import methods, search, tasks
+from nctransfer.reporting.runs import name_series, over_seeds, runs_table
+from nctransfer.reporting.settings import FigureSettings, RunsPanel
+from nctransfer.reporting.tables.methods import table as methods
+from nctransfer.reporting.tables.search import table as search
+from nctransfer.reporting.tables.tasks import table as tasks
+from nctransfer.reporting.tuning_methods import facts_of
 
 STYLE = {
     "nc1_color": "#0072B2",
@@ -26,6 +36,7 @@ STYLE = {
     "dpi": 60,
 }
 DASH = "\N{EN DASH}"
+METHODS = variants.names(finetuning_methods)
 TUNES = ("layer_ft", "scl_ft", "layer_lp", "layer_lora")
 
 
@@ -72,8 +83,10 @@ class Study:
             self.tables["metrics", key, panel["view"]] = metrics(panel, nc1, summed)
         return self
 
-    def settings(self, kind=""):
-        return {"kind": kind, "panels": self.panels, "tables": [], "seed": 1, "style": STYLE}
+    def settings(self):
+        return FigureSettings[RunsPanel].read(
+            {"kind": "any", "panels": self.panels, "tables": [], "seed": 1, "style": STYLE}
+        )
 
     def both(self):
         return self.settings(), self.tables
@@ -154,7 +167,8 @@ def test_a_run_holds_its_coordinates_accuracies_and_the_penultimate_features_col
 
 def test_a_method_without_a_name_is_shown_by_its_own():
     assert runs_table(*Study().panel("A").run("prompt_ft").both())["name"].tolist() == ["prompt_ft"]
-    assert list(METHODS.values())[:4] == ["LP", "MLP", "Layer FT", "SCL FT"]
+    by_place = sorted(map(method_facts, METHODS), key=lambda facts: facts.place)
+    assert [facts.title for facts in by_place][:4] == ["LP", "MLP", "Layer FT", "SCL FT"]
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -223,19 +237,20 @@ def test_names_say_what_sets_runs_of_a_panel_apart_and_no_more():
 
 def test_a_method_looks_the_same_in_every_figure():
     def looks(*names):
-        table = pd.DataFrame({"name": [METHODS.get(name, name) for name in names], "method": names})
-        return lines.looks_of(table)
+        return looks_of_runs(
+            pd.DataFrame({"name": [facts_of(name).title for name in names], "method": names})
+        )
 
-    everything, few = looks(*METHODS, "prompt_ft"), looks("full_ft", "lp")
+    everything, few = looks(*METHODS, "prompt_ft", "own_ft"), looks("full_ft", "lp")
     assert few["LP"] == everything["LP"]
     assert few["Full FT"] == everything["Full FT"]
-    assert len({(look.color, look.marker) for look in everything.values()}) == len(METHODS) + 1
+    assert len({(look.color, look.marker) for look in everything.values()}) == len(METHODS) + 2
     assert list(few) == ["Full FT", "LP"]
 
 
 def test_series_of_one_method_share_its_colour_and_differ_in_dashes():
     table = pd.DataFrame({"name": [f"Layer FT (unit {unit})" for unit in range(6)], "method": "layer_ft"})
-    looks = lines.looks_of(table).values()
+    looks = looks_of_runs(table).values()
     assert len({look.color for look in looks}) == 1
     assert len({(look.marker, look.dashes) for look in looks}) == 6
 
@@ -655,9 +670,9 @@ def test_a_methods_table_of_one_seed_has_no_spread(tmp_path):
 
 def test_an_nc1_too_small_for_decimals_is_no_zero():
     study = Study().panel("A").run("lp", nc1=0.00012).run("full_ft", nc1=0.00011)
-    readable = methods.present(methods.tabulate(*study.both()), {})
+    readable = methods.present(methods.tabulate(*study.both()), study.settings())
     assert [str(cell) for cell in readable["A"]][4:6] == ["1.2e-04", "1.1e-04"]
-    assert readable["A"][5] == Cell("1.1e-04", Mark.BEST)
+    assert readable["A"][5] == Cell("1.1e-04", Emphasis.BEST)
 
 
 @pytest.mark.parametrize("kind", [methods, search, tasks])
@@ -748,21 +763,21 @@ def test_one_task_has_no_average():
 
 
 @pytest.mark.parametrize(
-    ("scores", "marks"),
+    ("scores", "reasons"),
     [
-        ([1, 3, 2], [None, Mark.BEST, Mark.SECOND]),
-        ([1, 2], [None, Mark.BEST]),
+        ([1, 3, 2], [None, Emphasis.BEST, Emphasis.SECOND]),
+        ([1, 2], [None, Emphasis.BEST]),
         ([3], [None]),
-        ([2, 3, 3], [None, Mark.BEST, Mark.BEST]),
-        ([2, 3, 2], [Mark.SECOND, Mark.BEST, Mark.SECOND]),
+        ([2, 3, 3], [None, Emphasis.BEST, Emphasis.BEST]),
+        ([2, 3, 2], [Emphasis.SECOND, Emphasis.BEST, Emphasis.SECOND]),
         ([np.nan, 1, np.nan], [None, None, None]),
-        ([np.nan, -1, -2, -3], [None, Mark.BEST, Mark.SECOND, None]),
+        ([np.nan, -1, -2, -3], [None, Emphasis.BEST, Emphasis.SECOND, None]),
         ([], []),
     ],
 )
-def test_cells_are_marked_by_rank(scores, marks):
-    cells = marked([str(score) for score in scores], scores)
-    assert [getattr(cell, "mark", None) for cell in cells] == marks
+def test_cells_are_emphasised_by_rank(scores, reasons):
+    cells = emphasised([str(score) for score in scores], scores)
+    assert [getattr(cell, "emphasis", None) for cell in cells] == reasons
     assert [str(cell) for cell in cells] == [str(score) for score in scores]
 
 
@@ -777,7 +792,7 @@ def test_a_cell_says_its_spread_or_that_it_has_none():
 
 def test_a_marked_cell_is_escaped_like_any_other(tmp_path):
     readable = pd.DataFrame(
-        {"a_b": [Cell("x & y_1", Mark.HEADING), "50 % {c}"], "#": ["", Cell("5 % ± 1", Mark.BEST)]}
+        {"a_b": [Cell("x & y_1", Emphasis.HEADING), "50 % {c}"], "#": ["", Cell("5 % ± 1", Emphasis.BEST)]}
     )
     paths = [tmp_path / f"table.{suffix}" for suffix in ("csv", "md", "tex")]
     save_table(readable, readable, *paths, "abc123")

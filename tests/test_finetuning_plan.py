@@ -4,12 +4,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import yaml
 
+from nctransfer.config import load as loading
+from nctransfer.config.finetuning_runs import run_key, study_runs
+from nctransfer.config.study import Run, Study, listing
+from nctransfer.dag.plan import Plan
 from nctransfer.errors import ConfigError
-from nctransfer.plan import config, families, finetuning
-from nctransfer.plan.grid import Plan
-from nctransfer.plan.runs import Run, run_key
+from nctransfer.finetuning.method import MethodSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ROOT / "config.yaml"
@@ -19,12 +20,18 @@ PICTURES = {
 }
 
 
-def load(folder: Path | None = None, text: str = ""):
+def load(folder: Path | None = None, text: str = "") -> Study:
     if folder is None:
-        return config.load(BASE)
+        return loading.load(BASE)
     path = folder / "overlay.yaml"
     path.write_text("study: x\n" + text)
-    return config.load(BASE, [path])
+    return loading.load(BASE, [path])
+
+
+def runs_of(study: Study, section: str, picture: str) -> list[tuple[str, Run]]:
+    """Key and run, in order, of all that a figure or table asks for."""
+    panels, finetuning = study.configuration.pictures(section)[picture].panels, study.configuration.finetuning
+    return [(run_key(finetuning, run), run) for panel in panels for run, _ in study_runs(study, panel)]
 
 
 @pytest.fixture(scope="module")
@@ -32,23 +39,14 @@ def paper() -> Plan:
     return Plan(load(), ROOT)
 
 
-def runs_of(plan: Plan, section: str, key: str) -> dict[str, Run]:
-    return {
-        run_key(plan.config, run): run
-        for panel in plan.config[section][key]["panels"]
-        for run, _ in finetuning.expand(plan.config, panel)
-    }
-
-
 # --- what the paper's figures and tables ask for (test_paper.py says more) ---------------------
 
 
 def test_pictures_share_their_runs(paper):
-    table3, table4 = runs_of(paper, "tables", "table3"), runs_of(paper, "tables", "table4")
+    table3, table4 = (dict(runs_of(paper.study, "tables", key)) for key in ("table3", "table4"))
     assert len(set(table3) & set(table4)) == 5  # the chosen pair of each method of ResNet50
-    assert set(runs_of(paper, "figures", "fig14")) > {
-        key for key, run in runs_of(paper, "figures", "fig17").items() if run.method == "layer_ft"
-    }
+    fig14, fig17 = (dict(runs_of(paper.study, "figures", key)) for key in ("fig14", "fig17"))
+    assert set(fig14) > {key for key, run in fig17.items() if run.method == "layer_ft"}
 
 
 def test_the_counts_in_the_docs_are_those_of_the_plan(paper):
@@ -56,7 +54,7 @@ def test_the_counts_in_the_docs_are_those_of_the_plan(paper):
     methods = ("lp", "mlp", "layer_ft", "scl_ft", "layer_lp", "full_ft", "layer_lora", "zero_shot")
     seen: set[str] = set()
     for section, key in ((section, key) for section, keys in PICTURES.items() for key in keys):
-        runs = runs_of(paper, section, key)
+        runs = dict(runs_of(paper.study, section, key))
         row = next(line for line in text.splitlines() if line.startswith(f"| `{key}`"))
         total, *by_column = [int(cell.strip() or 0) for cell in row.split("|")[2:11]]
         assert total == len(runs)
@@ -69,12 +67,11 @@ def test_the_counts_in_the_docs_are_those_of_the_plan(paper):
 
 def test_a_runs_job_is_told_what_its_method_reads(paper):
     job = paper.finetune("resnet50.dtd.scl_ft.u8.lr0.05.wd0.0001.s2")
-    assert job.settings["method"] == {"name": "scl_ft", "units": [8]}
+    assert job.settings.method == MethodSettings(name="scl_ft", units=(8,))
     assert job.inputs["train"] == "results/images/dtd-224px/train/manifest.json"
-    lora = paper.finetune("vit-b32-384.vtab-svhn.layer_lora.u8.evaluate_every100.lr0.01.wd0.s0")
-    assert lora.settings["method"] == {"name": "layer_lora", "units": [8], "rank": 96, "alpha": None}
-    zero = paper.finetune("clip-vit-b32.cifar100.zero_shot").settings
-    assert zero["method"]["data_set"] == "CIFAR100"
+    lora = paper.finetune("vit-b32-384.vtab-svhn.layer_lora.u8.evaluate_every100.lr0.01.wd0.s0").settings
+    assert lora.method.model_dump() == {"name": "layer_lora", "units": (8,), "rank": 96, "alpha": None}
+    assert paper.finetune("clip-vit-b32.cifar100.zero_shot").settings.method.data_set == "CIFAR100"
 
 
 def test_a_tuned_model_is_measured_like_any_other(paper):
@@ -82,9 +79,8 @@ def test_a_tuned_model_is_measured_like_any_other(paper):
     features = paper.features(f"{run}.penultimate", "dtd-224px")
     assert features.inputs["tuned"] == f"results/finetuning/{run}/manifest.json"
     assert features.inputs["model"] == "results/models/resnet50/manifest.json"
-    assert features.settings["units"] == "penultimate"
-    assert features.settings["loader"] == "tuned"
-    assert paper.features("resnet18", "dtd-224px").settings["loader"] == "stored"
+    assert (features.settings.units, features.settings.loader) == ("penultimate", "tuned")
+    assert paper.features("resnet18", "dtd-224px").settings.loader == "stored"
     with pytest.raises(ConfigError, match="is a fine-tuned model"):
         paper.model(run)
 
@@ -104,16 +100,15 @@ def test_a_named_run_is_a_model_under_its_own_key(tmp_path):
     )
     plan = Plan(load(tmp_path, text), ROOT)
     job = plan.finetune("best")
-    assert job.settings["training"]["epochs"] == 3
-    assert job.settings["training"]["learning_rate"] == 0.05
-    assert job.settings["names"]["seed"] == 2
+    assert (job.settings.training.epochs, job.settings.training.learning_rate) == (3, 0.05)
+    assert job.settings.names.seed == 2
     assert plan.view("best", "mine").key == "mine-224px"
     assert plan.metrics("best", "mine-224px").inputs["train"].startswith("results/x/features/best/")
 
 
 def test_named_runs_are_listed_among_the_models_and_those_of_pictures_are_not(tmp_path):
     text = MINE + "finetuned: {best: {model: m, dataset: mine, method: lp}}\n"
-    rows = list(families.listing(load(tmp_path, text)))
+    rows = list(listing(load(tmp_path, text)))
     assert ("best", "m", "fine-tuned here on mine: lp") in rows
     assert not any(".s0" in key for key, *_ in rows)
 
@@ -124,8 +119,7 @@ def sweep(folder: Path, runs: str, extra: str = "") -> list[str]:
         + f"tables: {{t: {{kind: methods, panels: [{{model: m, dataset: mine, runs: {runs}}}]}}}}\n"
         + extra
     )
-    loaded = load(folder, text)
-    return [run_key(loaded, run) for run, _ in finetuning.expand(loaded, loaded["tables"]["t"]["panels"][0])]
+    return [key for key, _ in runs_of(load(folder, text), "tables", "t")]
 
 
 @pytest.mark.parametrize(
@@ -214,8 +208,8 @@ PANEL = "tables: {{t: {{kind: methods, panels: [{{model: {model}, dataset: mine,
     ],
 )
 def test_mistakes_in_runs_are_told_before_any_job(tmp_path, model, runs, words):
-    found = mistakes(tmp_path, PANEL.format(model=model, runs=runs))
-    assert any(words in line for line in found), found
+    lines = mistakes(tmp_path, PANEL.format(model=model, runs=runs))
+    assert any(words in line for line in lines), lines
 
 
 @pytest.mark.parametrize(
@@ -226,8 +220,8 @@ def test_mistakes_in_runs_are_told_before_any_job(tmp_path, model, runs, words):
         ("finetuned: {a: {model: m, dataset: mine, method: lp, units: [2]}}\n", "finetuned.a.units: method 'lp' tunes no units"),
         ("finetuned: {m: {model: m, dataset: mine, method: lp}}\n", "finetuned.m: 'm' is also the key of another model"),
         ("finetuned: {a: {model: m, dataset: mine, method: lp}, b: {model: a, dataset: mine, method: lp}}\n", "finetuned.b.method: model 'a' is itself fine-tuned; name 'm'"),
-        ("tables: {t: {kind: methods, panels: [{model: m, dataset: mine}]}}\n", "has model; kind 'methods' takes model and runs"),
-        ("figures: {f: {kind: layerwise, panels: [{model: m, dataset: mine, runs: [{methods: [lp]}]}]}}\n", "has model and runs; kind 'layerwise' takes model"),
+        ("tables: {t: {kind: methods, panels: [{model: m, dataset: mine}]}}\n", "tables.t.panels[0].runs: missing"),
+        ("figures: {f: {kind: layerwise, panels: [{model: m, dataset: mine, runs: [{methods: [lp]}]}]}}\n", "figures.f.panels[0].runs: unknown key of kind 'layerwise'; allowed: dataset, model, pooling, title"),
         ("figures: {f: {kind: tuned_units, panels: [{model: m, dataset: mine, runs: [{methods: [lp]}]}]}}\n", "abscissa: missing; allowed: unit, count"),
         ("finetuning: {statistics: updated}\n", "'updated' is not allowed (did you mean 'update'?)"),
         ("finetuning: {rates: {convolutional: {lpp: {learning_rate: 1, weight_decay: 0}}}}\n", "finetuning.rates.convolutional.lpp: no 'lpp' in methods"),
@@ -245,23 +239,15 @@ def test_mistakes_in_runs_are_told_before_any_job(tmp_path, model, runs, words):
     ],
 )  # fmt: skip
 def test_mistakes_in_named_runs_and_pictures_are_told_before_any_job(tmp_path, text, words):
-    merged: dict = {}
-    for part in (MINE, text):
-        for key, value in yaml.safe_load(part).items():
-            merged[key] = {**merged.get(key, {}), **value}
-    merged["datasets"]["mine"]["source"] = "digits"
-    path = tmp_path / "o.yaml"
-    path.write_text(yaml.safe_dump({"study": "x", **merged}))
-    with pytest.raises(ConfigError) as caught:
-        config.load(BASE, [path])
-    assert words in str(caught.value), str(caught.value)
+    lines = mistakes(tmp_path, text)
+    assert any(words in line for line in lines), lines
 
 
 def test_more_images_a_class_than_the_data_set_keeps_are_told_when_the_run_is_asked_for(tmp_path):
     text = "datasets: {mine: {source: digits, per_class: 5}}\nmodels: {m: {source: torchvision, name: resnet18}}\n"
     text += "finetuned: {a: {model: m, dataset: mine, method: lp, per_class: 6}}\n"
     plan = Plan(load(tmp_path, text), ROOT)
-    with pytest.raises(ConfigError, match="run a: 6 images a class of 'mine', which has 5"):
+    with pytest.raises(ConfigError, match="run a: 6 images per class of 'mine', which has 5"):
         plan.finetune("a")
 
 

@@ -166,8 +166,8 @@ CHANGES = {
         append("nctransfer/models/loaders/tuned.py", "\nX = 1\n"), WHOLE - Counter(finetune=7)),
     "the epochs": (edit("epochs: 2, batch_size: 32, precision", "epochs: 3, batch_size: 32, precision"), WHOLE),
     "how often the test split is scored": (edit("evaluate_every: 1", "evaluate_every: 2"), WHOLE),
-    "a figure's code": (append("nctransfer/reporting/figures/collapse_by_unit.py", "\nX = 1\n"), Counter(figure=1)),
-    "a table's code": (append("nctransfer/reporting/tables/methods.py", "\nX = 1\n"), Counter(table=1)),
+    "a figure's code": (append("nctransfer/reporting/figures/collapse_by_unit/figure.py", "\nX = 1\n"), Counter(figure=1)),
+    "a table's code": (append("nctransfer/reporting/tables/methods/table.py", "\nX = 1\n"), Counter(table=1)),
     "one more seed": (
         edit("units: [5], seeds: 2}", "units: [5], seeds: 3}"), Counter(finetune=3, features=3, metrics=3, table=1)),
     "rates of one method": (
@@ -207,7 +207,7 @@ def test_zero_shot_has_no_epochs_and_nothing_of_it_trains(finished):
     ("change", "target", "words"),
     [
         (edit("rank: 2}", "rank: 99}"), "net.digits59.layer_lora.u5.lr0.05.wd0.0001.s0", "rank 99 is too large for layer3.0"),
-        (edit("per_class: [5, 20]", "per_class: [5, 41]"), "clip.digits59.41pc.scl_ft.u2.lr0.01.wd0.s0", "41 images a class of 'digits59', which has 40"),
+        (edit("per_class: [5, 20]", "per_class: [5, 41]"), "clip.digits59.41pc.scl_ft.u2.lr0.01.wd0.s0", "41 images per class of 'digits59', which has 40"),
         (edit("units: [2]", "units: [7]"), "clip.digits59.5pc.scl_ft.u7.lr0.01.wd0.s0", "no unit 7 to tune; allowed are 1 to 2"),
     ],
 )  # fmt: skip

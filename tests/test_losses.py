@@ -9,17 +9,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nctransfer import variants
 from nctransfer.errors import ModelError
-from nctransfer.plan import variants
-from nctransfer.plan.training import EMBEDDING_LOSSES, LOSS_OPTIONS
+from nctransfer.training import losses
 from nctransfer.training.heads import attach_head, projection_head, without_head
+from nctransfer.training.loss_settings import LossSettings
 from nctransfer.training.objective import Classifying, Objective
+from nctransfer.training.settings import ProjectionHeadSettings
 
-LOSSES = variants.names("nctransfer.training.losses")
+LOSSES = variants.names(losses)
 
 
-def build(name: str, classes: int = 5, **settings) -> Objective:
-    return variants.load("nctransfer.training.losses", name).build(settings, classes)
+def settings_class(name: str) -> type[LossSettings]:
+    return variants.settings_class(losses, name, LossSettings)
+
+
+def build(name: str, classes: int = 5, **options) -> Objective:
+    return variants.load(losses, name, "loss").build(settings_class(name)(name=name, **options), classes)
+
+
+def projection(layers: int = 0, hidden: int | None = None, output: int = 4) -> ProjectionHeadSettings:
+    return ProjectionHeadSettings(layers=layers, hidden=hidden, output=output)
 
 
 @pytest.fixture
@@ -264,35 +274,35 @@ def test_an_mlp_k_has_k_hidden_layers_and_a_linear_last_one(layers):
 
 
 @pytest.mark.parametrize(
-    ("projection", "classes", "expected"),
+    ("head", "classes", "expected"),
     [
-        ({"layers": 0, "hidden": None, "output": 4}, None, [("Linear", 6, 4)]),
+        (projection(), None, [("Linear", 6, 4)]),
         (
-            {"layers": 1, "hidden": None, "output": 4},
+            projection(layers=1),
             3,
             [("Linear", 6, 6), ("ReLU", 0, 0), ("Linear", 6, 4), ("Linear", 4, 3)],
         ),
-        ({"layers": 1, "hidden": 9, "output": 4}, None, [("Linear", 6, 9), ("ReLU", 0, 0), ("Linear", 9, 4)]),
+        (projection(layers=1, hidden=9), None, [("Linear", 6, 9), ("ReLU", 0, 0), ("Linear", 9, 4)]),
     ],
 )
-def test_a_head_takes_the_classifiers_place(projection, classes, expected):
+def test_a_head_takes_the_classifiers_place(head, classes, expected):
     network = Net()
-    attach_head(network, "top.fc", projection, classes)
+    attach_head(network, "top.fc", head, classes)
     assert [part for part in widths(network.top["fc"]) if part[0] != "Sequential"] == expected
-    output = classes or projection["output"]
+    output = classes or head.output
     assert network(torch.zeros(2, 4)).shape == (2, output)
 
 
 def test_a_head_has_the_type_of_the_layer_it_replaces():
     network = Net().to(torch.bfloat16)
-    attach_head(network, "top.fc", {"layers": 2, "hidden": 5, "output": 4}, 3)
+    attach_head(network, "top.fc", projection(layers=2, hidden=5), 3)
     assert {parameter.dtype for parameter in network.parameters()} == {torch.bfloat16}
 
 
 def test_without_its_head_a_state_is_the_backbones():
     network = Net()
     backbone = {name for name in network.state_dict() if not name.startswith("top.fc.")}
-    attach_head(network, "top.fc", {"layers": 2, "hidden": None, "output": 4}, 3)
+    attach_head(network, "top.fc", projection(layers=2), 3)
     bare = without_head(network.state_dict(), "top.fc")
     assert set(bare) == backbone
     # a name that only begins alike is no part of the head
@@ -304,19 +314,21 @@ def test_without_its_head_a_state_is_the_backbones():
 )
 def test_no_linear_layer_at_the_path_is_an_error_that_names_it(path, found):
     with pytest.raises(ModelError, match=f"Net: there is {found} at '{path}'"):
-        attach_head(Net(), path, {"layers": 0, "hidden": None, "output": 4}, None)
+        attach_head(Net(), path, projection(), None)
 
 
-@pytest.mark.parametrize("name", variants.names("nctransfer.training.losses"))
-def test_the_plan_knows_which_losses_end_in_a_classifier_and_what_they_read(name):
-    objective = variants.load("nctransfer.training.losses", name).build({}, 3)
-    assert objective.classifies == (name not in EMBEDDING_LOSSES)
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_settings_say_which_losses_end_in_a_classifier(name):
+    assert build(name).classifies != settings_class(name).embeds
 
-    class Read(dict):
-        def get(self, key, default=None):
-            found.add(key)
-            return super().get(key, default)
 
-    found: set[str] = set()
-    variants.load("nctransfer.training.losses", name).build(Read(), 3)
-    assert found == set(LOSS_OPTIONS[name])
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_option_of_a_loss_is_read(name):
+    class Read:
+        def __getattr__(self, option):
+            read.add(option)
+            return 1
+
+    read: set[str] = set()
+    variants.load(losses, name, "loss").build(Read(), 3)
+    assert read == set(settings_class(name).model_fields) - set(LossSettings.model_fields)

@@ -26,20 +26,22 @@ from timm.data import create_transform, resolve_data_config
 from torch import nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
+from nctransfer import variants
+from nctransfer.catalog import known_models
+from nctransfer.catalog.known_models import lookup, lookup_architecture
 from nctransfer.data.geometry import apply_geometry
 from nctransfer.errors import ConfigError, ModelError, StoreError
-from nctransfer.models import table
+from nctransfer.models import families, sources, table, zoo
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import timm as timm_library
 from nctransfer.models.architectures import torchvision as torchvision_library
 from nctransfer.models.backbone import Backbone, Identity, Unit, measure
+from nctransfer.models.checkpoint import load_strictly, read_metadata, read_weights, write_weights
 from nctransfer.models.layout import Layout, Tap
 from nctransfer.models.pooling import mean_of_last
-from nctransfer.models.weights import load_strictly, read_metadata, read_weights, write_weights
-from nctransfer.models.zoo import describe, load_model, save_model
-from nctransfer.plan import known_models
-from nctransfer.plan.known_models import lookup, lookup_architecture
-from nctransfer.plan.variants import load as load_variant
+from nctransfer.models.settings import ModelJobSettings
+from nctransfer.models.zoo import describe, load_model
+from nctransfer.stamp import UNSTAMPED, Stamp
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MEAN_STD = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
@@ -52,6 +54,12 @@ def one_thread() -> Iterator[None]:
     torch.manual_seed(0)
     yield
     torch.set_num_threads(before)
+
+
+def save_model(
+    manifest: Path, settings: dict, stamp: Stamp = UNSTAMPED, checkpoint: Path | None = None
+) -> None:
+    zoo.save_model(manifest, ModelJobSettings.read(settings), stamp, checkpoint)
 
 
 def backbone_of(network: nn.Module, family: str, size: tuple[int, int]) -> Backbone:
@@ -97,7 +105,7 @@ def test_the_table_names_every_model_once_with_a_family_and_units() -> None:
     assert len(models) == len({(model.source, model.name, model.weights) for model in models}) > 1500
     assert known_models.TABLE.stat().st_size < 500_000
     for model in models:
-        load_variant("nctransfer.models.families", model.family)
+        variants.load(families, model.family)
         assert model.units > 0
         assert min(model.size) > 0
         assert model.interpolation in ("bilinear", "bicubic")
@@ -211,7 +219,7 @@ def test_a_transform_that_no_geometry_expresses_is_refused_only_as_native() -> N
 
 def test_the_plan_imports_no_heavy_library() -> None:
     code = (
-        "import sys; from nctransfer.plan.known_models import lookup; lookup('timm', 'resnet50');"
+        "import sys; from nctransfer.catalog.known_models import lookup; lookup('timm', 'resnet50');"
         "print(sorted({'torch', 'timm', 'torchvision', 'numpy', 'pandas'} & set(sys.modules)))"
     )
     result = subprocess.run(
@@ -596,7 +604,7 @@ def test_an_unknown_family_and_one_without_units_are_refused() -> None:
 
 def test_a_stored_model_comes_back_the_same(tmp_path) -> None:
     settings = tiny_local(tmp_path)
-    save_model(tmp_path / "model" / "manifest.json", settings, "abc")
+    save_model(tmp_path / "model" / "manifest.json", settings, Stamp("abc"))
     backbone = load_model(tmp_path / "model" / "manifest.json")
     original = Architecture.parse("small/resnet18", {"width": 4}, 5).build().eval()
     original.load_state_dict(load_file(settings["weights"]))
@@ -622,13 +630,13 @@ def test_a_stored_model_comes_back_the_same(tmp_path) -> None:
 def test_the_same_weights_make_the_same_bytes_and_others_another_fingerprint(tmp_path) -> None:
     settings = tiny_local(tmp_path)
     for key in ("a", "b"):
-        save_model(tmp_path / key / "manifest.json", settings, "abc")
+        save_model(tmp_path / key / "manifest.json", settings, Stamp("abc"))
     for name in ("manifest.json", "weights.safetensors", "units.csv"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     state = load_file(settings["weights"])
     state["layer1.0.conv1.weight"][0, 0, 0, 0] += 1e-6
     save_file(state, settings["weights"])
-    save_model(tmp_path / "c" / "manifest.json", settings, "abc")
+    save_model(tmp_path / "c" / "manifest.json", settings, Stamp("abc"))
     prints = [json.loads((tmp_path / key / "manifest.json").read_text())["fingerprint"] for key in "ac"]
     assert prints[0] != prints[1]
 
@@ -679,7 +687,7 @@ def test_a_plan_made_for_another_library_version_is_refused(tmp_path) -> None:
     }
     save_model(tmp_path / "good" / "manifest.json", settings)
     assert load_model(tmp_path / "good" / "manifest.json").identity.size == (64, 64)
-    settings["native"] = settings["native"] | {"resize": 248}
+    settings["native"] = settings["native"].model_copy(update={"resize": 248})
     with pytest.raises(ModelError, match="preprocess"):
         save_model(tmp_path / "bad" / "manifest.json", settings)
     assert not (tmp_path / "bad").exists()
@@ -919,8 +927,10 @@ def test_googlenet_is_built_as_torchvision_builds_it_for_its_weights(monkeypatch
     with_aux = torchvision.models.googlenet(weights=None, init_weights=False, aux_logits=True)
     state = with_aux.state_dict()
     monkeypatch.setattr(type(entry), "get_state_dict", lambda self, **_: copy.copy(state))
-    source = load_variant("nctransfer.models.sources", "torchvision")
-    ours = source.fetch({"name": "googlenet", "weights": "IMAGENET1K_V1"}, None).network.eval()
+    settings = ModelJobSettings(
+        source="torchvision", name="googlenet", weights="IMAGENET1K_V1", family="googlenet"
+    )
+    ours = variants.load(sources, "torchvision").fetch(settings, None).network.eval()
     theirs = torchvision.models.googlenet(weights=entry).eval()
     images = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
@@ -1012,6 +1022,7 @@ def test_unknown_names_are_refused_by_the_sources_too(tmp_path) -> None:
         (SQUEEZENET | {"weights": "IMAGENET1K_V9"}, "did you mean 'IMAGENET1K_V1'"),
         (TIMM_TEST | {"name": "test_vit9"}, "did you mean"),
         ({"source": "open_clip", "name": "ViT-B-32", "family": "clip"}, "must name one of"),
+        ({"source": "torchvision", "family": "resnet"}, "`name`: a model of torchvision must be named"),
         (
             {"source": "open_clip", "name": "ViT-B-32", "weights": "opanai", "family": "clip"},
             "did you mean 'openai'",

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from nctransfer.config.load import load
+from nctransfer.dag.plan import Plan
 from nctransfer.errors import ConfigError
-from nctransfer.plan import config
-from nctransfer.plan.grid import Plan
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -107,10 +107,10 @@ def test_the_readmes_overlays_plan_what_they_say_once_their_folder_is_there(
     path = tmp_path / "mine.yaml"
     path.write_text(block)
     with pytest.raises(ConfigError, match=f"'{folder}' is no folder"):
-        derive(Plan(config.load(ROOT / "config.yaml", [path]), ROOT))
+        derive(Plan(load(ROOT / "config.yaml", [path]), ROOT))
     for name in ("train/a", "train/b", "test/a", "test/b"):
         (tmp_path / "images" / name).mkdir(parents=True)
     path.write_text(block.replace(folder, str(tmp_path / "images")))
-    settings = derive(Plan(config.load(ROOT / "config.yaml", [path]), ROOT)).settings
-    shown = settings.get("models") or settings["panels"]
-    assert [entry["model"] for entry in shown] == (models or ["convnext", "clip"])
+    settings = derive(Plan(load(ROOT / "config.yaml", [path]), ROOT)).settings
+    shown = settings.models if models else settings.panels
+    assert [entry.model for entry in shown] == (models or ["convnext", "clip"])

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import pytest
 from project import Project
 
-from nctransfer.plan import config
-from nctransfer.plan.grid import Plan
+from nctransfer.config.load import load
+from nctransfer.dag.plan import Plan
+from nctransfer.reporting.settings import EpisodesPanel, RunsPanel, UnitsPanel
+from nctransfer.training.settings import AugmentationSettings, StepDecaySettings
 
 # --- what the paper says --------------------------------------------------------------------------
 
@@ -112,8 +114,8 @@ CE18, MSE18, SUPCON18 = (by_head("resnet18", short) for short in LOSSES)
 HEADS = {"small/resnet50": (CE50, MSE50, SUPCON50), "small/resnet18": (CE18, MSE18, SUPCON18)}
 
 FEW_SHOT = {  # epochs, decays (which epochs: open), side, padding of crops (open), data
-    "cifar-fs": (90, [45, 60, 75], 32, 4, CIFAR_FS_SOURCE),
-    "mini-imagenet": (100, [60, 80], 84, 8, MINI_IMAGENET_SOURCE),
+    "cifar-fs": (90, (45, 60, 75), 32, 4, CIFAR_FS_SOURCE),
+    "mini-imagenet": (100, (60, 80), 84, 8, MINI_IMAGENET_SOURCE),
 }
 CONVNETS = {"ConvNet4": "convnet4", "ResNet12": "resnet12", "SEResNet12": "seresnet12"}
 
@@ -190,14 +192,14 @@ def runs(
     grid: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
 ) -> set[Run]:
     """Every combination; a method that tunes no units has none."""
-    found = set()
+    combinations = set()
     for method in methods.split():
         rates = product(*grid) if grid else [CHOSEN[re.split(r"[\d-]", model)[0]][method]]
         tuned = [entry if isinstance(entry, tuple) else (entry,) for entry in units]
         tuned = tuned if method in TUNES_UNITS else [()]
         for unit, size, (rate, decay), seed in product(tuned, per_class, rates, range(seeds)):
-            found.add(Run(model, data, method, unit, size, rate, decay, seed))
-    return found
+            combinations.add(Run(model, data, method, unit, size, rate, decay, seed))
+    return combinations
 
 
 @dataclass(frozen=True)
@@ -439,20 +441,20 @@ def read_graph(dot: str) -> dict[Node, set[Node]]:
     def node(number: str) -> Node:
         if number not in nodes:
             rule, *lines = labels[number].split("\\n")
-            said = dict(line.split(": ", 1) for line in lines)
+            wildcards = dict(line.split(": ", 1) for line in lines)
             names = KEYS.get(rule, ())
-            for name in set(names) - set(said):
+            for name in set(names) - set(wildcards):
                 before = [node(other) for other in waits[number]]
-                (said[name],) = {
+                (wildcards[name],) = {
                     keys[KEYS[other].index(name)] for other, keys in before if name in KEYS.get(other, ())
                 }
-            nodes[number] = Node(rule, tuple(said[name] for name in names))
+            nodes[number] = Node(rule, tuple(wildcards[name] for name in names))
         return nodes[number]
 
     return {node(number): {node(other) for other in waits[number]} for number in labels}
 
 
-class Study:
+class Workflow:
     """Snakemake's graph of a configuration, and what its jobs are told."""
 
     def __init__(self, folder: Path) -> None:
@@ -461,49 +463,49 @@ class Study:
         built = project.run(*targets, options=("--dag",), overlay=None)
         assert built.returncode == 0, built.stderr
         self.graph = read_graph(built.stdout)
-        self.plan = Plan(config.load(folder / "config.yaml"), folder)
+        self.plan = Plan(load(folder / "config.yaml"), folder)
 
     def upstream(self, picture: str) -> set[Node]:
         """All jobs that a picture needs, itself among them."""
-        found, waiting = set(), [target(picture)]
+        jobs, waiting = set(), [target(picture)]
         while waiting:
             job = waiting.pop()
-            if job not in found:
+            if job not in jobs:
                 if job not in self.graph:
                     pytest.fail(f"{picture} is not part of `all`")
-                found.add(job)
+                jobs.add(job)
                 waiting.extend(self.graph[job])
-        return found
+        return jobs
 
     def of_rule(self, picture: str, rule: str) -> list[Node]:
         """Those of one rule."""
         return sorted(job for job in self.upstream(picture) if job.rule == rule)
 
-    def settings(self, job: Node) -> dict[str, Any]:
+    def settings(self, job: Node) -> Any:
         """What a job is told."""
         return getattr(self.plan, job.rule)(*job.keys).settings
 
     def before(self, job: Node, rule: str) -> Node:
         """The one job of a rule that a job waits for."""
-        (found,) = (other for other in self.graph[job] if other.rule == rule)
-        return found
+        (earlier,) = (other for other in self.graph[job] if other.rule == rule)
+        return earlier
 
     def data(self, job: Node) -> Data:
         """The images that a job sees, or those whose features it sees."""
         if job.rule in ("metrics", "probes", "fewshot"):
             job = self.before(job, "features")
-        told = self.settings(self.before(job, "images"))
-        assert told["per_class"] is told["test_per_class"] is told["validation"] is None
-        rest = {name: value for name, value in sorted(told["options"].items()) if name != "name"}
-        classes = told["classes"] and len(told["classes"])
-        return Data(told["source"], told["options"]["name"], told["count"], classes, tuple(rest.items()))
+        images = self.settings(self.before(job, "images"))
+        assert images.per_class is images.test_per_class is images.validation is None
+        rest = {name: value for name, value in sorted(images.options.items()) if name != "name"}
+        classes = images.classes and len(images.classes)
+        return Data(images.source, images.options["name"], images.count, classes, tuple(rest.items()))
 
     def side(self, job: Node) -> int:
         """The side of the squares that a job's network is shown."""
-        geometry = self.settings(job)["geometry"]
-        side, other = geometry["resize"]  # directly: no crop
-        assert (geometry["crop"], other) == (None, side)
-        return int(side)
+        geometry = self.settings(job).geometry
+        side, other = geometry.resize  # directly: no crop
+        assert (geometry.crop, other) == (None, side)
+        return side
 
     def subject(self, job: Node) -> str | Run:
         """The model, or the fine-tuned one's run, that a job is about."""
@@ -513,48 +515,39 @@ class Study:
         if job.rule != "finetune" and not tuned:
             return self.before(job, "model").keys[0]
         run = tuned[0] if tuned else job
-        told = self.settings(run)
-        rates = [(told["training"] or {}).get(name) for name in ("learning_rate", "weight_decay")]
-        model, units = self.before(run, "model").keys[0], tuple(told["method"]["units"])
-        return Run(
-            model,
-            self.data(run),
-            told["method"]["name"],
-            units,
-            told["per_class"],
-            *rates,
-            told["names"]["seed"],
-        )
+        settings, model = self.settings(run), self.before(run, "model").keys[0]
+        rates = [getattr(settings.training, name, None) for name in ("learning_rate", "weight_decay")]
+        method, per_class, seed = settings.method, settings.per_class, settings.names.seed
+        return Run(model, self.data(run), method.name, method.units, per_class, *rates, seed)
 
     def saw(self, job: Node) -> tuple[str, str | Run, Data]:
         """Rule, model or run, and data."""
         return job.rule, self.subject(job), self.data(job)
 
-    def panel(self, kind: str, told: dict[str, Any]) -> Panel:
+    def panel(self, kind: str, panel: Any) -> Panel:
         """What a picture's job is told of a panel."""
-        if "runs" in told:
-            seen = {self.subject(Node("finetune", (entry["run"],))) for entry in told["runs"]}
-            assert {TITLES[run.data] for run in seen} == {told["dataset"]}
-            pooling = told["pooling"] if kind == "collapse_by_unit" else None
-            return Tuned(seen, kind in MEASURED, pooling, told["abscissa"])
-        if kind == "layerwise":
-            measured = Node("metrics", (told["model"], told["view"]))
-            return ByUnit(told["model"], self.data(measured), told["pooling"])
-        points = told["points"]
-        models = {f"{point['series']} {point['label']}".strip(): point["model"] for point in points}
-        if kind == "few_shot":
-            (data,) = {self.data(Node("fewshot", (point["model"], point["view"]))) for point in points}
+        if isinstance(panel, RunsPanel):
+            seen = {self.subject(Node("finetune", (shown.run,))) for shown in panel.runs}
+            assert {TITLES[run.data] for run in seen} == {panel.dataset}
+            pooling = panel.pooling if kind == "collapse_by_unit" else None
+            return Tuned(seen, kind in MEASURED, pooling, panel.abscissa)
+        if isinstance(panel, UnitsPanel):
+            return ByUnit(panel.model, self.data(Node("metrics", (panel.model, panel.view))), panel.pooling)
+        points = panel.points
+        models = {f"{point.series} {point.label}".strip(): point.model for point in points}
+        if isinstance(panel, EpisodesPanel):
+            (data,) = {self.data(Node("fewshot", (point.model, point.view))) for point in points}
             return Episodes(models, data)
-        assert told["split"] == "train"  # NC1 is of training data
-        nc1 = [self.data(Node("metrics", (point["model"], point["nc1_view"]))) for point in points]
-        accuracy = [self.data(Node("probes", (point["model"], point["view"]))) for point in points]
+        assert panel.split == "train"  # NC1 is of training data
+        nc1 = [self.data(Node("metrics", (point.model, point.nc1_view))) for point in points]
+        accuracy = [self.data(Node("probes", (point.model, point.view))) for point in points]
         if kind == "across_datasets":
             assert nc1 == accuracy
             assert list(models) == [TITLES[data] for data in accuracy]
             (model,) = set(models.values())
-            return Sets(model, tuple(accuracy), told["abscissa"])
+            return Sets(model, tuple(accuracy), panel.abscissa)
         (accuracy_on,), (nc1_on,) = set(accuracy), set(nc1)
-        assert (told["dataset"], told["nc1_dataset"]) == (TITLES[accuracy_on], TITLES[nc1_on])
+        assert (panel.dataset, panel.nc1_dataset) == (TITLES[accuracy_on], TITLES[nc1_on])
         return Points(models, accuracy_on, nc1_on)
 
 
@@ -569,29 +562,30 @@ def path_of(picture: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory) -> Study:
-    return Study(tmp_path_factory.mktemp("paper") / "p")
+def workflow(tmp_path_factory) -> Workflow:
+    return Workflow(tmp_path_factory.mktemp("paper") / "p")
 
 
 # --- targets --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("picture", EVERY)
-def test_a_picture_has_a_target_in_its_group_and_in_all(study, picture):
+def test_a_picture_has_a_target_in_its_group_and_in_all(workflow, picture):
     job = target(picture)
-    assert job in study.graph[Node(f"{job.rule}s")]
-    assert job in study.graph[Node("all")]
+    assert job in workflow.graph[Node(f"{job.rule}s")]
+    assert job in workflow.graph[Node("all")]
 
 
 @pytest.mark.parametrize("picture", EVERY)
-def test_a_name_without_a_suffix_is_the_picture(study, picture):
-    assert study.graph[Node(path_of(picture))] == {target(picture)}
+def test_a_name_without_a_suffix_is_the_picture(workflow, picture):
+    assert workflow.graph[Node(path_of(picture))] == {target(picture)}
 
 
-def test_all_holds_figures_tables_and_rankings(study):
-    rank = study.graph[Node("rank")]
-    assert study.graph[Node("all")] >= study.graph[Node("figures")] | study.graph[Node("tables")] | rank
-    ranked = {before.keys for job in rank for before in study.graph[job] if before.rule == "ranking"}
+def test_all_holds_figures_tables_and_rankings(workflow):
+    graph = workflow.graph
+    rank = graph[Node("rank")]
+    assert graph[Node("all")] >= graph[Node("figures")] | graph[Node("tables")] | rank
+    ranked = {before.keys for job in rank for before in graph[job] if before.rule == "ranking"}
     assert ranked == {("cifar10",), ("aircraft",), ("dtd",), ("pet",)}
     assert not rank & {target(picture) for picture in EVERY}
 
@@ -600,22 +594,23 @@ def test_all_holds_figures_tables_and_rankings(study):
 
 
 @pytest.mark.parametrize("picture", PAPER)
-def test_the_panels_show_what_the_paper_shows(study, picture):
-    expected, told = PAPER[picture], study.settings(target(picture))
-    assert (told["kind"], told.get("curve")) == (expected.kind, expected.curve)
-    assert [study.panel(told["kind"], panel) for panel in told["panels"]] == expected.panels
+def test_the_panels_show_what_the_paper_shows(workflow, picture):
+    expected, settings = PAPER[picture], workflow.settings(target(picture))
+    assert settings.kind == expected.kind
+    assert (settings.curve if "curve" in settings.model_fields_set else None) == expected.curve
+    assert [workflow.panel(settings.kind, panel) for panel in settings.panels] == expected.panels
 
 
 @pytest.mark.parametrize("picture", PAPER)
-def test_the_jobs_are_those_that_the_picture_needs_and_no_others(study, picture):
+def test_the_jobs_are_those_that_the_picture_needs_and_no_others(workflow, picture):
     wanted = {entry for panel in PAPER[picture].panels for entry in shown(panel)}
-    jobs = study.upstream(picture) - {target(picture)}
+    jobs = workflow.upstream(picture) - {target(picture)}
     for rule in ("finetune", "metrics", "probes", "fewshot"):
-        found = [study.saw(job) for job in jobs if job.rule == rule]
-        assert len(found) == len(set(found))  # each once
-        assert set(found) == {entry for entry in wanted if entry[0] == rule}
+        seen = [workflow.saw(job) for job in jobs if job.rule == rule]
+        assert len(seen) == len(set(seen))  # each once
+        assert set(seen) == {entry for entry in wanted if entry[0] == rule}
     measured = {(subject, data) for rule, subject, data in wanted if rule != "finetune"}
-    features = [study.saw(job)[1:] for job in jobs if job.rule == "features"]
+    features = [workflow.saw(job)[1:] for job in jobs if job.rule == "features"]
     assert len(features) == len(measured)
     assert set(features) == measured
     subjects = {subject for _, subject, _ in wanted}
@@ -623,15 +618,15 @@ def test_the_jobs_are_those_that_the_picture_needs_and_no_others(study, picture)
     assert {job.keys[0] for job in jobs if job.rule == "model"} == models
     assert {job.keys[0] for job in jobs if job.rule == "pretrain"} == models & set(TRAININGS)
     sources = {TRAININGS[model].data for model in models & set(TRAININGS)}
-    images = {study.data(job) for job in jobs if job.rule in ("finetune", "features", "pretrain")}
+    images = {workflow.data(job) for job in jobs if job.rule in ("finetune", "features", "pretrain")}
     assert images == {data for _, _, data in wanted} | sources
     others = {"images", "model", "pretrain", "features"}
     assert {job.rule for job in jobs} <= {rule for rule, _, _ in wanted} | others
 
 
 @pytest.mark.parametrize("picture", DIAGRAMS)
-def test_a_diagram_is_drawn_from_the_units_of_real_models_alone(study, picture):
-    jobs = study.upstream(picture) - {target(picture)}
+def test_a_diagram_is_drawn_from_the_units_of_real_models_alone(workflow, picture):
+    jobs = workflow.upstream(picture) - {target(picture)}
     assert jobs
     assert {job.rule for job in jobs} == {"model"}
     assert {job.keys[0] for job in jobs} <= set(NETWORKS) - set(TRAININGS)
@@ -639,8 +634,8 @@ def test_a_diagram_is_drawn_from_the_units_of_real_models_alone(study, picture):
         assert {job.keys[0] for job in jobs} == {"resnet18"}
 
 
-def test_the_summary_of_where_nc1_is_measured_needs_no_job(study):
-    assert study.upstream(SUMMARY) == {target(SUMMARY)}
+def test_the_summary_of_where_nc1_is_measured_needs_no_job(workflow):
+    assert workflow.upstream(SUMMARY) == {target(SUMMARY)}
 
 
 # --- what the jobs are told -----------------------------------------------------------------------
@@ -652,81 +647,79 @@ def having(*kinds: type) -> list[str]:
 
 
 @pytest.mark.parametrize("picture", PAPER)
-def test_networks_have_the_papers_weights_units_and_resolution(study, picture):
-    for job in study.of_rule(picture, "model"):
-        told, expected = study.settings(job), NETWORKS[job.keys[0]]
-        name = told.get("name") or told["architecture"]
-        assert told["size"] == [expected.side, expected.side]
-        assert Network(told["source"], name, told.get("weights"), told["size"][0]) == expected
+def test_networks_have_the_papers_weights_units_and_resolution(workflow, picture):
+    for job in workflow.of_rule(picture, "model"):
+        settings, expected = workflow.settings(job), NETWORKS[job.keys[0]]
+        name = settings.name or settings.architecture
+        assert settings.size == (expected.side, expected.side)
+        assert Network(settings.source, name, settings.weights, settings.size[0]) == expected
         if job.keys[0] in UNITS:
-            assert study.plan.facts(job.keys[0]).known.units == UNITS[job.keys[0]]
+            assert workflow.plan.facts(job.keys[0]).known.units == UNITS[job.keys[0]]
     for rule in ("pretrain", "features", "finetune"):
-        for job in study.of_rule(picture, rule):
-            subject = job.keys[0] if rule == "pretrain" else study.subject(job)
+        for job in workflow.of_rule(picture, rule):
+            subject = job.keys[0] if rule == "pretrain" else workflow.subject(job)
             model = subject.model if isinstance(subject, Run) else subject
-            assert study.side(job) == NETWORKS[model].side, job
+            assert workflow.side(job) == NETWORKS[model].side, job
 
 
 PRETRAINED = [picture for picture in having(Points) if picture != "fig2"]
 
 
 @pytest.mark.parametrize("picture", [*PRETRAINED, *having(Episodes)])
-def test_source_models_are_trained_as_the_paper_trains_them(study, picture):
-    jobs = study.of_rule(picture, "pretrain")
+def test_source_models_are_trained_as_the_paper_trains_them(workflow, picture):
+    jobs = workflow.of_rule(picture, "pretrain")
     assert jobs
     for job in jobs:
-        told = study.settings(job)
-        training = told["training"]
-        attack, projection, loss = training["adversary"], training["projection"], dict(training["loss"])
-        found = Training(
-            told["architecture"],
-            study.side(job),
-            study.data(job),
-            loss.pop("name"),
-            projection and projection["layers"],
-            training["augmentation"]["level"],
-            round(255 * attack["radius"], 9) if attack else 0,
+        settings = workflow.settings(job)
+        training = settings.training
+        attack, projection, loss = training.adversary, training.projection, training.loss
+        made = Training(
+            settings.architecture,
+            workflow.side(job),
+            workflow.data(job),
+            loss.name,
+            projection and projection.layers,
+            training.augmentation.level,
+            round(255 * attack.radius, 9) if attack else 0,
         )
-        assert found == TRAININGS[job.keys[0]]
-        assert (
-            loss
-            == {
-                "cross_entropy": {"label_smoothing": 0},
-                "mean_squared_error": {"mse_target": 1, "mse_weight": 1},  # one-hot targets
-                "supervised_contrastive": {"temperature": 0.1},
-            }[found.loss]
-        )
-        if found.loss == "supervised_contrastive":
-            assert projection["output"] == 128
+        assert made == TRAININGS[job.keys[0]]
+        options = {
+            "cross_entropy": {"label_smoothing": 0},
+            "mean_squared_error": {"mse_target": 1, "mse_weight": 1},  # one-hot targets
+            "supervised_contrastive": {"temperature": 0.1},
+        }
+        assert loss.model_dump(exclude={"name"}) == options[loss.name]
+        if loss.name == "supervised_contrastive":
+            assert projection.output == 128
         if attack:  # open
-            assert (attack["steps"], attack["step_size"]) == (7, pytest.approx(2.5 * attack["radius"] / 7))
+            assert (attack.steps, attack.step_size) == (7, pytest.approx(2.5 * attack.radius / 7))
 
 
 @pytest.mark.parametrize("picture", PRETRAINED)
-def test_source_models_have_the_papers_schedule(study, picture):
-    for job in study.of_rule(picture, "pretrain"):
-        training = study.settings(job)["training"]
+def test_source_models_have_the_papers_schedule(workflow, picture):
+    for job in workflow.of_rule(picture, "pretrain"):
+        training = workflow.settings(job).training
         named = ("epochs", "learning_rate", "learning_rate_min", "warmup_epochs", "momentum", "weight_decay")
-        assert [training[name] for name in named] == [200, 1e-1, 1e-4, 0, 0.9, 1e-4]
-        assert training["batch_size"] == 128  # open
-        assert "decay" not in training  # a cosine
+        assert [getattr(training, name) for name in named] == [200, 1e-1, 1e-4, 0, 0.9, 1e-4]
+        assert training.batch_size == 128  # open
+        assert training.decay is None  # a cosine
 
 
-def test_few_shot_models_have_the_papers_schedule(study):
-    for job in study.of_rule("table2", "pretrain"):
-        training = study.settings(job)["training"]
+def test_few_shot_models_have_the_papers_schedule(workflow):
+    for job in workflow.of_rule("table2", "pretrain"):
+        training = workflow.settings(job).training
         epochs, decays, _, padding, _ = FEW_SHOT[job.keys[0].rsplit("-", 1)[0]]
         named = ("epochs", "learning_rate", "momentum", "weight_decay", "batch_size")
-        assert [training[name] for name in named] == [epochs, 5e-2, 0.9, 5e-4, 64]
-        assert training["decay"] == {"epochs": decays, "factor": 0.1}
-        augmentation = training["augmentation"]  # strengths: open
-        assert (augmentation["crop_padding"], augmentation["jitter"]["hue"]) == (padding, 0)
+        assert [getattr(training, name) for name in named] == [epochs, 5e-2, 0.9, 5e-4, 64]
+        assert training.decay == StepDecaySettings(epochs=decays, factor=0.1)
+        augmentation = training.augmentation  # strengths: open
+        assert (augmentation.crop_padding, augmentation.jitter.hue) == (padding, 0)
 
 
-def test_levels_of_augmentation_add_up(study):
+def test_levels_of_augmentation_add_up(workflow):
     """Standardise, then crop, flip, colour jitter, grayscale: what each level is told of."""
-    told = [study.settings(Node("pretrain", (key,)))["training"]["augmentation"] for key in AUG.values()]
-    assert [sorted(set(level) - {"level"}) for level in told] == [
+    levels = [workflow.settings(Node("pretrain", (key,))).training.augmentation for key in AUG.values()]
+    assert [sorted(level.model_fields_set - {"level"}) for level in levels] == [
         [],
         ["crop_padding"],
         ["crop_padding"],  # a flip has no strength
@@ -736,67 +729,67 @@ def test_levels_of_augmentation_add_up(study):
 
 
 @pytest.mark.parametrize("picture", having(Points, Sets, ByUnit))
-def test_probes_are_trained_as_the_paper_trains_them(study, picture):
+def test_probes_are_trained_as_the_paper_trains_them(workflow, picture):
     named = ("solver", "epochs", "momentum", "learning_rates", "learning_rate_min", "weight_decays")
-    for job in study.of_rule(picture, "probes"):
-        told = study.settings(job)
-        assert [told[name] for name in named] == ["sgd", 200, 0.9, [1e-1], 1e-4, [1e-4]]
-    shown = study.settings(target(picture))
-    assert (shown["learning_rate"], shown["weight_decay"]) == (1e-1, 1e-4)
+    for job in workflow.of_rule(picture, "probes"):
+        probes = workflow.settings(job)
+        assert [getattr(probes, name) for name in named] == ["sgd", 200, 0.9, (1e-1,), 1e-4, (1e-4,)]
+    drawn = workflow.settings(target(picture))
+    assert (drawn.learning_rate, drawn.weight_decay) == (1e-1, 1e-4)
 
 
 @pytest.mark.parametrize("picture", having(Tuned))
-def test_fine_tuning_is_as_the_paper_says(study, picture):
+def test_fine_tuning_is_as_the_paper_says(workflow, picture):
     named = ("epochs", "momentum", "learning_rate_min", "warmup_epochs", "adversary")
-    for job in study.of_rule(picture, "finetune"):
-        told = study.settings(job)
-        training, method = told["training"], told["method"]
-        if method["name"] == "zero_shot":
-            assert (training, told["statistics"]) == (None, "frozen")
+    for job in workflow.of_rule(picture, "finetune"):
+        settings = workflow.settings(job)
+        training, method = settings.training, settings.method
+        if method.name == "zero_shot":
+            assert (training, settings.statistics) == (None, "frozen")
             continue
-        assert told["statistics"] == "update"  # batch normalisation's, of every method
-        assert [training[name] for name in named] == [200, 0.9, 1e-4, 0, None]
-        assert training["augmentation"] == {"level": 1}  # none: open
-        assert (training["batch_size"], told["loss"]) == (128, {"label_smoothing": 0})  # open
-        options = {name: value for name, value in method.items() if name not in ("name", "units", "alpha")}
-        assert options == {"mlp": {"hidden": 1024}, "layer_lora": {"rank": 96}}.get(method["name"], {})
+        assert settings.statistics == "update"  # batch normalisation's, of every method
+        assert [getattr(training, name) for name in named] == [200, 0.9, 1e-4, 0, None]
+        assert training.augmentation == AugmentationSettings(level=1)  # none: open
+        assert (training.batch_size, settings.loss.label_smoothing) == (128, 0)  # open
+        options = method.model_dump(exclude={"name", "units", "alpha"})
+        assert options == {"mlp": {"hidden": 1024}, "layer_lora": {"rank": 96}}.get(method.name, {})
 
 
 @pytest.mark.parametrize("picture", having(Tuned))
-def test_repetitions_differ_and_methods_of_one_share_their_numbers(study, picture):
+def test_repetitions_differ_and_methods_of_one_share_their_numbers(workflow, picture):
     numbers: dict[tuple, set] = {}
-    for job in study.of_rule(picture, "finetune"):
-        told, run = study.settings(job), study.subject(job)
-        numbers.setdefault((run.model, run.data, run.seed), set()).add((told["seed"], told["subset_seed"]))
-    assert all(len(found) == 1 for found in numbers.values())
-    seeds, subsets = zip(*(next(iter(found)) for found in numbers.values()), strict=True)
+    for job in workflow.of_rule(picture, "finetune"):
+        settings, run = workflow.settings(job), workflow.subject(job)
+        numbers.setdefault((run.model, run.data, run.seed), set()).add((settings.seed, settings.subset_seed))
+    assert all(len(pairs) == 1 for pairs in numbers.values())
+    seeds, subsets = zip(*(next(iter(pairs)) for pairs in numbers.values()), strict=True)
     assert len(set(seeds)) == len(numbers)
     assert len(set(subsets)) == len({(data, seed) for _, data, seed in numbers})
 
 
 @pytest.mark.parametrize("picture", ["fig3", "fig7", "fig16", "fig17"])
-def test_features_of_every_unit_are_kept_where_they_are_shown(study, picture):
+def test_features_of_every_unit_are_kept_where_they_are_shown(workflow, picture):
     poolings = {panel.pooling for panel in PAPER[picture].panels}
-    for job in study.of_rule(picture, "features"):
-        told = study.settings(job)
-        assert told["units"] == "all"
-        assert set(told["poolings"]) & poolings
+    for job in workflow.of_rule(picture, "features"):
+        features = workflow.settings(job)
+        assert features.units == "all"
+        assert set(features.poolings) & poolings
 
 
 @pytest.mark.parametrize("picture", having(Tuned))
-def test_nc1_after_fine_tuning_is_of_the_tuned_weights(study, picture):
-    for job in study.of_rule(picture, "features"):
-        assert study.settings(job)["loader"] == "tuned"
+def test_nc1_after_fine_tuning_is_of_the_tuned_weights(workflow, picture):
+    for job in workflow.of_rule(picture, "features"):
+        assert workflow.settings(job).loader == "tuned"
 
 
-def test_few_shot_episodes_are_the_papers(study):
-    jobs = study.of_rule("table2", "fewshot")
+def test_few_shot_episodes_are_the_papers(workflow):
+    jobs = workflow.of_rule("table2", "fewshot")
     for job in jobs:
-        told = study.settings(job)
-        assert (told["ways"], told["shots"]) == (5, [1, 5])
-        assert (told["queries"], told["episodes"], told["normalise"]) == (15, 600, True)  # open
-    assert len({study.settings(job)["seed"] for job in jobs}) == 2  # networks meet the same episodes
+        episodes = workflow.settings(job)
+        assert (episodes.ways, episodes.shots) == (5, (1, 5))
+        assert (episodes.queries, episodes.episodes, episodes.normalise) == (15, 600, True)  # open
+    assert len({workflow.settings(job).seed for job in jobs}) == 2  # networks meet the same episodes
     source, other = (
-        study.settings(Node("images", (f"cifar-fs-{split}",)))["classes"] for split in ("train", "test")
+        workflow.settings(Node("images", (f"cifar-fs-{split}",))).classes for split in ("train", "test")
     )
     assert not set(source) & set(other)

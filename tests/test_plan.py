@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nctransfer.config.load import load
+from nctransfer.dag.plan import Plan
+from nctransfer.data.settings import Geometry
 from nctransfer.errors import ConfigError
-from nctransfer.plan import config
-from nctransfer.plan.grid import Plan
-from nctransfer.plan.views import geometry_key
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def plan(*overlays: Path) -> Plan:
-    return Plan(config.load(ROOT / "config.yaml", overlays), ROOT)
+    return Plan(load(ROOT / "config.yaml", overlays), ROOT)
 
 
 def overlay(folder: Path, text: str) -> Path:
@@ -42,10 +42,10 @@ training:
 """
     other = plan(overlay(tmp_path, text))
     rerun = {
-        model
-        for model in paper.config["models"]
-        if "member_of" in paper.config["models"][model] and "snapshot_of" not in paper.config["models"][model]
-        and other.pretrain(model).settings["training"] != paper.pretrain(model).settings["training"]
+        key
+        for key, model in paper.study.models.items()
+        if model.group and model.snapshot_of is None and model.run is None
+        and other.pretrain(key).settings.training != paper.pretrain(key).settings.training
     }  # fmt: skip
     levels = [*(f"aug{level}" for level in range(1, 4)), *(f"adv{level}" for level in range(1, 5))]
     unmoved = {f"cifar100-resnet50-{level}" for level in levels}
@@ -64,29 +64,27 @@ training:
     ],
 )
 def test_only_the_penultimate_feature_is_kept_where_all_units_would_take_much_room(paper, model, view):
-    assert paper.features(model, view).settings["units"] == "penultimate"
-    assert paper.features("resnet34", "cifar10-224px").settings["units"] == "all"
+    assert paper.features(model, view).settings.units == "penultimate"
+    assert paper.features("resnet34", "cifar10-224px").settings.units == "all"
 
 
 def test_snapshots_are_models_measured_on_the_source_data(paper):
-    panel = paper.figure("collapse-over-training").settings["panels"][0]
-    assert panel["view"] == "cifar100-32px"
-    assert [entry["epoch"] for entry in panel["snapshots"]] == list(range(20, 201, 20))
+    panel = paper.figure("collapse-over-training").settings.panels[0]
+    assert panel.view == "cifar100-32px"
+    assert [snapshot.epoch for snapshot in panel.snapshots] == list(range(20, 201, 20))
     job = paper.model("cifar100-resnet18-ce.epoch20")
-    assert job.settings["epoch"] == 20
+    assert job.settings.epoch == 20
     assert job.inputs["checkpoint"] == "results/pretraining/cifar100-resnet18-ce/manifest.json"
-    assert paper.pretrain("cifar100-resnet18-ce").settings["training"]["snapshots"] == list(
-        range(20, 201, 20)
-    )
+    assert paper.pretrain("cifar100-resnet18-ce").settings.training.snapshots == tuple(range(20, 201, 20))
 
 
 def test_small_images_are_stored_once_for_all_sizes(paper):
-    assert paper.images("cifar10").settings["geometry"] is None
+    assert paper.images("cifar10").settings.geometry is None
     first = paper.features("resnet34", "cifar10-224px")
     second = paper.features("vit-b32-384", "cifar10-384px")
     assert first.inputs["train"] == second.inputs["train"]
-    assert first.settings["geometry"]["resize"] == [224, 224]
-    assert second.settings["geometry"]["resize"] == [384, 384]
+    assert first.settings.geometry.resize == (224, 224)
+    assert second.settings.geometry.resize == (384, 384)
 
 
 def test_large_images_are_stored_once_for_each_geometry(tmp_path):
@@ -105,7 +103,7 @@ models:
     view = {model: chosen.view(model, "dtd").images for model in ("resnet34", "vit", "native34", "native18")}
     assert view["resnet34"] == view["vit"] == "dtd-224px"
     assert view["native34"] == view["native18"] == "dtd-native256c224bilinear-once"
-    assert chosen.images("dtd-224px").settings["geometry"]["resize"] == [224, 224]
+    assert chosen.images("dtd-224px").settings.geometry.resize == (224, 224)
 
 
 def test_subsets_are_in_the_key(tmp_path):
@@ -125,8 +123,7 @@ def test_subsets_are_in_the_key(tmp_path):
     ],
 )
 def test_other_geometries_have_other_keys(one, other):
-    default = {"crop": None, "interpolation": "bilinear"}
-    assert geometry_key(default | one) != geometry_key(default | other)
+    assert Geometry(**one).key != Geometry(**other).key
 
 
 def test_two_data_sets_cannot_share_a_view(tmp_path):
@@ -156,14 +153,14 @@ def test_a_size_other_than_the_librarys_has_no_native_geometry(tmp_path):
 def test_a_model_trained_here_is_shown_its_own_size_whatever_its_architecture(tmp_path):
     model = "{source: pretraining, architecture: torchvision/resnet18, size: 32, dataset: cifar10}"
     chosen = plan(overlay(tmp_path, f"preprocess: native\nmodels: {{mine: {model}}}\n"))
-    assert chosen.pretrain("mine").settings["geometry"]["resize"] == [32, 32]
+    assert chosen.pretrain("mine").settings.geometry.resize == (32, 32)
 
 
 def test_a_model_that_no_target_needs_stops_nothing(tmp_path):
     text = "preprocess: native\nmodels: {odd: {source: timm, name: resnet18.a1_in1k, size: 100}}\n"
     chosen = plan(overlay(tmp_path, text))
     assert not [view for model, view in chosen._views if model == "odd"]
-    assert chosen.figure("fig3").settings["panels"][0]["view"].startswith("cifar10-native")
+    assert chosen.figure("fig3").settings.panels[0].view.startswith("cifar10-native")
     with pytest.raises(ConfigError, match=r"models.odd.size"):
         chosen.features("odd", "cifar10-100px")
 
@@ -183,15 +180,15 @@ def test_folders_of_the_user_count_by_their_contents_behind_links_too(tmp_path):
 
 def test_jobs_have_seeds_of_their_own_that_follow_the_studys(tmp_path, paper):
     seeds = {
-        paper.images("cifar10").settings["seed"],
-        paper.metrics("resnet34", "cifar10-224px").settings["seed"],
-        paper.metrics("vit-b32-384", "cifar10-384px").settings["seed"],
-        *paper.probes("resnet34", "cifar10-224px").settings["seeds"],
+        paper.images("cifar10").settings.seed,
+        paper.metrics("resnet34", "cifar10-224px").settings.seed,
+        paper.metrics("vit-b32-384", "cifar10-384px").settings.seed,
+        *paper.probes("resnet34", "cifar10-224px").settings.seeds,
     }
     assert len(seeds) == 4
     again = plan()
-    assert again.images("cifar10").settings["seed"] == paper.images("cifar10").settings["seed"]
-    assert plan(overlay(tmp_path, "seed: 1\n")).images("cifar10").settings["seed"] not in seeds
+    assert again.images("cifar10").settings.seed == paper.images("cifar10").settings.seed
+    assert plan(overlay(tmp_path, "seed: 1\n")).images("cifar10").settings.seed not in seeds
     assert max(seeds) < np.iinfo(np.int32).max
 
 
@@ -210,7 +207,7 @@ def test_a_view_that_is_none_is_refused(paper):
     ("modules", "forbidden"),
     [
         (
-            ["nctransfer.plan.grid", "nctransfer.plan.config", "nctransfer.plan.command"],
+            ["nctransfer.dag.plan", "nctransfer.config.load", "nctransfer.runtime.snakemake_command"],
             ["torch", "numpy", "pandas"],
         ),
         (
@@ -224,7 +221,7 @@ def test_a_view_that_is_none_is_refused(paper):
         ),
         (
             [
-                "nctransfer.reporting.figures.layerwise",
+                "nctransfer.reporting.figures.layerwise.figure",
                 "nctransfer.reporting.output",
                 "nctransfer.runtime.job",
             ],

@@ -9,12 +9,14 @@ import torch
 
 from nctransfer.data.image_store import ImageStore
 from nctransfer.errors import ConfigError, DataError, ModelError, TrainingError
+from nctransfer.models.settings import ModelJobSettings
 from nctransfer.models.zoo import load_model, save_model
 from nctransfer.stamp import UNSTAMPED
 from nctransfer.storage.stores import Store, create_store
 from nctransfer.storage.tables import read_table
 from nctransfer.training.pretraining import pretrain
-from nctransfer.training.surroundings import Surroundings
+from nctransfer.training.run_options import RunOptions
+from nctransfer.training.settings import PretrainJobSettings
 
 CPU = torch.device("cpu")
 TRAINING = {
@@ -60,22 +62,26 @@ def stores(tmp_path) -> dict[str, ImageStore]:
 def run(
     stores, folder: Path, architecture="small/resnet18", size=16, tensorboard=None, options=None, **training
 ) -> Path:
-    settings = {
+    told = {
         "architecture": architecture,
         "options": options or ({"width": 4} if architecture.startswith("small/") else {}),
-        "geometry": {"resize": [size, size], "crop": None, "interpolation": "bilinear"},
+        "geometry": {"resize": [size, size]},
         "size": [size, size],
         "seed": 1,
         "training": TRAINING | training,
+        "device": "cpu",
     }
     manifest = folder / "pretraining" / "manifest.json"
-    pretrain(stores, manifest, settings, UNSTAMPED, Surroundings(CPU, folder / "checkpoints", 0, tensorboard))
+    run_options = RunOptions(CPU, folder / "checkpoints", 0, tensorboard)
+    pretrain(stores, manifest, PretrainJobSettings.read(told), UNSTAMPED, run_options)
     return manifest
 
 
 def zoo(checkpoint: Path, folder: Path, family="resnet", **settings):
     manifest = folder / "model" / "manifest.json"
-    save_model(manifest, {"source": "pretraining", "family": family, **settings}, "", checkpoint)
+    save_model(
+        manifest, ModelJobSettings(source="pretraining", family=family, **settings), UNSTAMPED, checkpoint
+    )
     return load_model(manifest)
 
 

@@ -13,11 +13,15 @@ import pytest
 from docutils.core import publish_parts
 from jinja2 import Environment
 
-from nctransfer.plan import checks, config, kinds, titles, variants
-from nctransfer.plan.departures import PAPER, in_words
-from nctransfer.plan.grid import Plan
-from nctransfer.reporting import provenance
+from nctransfer import variants
+from nctransfer.config import checks
+from nctransfer.config.kinds import SECTIONS, kind_of
+from nctransfer.config.load import load
+from nctransfer.dag.plan import Plan
+from nctransfer.dag.set_ups import PAPER, in_words
+from nctransfer.reporting import provenance, titles
 from nctransfer.reporting.overview import FIGURE_FILES, TABLE_FILES, overview
+from nctransfer.reporting.settings import OverviewJobSettings
 from nctransfer.runtime import run_log
 from nctransfer.stamp import Stamp
 from nctransfer.versions import revision
@@ -45,10 +49,10 @@ def test_names_and_their_order():
     assert figures[0].split() == ["Figure", "2"]
 
 
-def test_every_kind_has_a_record_and_every_record_a_kind():
-    modules = (variants.names(f"nctransfer.reporting.{section}") for section in ("figures", "tables"))
-    assert set().union(*modules) == set(kinds.KINDS)
-    assert kinds.facts("my_own").shows == "My own"
+@pytest.mark.parametrize(("section", "part"), [("figures", "figure"), ("tables", "table")])
+def test_every_kind_is_told_what_its_record_says(section, part):
+    for name in variants.names(SECTIONS[section]):
+        assert kind_of(section, name).settings is variants.load(SECTIONS[section], name, part).SETTINGS
 
 
 def test_no_key_may_end_like_a_file_that_is_written():
@@ -100,7 +104,8 @@ def test_logs_are_read_in_order_of_starts_without_unfinished_jobs_and_other_stud
 def test_jobs_are_summed_up_by_rule_and_machine():
     lines = [line(seconds=1.0), line(seconds=3.0), line(seconds=5.0, host="other"), line("images")]
     jobs = [json.loads(text.partition(" run ")[2]) for text in lines]
-    assert [(row["rule"], row["host"], row["jobs"], row["seconds"], row["longest"]) for row in provenance.summary(jobs)] == [
+    summary = [(row.rule, row.host, row.jobs, row.seconds, row.longest) for row in provenance.summary(jobs)]
+    assert summary == [
         ("figure", "h", 2, 4.0, 3.0), ("figure", "other", 1, 5.0, 5.0), ("images", "h", 1, 1.0, 1.0),
     ]  # fmt: skip
 
@@ -140,14 +145,15 @@ def test_the_page_holds_configuration_and_times_and_escapes_them(tmp_path):
     (tmp_path / "b.log").write_text(line("overview"))  # not of the work
     settings = {
         "study": "s",
-        "models": {"m": {"x": "<b>"}, "m.run": {"run": {}}, "m.epoch1": {"snapshot_of": "m"}},
+        "models": {"m": {"x": "<b>"}},
+        "captions": {"fig3": "words"},
     }
-    found = provenance.gather(tmp_path, tmp_path, tmp_path, settings, {"figures_fig3": "abc"})
-    provenance.write(found, tmp_path / "p.json", tmp_path / "p.html", Stamp("r"))
+    gathered = provenance.gather(tmp_path, tmp_path, tmp_path, settings, {"figures_fig3": "abc"})
+    provenance.write(gathered, tmp_path / "p.json", tmp_path / "p.html", Stamp("r"))
     back = json.loads((tmp_path / "p.json").read_text())
     assert back["stamp"]["digest"] == "r"
     assert back["digests"] == {"figures_fig3": "abc"}
-    assert list(back["configuration"]["models"]) == ["m"]
+    assert sorted(back["configuration"]) == ["models", "study"]
     assert back["libraries"]["snakemake"].startswith("9.")
     assert len(back["jobs"]) == 1
     text = (tmp_path / "p.html").read_text()
@@ -159,10 +165,10 @@ def test_the_page_holds_configuration_and_times_and_escapes_them(tmp_path):
 def test_the_list_counts_claims_and_links_relative_to_itself(tmp_path):
     claims = pd.DataFrame({"claim": [1, 1, 2], "claim_verdict": ["holds", "holds", "does not hold"]})
     claims.to_csv(tmp_path / "scorecard.csv", index=False)
-    settings = {
-        "study": "s", "setting": "It is small.", "results": str(tmp_path), "tables": [],
-        "figures": [{"path": f"{tmp_path.parent}/figures/fig3", "name": "Figure 3", "shows": "NC1"}],
-    }  # fmt: skip
+    settings = OverviewJobSettings.read(
+        {"study": "s", "setting": "It is small.", "results": str(tmp_path), "tables": [],
+         "figures": [{"path": f"{tmp_path.parent}/figures/fig3", "name": "Figure 3", "shows": "NC1"}]}
+    )  # fmt: skip
     text = overview(settings, tmp_path / "scorecard.csv", 0, "abc")
     assert "Study `s`" in text
     assert "It is small." in text
@@ -185,6 +191,10 @@ def test_the_list_says_whether_the_set_up_is_the_papers(runs, said):
     assert in_words(dict(enumerate(runs))) == said
 
 
+CAPTIONS = {
+    section: {name: kind_of(section, name).caption for name in variants.names(package)}
+    for section, package in SECTIONS.items()
+}
 OVERLAYS = {"paper": [], "demo": [ROOT / "config/demo.yaml"]}
 
 
@@ -196,7 +206,7 @@ def caption(name, key, settings, study):
         wildcards=[key],
         params=SimpleNamespace(job={"settings": settings}),
         output=output,
-        config={"study": study},
+        config={"study": study, "captions": CAPTIONS},
     )
     source = (ROOT / f"workflow/report/{name}.rst").read_text()
     text = Environment(trim_blocks=True, lstrip_blocks=True).from_string(source).render(snakemake=told)
@@ -207,26 +217,27 @@ def caption(name, key, settings, study):
 
 @pytest.mark.parametrize("study", OVERLAYS)
 def test_every_figure_and_table_has_a_caption_that_says_how_to_read_it(study):
-    plan = Plan(config.load(ROOT / "config.yaml", OVERLAYS[study]), ROOT)
+    plan = Plan(load(ROOT / "config.yaml", OVERLAYS[study]), ROOT)
     for section, derive in (("figures", plan.figure), ("tables", plan.table)):
-        for key in plan.config[section]:
-            name = section.removesuffix("s")
-            text, body = caption(name, key, derive(key).settings, plan.config["study"])
+        for key in getattr(plan.configuration, section):
+            name, settings = section.removesuffix("s"), derive(key).told()["settings"]
+            text, body = caption(name, key, settings, plan.configuration.study)
             first = text.strip().partition("\n")[0]
             assert len(first) > 50, (key, text)  # what its kind shows
             numbered = titles.name_of(key) != key and key != "table4-clip"
             assert "no description" not in text, key
             assert ("In the paper" in text) == numbered, (key, text)
             assert f"showResultInfo('x/{key}.csv')" in html.unescape(body)
-            for panel in derive(key).settings.get("panels", []):
+            for panel in settings["panels"]:
                 assert panel.get("title", "") in re.sub(r"\s+", " ", text), (key, panel)
-    caption("provenance", "provenance", {}, plan.config["study"])
-    text, _ = caption("scorecard", "scorecard", plan.scorecard().settings, plan.config["study"])
+    caption("provenance", "provenance", {}, plan.configuration.study)
+    text, _ = caption("scorecard", "scorecard", plan.scorecard().told()["settings"], plan.configuration.study)
     assert ("No picture is of the paper's own set-up" in text) == (study == "demo")
 
 
-def test_a_kind_of_ones_own_has_a_caption_too():
+def test_a_kind_of_ones_own_has_a_caption_too(monkeypatch):
     for name in ("figure", "table"):
+        monkeypatch.setitem(CAPTIONS[f"{name}s"], "my_kind", "What my own kind shows.")
         text, _ = caption(name, "mine_own", {"kind": "my_kind", "panels": [{"title": "*a* `b` c_ |d|"}]}, "s")
-        assert "A " + name + " of the kind my_kind" in text
+        assert "What my own kind shows." in text
         assert "*a* `b` c_ |d|" in text

@@ -15,7 +15,7 @@ from scipy import stats
 
 from nctransfer.errors import DegenerateInputError
 from nctransfer.reporting import cells
-from nctransfer.reporting.figures import layerwise
+from nctransfer.reporting.figures.layerwise import figure as layerwise
 from nctransfer.reporting.fits import correlation, fit_line, fit_parabola
 from nctransfer.reporting.output import save_figure, save_numbers, save_page, save_sidecar
 from nctransfer.stamp import Stamp
@@ -33,11 +33,12 @@ STYLE = {
 }
 
 
-def settings(panels=1, fit="nc1"):
-    panel = {"model": "m", "view": "v", "pooling": "avg", "title": "M on V"}
-    return {
-        "panels": [panel] * panels, "fit": fit, "style": STYLE, "learning_rate": 0.1, "weight_decay": 1e-4, "seed": 1,
-    }  # fmt: skip
+def settings(panels=1, fit="nc1", pooling="avg"):
+    panel = {"model": "m", "view": "v", "pooling": pooling, "title": "M on V"}
+    return layerwise.SETTINGS.read(
+        {"kind": "layerwise", "panels": [panel] * panels, "tables": [], "fit": fit, "style": STYLE,
+         "learning_rate": 0.1, "weight_decay": 1e-4, "seed": 1}
+    )  # fmt: skip
 
 
 def tables(units=6, seeds=(1, 2)):
@@ -230,10 +231,8 @@ def test_the_numbers_are_those_of_the_units_asked_for():
 
 
 def test_a_pooling_without_units_is_named():
-    chosen = settings()
-    chosen["panels"][0]["pooling"] = "patch_mean"
     with pytest.raises(DegenerateInputError, match=r"M on V.*patch_mean"):
-        layerwise.tabulate(chosen, tables())
+        layerwise.tabulate(settings(pooling="patch_mean"), tables())
 
 
 @pytest.mark.parametrize("fit", ["nc1", "log_nc1"])
@@ -281,7 +280,7 @@ def test_a_sidecar_says_what_made_a_figure_the_same_every_time(tmp_path):
     files = [tmp_path / "fig3.csv", tmp_path / "fig3.json"]
     written = set()
     for given in (inputs, dict(reversed(inputs.items()))):
-        save_sidecar(files[1], "fig3", settings() | {"kind": "layerwise"}, stamp, given, files)
+        save_sidecar(files[1], "fig3", "layerwise", stamp, given, files, seed=1)
         written.add(files[1].read_bytes())
     assert len(written) == 1
     found = json.loads(written.pop())
@@ -295,10 +294,10 @@ def test_a_sidecar_says_what_made_a_figure_the_same_every_time(tmp_path):
     }  # fmt: skip
 
 
-def test_a_page_marks_heads_and_escapes_and_loads_nothing(tmp_path):
-    best, second = cells.Cell("5 < 6", cells.Mark.BEST), cells.Cell("4 ± 1", cells.Mark.SECOND)
+def test_a_page_emphasises_heads_and_escapes_and_loads_nothing(tmp_path):
+    best, second = cells.Cell("5 < 6", cells.Emphasis.BEST), cells.Cell("4 ± 1", cells.Emphasis.SECOND)
     readable = pd.DataFrame(
-        [[cells.Cell("A & B", cells.Mark.HEADING), "", ""], ["<script>", best, second]],
+        [[cells.Cell("A & B", cells.Emphasis.HEADING), "", ""], ["<script>", best, second]],
         columns=["Method", "C<1>", "D"],
         dtype=object,
     )

@@ -8,15 +8,20 @@ from pathlib import Path
 import pytest
 from project import Project
 
-from nctransfer.plan import catalogue, config, known_models, set_sizes
-from nctransfer.plan.documents import merge
-from nctransfer.plan.grid import Plan
-from nctransfer.plan.known_models import lookup, lookup_architecture
-from nctransfer.plan.model_facts import describe_model
-from nctransfer.plan.needs import ESTIMATES, Needs
-from nctransfer.plan.network_costs import network_costs
-from nctransfer.plan.resources import MEMORY_RANGE, RUNTIME_RANGE, Requests, round_memory, round_runtime
-from nctransfer.plan.set_sizes import SetSize, used_size
+from nctransfer import variants
+from nctransfer.catalog import known_models
+from nctransfer.catalog.known_models import lookup, lookup_architecture
+from nctransfer.catalog.model_facts import describe_model
+from nctransfer.catalog.network_costs import network_costs
+from nctransfer.config.load import load
+from nctransfer.config.yaml_files import merge
+from nctransfer.dag.estimates import ESTIMATES, Needs
+from nctransfer.dag.plan import Plan
+from nctransfer.dag.resources import MEMORY_RANGE, RUNTIME_RANGE, Requests, round_memory, round_runtime
+from nctransfer.data import sources
+from nctransfer.data.dataset import UNKNOWN, DataSetSize, data_set
+from nctransfer.data.settings import DataSetSettings
+from nctransfer.data.sources.torchvision import dataset as torchvision
 
 ROOT = Path(__file__).resolve().parents[1]
 PAPER = ROOT / "config.yaml"
@@ -26,7 +31,7 @@ CPU = {"device": "cpu", "resources": {"threads": 1}}
 def plan_of(*overlays, base: Path = Path(os.devnull)) -> Plan:
     """Plan of a configuration that holds little, or of config.yaml, with overlays."""
     settings = [f"{key}={json.dumps(value)}" for key, value in merge({}, *overlays).items()]
-    return Plan(config.load(base, [], settings), ROOT)
+    return Plan(load(base, [], settings), ROOT)
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +79,8 @@ def test_widths_are_those_of_the_units():
 
 
 def costs_of(architecture, size=None, **options):
-    entry = {
-        "source": "pretraining",
-        "architecture": architecture,
-        "size": size,
-        "family": None,
-        "poolings": None,
-    }
-    return network_costs(describe_model(entry), options)
+    known = lookup_architecture(architecture)
+    return network_costs(describe_model(known, "pretraining", None, size, None, options))
 
 
 def test_costs_of_own_networks_follow_their_width_and_the_size_of_images():
@@ -108,13 +107,16 @@ def test_scaled_costs_are_near_the_counted_ones(architecture, options):
 # --- sizes of data sets -----------------------------------------------------------------------
 
 
+def used_size(**entry) -> DataSetSize:
+    """Size of what an entry of ``datasets:`` uses."""
+    return data_set(variants.settings_class(sources, entry["source"], DataSetSettings).read(entry)).size()
+
+
 def test_every_torchvision_set_has_a_size_that_agrees_with_its_description():
-    assert set(set_sizes.PUBLISHED) == set(catalogue.TORCHVISION)
-    for name, size in set_sizes.PUBLISHED.items():
-        known = catalogue.TORCHVISION[name]
-        assert size.classes == known.classes
+    for known in torchvision.SETS.values():
         if numbers := re.findall(r"\(([\d,]+)\)", known.splits):
-            assert [int(number.replace(",", "")) for number in numbers] == [size.train, size.test]
+            sizes = [known.size.train, known.size.test]
+            assert [int(number.replace(",", "")) for number in numbers] == sizes
 
 
 CIFAR = {"source": "torchvision", "name": "CIFAR100"}
@@ -132,7 +134,7 @@ CIFAR = {"source": "torchvision", "name": "CIFAR100"}
     ],
 )
 def test_the_used_part_of_a_data_set_is_counted(options, train, test, classes):
-    assert used_size(CIFAR | options) == SetSize(train, test, classes, 170, (32, 32))
+    assert used_size(**CIFAR, **options) == DataSetSize(train, test, classes, 170, (32, 32))
 
 
 def test_folders_and_arrays_are_counted(tmp_path):
@@ -143,14 +145,14 @@ def test_folders_and_arrays_are_counted(tmp_path):
             (tmp_path / split / name).mkdir(parents=True)
             for index in range(count):
                 (tmp_path / split / name / f"{index}.png").touch()
-    assert used_size({"source": "imagefolder", "path": str(tmp_path)}) == SetSize(6, 4, 2)
+    assert used_size(source="imagefolder", path=str(tmp_path)) == DataSetSize(6, 4, 2)
     path = tmp_path / "images.npz"
     np.savez(path, images=np.zeros((5, 12, 10, 3), np.uint8), labels=np.zeros(5, int))
-    entry = {"source": "arrays", "path": str(path), "test_fraction": 0.2, "classes": ["0", "1"]}
-    assert used_size(entry) == SetSize(4, 1, 2, 0, (12, 10))
+    chosen = used_size(source="arrays", path=str(path), test_fraction=0.2, classes=["0", "1"])
+    assert chosen == DataSetSize(4, 1, 2, 0, (12, 10))
     (tmp_path / "broken.npz").write_text("")
-    broken = {"source": "arrays", "path": str(tmp_path / "broken.npz"), "test_fraction": 0.2}
-    assert used_size(broken).images == set_sizes.UNKNOWN.images
+    broken = used_size(source="arrays", path=str(tmp_path / "broken.npz"), test_fraction=0.2)
+    assert broken.images == UNKNOWN.images
 
 
 # --- what is asked for grows with what is computed -------------------------------------------
@@ -236,7 +238,7 @@ def jobs_of(plan: Plan):
     for section in ("figures", "tables"):
         for key in plan.asked_for(section):
             getattr(plan, section.removesuffix("s"))(key)
-    for dataset in plan.config["rank"]["datasets"]:
+    for dataset in plan.configuration.rank.datasets:
         plan.ranking(dataset)
     return [name for name in plan.jobs if name[0] in ESTIMATES]
 
@@ -254,7 +256,7 @@ def test_every_job_of_the_paper_asks_for_whole_numbers_within_the_bounds(paper):
 
 @pytest.mark.parametrize("overlay", ["demo", "rank"])
 def test_every_job_of_the_overlays_can_be_estimated(overlay):
-    plan = Plan(config.load(PAPER, [ROOT / f"config/{overlay}.yaml"], ["resources={mem_mb: null}"]), ROOT)
+    plan = Plan(load(PAPER, [ROOT / f"config/{overlay}.yaml"], ["resources={mem_mb: null}"]), ROOT)
     asked = Requests(plan)
     assert all(asked.request(*name).mem_mb >= MEMORY_RANGE[0] for name in jobs_of(plan))
 
@@ -299,7 +301,8 @@ def test_estimates_are_above_what_was_measured(model, method):
 )
 def test_estimates_of_scores_are_above_what_was_measured(monkeypatch, classes, samples, seconds, gib):
     """docs/ranking.md: one feature matrix of width 2,048."""
-    monkeypatch.setitem(set_sizes.PUBLISHED, "CIFAR100", SetSize(samples, 0, classes))
+    known = torchvision.KnownSet(DataSetSize(samples, 0, classes), "")
+    monkeypatch.setitem(torchvision.SETS, "CIFAR100", known)
     model = {"source": "torchvision", "name": "resnet50", "units": "penultimate"}
     plan = plan_of(DATA, {"models": {"wide": model}})
     need = Needs(plan).scores("wide", "cifar100-224px")

@@ -14,9 +14,11 @@ from project import TINY, Project
 
 from nctransfer.data.image_store import ImageStore
 from nctransfer.data.images import prepare_images
+from nctransfer.data.settings import ImagesJobSettings
 from nctransfer.stamp import UNSTAMPED
 from nctransfer.training.pretraining import pretrain
-from nctransfer.training.surroundings import Surroundings
+from nctransfer.training.run_options import RunOptions
+from nctransfer.training.settings import PretrainJobSettings
 
 pytestmark = pytest.mark.slow
 
@@ -33,9 +35,10 @@ STRONG = {
 SETTINGS = {
     "architecture": "small/resnet18",
     "options": {"width": 4},
-    "geometry": {"resize": [8, 8], "crop": None, "interpolation": "bilinear"},
+    "geometry": {"resize": [8, 8]},
     "size": [8, 8],
     "seed": 5,
+    "device": "cpu",
     "training": {
         "loss": {"name": "cross_entropy", "label_smoothing": 0.0},
         "epochs": 8,
@@ -83,9 +86,9 @@ def job(images: Path, folder: Path, kind: int) -> None:
     torch.set_num_threads(1)
     changes, minutes = KINDS[kind]
     stores = {split: ImageStore(images / split / "manifest.json") for split in ("train", "test")}
-    surroundings = Surroundings(torch.device("cpu"), folder / "checkpoints", checkpoint_minutes=minutes)
-    settings = SETTINGS | {"training": SETTINGS["training"] | changes}
-    pretrain(stores, folder / "pretraining" / "manifest.json", settings, UNSTAMPED, surroundings)
+    run_options = RunOptions(torch.device("cpu"), folder / "checkpoints", checkpoint_minutes=minutes)
+    settings = PretrainJobSettings.read(SETTINGS | {"training": SETTINGS["training"] | changes})
+    pretrain(stores, folder / "pretraining" / "manifest.json", settings, UNSTAMPED, run_options)
 
 
 def start(images: Path, folder: Path, kind: int):
@@ -116,7 +119,7 @@ def images(tmp_path_factory) -> Path:
         "geometry": None, "seed": 0,
     }  # fmt: skip
     manifests = {split: folder / split / "manifest.json" for split in ("train", "test")}
-    prepare_images(manifests, settings, UNSTAMPED, folder)
+    prepare_images(manifests, ImagesJobSettings.read(settings), UNSTAMPED, folder)
     return folder
 
 

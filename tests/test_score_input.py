@@ -9,6 +9,7 @@ from score_problems import PROBLEMS, SCORES, SEED, draw, measured, module, terms
 from nctransfer.errors import DegenerateInputError
 from nctransfer.transferability.evaluate import evaluate
 from nctransfer.transferability.problem import Problem
+from nctransfer.transferability.settings import ScoringSettings
 
 # ---------------------------------------------------------------- what scores do to their input
 
@@ -39,7 +40,7 @@ def test_read_only_input_is_welcome():
 
 # ---------------------------------------------------------------- input without a meaning
 
-NO_LIMITS = {"pair_samples": None, "mixture_samples": None}
+NO_LIMITS = ScoringSettings(pair_samples=20_000, mixture_samples=None)
 
 
 def refused(score, features, labels, logits=None):

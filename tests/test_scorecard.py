@@ -11,14 +11,17 @@ from project import Project
 from scipy import stats
 from sklearn.datasets import load_digits
 
+from nctransfer import variants
+from nctransfer.config import claims
+from nctransfer.config.load import load
+from nctransfer.dag.plan import Plan
+from nctransfer.dag.set_ups import PAPER
 from nctransfer.errors import ConfigError, StoreError
-from nctransfer.plan import claims, variants
-from nctransfer.plan import config as front_end
-from nctransfer.plan.departures import PAPER
-from nctransfer.plan.grid import Plan
-from nctransfer.reporting.scorecard import page, verdicts
-from nctransfer.reporting.scorecard.findings import select, spearman_interval, welch
-from nctransfer.reporting.scorecard.numbers import read_numbers
+from nctransfer.reporting import figures
+from nctransfer.reporting import tables as tables_package
+from nctransfer.reporting.scorecard import page, statistics, verdicts
+from nctransfer.reporting.scorecard.findings import read_numbers, select, spearman_interval, welch
+from nctransfer.reporting.scorecard.settings import JudgedClaimSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 CLAIMS = claims.read_claims(claims.OWN)
@@ -30,7 +33,8 @@ TABLES = {
 
 def measure(name, table, **options):
     """Findings of a statistic."""
-    return variants.load(claims.STATISTICS, name).measure(table, options)
+    module = variants.load(statistics, name)
+    return list(module.measure(table, module.Options.read(options)))
 
 
 def panel(**columns):
@@ -41,12 +45,11 @@ def panel(**columns):
 def claim(**changes):
     """A claim as it is read, with changes."""
     base = {
-        "row": "1", "claim": 1, "statement": "s", "where": ["fig"], "only": {}, "above": {}, "against": None,
-        "statistic": "difference", "effect": "points",
-        "options": {"value": "y", "of": {"m": "b"}, "minus": {"m": "a"}},
-        "direction": "above", "threshold": 0, "share": 1, "points": 1, "published": None, "source": "here",
+        "row": "1", "claim": 1, "statement": "s", "where": ["fig"], "statistic": "difference", "effect": "points",
+        "options": {"value": "y", "of": {"m": "b"}, "minus": {"m": "a"}}, "direction": "above", "threshold": 0,
+        "source": "here",
     }  # fmt: skip
-    return base | changes
+    return JudgedClaimSettings.read(base | changes)
 
 
 def judged(table, **changes):
@@ -58,13 +61,14 @@ def judged(table, **changes):
 
 
 def test_every_claim_of_the_paper_is_there():
-    assert sorted({row["claim"] for row in CLAIMS}) == list(range(1, 28))
-    assert len({row["row"] for row in CLAIMS}) == len(CLAIMS)
+    assert sorted({row.claim for row in CLAIMS}) == list(range(1, 28))
+    assert len({row.row for row in CLAIMS}) == len(CLAIMS)
 
 
 def test_claims_are_about_pictures_of_the_paper():
-    config = front_end.load(ROOT / "config.yaml")
-    assert set(claims.pictures_read(CLAIMS)) <= {*config["figures"], *config["tables"]}
+    plan = Plan(load(ROOT / "config.yaml"), ROOT)
+    shown = {*plan.configuration.figures, *plan.configuration.tables}
+    assert set(claims.pictures_read(CLAIMS)) <= shown
 
 
 @pytest.mark.parametrize(
@@ -125,8 +129,8 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("row", PUBLISHED)
 def test_statistics_give_the_paper_its_own_numbers(row):
-    [one] = [entry for entry in CLAIMS if entry["row"] == row]
-    found = verdicts._published(one, TABLES)
+    [one] = [entry for entry in CLAIMS if entry.row == row]
+    found = verdicts._published(one, verdicts.read_options(one), TABLES)
     digits = 1 if row == "27a" else 2
     assert [round(each.effect, digits) for each in found] == [
         round(value, digits) for value in PUBLISHED[row]
@@ -136,9 +140,9 @@ def test_statistics_give_the_paper_its_own_numbers(row):
 def on_published(tables):
     """Verdicts of the claims whose tables the paper prints, on those tables."""
     printed = {Path(name).stem: table for name, table in tables.items() if name.split("/")[-1] != "fig3.csv"}
-    there = [one for one in CLAIMS if set(one["where"]) <= set(printed)]
+    there = [one for one in CLAIMS if set(one.where) <= set(printed)]
     found = verdicts.judge(there, printed, TABLES, dict.fromkeys(printed, PAPER))
-    return {one.claim["row"]: one.verdict for one in found}
+    return {one.claim.row: one.verdict for one in found}
 
 
 def test_the_papers_claims_hold_on_its_own_tables():
@@ -247,6 +251,23 @@ def test_intervals_say_whether_they_agree():
     assert judged(table, threshold=0.95).certain is False
     assert judged(table, threshold=2).certain is True  # surely not
     assert judged(panel(m=["a", "b"], y=[0.0, 1.0])).certain is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"of": "slope", "x": "a"}, "y: Field required; its options are: x, y, of"),
+        (
+            {"of": "slope", "x": "a", "y": "b", "z": "c"},
+            "z: Extra inputs are not permitted; its options are: x, y, of",
+        ),
+        ({"of": "r3", "x": "a", "y": "b"}, "of: Input should be 'slope' or 'r2'"),
+    ],
+)
+def test_a_wrong_or_missing_option_is_named_with_what_is_allowed(options, words):
+    with pytest.raises(ConfigError) as error:
+        judged(panel(a=[1.0], b=[1.0]), statistic="line", options=options)
+    assert f"claim 1, statistic 'line', options: {words}" in str(error.value)
 
 
 def test_a_missing_column_is_named():
@@ -427,14 +448,14 @@ def test_leads_say_where_they_end():
 
 
 def test_every_statistic_has_a_claim():
-    assert {one["statistic"] for one in CLAIMS} == set(variants.names(claims.STATISTICS))
+    assert {one.statistic for one in CLAIMS} == set(variants.names(statistics))
 
 
 def test_selections():
     table = panel(x=[1, 2, 2, 3], m=["a", "a", "b", "b"])
     assert len(select(table, {"x": "lowest"})) == 1
     assert select(table, {"m": "b", "x": "lowest"})["x"].tolist() == [2]
-    assert len(select(table, {"x": [1, 3]})) == 2
+    assert len(select(table, {"x": (1, 3)})) == 2
     lacking = panel(x=[1, 2, np.nan])  # floats now
     assert select(lacking, {"x": 2}).index.tolist() == [1]
     large = panel(x=[1234567.0, 1234568.0, np.nan])  # told apart to the last digit
@@ -501,7 +522,7 @@ def made_up(name, model, view, plan):
                 "nc1": number.uniform(1, 9),
             }
         )
-    facts = plan.facts(plan.base(model))
+    facts = plan.study.facts(model)
     places = [("unit", unit, pooling) for unit in range(facts.known.units + 1) for pooling in facts.poolings]
     places += [("penultimate", -1, ""), ("summed", -1, "")]
     columns = {
@@ -521,17 +542,18 @@ def made_up(name, model, view, plan):
 
 def test_every_claim_finds_what_it_is_about_in_the_papers_pictures(tmp_path):
     """Its rows and columns, by the names that config.yaml gives them."""
-    plan, tables = Plan(front_end.load(ROOT / "config.yaml"), ROOT), {}
+    plan, tables = Plan(load(ROOT / "config.yaml"), ROOT), {}
     for key in claims.pictures_read(CLAIMS):
-        section = "figures" if key in plan.config["figures"] else "tables"
+        section = "figures" if key in plan.configuration.figures else "tables"
         settings = plan.picture(section, key).settings
-        read = {tuple(names): made_up(*names, plan) for names in settings["tables"]}
-        kind = variants.load(f"nctransfer.reporting.{section}", settings["kind"])
+        read = {names: made_up(*names, plan) for names in settings.tables}
+        package, part = (figures, "figure") if section == "figures" else (tables_package, "table")
+        kind = variants.load(package, settings.kind, part)
         kind.tabulate(settings, read).to_csv(tmp_path / "numbers.csv", index=False)
         tables[key] = read_numbers(tmp_path / "numbers.csv")
     found = verdicts.judge(CLAIMS, tables, TABLES, dict.fromkeys(tables, PAPER))
-    assert {one.claim["row"] for one in found if one.verdict == verdicts.UNKNOWN} == set()
-    counts = {one.claim["row"]: len(one.judged) for one in found}
+    assert {one.claim.row for one in found if one.verdict == verdicts.UNKNOWN} == set()
+    counts = {one.claim.row: len(one.judged) for one in found}
     few = {
         "1a": 4,
         "2": 3,
@@ -550,19 +572,18 @@ def test_every_claim_finds_what_it_is_about_in_the_papers_pictures(tmp_path):
     few = {"19a": 1, "19b": 1, "20a": 2, "21a": 1, "22": 1, "23a": 1, "24a": 3, "25a": 1, "26a": 4, "27a": 1}
     assert counts.items() >= few.items()
     assert (counts["10b"], counts["13a"]) == (12, 96)  # panels; panels and methods
-    assert {one.deciding.points for one in found if one.claim["row"].startswith("27")} == {17}
+    assert {one.deciding.points for one in found if one.claim.row.startswith("27")} == {17}
 
 
 # --- in the workflow -----------------------------------------------------------------------
 
 
 def test_the_whole_paper_says_so_and_a_subset_does_not():
-    config = front_end.load(ROOT / "config.yaml")
-    own = Plan(config, ROOT).scorecard()
-    assert set(own.settings["set_ups"].values()) == {PAPER}
-    assert set(own.settings["pictures"]) == set(claims.pictures_read(CLAIMS))
-    few = front_end.load(ROOT / "config.yaml", [], ["finetuning={epochs: 100}", "study=short"])
-    runs = Plan(few, ROOT).scorecard().settings["set_ups"]
+    own = Plan(load(ROOT / "config.yaml"), ROOT).scorecard()
+    assert set(own.settings.set_ups.values()) == {PAPER}
+    assert set(own.settings.pictures) == set(claims.pictures_read(CLAIMS))
+    few = load(ROOT / "config.yaml", [], ["finetuning={epochs: 100}", "study=short"])
+    runs = Plan(few, ROOT).scorecard().settings.set_ups
     assert runs["fig3"] == PAPER
     assert runs["table3"].startswith("not the paper's set-up: study short, 8 panels; CIFAR-10, ")
 

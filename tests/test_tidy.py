@@ -5,7 +5,11 @@ import pandas as pd
 import pytest
 import torch
 
+from nctransfer.collapse.settings import MetricsJobSettings
 from nctransfer.features.store import Column, FeatureStore, write_columns
+from nctransfer.probing.settings import ProbesJobSettings
+from nctransfer.settings import ViewNames
+from nctransfer.stamp import UNSTAMPED
 from nctransfer.storage.stores import Store, create_store
 from nctransfer.storage.tables import read_table
 from nctransfer.tidy.classifiers import classifier_table
@@ -13,18 +17,17 @@ from nctransfer.tidy.collapse import collapse_table
 from nctransfer.tidy.probes import write_probes
 
 CPU = torch.device("cpu")
-NAMES = {"model": "m", "view": "v"}
-PROBES = {
-    "solver": "sgd",
-    "epochs": 20,
-    "batch_size": 16,
-    "momentum": 0.9,
-    "learning_rates": [0.1, 0.01],
-    "learning_rate_min": 1e-4,
-    "weight_decays": [1e-4, 1e-2],
-    "seeds": [1, 2],
-    "names": NAMES,
-}
+NAMES = ViewNames(model="m", view="v")
+PROBES = ProbesJobSettings(
+    epochs=20,
+    batch_size=16,
+    learning_rates=(0.1, 0.01),
+    weight_decays=(1e-4, 1e-2),
+    seeds=(1, 2),
+    names=NAMES,
+    device="cpu",
+)
+METRICS = MetricsJobSettings(names=NAMES, permutations=2, seed=0, device="cpu")
 
 
 @pytest.fixture
@@ -66,7 +69,7 @@ def stores(tmp_path) -> dict[str, FeatureStore]:
 
 def test_probes_leave_a_row_for_each_unit_setting_and_split_and_their_weights(stores, tmp_path):
     manifest = tmp_path / "probes" / "manifest.json"
-    write_probes(stores, manifest, PROBES, CPU, "r")
+    write_probes(stores, manifest, PROBES, CPU, UNSTAMPED)
     table = read_table(manifest.with_name("accuracy.parquet"))
     assert len(table) == 2 * 2 * 2 * 2 * 2
     assert set(table["unit"]) == {1, 2}
@@ -88,7 +91,7 @@ def test_probes_leave_a_row_for_each_unit_setting_and_split_and_their_weights(st
 
 def test_the_exact_solver_reads_only_the_weight_decay(stores, tmp_path):
     manifest = tmp_path / "probes" / "manifest.json"
-    write_probes(stores, manifest, PROBES | {"solver": "lbfgs"}, CPU, "r")
+    write_probes(stores, manifest, PROBES.model_copy(update={"solver": "lbfgs"}), CPU, UNSTAMPED)
     table = read_table(manifest.with_name("accuracy.parquet"))
     assert len(table) == 2 * 2 * 2
     objective = table[table["split"] == "train"].set_index(["unit", "weight_decay"])["objective"]
@@ -96,20 +99,20 @@ def test_the_exact_solver_reads_only_the_weight_decay(stores, tmp_path):
 
 
 def test_collapse_is_measured_on_every_unit_and_split(stores):
-    table = collapse_table(stores, {"names": NAMES, "permutations": 2, "seed": 0}, CPU)
+    table = collapse_table(stores, METRICS, CPU)
     nc1 = table[table["metric"] == "nc1"].set_index(["split", "unit"])["value"]
     assert nc1["train", 2] == pytest.approx(nc1["train", 1] / 100, rel=0.3)
     assert len(nc1) == 4
     assert (table["classes"] == 4).all()
     assert set(table[table["split"] == "train"]["samples"]) == {80}
-    again = collapse_table(stores, {"names": NAMES, "permutations": 2, "seed": 0}, CPU)
+    again = collapse_table(stores, METRICS, CPU)
     pd.testing.assert_frame_equal(table, again)
 
 
 def test_classifiers_of_collapsed_features_agree_with_the_nearest_class_centre(stores, tmp_path):
     manifest = tmp_path / "probes" / "manifest.json"
-    write_probes(stores, manifest, PROBES, CPU, "r")
-    table = classifier_table(stores, manifest, {"names": NAMES}, CPU)
+    write_probes(stores, manifest, PROBES, CPU, UNSTAMPED)
+    table = classifier_table(stores, manifest, NAMES, CPU)
     nc4 = table[(table["metric"] == "nc4") & (table["unit"] == 2) & (table["learning_rate"] == 0.1)]
     assert (nc4["value"] < 0.05).all()
     nc3 = table[table["metric"] == "nc3"]["value"]

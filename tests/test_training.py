@@ -10,20 +10,22 @@ import pytest
 import torch
 from torch import nn
 
-from nctransfer.data.augmentation import Augmentation
+from nctransfer import variants
 from nctransfer.data.keyed import sample_keys
 from nctransfer.errors import TrainingError
-from nctransfer.plan import variants
 from nctransfer.stamp import Stamp
 from nctransfer.storage.tables import read_table
+from nctransfer.training import losses
 from nctransfer.training.checkpoints import Checkpoints
 from nctransfer.training.evaluation import Split, Standardisation, Standardised, evaluate
 from nctransfer.training.loop import Data, Training
 from nctransfer.training.schedule import cosine, learning_rate
-from nctransfer.training.stopping import StopRequest
+from nctransfer.training.settings import PretrainingLoopSettings
+from nctransfer.training.stop_signals import StopRequest
 
 SETTINGS = {
     "loss": {"name": "cross_entropy"},
+    "projection": None,
     "epochs": 4,
     "batch_size": 16,
     "learning_rate": 0.05,
@@ -58,11 +60,9 @@ def build(
     splits, folder: Path, *, seed: int = 3, digest: str = "d", minutes: float = 0, **changes
 ) -> Training:
     """A training of a small network with dropout, whose state batch normalisation and torch's generator share."""
-    settings = SETTINGS | changes
+    settings = PretrainingLoopSettings.read(SETTINGS | changes)
     torch.manual_seed(seed)
-    objective = variants.load("nctransfer.training.losses", settings["loss"]["name"]).build(
-        settings["loss"], 2
-    )
+    objective = variants.load(losses, settings.loss.name, "loss").build(settings.loss, 2)
     network = nn.Sequential(
         nn.Conv2d(3, 4, 3),
         nn.BatchNorm2d(4),
@@ -74,7 +74,7 @@ def build(
     )
     whole = Standardised(network, Standardisation.of(splits["train"].images))
     checkpoints = Checkpoints(folder, Stamp(digest), minutes)
-    train = replace(splits["train"], augmentation=Augmentation.from_settings(settings["augmentation"]))
+    train = replace(splits["train"], augmentation=settings.augmentation)
     data = Data(train, splits["test"], seed)
     return Training(whole, objective, data, settings, checkpoints, network.state_dict)
 
@@ -113,7 +113,8 @@ def test_the_cosine_is_torchs():
 
 
 def test_the_warm_up_rises_step_by_step_to_the_rate_at_which_the_cosine_starts():
-    settings = {"learning_rate": 0.2, "learning_rate_min": 0.0, "warmup_epochs": 2, "epochs": 10}
+    changed = {"learning_rate": 0.2, "learning_rate_min": 0.0, "warmup_epochs": 2, "epochs": 10}
+    settings = PretrainingLoopSettings.read(SETTINGS | changed)
     rates = [learning_rate(settings, epoch, step, 5) for epoch in range(2) for step in range(5)]
     assert rates == pytest.approx([0.02 * number for number in range(1, 11)])
     assert learning_rate(settings, 2, 0, 5) == pytest.approx(0.2)

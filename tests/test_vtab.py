@@ -1,6 +1,9 @@
 """VTAB-1k: so many images whatever their class, held-out ones, WebDataset archives, and the 17 entries."""
 
 import io
+import json
+import os
+import re
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -8,13 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
+from nctransfer import variants
+from nctransfer.config.load import load
+from nctransfer.dag.plan import Plan
+from nctransfer.data import sources
+from nctransfer.data.dataset import DataSet, data_set
 from nctransfer.data.images import ImageStore, prepare_images
-from nctransfer.data.sources import arrays
+from nctransfer.data.settings import DataSetSettings, ImagesJobSettings
+from nctransfer.data.sources.arrays import read as arrays
 from nctransfer.data.subset import draw_rows, subset_rows
-from nctransfer.errors import DataError
-from nctransfer.plan import catalogue, config, subsets
-from nctransfer.plan.grid import Plan
+from nctransfer.errors import ConfigError, DataError
 from nctransfer.stamp import UNSTAMPED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,9 +123,8 @@ def test_too_few_images(chosen: list[int], count: int | None, validation: int, w
 
 def make(folder: Path, source: str, options: dict[str, Any], **settings: Any) -> dict[str, ImageStore]:
     manifests = {split: folder / "images" / split / "manifest.json" for split in ("train", "test")}
-    prepare_images(
-        manifests, {"source": source, "options": options, **settings}, UNSTAMPED, folder / "downloads"
-    )
+    told = {"source": source, "options": options, "geometry": None, "seed": 0} | settings
+    prepare_images(manifests, ImagesJobSettings.read(told), UNSTAMPED, folder / "downloads")
     return {split: ImageStore(manifest) for split, manifest in manifests.items()}
 
 
@@ -189,62 +196,83 @@ def test_bad_files_of_a_split_that_serves_for_both_are_named_once(tmp_path: Path
 # --- the plan ---------------------------------------------------------------------------
 
 
+def mistakes(entry: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
+    """Place and message of what is wrong with an entry, by its types or else beyond them."""
+    try:
+        known = dataset(entry)
+    except ValidationError as refused:
+        return [(tuple(map(str, error["loc"])), error["msg"]) for error in refused.errors()]
+    return list(known.problems())
+
+
+def dataset(entry: dict[str, Any]) -> DataSet[Any]:
+    return data_set(variants.settings_class(sources, entry["source"], DataSetSettings).read(entry))
+
+
 @pytest.mark.parametrize(
     ("entry", "key", "words"),
     [
-        ({"count": 0}, ("count",), "positive"),
-        ({"validation": 0}, ("validation",), "positive"),
+        ({"count": 0}, ("count",), "greater than or equal to 1"),
+        ({"validation": 0}, ("validation",), "greater than or equal to 1"),
         ({"count": 10, "per_class": 2}, ("count",), "excludes per_class"),
         ({"count": 10, "validation": 10}, ("validation",), "less than 10"),
         ({"validation": 2, "test_per_class": 1}, ("test_per_class",), "beside validation"),
-        ({"source": "huggingface", "name": "a/b", "label_bins": 1}, ("label_bins",), "at least 2"),
-        ({"label_bins": 3}, ("label_bins",), "has no key 'label_bins'"),
+        (
+            {"source": "huggingface", "name": "a/b", "label_bins": 1},
+            ("label_bins",),
+            "greater than or equal to 2",
+        ),
+        ({"label_bins": 3}, ("label_bins",), "not permitted"),
     ],
 )
 def test_mistakes_are_found_before_any_job(entry: dict[str, Any], key: tuple[str, ...], words: str) -> None:
-    problems = catalogue.validate_dataset({"source": "digits"} | entry)
+    problems = mistakes({"source": "digits"} | entry)
     assert [where for where, message in problems if words in message] == [key], problems
 
 
-def test_all_mistakes_of_an_entry_are_named() -> None:
-    entry = {"source": "digits", "count": 5, "per_class": 0, "validation": 7, "test_per_class": 1}
-    keys = sorted(where[0] for where, _ in catalogue.validate_dataset(entry))
-    assert keys == ["count", "per_class", "test_per_class", "validation"]
-    assert catalogue.validate_dataset({"source": "digits", "count": 100, "validation": 20}) == []
-    assert catalogue.validate_dataset({"source": "digits", "count": "many", "validation": [1]}) == []
+@pytest.mark.parametrize("more", [{}, {"count": "many"}, {"classes": 5}])
+def test_all_mistakes_of_an_entry_are_named(more) -> None:
+    entry = {"source": "digits", "count": 5, "per_class": 0, "validation": 7, "test_per_class": 1, **more}
+    with pytest.raises(ConfigError) as refused:
+        load(Path(os.devnull), [], [f"datasets={json.dumps({'d': entry})}"])
+    keys = set(re.findall(r"datasets\.d\.(\w+): ", str(refused.value)))
+    of_count = (
+        {"count"} if "count" in more else {"validation"}
+    )  # what a wrong value may do elsewhere is not told
+    assert keys == {"per_class", "test_per_class"} | of_count | set(more)
+    assert mistakes({"source": "digits", "count": 100, "validation": 20}) == []
 
 
 def test_counts_are_in_the_key() -> None:
-    entry = {"count": 1000, "validation": 200, "per_class": None}
-    assert subsets.subset_key("vtab-dtd", entry) == "vtab-dtd.1000n.val200"
-    assert subsets.subset_key("vtab-dtd", {"count": 1000}) == "vtab-dtd.1000n"
-    assert (
-        subsets.subset_key("x", {"per_class": 3, "test_per_class": 2, "validation": 9})
-        == "x.3pc.test2pc.val9"
-    )
+    def key(name: str, **entry: int | None) -> str:
+        return dataset({"source": "digits"} | entry).key(name)
+
+    assert key("vtab-dtd", count=1000, validation=200, per_class=None) == "vtab-dtd.1000n.val200"
+    assert key("vtab-dtd", count=1000) == "vtab-dtd.1000n"
+    assert key("x", per_class=3, test_per_class=2, validation=9) == "x.3pc.test2pc.val9"
 
 
 @pytest.fixture(scope="module")
 def paper() -> Plan:
-    return Plan(config.load(ROOT / "config.yaml"), ROOT)
+    return Plan(load(ROOT / "config.yaml"), ROOT)
 
 
 def test_the_17_tasks_are_valid_titled_and_have_stores_of_their_own(paper: Plan) -> None:
-    entries = {key: entry for key, entry in paper.config["datasets"].items() if key.startswith("vtab-")}
+    datasets = paper.configuration.datasets
+    entries = {key: entry for key, entry in datasets.items() if key.startswith("vtab-")}
     assert list(entries) == list(TASKS)  # in the order of Table 5
     stores = set()
     for key, title in TASKS.items():
-        entry = {name: value for name, value in entries[key].items() if value is not None}
-        assert catalogue.validate_dataset(entry) == []
-        assert entry["count"] == 1000
-        assert paper.config["style"]["titles"][key] == title
+        assert list(data_set(entries[key]).problems()) == []
+        assert entries[key].count == 1000
+        assert paper.configuration.style.title(key) == title
         view = paper.view("resnet34", key)
         assert view.key == f"{key}.1000n-224px"
         job = paper.images(view.images)
-        assert (job.settings["count"], job.settings["validation"]) == (1000, None)
+        assert (job.settings.count, job.settings.validation) == (1000, None)
         stores.add((view.images, job.stamp.digest))
     assert len({images for images, _ in stores}) == len({digest for _, digest in stores}) == 17
-    binned = {key: entry["label_bins"] for key, entry in entries.items() if entry["label_bins"]}
+    binned = {key: entry.label_bins for key, entry in entries.items() if getattr(entry, "label_bins", None)}
     assert binned == {"vtab-dspr-loc": 16, "vtab-dspr-ori": 16}
 
 
@@ -256,22 +284,22 @@ datasets:
   dtd-again: {source: torchvision, name: DTD, count: 1000}
 """
     (tmp_path / "overlay.yaml").write_text(text)
-    chosen = Plan(config.load(ROOT / "config.yaml", [tmp_path / "overlay.yaml"]), ROOT)
+    chosen = Plan(load(ROOT / "config.yaml", [tmp_path / "overlay.yaml"]), ROOT)
     view = chosen.view("resnet34", "vtab-dtd")
     assert view.images == "vtab-dtd.1000n.val200-224px"
     selection, final = chosen.images(view.images), paper.images("vtab-dtd.1000n-224px")
-    assert selection.settings["seed"] == final.settings["seed"]
-    assert selection.settings["options"] == final.settings["options"]
-    assert selection.settings["validation"] == 200
-    assert chosen.images("dtd-again.1000n-224px").settings["seed"] == final.settings["seed"]
-    assert paper.images("cifar10").settings["seed"] != final.settings["seed"]  # each its own, as before
-    assert paper.images("cifar10").settings["count"] is None
+    assert selection.settings.seed == final.settings.seed
+    assert selection.settings.options == final.settings.options
+    assert selection.settings.validation == 200
+    assert chosen.images("dtd-again.1000n-224px").settings.seed == final.settings.seed
+    assert paper.images("cifar10").settings.seed != final.settings.seed  # each its own, as before
+    assert paper.images("cifar10").settings.count is None
 
 
 def test_small_images_of_the_hub_are_stored_once_for_all_sizes(paper: Plan) -> None:
     assert paper.view("resnet34", "vtab-snorb-ele").images == "vtab-snorb-ele.1000n"
     assert paper.view("resnet34", "vtab-resisc45").images == "vtab-resisc45.1000n-224px"
-    assert not catalogue.has_fixed_size({"source": "huggingface", "path": "/data"})
+    assert not dataset({"source": "huggingface", "path": "/data"}).has_fixed_size
 
 
 # --- WebDataset archives ----------------------------------------------------------------

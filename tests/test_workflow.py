@@ -14,7 +14,7 @@ import pytest
 import yaml
 from project import Project
 
-from nctransfer.plan.documents import merge
+from nctransfer.config.yaml_files import merge
 
 FIGURE = "figures/tiny/fig3.pdf"
 DOWNSTREAM = Counter(metrics=1, figure=1)
@@ -105,7 +105,7 @@ CHANGES = {
     "keys in another order": (edit(TINY, "epochs: 2, batch_size: 32", "batch_size: 32, epochs: 2"), Counter()),
     "equal values written otherwise": (edit(TINY, "probes: {epochs: 3}", "probes: {epochs: 3, weight_decays: [1.0e-4]}"), Counter()),
     "a new loss": (add("nctransfer/training/losses/other.py", "def build(settings, classes):\n    return 0\n"), Counter()),
-    "another loss's code": (append("nctransfer/training/losses/supervised_contrastive.py", "\nX = 1\n"), Counter()),
+    "another loss's code": (append("nctransfer/training/losses/supervised_contrastive/loss.py", "\nX = 1\n"), Counter()),
     "an option of another loss": (append(TINY, "training: {temperature: 0.5}\n"), Counter()),
     "an option of a higher augmentation level": (append(TINY, "training: {augmentation: {grayscale: 0.5}}\n"), Counter()),
     "how often a training is saved": (append(TINY, "runs: {checkpoint_minutes: 1}\n"), Counter()),
@@ -116,9 +116,9 @@ CHANGES = {
     "a family of other models": (
         append(TINY, "families: {f: {architecture: small/resnet18, dataset: digits04, size: 8, members: {aug: {augmentation: [1, 2]}}}}\n"),
         Counter()),
-    "a new kind of table": (add("nctransfer/reporting/tables/other.py", "X = 1\n"), Counter()),
+    "a new kind of table": (add("nctransfer/reporting/tables/other.py", "from nctransfer.reporting.tables.tasks.kind import KIND\n"), Counter()),
     "a new architecture family": (add("nctransfer/models/families/other.py", "X = 1\n"), Counter()),
-    "a new kind of figure": (add("nctransfer/reporting/figures/other.py", "X = 1\n"), Counter()),
+    "a new kind of figure": (add("nctransfer/reporting/figures/other.py", "from nctransfer.reporting.figures.samples.kind import KIND\n"), Counter()),
     "another figure of the same model": (
         edit(TINY, NEW_FIGURE, "  again: {kind: layerwise, panels: [{model: tiny, dataset: digits59}]}\n" + NEW_FIGURE), Counter()),
     "another family's code": (append("nctransfer/models/families/vit.py", "\nX = 1\n"), Counter()),
@@ -126,11 +126,10 @@ CHANGES = {
     "resources": (edit(TINY, "mem_mb: 500", "mem_mb: 600"), Counter()),
     "estimated resources": (edit(TINY, "mem_mb: 500, runtime: 5", "runtime_factor: 2"), Counter()),
     "the name of another data set": (edit(TINY, "dpi: 60", "dpi: 60, titles: {digits: x}"), Counter()),
-    "what another kind of figure draws": (edit(TINY, NEW_FIGURE, "  fig3:\n    curve: none\n    panels:"), Counter()),
     "a folder for downloads": (append(TINY, "paths: {downloads: elsewhere}\n"), Counter()),
     # exactly what depends on the change reruns
     "the colour of a line": (edit(TINY, "dpi: 60", "dpi: 60, nc1_color: \"#000000\""), Counter(figure=1)),
-    "the figure's code": (append("nctransfer/reporting/figures/layerwise.py", "\nX = 1\n"), Counter(figure=1)),
+    "the figure's code": (append("nctransfer/reporting/figures/layerwise/figure.py", "\nX = 1\n"), Counter(figure=1)),
     "the probe's learning rate": (edit(TINY, "epochs: 3", "epochs: 3, learning_rates: [2e-1]"), Counter(probes=1, figure=1)),
     "a solver's code": (append("nctransfer/probing/solvers/sgd.py", "\nX = 1\n"), Counter(probes=1, figure=1)),
     "code of collapse": (append("nctransfer/collapse/measure.py", "\nX = 1\n"), DOWNSTREAM),
@@ -145,7 +144,7 @@ CHANGES = {
     "the source model's augmentation": (
         append(TINY, "training: {augmentation: {level: 2}}\n"), Counter(pretrain=1, model=1, features=1, metrics=1, probes=1, figure=1)),
     "the loss's code": (
-        append("nctransfer/training/losses/cross_entropy.py", "\nX = 1\n"),
+        append("nctransfer/training/losses/cross_entropy/loss.py", "\nX = 1\n"),
         Counter(pretrain=1, model=1, features=1, metrics=1, probes=1, figure=1)),
     "snapshots of the training": (  # its store holds more, so it is made again
         edit(TINY, "epochs: 2,", "snapshot_every: 1, epochs: 2,"),

@@ -7,9 +7,15 @@ from functools import partial
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nctransfer.collapse.geometry import centre_disagreement, equiangle, equinorm, etf_distance, self_duality
+from nctransfer.collapse.nc1 import cdnv, nc1, numerical_rank, shuffled_nc1, vci
+from nctransfer.collapse.nc2_to_nc4 import (
+    centre_disagreement,
+    equiangle,
+    equinorm,
+    etf_distance,
+    self_duality,
+)
 from nctransfer.collapse.statistics import ClassStatistics, class_statistics
-from nctransfer.collapse.variability import cdnv, nc1, numerical_rank, shuffled_nc1, vci
 from nctransfer.errors import DegenerateInputError
 
 

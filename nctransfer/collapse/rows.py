@@ -162,10 +162,10 @@ def segments(bounds: tuple[int, ...], start: int, stop: int) -> list[Segment]:
     Returns:
         ``(class index, first row, end row)`` for each class in the block, rows counted from ``start``.
     """
-    found: list[Segment] = []
+    cut: list[Segment] = []
     index = bisect_right(bounds, start) - 1
     while index < len(bounds) - 1 and bounds[index] < stop:
         first, end = max(bounds[index], start), min(bounds[index + 1], stop)
-        found.append((index, first - start, end - start))
+        cut.append((index, first - start, end - start))
         index += 1
-    return found
+    return cut

@@ -114,8 +114,8 @@ def _largest(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
     count = min(count, size)
     if matrix.device.type == "cpu":  # a third of the time of all of them
         with torch_threads() as linalg:
-            found = linalg.eigh(matrix.numpy(), subset_by_index=[size - count, size - 1])
-        values, vectors = (torch.from_numpy(part) for part in found)
+            pair = linalg.eigh(matrix.numpy(), subset_by_index=[size - count, size - 1])
+        values, vectors = (torch.from_numpy(part) for part in pair)
     else:
         values, vectors = (part[..., size - count :] for part in torch.linalg.eigh(matrix))
     return values.flip(0), vectors.flip(1)

@@ -151,8 +151,8 @@ def _class_means(rows: ClassSortedRows) -> Tensor:
     def sum_parts(block: Tensor, parts: list[Segment]) -> list[tuple[int, Tensor]]:
         return [(index, block[first:end].sum(0, dtype=torch.float64)) for index, first, end in parts]
 
-    for found in rows.map_blocks(product_dtype(rows.features), sum_parts):
-        for index, part in found:
+    for parts_of_block in rows.map_blocks(product_dtype(rows.features), sum_parts):
+        for index, part in parts_of_block:
             sums[index] += part
     if not bool(torch.isfinite(sums).all()):
         refuse_non_finite(rows.features, rows.labels, rows.name)
@@ -181,10 +181,10 @@ def _residual_pass(rows: ClassSortedRows, means: Tensor, projection: Tensor) -> 
             projected[first:end].sub_(shifts[index])
         return norms, torch.linalg.vector_norm(projected)
 
-    found = rows.map_blocks(dtype, lambda block, parts: (parts, *square_parts(block, parts)))
-    owners = [index for parts, _, _ in found for index, _, _ in parts]
-    norms = torch.stack([norm for _, of_parts, _ in found for norm in of_parts])
-    projected_norms = torch.stack([norm for _, _, norm in found])
+    blocks = rows.map_blocks(dtype, lambda block, parts: (parts, *square_parts(block, parts)))
+    owners = [index for parts, _, _ in blocks for index, _, _ in parts]
+    norms = torch.stack([norm for _, of_parts, _ in blocks for norm in of_parts])
+    projected_norms = torch.stack([norm for _, _, norm in blocks])
     sums = [0.0] * len(means)
     for index, square in zip(owners, norms.double().square().tolist(), strict=True):
         sums[index] += square

@@ -21,11 +21,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nctransfer.config.load import load
 from nctransfer.dag.digest import reached_code
+from nctransfer.dag.job import Job
+from nctransfer.dag.plan import Plan
 from nctransfer.errors import ConfigError, NCTransferError, StoreError
-from nctransfer.plan import config as front_end
-from nctransfer.plan.grid import Plan
-from nctransfer.plan.stages import Job
 from nctransfer.runtime import run_lock
 from nctransfer.runtime.run_log import read_lines
 from nctransfer.stamp import Stamp
@@ -111,7 +111,7 @@ class Inventory:
 
     def seconds(self) -> dict[str, float]:
         """How long the jobs of the kept outputs took, by their old digest, as far as logs tell."""
-        lines = read_lines(Path(self.plan.logs), self.plan.config["study"])
+        lines = read_lines(Path(self.plan.logs), self.plan.configuration.study)
         return {line["digest"]: line["seconds"] for line in lines if "digest" in line}
 
     def _files(self) -> Iterator[tuple[Path, Job]]:
@@ -301,10 +301,10 @@ def main(words: Sequence[str] | None = None) -> int:
     if arguments.yes and not (arguments.reason or "").strip():
         parser.error("--yes needs --reason: it is what readers of the report are told")
     try:
-        config = front_end.load(ROOT / "config.yaml", arguments.configfile, arguments.config)
-        plan = Plan(config, ROOT)
+        study = load(ROOT / "config.yaml", arguments.configfile, arguments.config)
+        plan = Plan(study, ROOT)
         if arguments.yes:
-            run_lock.begin(config["study"], _tell)
+            run_lock.begin(study.configuration.study, _tell)
         inventory = Inventory(plan)
         sys.stdout.write("".join(f"{line}\n" for line in listing(inventory)))
         if not inventory.kept:

@@ -22,11 +22,11 @@ Trees are printed by :func:`printed`, because ``ast.dump`` and ``ast.unparse`` d
 import ast
 import builtins
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 # Fields that differ between Python versions or do not change what code does.
 _IGNORED = {"ctx", "kind", "type_comment", "type_ignores", "type_params"}
@@ -68,7 +68,11 @@ class Module:
 
 
 def read_module(
-    path: Path, module: str, is_own: Callable[[str], bool], is_outside: Callable[[str], bool]
+    path: Path,
+    module: str,
+    is_own: Callable[[str], bool],
+    is_outside: Callable[[str], bool],
+    facts_only: bool = False,
 ) -> Module:
     """Read a source file.
 
@@ -77,24 +81,22 @@ def read_module(
         module: its dotted name, ``__main__`` for a script.
         is_own: tells whether a dotted name is a module of this project.
         is_outside: tells whether no result depends on a module.
+        facts_only: leave out its functions, which who reads its constants never calls.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    if facts_only:
+        tree.body = [node for node in tree.body if not isinstance(node, ast.FunctionDef)]
     before = _loaded(tree)
     pruner = _Pruner()
     tree = pruner.visit(tree)
-    _leave_out_private_functions(tree, before)
+    after = _leave_out_private_functions(tree, before)
     imports = [
         (alias, source)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
+        for node in pruner.imports
         for alias, source in _aliases(node, module, path.name == "__init__.py")
+        if _bound(alias) in after or _bound(alias) not in before
     ]
-    tree = _WithoutImports().visit(tree)
-    after = _loaded(tree)
-    imports = [
-        (alias, source) for alias, source in imports if _bound(alias) in after or _bound(alias) not in before
-    ]
-    links, others, objects = [], [], {}
+    links, others, objects, libraries = [], [], {}, set()
     wordless = _WORDLESS | {_bound(alias) for alias, source in imports if is_outside(source)}
     for alias, source in imports:
         name = f"{source}.{alias.name}" if source else alias.name
@@ -104,15 +106,17 @@ def read_module(
             links.append((f"{alias.name if source else ''} as {_bound(alias)}", source or name))
         else:
             others.append(f"{source}:{alias.name} as {_bound(alias)}")
+            libraries.add(_bound(alias))
     namer = _ModuleNames(objects)
-    tree = namer.visit(tree)
+    tree = namer.visit(tree) if objects else tree
     links += [(f"module {namer.places.get(name, '')}", target) for name, target in objects.items()]
     optional = [*_exception_classes(tree), *_optional_settings(tree)]
+    own = set() if any(map(_is_settings, tree.body)) else {"self"}
     bases = {node.name: frozenset(map(_last, node.bases)) for node in pruner.exceptions}
     return Module(
         text="\n".join([*sorted(set(others)), printed(tree)]),
         links=tuple(sorted(set(links))),
-        names=frozenset(_mentioned(tree)),
+        names=frozenset(_mentioned(tree, libraries | own)),
         optional=tuple(optional),
         words=tuple(pruner.words),
         read=frozenset(_read_errors(tree, wordless)),
@@ -153,6 +157,7 @@ class _Pruner(ast.NodeTransformer):
     def __init__(self) -> None:
         self.words: list[tuple[str, str]] = []
         self.exceptions: list[ast.ClassDef] = []
+        self.imports: list[ast.Import | ast.ImportFrom] = []
 
     def visit_Module(self, node: ast.Module) -> ast.Module:
         self.exceptions = [
@@ -160,6 +165,12 @@ class _Pruner(ast.NodeTransformer):
         ]
         self.generic_visit(node)
         return node
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.imports.append(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        self.imports.append(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         return self._function(node)
@@ -273,32 +284,23 @@ def _is_text(node: ast.AST) -> bool:
     return False
 
 
-def _leave_out_private_functions(tree: ast.Module, before: Counter[str]) -> None:
-    """Take out private functions that were named, and no longer are."""
+def _leave_out_private_functions(tree: ast.Module, before: Counter[str]) -> Counter[str]:
+    """Take out private functions that were named, and no longer are; returns what is named then."""
+    after = _loaded(tree)
     while True:
-        after = _loaded(tree)
-        unused = [
-            node
-            for node in tree.body
-            if isinstance(node, ast.FunctionDef)
-            and node.name.startswith("_")
-            and before[node.name] > _loaded(node)[node.name]
-            and after[node.name] == _loaded(node)[node.name]
-        ]
+        unused = []
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("_"):
+                own = _loaded(node)[node.name] if before[node.name] > after[node.name] else None
+                if own is not None and after[node.name] == own:
+                    unused.append(node)
         if not unused:
-            return
+            return after
         tree.body = [node for node in tree.body if node not in unused]
+        after = _loaded(tree)
 
 
 # --- imports -------------------------------------------------------------------------------
-
-
-class _WithoutImports(ast.NodeTransformer):
-    def visit_Import(self, node: ast.Import) -> None:
-        return None
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        return None
 
 
 class _ModuleNames(ast.NodeTransformer):
@@ -349,11 +351,19 @@ def _exception_classes(tree: ast.Module) -> Iterator[tuple[str, str, frozenset[s
 def _optional_settings(tree: ast.Module) -> Iterator[tuple[str, str, frozenset[str], str]]:
     """Take settings that have a default out of the classes of a tree."""
     for node in tree.body:
-        if isinstance(node, ast.ClassDef) and any(_last(base).endswith("Settings") for base in node.bases):
+        if _is_settings(node):
             for part in [part for part in node.body if _has_default(part)]:
                 node.body.remove(part)
                 name = _last(part.target)  # type: ignore[attr-defined]
                 yield name, f"{node.name}.{name}", frozenset(_mentioned(part)), printed(part)
+
+
+def _is_settings(node: ast.stmt) -> TypeGuard[ast.ClassDef]:
+    """Whether a statement defines settings, which have ``...Settings`` as a base."""
+    return isinstance(node, ast.ClassDef) and any(
+        _last(base.value if isinstance(base, ast.Subscript) else base).endswith("Settings")
+        for base in node.bases
+    )
 
 
 def _has_default(node: ast.stmt) -> bool:
@@ -384,7 +394,7 @@ def _loaded(tree: ast.AST) -> Counter[str]:
     return Counter(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
 
 
-def _mentioned(tree: ast.AST) -> Iterator[str]:
+def _mentioned(tree: ast.AST, others: Collection[str] = ()) -> Iterator[str]:
     """Names, attributes, arguments and texts like names; a mark where any attribute may be read."""
     for node in ast.walk(tree):
         match node:
@@ -396,17 +406,25 @@ def _mentioned(tree: ast.AST) -> Iterator[str]:
                 yield name
             case ast.Constant(value=str(text)) if text.isidentifier():
                 yield text
-            case ast.Call() if _reads_all(node):
+            case ast.Call() if _reads_all(node, others):
                 yield EVERY_SETTING
 
 
-def _reads_all(call: ast.Call) -> bool:
-    """Whether a call may read any attribute of an object."""
+def _reads_all(call: ast.Call, others: Collection[str]) -> bool:
+    """Whether a call may read any attribute of settings.
+
+    Args:
+        call: the call.
+        others: names of what is no settings: libraries, ``self`` where no settings are defined.
+    """
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
     match _last(call.func):
         case "getattr":
-            return not isinstance(call.args[1], ast.Constant)
+            return not isinstance(call.args[1], ast.Constant) and _last(call.args[0]) not in others
         case "model_dump" | "model_dump_json":
-            return not any(keyword.arg == "exclude_defaults" for keyword in call.keywords)
+            named = given.get("include")
+            names = named.elts if isinstance(named, ast.Set) else [named]
+            return "exclude_defaults" not in given and not all(isinstance(key, ast.Constant) for key in names)
         case "vars" | "model_fields":
             return True
     return False
@@ -417,13 +435,18 @@ def _reads_all(call: ast.Call) -> bool:
 
 def _read_errors(tree: ast.Module, wordless: frozenset[str]) -> Iterator[str]:
     """Exceptions that are caught and whose words end in something else than another error."""
-    scopes = [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))]
-    for handler in (node for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)):
-        if handler.name is None:
-            continue
-        around = [scope for scope in scopes if handler in ast.walk(scope)][-1]
-        if _Words(around, wordless).are_used(handler.name, handler):
+    for handler, scope in _handlers(tree, tree):
+        if handler.name is not None and _Words(scope, wordless).are_used(handler.name, handler):
             yield from _caught(handler.type)
+
+
+def _handlers(node: ast.AST, scope: ast.AST) -> Iterator[tuple[ast.ExceptHandler, ast.AST]]:
+    """Every handler of exceptions below a node, with the function, or module, around it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ExceptHandler):
+            yield child, scope
+        if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield from _handlers(child, child if isinstance(child, ast.FunctionDef) else scope)
 
 
 def _caught(node: ast.expr | None) -> Iterator[str]:
@@ -464,7 +487,7 @@ class _Words:
             return parent.attr == "args"
         if isinstance(parent, ast.Call) and node is not parent.func:
             called = _last(parent.func)
-            if called in self._wordless or (called == "getattr" and not _reads_all(parent)):
+            if called in self._wordless or (called == "getattr" and not _reads_all(parent, ())):
                 return False
         statement: ast.AST = parent
         while not isinstance(statement, ast.stmt):

@@ -27,6 +27,7 @@ from nctransfer.stamp import Stamp
 
 # Where and how long jobs run, and how that and their failures are told: no result depends on it.
 OUTSIDE = "nctransfer.runtime"
+FACTS = ":facts"
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def reached_code(root: Path, script: str, variants: frozenset[str] = frozenset()
     Args:
         root: folder that holds the package and the scripts.
         script: path of the script, relative to root.
-        variants: dotted names of modules that the script loads by name.
+        variants: dotted names of modules that the script loads by name, ``name:facts`` where it reads their
+            constants alone.
     """
     modules = reached_modules(root, script, variants)
     chosen = _chosen_definitions(list(modules.values()))
@@ -100,7 +102,7 @@ def reached_modules(root: Path, script: str, variants: frozenset[str] = frozense
     reached, todo = {script: start}, {target for _, target in start.links} | set(variants)
     while todo:
         name = todo.pop()
-        path = _source(root, name) if name else None
+        path = _source(root, name.removesuffix(FACTS)) if name else None
         if path is None or name in reached or _is_outside(name):
             continue
         reached[name] = _module(root, path, name)
@@ -169,7 +171,8 @@ def _is_outside(module: str) -> bool:
 
 @cache
 def _module(root: Path, path: Path, name: str) -> Module:
-    return read_module(path, name, lambda dotted: _source(root, dotted) is not None, _is_outside)
+    own = name.removesuffix(FACTS)
+    return read_module(path, own, lambda dotted: _source(root, dotted) is not None, _is_outside, own != name)
 
 
 @cache

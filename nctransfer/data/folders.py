@@ -6,17 +6,17 @@ another suffix are reported, with the pictures that cannot be decoded, in one er
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from nctransfer.data.decode import is_picture_name
+from nctransfer.data.folder_contents import is_hidden
 from nctransfer.data.raw import RawSplit
+from nctransfer.data.settings import DataSetSettings
 from nctransfer.errors import DataError
-from nctransfer.plan.catalogue import is_hidden
 
 
 @dataclass
@@ -30,14 +30,14 @@ class Listing:
     hidden: int = 0
     problems: list[str] = field(default_factory=list)
 
-    def rows(self, rows: np.ndarray | None, provenance: Mapping[str, Any]) -> RawSplit:
+    def rows(self, rows: np.ndarray | None, options: DataSetSettings) -> RawSplit:
         """The split that some rows (None: all) make."""
         chosen = range(len(self.files)) if rows is None else rows.tolist()
         files = [self.root / self.files[row] for row in chosen]
         return RawSplit(
             labels=np.array([self.labels[row] for row in chosen], np.int64),
             class_names=tuple(self.class_names),
-            provenance=dict(provenance) | {"hidden_ignored": self.hidden},
+            provenance={"options": options.options(), "hidden_ignored": self.hidden},
             read=lambda row: files[row].read_bytes(),
             locate=lambda row: str(files[row]),
             problems=tuple(self.problems),
@@ -74,10 +74,10 @@ def list_classes(root: Path) -> Listing:
             listing.problems.append(f"{root / entry}: a picture beside the folders of classes has no class")
     empty = []
     for label, name in enumerate(listing.class_names):
-        found = list(_pictures(listing, name, ()))
-        listing.files += found
-        listing.labels += [label] * len(found)
-        if not found:
+        pictures = list(_pictures(listing, name, ()))
+        listing.files += pictures
+        listing.labels += [label] * len(pictures)
+        if not pictures:
             empty.append(name)
     if empty:
         raise DataError(f"{root}: no pictures in the folders of classes {', '.join(map(repr, empty))}")

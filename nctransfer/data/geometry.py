@@ -1,10 +1,8 @@
 """Resizing and cropping of uint8 images, one function for the disk, the CPU and the GPU.
 
-A geometry is plain JSON, ``{"resize": [H, W] | S | None, "crop": S | None,
-"interpolation": "bilinear" | "bicubic"}``; ``None`` in its place leaves images as they
-are. ``[H, W]`` resizes directly (the paper's choice), ``S`` takes the shorter side to S.
-An optional ``"rounding": "once"`` resizes in float32 and rounds at the end, as torchvision's
-``weights.transforms()`` does on uint8 tensors; without it each pass is rounded, as PIL does.
+``resize: [H, W]`` resizes directly (the paper's choice), one number takes the shorter side to it; without
+a geometry images stay as they are. ``rounding: once`` resizes in float32 and rounds at the end, as
+torchvision's ``weights.transforms()`` does on uint8 tensors; ``each pass`` is what PIL does.
 
 On the CPU the numbers are those of torchvision's v2 transforms on uint8 tensors, bit for
 bit (it calls the same kernel), without the 3.5 s that importing torchvision takes. That
@@ -14,21 +12,12 @@ PIL when it takes columns first (new PILs sometimes take rows first: on 300 phot
 enlarged to 224 px still one level for ``bilinear``, up to eleven at edges for ``bicubic``).
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from nctransfer.data.settings import Geometry
 from nctransfer.errors import DataError
-from nctransfer.suggestions import suggestion
-
-Geometry = Mapping[str, Any]
-
-_INTERPOLATIONS = ("bilinear", "bicubic")
-_KEYS = ("resize", "crop", "interpolation", "rounding")
-_ROUNDINGS = ("each pass", "once")
 
 
 def apply_geometry(images: Tensor, geometry: Geometry | None) -> Tensor:
@@ -36,69 +25,32 @@ def apply_geometry(images: Tensor, geometry: Geometry | None) -> Tensor:
 
     Args:
         images: uint8, shape (N, 3, H, W), any memory format, on any device.
-        geometry: see the module; ``None`` returns ``images``.
+        geometry: ``None`` returns ``images``.
 
     Returns:
         uint8, shape (N, 3, H', W'), on the same device.
 
     Raises:
-        DataError: the geometry has an unknown key or value, or the images are not uint8.
+        DataError: the images are not uint8.
     """
     if geometry is None:
         return images
-    check_geometry(geometry)
     if images.dtype != torch.uint8 or images.ndim != 4:
         raise DataError(
             f"images must be uint8 of shape (N, 3, H, W), not {images.dtype} {tuple(images.shape)}"
         )
-    if geometry.get("resize") is not None:
-        size = resized_size(geometry["resize"], *images.shape[-2:])
-        resize = _RESIZES[geometry.get("rounding", "each pass")]
-        images = resize(images, size, geometry.get("interpolation", "bilinear"))
-    if geometry.get("crop") is not None:
-        images = _centre_crop(images, geometry["crop"])
+    if geometry.resize is not None:
+        size = resized_size(geometry.resize, *images.shape[-2:])
+        images = _RESIZES[geometry.rounding](images, size, geometry.interpolation)
+    if geometry.crop is not None:
+        images = _centre_crop(images, geometry.crop)
     return images
 
 
-def check_geometry(geometry: Geometry) -> None:
-    """Refuse a geometry with unknown keys or values.
-
-    Raises:
-        DataError: names the key, its value and what is allowed.
-    """
-    for key in geometry:
-        if key not in _KEYS:
-            raise DataError(f"geometry: no key {key!r}{suggestion(key, _KEYS)}; there are {', '.join(_KEYS)}")
-    interpolation = geometry.get("interpolation", "bilinear")
-    if interpolation not in _INTERPOLATIONS:
-        raise DataError(
-            f"geometry.interpolation: {interpolation!r} is not bilinear or bicubic"
-            f"{suggestion(interpolation, _INTERPOLATIONS)}"
-        )
-    rounding = geometry.get("rounding", "each pass")
-    if rounding not in _ROUNDINGS:
-        raise DataError(
-            f"geometry.rounding: {rounding!r} is not one of {', '.join(_ROUNDINGS)}"
-            f"{suggestion(rounding, _ROUNDINGS)}"
-        )
-    resize, crop = geometry.get("resize"), geometry.get("crop")
-    pair = isinstance(resize, list | tuple) and len(resize) == 2 and all(map(_is_size, resize))
-    if not (resize is None or _is_size(resize) or pair):
-        raise DataError(
-            f"geometry.resize: {resize!r} is not a positive whole number, [height, width] or null"
-        )
-    if not (crop is None or _is_size(crop)):
-        raise DataError(f"geometry.crop: {crop!r} is not a positive whole number or null")
-
-
-def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def resized_size(resize: Any, height: int, width: int) -> tuple[int, int]:
+def resized_size(resize: int | tuple[int, int], height: int, width: int) -> tuple[int, int]:
     """Height and width after a resize, with torchvision's and PIL's truncation of the longer side."""
-    if isinstance(resize, list | tuple):
-        return resize[0], resize[1]
+    if isinstance(resize, tuple):
+        return resize
     if height <= width:
         return resize, int(resize * width / height)
     return int(resize * height / width), resize

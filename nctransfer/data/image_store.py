@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from nctransfer.data.settings import Geometry
 from nctransfer.storage.stores import Store
 
 
@@ -52,7 +52,7 @@ class ImageStore:
         text = json.dumps([files, list(self.class_names)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def pending(self, geometry: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    def pending(self, geometry: Geometry | None) -> Geometry | None:
         """What is left to do of a geometry: nothing (None) where the pictures were stored at it."""
         return None if self.manifest.get("geometry") is not None else geometry
 

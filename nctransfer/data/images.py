@@ -13,26 +13,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from types import ModuleType
+from typing import TypeVar
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from nctransfer import variants
+from nctransfer.data import sources
 from nctransfer.data.decode import decode
-from nctransfer.data.geometry import Geometry, apply_geometry, check_geometry
+from nctransfer.data.geometry import apply_geometry
 from nctransfer.data.image_store import ImageStore
 from nctransfer.data.raw import RawSplit
+from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings, SubsetSettings
 from nctransfer.data.subset import class_indices, draw_rows, subset_rows
 from nctransfer.errors import DataError
-from nctransfer.plan import variants
-from nctransfer.plan.subsets import OPTIONS
 from nctransfer.stamp import Stamp
 from nctransfer.storage.stores import ArrayWriter, StoreWriter, create_store
 
 __all__ = ["ImageStore", "prepare_images"]
 
-SOURCES = "nctransfer.data.sources"
 BLOCK = 32  # pictures that one thread prepares at a time: 5 MB at 224 px, 14 MB at 384 px
 NAMED = 20  # unreadable files that a message lists
 LOGGED = 2000  # pictures from which on progress goes to the log
@@ -40,6 +41,8 @@ LOGGED = 2000  # pictures from which on progress goes to the log
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
+
+_SUBSET = {*SubsetSettings.model_fields, "seed"}  # what the choice of images depends on
 
 
 class _UnreadableError(Exception):
@@ -66,17 +69,13 @@ class _Block:
 
 
 def prepare_images(
-    manifests: Mapping[str, Path], settings: Mapping[str, Any], stamp: Stamp, downloads: Path
+    manifests: Mapping[str, Path], settings: ImagesJobSettings, stamp: Stamp, downloads: Path
 ) -> None:
     """Make the image stores of a data set at one geometry.
 
     Args:
         manifests: where each split's manifest will be, by ``"train"`` and ``"test"``.
-        settings: ``source``, ``options`` and, optionally, ``classes`` (names or indices;
-            labels are renumbered in this order), ``per_class`` and ``test_per_class``
-            (so many of each class, drawn with ``seed``), ``count`` (so many to train on,
-            whatever their class), ``validation`` (so many training images are held out as
-            the test split; that of the source is not opened), and ``geometry``.
+        settings: see :class:`~nctransfer.data.settings.ImagesJobSettings`.
         stamp: of the job.
         downloads: folder for what sources download.
 
@@ -85,11 +84,7 @@ def prepare_images(
             unreadable pictures (all of them are named). A split whose store could not be
             completed leaves nothing under its final name.
     """
-    source = variants.load(SOURCES, settings["source"])
-    geometry = settings.get("geometry")
-    if geometry is not None:
-        check_geometry(geometry)
-    raw = _open(source, settings, manifests, Path(downloads))
+    raw = _open(settings, manifests, Path(downloads))
     _check_same_classes(raw)
     subsets = {split: _subset(raw[split], split, settings) for split in manifests}
     unreadable: list[str] = []
@@ -107,13 +102,15 @@ def prepare_images(
         )
 
 
-def _open(
-    source: Any, settings: Mapping[str, Any], splits: Iterable[str], downloads: Path
-) -> dict[str, RawSplit]:
+def _open(settings: ImagesJobSettings, splits: Iterable[str], downloads: Path) -> dict[str, RawSplit]:
     """Open what each split is drawn from: with ``validation``, the training split for both."""
-    if settings.get("validation") is None:
-        return {split: source.open_split(settings["options"], split, downloads) for split in splits}
-    return dict.fromkeys(splits, source.open_split(settings["options"], "train", downloads))
+    source: ModuleType = variants.load(sources, settings.source, "read")
+    options = variants.settings_class(sources, settings.source, DataSetSettings).read(
+        {"source": settings.source, **settings.options}
+    )
+    if settings.validation is None:
+        return {split: source.open_split(options, split, downloads) for split in splits}
+    return dict.fromkeys(splits, source.open_split(options, "train", downloads))
 
 
 def _check_same_classes(raw: Mapping[str, RawSplit]) -> None:
@@ -130,8 +127,8 @@ def _check_same_classes(raw: Mapping[str, RawSplit]) -> None:
             )
 
 
-def _subset(raw: RawSplit, split: str, settings: Mapping[str, Any]) -> _Subset:
-    chosen = class_indices(settings.get("classes"), raw.class_names)
+def _subset(raw: RawSplit, split: str, settings: ImagesJobSettings) -> _Subset:
+    chosen = class_indices(settings.classes, raw.class_names)
     rows = _rows(raw, split, chosen, settings)
     if not len(rows):
         raise DataError(f"the {split} split has no images of the chosen classes")
@@ -141,26 +138,25 @@ def _subset(raw: RawSplit, split: str, settings: Mapping[str, Any]) -> _Subset:
     return _Subset(rows, renumbered[raw.labels[rows]], names)
 
 
-def _rows(raw: RawSplit, split: str, chosen: Sequence[int], settings: Mapping[str, Any]) -> np.ndarray:
-    seed, validation = settings.get("seed", 0), settings.get("validation")
+def _rows(raw: RawSplit, split: str, chosen: Sequence[int], settings: ImagesJobSettings) -> np.ndarray:
+    seed, validation = settings.seed, settings.validation
     if split == "test" and validation is None:
-        return subset_rows(raw.labels, raw.class_names, chosen, settings.get("test_per_class"), seed)
-    drawn, held_out = draw_rows(raw.labels, chosen, settings.get("count"), validation or 0, seed)
+        return subset_rows(raw.labels, raw.class_names, chosen, settings.test_per_class, seed)
+    drawn, held_out = draw_rows(raw.labels, chosen, settings.count, validation or 0, seed)
     if split == "test":
         return held_out
-    return subset_rows(raw.labels, raw.class_names, chosen, settings.get("per_class"), seed, among=drawn)
+    return subset_rows(raw.labels, raw.class_names, chosen, settings.per_class, seed, among=drawn)
 
 
 def _write_store(
-    manifest: Path, split: str, raw: RawSplit, subset: _Subset, settings: Mapping[str, Any], stamp: Stamp
+    manifest: Path, split: str, raw: RawSplit, subset: _Subset, settings: ImagesJobSettings, stamp: Stamp
 ) -> None:
-    geometry = settings.get("geometry")
     unreadable = [_UnreadableError(problem) for problem in raw.problems]
     digest = hashlib.sha256()
     logger.info("%s: %d images of %d classes", split, len(subset.rows), len(subset.class_names))
     with create_store(manifest, "images", stamp) as writer:
         pictures = _PictureWriter(writer, len(subset.rows))
-        for block in _blocks(raw, subset.rows, geometry, split):
+        for block in _blocks(raw, subset.rows, settings.geometry, split):
             digest.update(block.digests)
             unreadable += block.unreadable
             if not unreadable:
@@ -171,14 +167,14 @@ def _write_store(
         counts = np.bincount(subset.labels, minlength=len(subset.class_names))
         writer.meta |= {
             "split": split,
-            "source": settings["source"],
+            "source": settings.source,
             "provenance": dict(raw.provenance),
             "checksum": digest.hexdigest(),
             "class_names": list(subset.class_names),
             "counts": counts.tolist(),
             "resolution": pictures.resolution,
-            "geometry": geometry,
-            "subset": {key: settings.get(key) for key in OPTIONS},
+            "geometry": None if settings.geometry is None else settings.geometry.told(),
+            "subset": {key: value for key, value in settings.told().items() if key in _SUBSET},
         }
 
 

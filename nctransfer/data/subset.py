@@ -93,8 +93,6 @@ def class_indices(classes: Sequence[str | int] | None, class_names: Sequence[str
         if index in chosen:
             raise DataError(f"classes: {entry!r} stands more than once")
         chosen.append(index)
-    if not chosen:
-        raise DataError("classes: an empty list chooses nothing; leave the key out for all classes")
     return chosen
 
 

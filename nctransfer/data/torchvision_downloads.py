@@ -134,14 +134,14 @@ def _clear(partial: Path, archives: Sequence[Archive]) -> None:
 def _adopt(root: Path, partial: Path, archives: Sequence[Archive]) -> None:
     """Copy archives that people put into root by hand, for machines without a network."""
     for archive in archives:
-        found, place = root / archive.name, partial / archive.path
-        if not found.is_file():
+        by_hand, place = root / archive.name, partial / archive.path
+        if not by_hand.is_file():
             continue
-        if archive.md5 is not None and _md5(found) != archive.md5:
-            logger.warning("%s: not used, its MD5 is not %s", found, archive.md5)
+        if archive.md5 is not None and _md5(by_hand) != archive.md5:
+            logger.warning("%s: not used, its MD5 is not %s", by_hand, archive.md5)
             continue
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(found, place)
+        shutil.copyfile(by_hand, place)
 
 
 @contextmanager

@@ -9,8 +9,8 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +19,9 @@ from tqdm import tqdm
 
 from nctransfer.data.geometry import apply_geometry
 from nctransfer.data.image_store import ImageStore
+from nctransfer.data.settings import Geometry
 from nctransfer.errors import DegenerateInputError, ModelError
+from nctransfer.features.settings import FeaturesJobSettings
 from nctransfer.features.store import LOGITS, PENULTIMATE, SUMMED, Column, column_name, write_columns
 from nctransfer.models.backbone import Backbone, Capture
 from nctransfer.stamp import UNSTAMPED, Stamp
@@ -32,7 +34,7 @@ def extract_features(
     backbone: Backbone,
     images: ImageStore,
     manifest: Path,
-    settings: Mapping[str, Any],
+    settings: FeaturesJobSettings,
     stamp: Stamp = UNSTAMPED,
 ) -> None:
     """Write the feature store of one split.
@@ -41,37 +43,36 @@ def extract_features(
         backbone: in evaluation mode, on the device to compute on.
         images: the split's images.
         manifest: where the feature store's manifest will be.
-        settings: batch_size, precision, channels_last, dtype, format, geometry, poolings, and units:
-            ``all``, or ``penultimate`` for the penultimate feature (what a skip connection makes of
-            it, and the logits) alone.
+        settings: of units ``penultimate`` means the penultimate feature, what a skip connection makes of it,
+            and the logits.
         stamp: of the job.
 
     Raises:
         ModelError: a pooling does not suit the network.
         DegenerateInputError: a feature is not finite; unit and first image are named.
     """
-    poolings = _checked(settings["poolings"], backbone) if settings["units"] == "all" else ()
+    poolings = _checked(settings.poolings, backbone) if settings.units == "all" else ()
     columns = describe_columns(backbone, poolings)
     widths = {column.name: column.width for column in columns}
     with create_store(manifest, "features", stamp) as store:
         store.put("labels", np.asarray(images.labels, np.int64))
         store.meta = {
             "samples": len(images),
-            "columns": [vars(column) for column in columns],
+            "columns": [asdict(column) for column in columns],
             "class_names": list(images.class_names),
             "poolings": list(poolings),
-            "geometry": settings["geometry"],
+            "geometry": settings.geometry.told(),
             "mean": list(backbone.identity.mean),
             "std": list(backbone.identity.std),
-            "precision": settings["precision"],
-            "format": settings["format"],
-            "dtype": settings["dtype"],
+            "precision": settings.precision,
+            "format": settings.format,
+            "dtype": settings.dtype,
             "weights": backbone.identity.fingerprint,
             "images": images.fingerprint,
         }
-        with write_columns(store, widths, len(images), settings["dtype"], settings["format"]) as target:
+        with write_columns(store, widths, len(images), settings.dtype, settings.format) as target:
             for start, capture in forward_pass(backbone, images, poolings, settings):
-                block = _columns_of(capture, poolings, settings["dtype"])
+                block = _columns_of(capture, poolings, settings.dtype)
                 _refuse_non_finite(block, columns, start)
                 target.append(block)
 
@@ -99,7 +100,7 @@ def describe_columns(backbone: Backbone, poolings: Sequence[str]) -> list[Column
 
 
 def forward_pass(
-    backbone: Backbone, images: ImageStore, poolings: Sequence[str], settings: Mapping[str, Any]
+    backbone: Backbone, images: ImageStore, poolings: Sequence[str], settings: FeaturesJobSettings
 ) -> Iterator[tuple[int, Capture]]:
     """Pass all images through the network once, in order.
 
@@ -110,11 +111,11 @@ def forward_pass(
         ModelError: not even a single image fits in memory.
     """
     device = next(backbone.parameters()).device
-    if settings["channels_last"]:
+    if settings.channels_last:
         backbone = backbone.to(memory_format=torch.channels_last)
-    half = settings["precision"] == "bfloat16"
-    geometry = images.pending(settings["geometry"])
-    size, start = settings["batch_size"], 0
+    half = settings.precision == "bfloat16"
+    geometry = images.pending(settings.geometry)
+    size, start = settings.batch_size, 0
     with (
         torch.inference_mode(),
         torch.autocast(device.type, torch.bfloat16) if half else nullcontext(),
@@ -126,11 +127,11 @@ def forward_pass(
             batch = pending.result()
             pending = reader.submit(_read, images, start + len(batch), size, device)
             pixels = batch.to(device, non_blocking=True)
-            capture = _capture(backbone, pixels, geometry, poolings, settings)
+            capture = _capture(backbone, pixels, geometry, poolings, settings.channels_last)
             if capture is None:
                 if len(batch) == 1:
                     raise ModelError(
-                        f"{backbone.identity.name}: a single image of {settings['geometry']} "
+                        f"{backbone.identity.name}: a single image of {settings.geometry} "
                         "does not fit in memory"
                     )
                 size = len(batch) // 2
@@ -154,14 +155,14 @@ def _read(images: ImageStore, start: int, size: int, device: torch.device) -> Te
 def _capture(
     backbone: Backbone,
     pixels: Tensor,
-    geometry: Mapping[str, Any] | None,
+    geometry: Geometry | None,
     poolings: Sequence[str],
-    settings: Mapping[str, Any],
+    channels_last: bool,
 ) -> Capture | None:
     """What a batch leaves, or None where it does not fit in memory; nothing of it is then held."""
     try:
         inputs = backbone.normalise(apply_geometry(pixels, geometry))
-        if settings["channels_last"]:
+        if channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return backbone.capture(inputs, units=None if poolings else [], poolings=poolings)
     except RuntimeError as error:

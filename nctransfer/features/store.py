@@ -154,8 +154,8 @@ class FeatureStore:
         """A column, shape (N, width), read-only; its bytes are verified when first read."""
         column = next((column for column in self.columns if column.name == name), None)
         if column is None:
-            known = ", ".join(column.name for column in self.columns)
-            raise StoreError(f"{self._store.folder}: no column {name!r}; there are: {known}")
+            names = ", ".join(column.name for column in self.columns)
+            raise StoreError(f"{self._store.folder}: no column {name!r}; there are: {names}")
         if self._store.manifest["format"] == "npy":
             return self._store.array(name)
         table = pq.read_table(self._store.path(_PARQUET), columns=[name], memory_map=True)

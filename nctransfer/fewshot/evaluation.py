@@ -15,8 +15,8 @@ from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from nctransfer.collapse.nc1 import nc1
 from nctransfer.collapse.statistics import class_statistics
-from nctransfer.collapse.variability import nc1
 from nctransfer.errors import DegenerateInputError
 from nctransfer.fewshot.episodes import Episode
 
@@ -52,7 +52,7 @@ def episode_accuracies(features: np.ndarray, labels: np.ndarray, episodes: Itera
     Returns:
         (episodes,), float64.
     """
-    found, unfinished = [], 0
+    accuracies, unfinished = [], 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # counted
         for episode in episodes:
@@ -60,10 +60,10 @@ def episode_accuracies(features: np.ndarray, labels: np.ndarray, episodes: Itera
             classifier = LogisticRegression(C=1.0, max_iter=ITERATIONS)  # lbfgs, softmax over the classes
             classifier.fit(features[support], labels[support])
             unfinished += int(max(classifier.n_iter_) >= ITERATIONS)
-            found.append(100 * float((classifier.predict(features[query]) == labels[query]).mean()))
+            accuracies.append(100 * float((classifier.predict(features[query]) == labels[query]).mean()))
     if unfinished:
-        logger.warning("%d of %d fits stopped after %d iterations", unfinished, len(found), ITERATIONS)
-    return np.array(found)
+        logger.warning("%d of %d fits stopped after %d iterations", unfinished, len(accuracies), ITERATIONS)
+    return np.array(accuracies)
 
 
 def mean_interval(values: np.ndarray) -> Interval:
@@ -84,13 +84,13 @@ def query_nc1(features: np.ndarray, labels: np.ndarray, episodes: Iterable[Episo
     Returns:
         (n,), float64, n at most the number of episodes.
     """
-    found, reasons = [], Counter[str]()
+    values, reasons = [], Counter[str]()
     for episode in episodes:
         rows = episode.query.ravel()
         try:
-            found.append(nc1(class_statistics(features[rows], labels[rows], name="query images")))
+            values.append(nc1(class_statistics(features[rows], labels[rows], name="query images")))
         except DegenerateInputError as error:
             reasons[str(error)] += 1
     for reason, times in reasons.most_common(3):
         logger.warning("no NC1 of the query images of %d episodes: %s", times, reason)
-    return np.array(found)
+    return np.array(values)

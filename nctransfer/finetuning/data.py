@@ -1,15 +1,14 @@
 """Downstream images as a fine-tuning run reads them."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from nctransfer.data.augmentation import Augmentation
 from nctransfer.data.geometry import apply_geometry
 from nctransfer.data.image_store import ImageStore
+from nctransfer.data.settings import Geometry
 from nctransfer.data.subset import subset_rows
+from nctransfer.training.augmentation import augment
+from nctransfer.training.settings import AugmentationSettings
 
 # Share of a GPU's free memory that images may take; larger splits stay on disk.
 SHARE = 0.4
@@ -37,8 +36,8 @@ class Pixels:
     def __init__(
         self,
         store: ImageStore,
-        geometry: Mapping[str, Any],
-        augmentation: Augmentation,
+        geometry: Geometry,
+        augmentation: AugmentationSettings,
         device: torch.device,
         per_class: int | None = None,
         seed: int = 0,
@@ -83,11 +82,11 @@ class Pixels:
 
     def augmented(self, rows: Tensor, keys: Tensor) -> Tensor:
         """Pixels in [0, 1] of samples ``rows``, augmented by the draws of their keys."""
-        return self._augmentation(self._shaped(rows), keys)
+        return augment(self._shaped(rows), keys, self._augmentation)
 
     def _shaped(self, rows: Tensor) -> Tensor:
-        found = self._resident[rows] if self._resident is not None else self._read(rows.cpu())
-        return apply_geometry(found.to(self.labels.device), self._geometry).contiguous()
+        images = self._resident[rows] if self._resident is not None else self._read(rows.cpu())
+        return apply_geometry(images.to(self.labels.device), self._geometry).contiguous()
 
     def _read(self, rows: Tensor) -> Tensor:
         """Images (n, 3, H, W) uint8 from the store."""

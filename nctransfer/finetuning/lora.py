@@ -69,7 +69,7 @@ def adapt(network: nn.Module, paths: Iterable[str], rank: int, alpha: float | No
             if not maps:
                 raise ModelError(f"{path}: no linear map in this unit, so nothing for method layer_lora")
             for module, name, place in maps:
-                weight: Tensor = getattr(module, name)
+                weight = module.get_parameter(name)
                 most = min(weight.shape[0], weight[0].numel())
                 if rank > most:
                     raise ModelError(

@@ -63,8 +63,8 @@ class TunedNetwork(nn.Module):
 
     def read(self, images: Tensor) -> Tensor:
         """The feature (N, d) of standardised images, or of what stands for them under a hook."""
-        found, _ = self.backbone.read(images, self._places, stop="penultimate")
-        return self.backbone.feature(found)[1]
+        kept, _ = self.backbone.read(images, self._places, stop="penultimate")
+        return self.backbone.feature(kept)[1]
 
     def begin_at(self, begin: Callable[[Tensor], Tensor] | None) -> None:
         """Compute features from what ``begin`` takes, from now on; None takes pixels again."""

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nctransfer.data.augmentation import CROP
 from nctransfer.finetuning.data import Pixels
 from nctransfer.finetuning.network import TunedNetwork
 from nctransfer.models.layout import Tap
+from nctransfer.training.augmentation import CROP
 
 
 def why_not(tuned: TunedNetwork, augmentation_level: int) -> str | None:
@@ -82,8 +82,8 @@ class Prefix:
             if self.whole:
                 return self.tuned.read(images)
             place = Tap(self.backbone.layout.units[self.first - 1], "input")
-            found, _ = self.backbone.read(images, {"kept": (place, torch.clone)}, stop="kept")
-        kept: Tensor = found["kept"]
+            kept_by_place, _ = self.backbone.read(images, {"kept": (place, torch.clone)}, stop="kept")
+        kept: Tensor = kept_by_place["kept"]
         return kept
 
     def of(self, split: Pixels, rows: Tensor, size: int) -> Tensor:

@@ -6,36 +6,37 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from nctransfer.data.augmentation import Augmentation
+from nctransfer import variants
 from nctransfer.data.image_store import ImageStore
 from nctransfer.errors import DataError
+from nctransfer.finetuning import methods
 from nctransfer.finetuning.data import Pixels
-from nctransfer.finetuning.kept import Room, keep
 from nctransfer.finetuning.network import TunedNetwork
 from nctransfer.finetuning.prefix import Prefix, why_not
+from nctransfer.finetuning.prefix_cache import Room, keep
+from nctransfer.finetuning.settings import FineTuneJobSettings
 from nctransfer.finetuning.statistics import recalibrate
 from nctransfer.finetuning.tuning import ParameterCount, Task, count_parameters
+from nctransfer.models.checkpoint import write_weights
 from nctransfer.models.tuned import KIND, WEIGHTS
-from nctransfer.models.weights import write_weights
 from nctransfer.models.zoo import load_model
-from nctransfer.plan import variants
-from nctransfer.plan.runs import PACKAGE
 from nctransfer.stamp import Stamp
 from nctransfer.storage.stores import create_store
 from nctransfer.storage.tables import write_table
+from nctransfer.training import losses
 from nctransfer.training.checkpoints import Checkpoints
-from nctransfer.training.evaluation import Shown, evaluate
+from nctransfer.training.evaluation import UNAUGMENTED, Shown, evaluate
 from nctransfer.training.loop import Data, Training, memory_format
 from nctransfer.training.monitoring import tensorboard
 from nctransfer.training.objective import Objective
-from nctransfer.training.stopping import stop_requests
-from nctransfer.training.surroundings import Surroundings
+from nctransfer.training.run_options import RunOptions
+from nctransfer.training.settings import LoopSettings
+from nctransfer.training.stop_signals import stop_requests
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +47,9 @@ def finetune(
     model: Path,
     stores: Mapping[str, ImageStore],
     manifest: Path,
-    settings: Mapping[str, Any],
+    settings: FineTuneJobSettings,
     stamp: Stamp,
-    surroundings: Surroundings,
+    run_options: RunOptions,
     checkpoint: Path | None = None,
 ) -> None:
     """Fine-tune a model, and write what it changed, its history and its accuracies as one store.
@@ -59,11 +60,9 @@ def finetune(
         manifest: where the store's manifest will be; beside it tuned.safetensors, history.parquet and
             accuracy.parquet. Losses, on the test split too, are those that are trained on, label smoothing
             included.
-        settings: names (run, model, dataset, and what else the table of accuracies repeats), method (name,
-            units and what else it reads), statistics, per_class, subset_seed, geometry, training (see
-            ``training.loop``; None for methods that train nothing), seed.
+        settings: see :class:`~nctransfer.finetuning.settings.FineTuneJobSettings`.
         stamp: of the job.
-        surroundings: device, checkpoints, log, room for the frozen prefix.
+        run_options: device, checkpoints, log, room for the frozen prefix.
         checkpoint: weights file of a local base model, which holds its text tower too.
 
     Raises:
@@ -71,31 +70,28 @@ def finetune(
         ModelError: a unit that cannot be tuned, no skip connection from it, a rank too large, no text tower.
         TrainingError: the loss is not finite, or a stop was asked for.
     """
-    began, device = time.monotonic(), surroundings.device
+    began, device = time.monotonic(), run_options.device
     names = list(stores["train"].class_names)
-    method = settings["method"]
     task = Task(
         backbone=load_model(model, device),
         class_names=names,
-        settings=method,
-        statistics=settings["statistics"],
-        seed=settings["seed"],
+        settings=settings.method,
+        statistics=settings.statistics,
+        seed=settings.seed,
         checkpoint=checkpoint,
     )
     base = task.backbone.identity.fingerprint
-    tuned: TunedNetwork = variants.load(PACKAGE, method["name"]).prepare(task).to(device)
+    tuned: TunedNetwork = variants.load(methods, settings.method.name).prepare(task).to(device)
     count = count_parameters(tuned)
     splits = _splits(stores, settings, device)
     logger.info("%d of %d parameters train (%.2f %%)", count.trained, count.all, count.share)
-    objective = (
-        variants.load("nctransfer.training.losses", LOSS).build(settings["loss"], len(names)).to(device)
-    )
+    objective = variants.load(losses, LOSS, "loss").build(settings.loss, len(names)).to(device)
     with ExitStack() as opened:
-        history, scores = _train(tuned, objective, splits, settings, stamp, surroundings, opened)
+        history, scores = _train(tuned, objective, splits, settings, stamp, run_options, opened)
     with create_store(manifest, KIND, stamp) as store:
         described = {
             "base": base,
-            "method": method["name"],
+            "method": settings.method.name,
             "units": list(tuned.units),
             "skip": list(tuned.backbone.skip),
             "last_unit": tuned.last,
@@ -106,27 +102,25 @@ def finetune(
         write_table(store.file("accuracy.parquet"), _accuracies(settings, count, history, scores))
         store.meta = {
             **described,
-            "run": settings["names"]["run"],
+            "run": settings.names.run,
             "class_names": names,
-            "settings": dict(settings),
+            "settings": settings.told(),
             "images": {name: store.fingerprint for name, store in stores.items()},
         }
-    Checkpoints(surroundings.checkpoints, stamp, 0).clear()
+    Checkpoints(run_options.checkpoints, stamp, 0).clear()
     _log_costs(device, time.monotonic() - began)
 
 
 def _splits(
-    stores: Mapping[str, ImageStore], settings: Mapping[str, Any], device: torch.device
+    stores: Mapping[str, ImageStore], settings: FineTuneJobSettings, device: torch.device
 ) -> dict[str, Pixels]:
     if list(stores["train"].class_names) != list(stores["test"].class_names):
         raise DataError("the training and the test split of the downstream data set name different classes")
-    training = settings["training"]
-    augmented = Augmentation.from_settings(training["augmentation"]) if training else Augmentation(1)
-    geometry = settings["geometry"]
-    chosen = settings["per_class"], settings["subset_seed"]
+    augmentation = UNAUGMENTED if settings.training is None else settings.training.augmentation
+    geometry, subset = settings.geometry, (settings.per_class, settings.subset_seed)
     return {
-        "train": Pixels(stores["train"], geometry, augmented, device, *chosen),
-        "test": Pixels(stores["test"], geometry, Augmentation(1), device),
+        "train": Pixels(stores["train"], geometry, augmentation, device, *subset),
+        "test": Pixels(stores["test"], geometry, UNAUGMENTED, device),
     }
 
 
@@ -134,31 +128,31 @@ def _train(
     tuned: TunedNetwork,
     objective: Objective,
     splits: dict[str, Pixels],
-    settings: Mapping[str, Any],
+    settings: FineTuneJobSettings,
     stamp: Stamp,
-    surroundings: Surroundings,
+    run_options: RunOptions,
     opened: ExitStack,
 ) -> tuple[pd.DataFrame, dict[str, dict[str, float]]]:
     """Train to the end; returns the history, and loss and accuracy on both splits."""
-    training = settings["training"]
+    training = settings.training
     if training is None:
         scores = {name: evaluate(tuned, objective, split) for name, split in splits.items()}
         rows = [{"epoch": 0, "split": name, "images": "clean", **score} for name, score in scores.items()]
         return pd.DataFrame(rows), scores
-    size = training["batch_size"]
-    if settings["statistics"] == "recalibrated":
+    size = training.batch_size
+    if settings.statistics == "recalibrated":
         recalibrate(tuned, _batches(splits["train"], size))
-    shown = _shown(tuned, splits, settings, surroundings, opened)
+    shown = _shown(tuned, splits, training, run_options, opened)
     run = Training(
         tuned,
         objective,
-        Data(shown["train"], shown["test"], settings["seed"]),
+        Data(shown["train"], shown["test"], settings.seed),
         training,
-        Checkpoints(surroundings.checkpoints, stamp, surroundings.checkpoint_minutes),
+        Checkpoints(run_options.checkpoints, stamp, run_options.checkpoint_minutes),
         tuned.kept,
         advice="lower the run's learning rate (finetuning.rates) or set finetuning.warmup_epochs",
     )
-    log = opened.enter_context(tensorboard(surroundings.tensorboard))
+    log = opened.enter_context(tensorboard(run_options.tensorboard))
     history = run.run(opened.enter_context(stop_requests()), log)
     with run.autocast():
         trained = evaluate(tuned, objective, shown["train"], 4 * size)
@@ -169,21 +163,20 @@ def _train(
 def _shown(
     tuned: TunedNetwork,
     splits: dict[str, Pixels],
-    settings: Mapping[str, Any],
-    surroundings: Surroundings,
+    training: LoopSettings,
+    run_options: RunOptions,
     opened: ExitStack,
 ) -> Mapping[str, Shown]:
     """What enters the network: pixels, or the output of its frozen prefix."""
-    training = settings["training"]
-    reason = why_not(tuned, training["augmentation"]["level"])
+    reason = why_not(tuned, training.augmentation.level)
     if reason is not None:
         logger.info("every step computes the whole network: %s", reason)
         return splits
-    layout, size = memory_format(training, surroundings.device), training["batch_size"]
+    layout, size = memory_format(training, run_options.device), training.batch_size
     tuned.to(memory_format=layout)  # as the training loop will have it
-    prefix = Prefix(tuned, training["precision"] == "bfloat16", layout)
+    prefix = Prefix(tuned, training.precision == "bfloat16", layout)
     sizes = {"train": size, "test": 4 * size}
-    room = Room(surroundings.prefix_cache_gb, surroundings.memory_gb, surroundings.checkpoints)
+    room = Room(run_options.prefix_cache_gb, run_options.memory_gb, run_options.checkpoints)
     entering = keep(prefix, splits, sizes, room)
     opened.callback(prefix.cut())
     return entering
@@ -197,15 +190,15 @@ def _batches(split: Pixels, size: int) -> Iterator[Tensor]:
 
 
 def _accuracies(
-    settings: Mapping[str, Any],
+    settings: FineTuneJobSettings,
     count: ParameterCount,
     history: pd.DataFrame,
     scores: Mapping[str, Mapping[str, float]],
 ) -> pd.DataFrame:
     """What the run reached, a row a split."""
     shared = {
-        **settings["names"],
-        "statistics": settings["statistics"],
+        **settings.names.told(),
+        "statistics": settings.statistics,
         "epochs": int(history["epoch"].max()),
         "trained": count.trained,
         "parameters": count.all,

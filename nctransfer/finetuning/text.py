@@ -1,22 +1,25 @@
 """CLIP's text tower as a classifier: zero-shot classification, one embedding a class."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
+from nctransfer.catalog.known_models import lookup
+from nctransfer.catalog.text_towers import has_text_tower
 from nctransfer.errors import ConfigError, ModelError
+from nctransfer.finetuning.methods.zero_shot import TextTowerSettings
+from nctransfer.finetuning.network import TunedNetwork
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import open_clip as library
+from nctransfer.models.checkpoint import load_strictly, read_weights, refuse_non_finite
 from nctransfer.models.fetched import existing
 from nctransfer.models.sources import open_clip as published
-from nctransfer.models.weights import load_strictly, read_weights, refuse_non_finite
-from nctransfer.plan.known_models import lookup
-from nctransfer.plan.text_towers import has_text_tower
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +28,38 @@ PROMPTS_AT_ONCE = 256
 Tokenizer = Callable[[list[str]], Tensor]
 
 
+class TextClassifier(nn.Module):
+    """Scaled cosines of image embeddings with the classes' text embeddings.
+
+    Args:
+        embeddings: of the classes, (K, d), unit norm.
+        scale: of the logits.
+    """
+
+    embeddings: Tensor
+    scale: Tensor
+
+    def __init__(self, embeddings: Tensor, scale: float) -> None:
+        super().__init__()
+        self.register_buffer("embeddings", embeddings)
+        self.register_buffer("scale", torch.tensor(scale, device=embeddings.device))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (N, K) of image embeddings (N, d)."""
+        return self.scale * functional.normalize(features.float()) @ self.embeddings.T
+
+
+class ZeroShotNetwork(TunedNetwork):
+    """A network whose own output, CLIP's embedding, is what the classifier sees."""
+
+    def read(self, images: Tensor) -> Tensor:
+        """The embedding (N, d) of standardised images."""
+        embedding: Tensor = self.backbone.network(images)
+        return embedding
+
+
 def text_classifier(
-    settings: Mapping[str, Any],
+    settings: TextTowerSettings,
     checkpoint: Path | None,
     class_names: Sequence[str],
     templates: Sequence[str],
@@ -40,9 +73,7 @@ def text_classifier(
     of its unit-norm embedding with the classes'. Prompts longer than the model's context are cut.
 
     Args:
-        settings: the model's entry: ``source: open_clip`` with ``name`` and ``weights`` (tag), or
-            ``source: local`` with ``architecture: open_clip/NAME``, ``options`` and, without a
-            checkpoint, ``weights`` (file).
+        settings: the model.
         checkpoint: the file of a whole model's weights, for ``source: local``.
         class_names: K names, as prompts write them, in the order of the labels.
         templates: prompts with ``{}`` in the class's place.
@@ -85,10 +116,10 @@ def _check_prompts(class_names: Sequence[str], templates: Sequence[str]) -> None
             )
 
 
-def _model(settings: Mapping[str, Any], checkpoint: Path | None) -> tuple[Any, Tokenizer, str]:
+def _model(settings: TextTowerSettings, checkpoint: Path | None) -> tuple[Any, Tokenizer, str]:
     """A whole model with its weights, its tokenizer, and what messages call it."""
-    source = str(settings["source"])
-    name = settings.get("architecture") if source == "local" else settings.get("name")
+    source = settings.source
+    name = settings.architecture if source == "local" else settings.name
     if not has_text_tower(source, name):
         raise ModelError(
             f"{name or source}: has no text tower (source {source}); zero_shot needs `source: open_clip`, or "
@@ -97,33 +128,36 @@ def _model(settings: Mapping[str, Any], checkpoint: Path | None) -> tuple[Any, T
     return _local(settings, checkpoint) if source == "local" else _published(settings)
 
 
-def _published(settings: Mapping[str, Any]) -> tuple[Any, Tokenizer, str]:
-    name = settings["name"]
-    weights = settings.get("weights") or lookup("open_clip", name).weights
+def _published(settings: TextTowerSettings) -> tuple[Any, Tokenizer, str]:
+    if settings.name is None:
+        raise ModelError(f"`name`: a model of {settings.source} must be named")
+    name = settings.name
+    weights = settings.weights or lookup("open_clip", name).weights
     library.metadata(name, weights)  # says which weights there are
-    tokenizer = _tokenizer(name, {})
+    tokenizer = _tokenizer(name)
     return published.download(name, weights), tokenizer, f"open_clip/{name}"
 
 
-def _local(settings: Mapping[str, Any], checkpoint: Path | None) -> tuple[Any, Tokenizer, str]:
-    path = existing(checkpoint or settings.get("weights"), "weights")
-    architecture = Architecture.parse(settings["architecture"], settings.get("options"))
+def _local(settings: TextTowerSettings, checkpoint: Path | None) -> tuple[Any, Tokenizer, str]:
+    path = existing(checkpoint or settings.weights, "weights")
+    architecture = Architecture.parse(settings.architecture or "", settings.options)
     state = read_weights(path)
     if not library.has_text_tower(state):
         raise ModelError(
             f"{path}: has no text tower, only {len(state)} tensors of an image tower; zero_shot needs the "
             "weights of a whole CLIP model as open_clip writes them"
         )
-    tokenizer = _tokenizer(architecture.name, architecture.options.get("text_cfg") or {})
+    sizes = architecture.options.get("text_cfg") or {}
+    tokenizer = _tokenizer(architecture.name, sizes.get("context_length"), sizes.get("vocab_size"))
     model = library.build_whole(architecture.name, architecture.options)
     load_strictly(model, library.adapt_whole(model, state), str(path))
     return model, tokenizer, str(path)
 
 
-def _tokenizer(name: str, text: Mapping[str, Any]) -> Tokenizer:
-    """The architecture's tokenizer, for a text tower of other sizes where ``text`` says so."""
+def _tokenizer(name: str, context_length: int | None = None, vocabulary: int | None = None) -> Tokenizer:
+    """The architecture's tokenizer, for a text tower of its own sizes where none are given."""
     try:
-        tokenizer = open_clip.get_tokenizer(name, context_length=text.get("context_length"))
+        tokenizer = open_clip.get_tokenizer(name, context_length=context_length)
     except Exception as error:  # whatever the transport, the hub or its library raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(
@@ -131,9 +165,10 @@ def _tokenizer(name: str, text: Mapping[str, Any]) -> Tokenizer:
             "the network (and proxy), and that the transformers library is installed, or choose a model "
             "with CLIP's own tokenizer, such as ViT-B-32"
         ) from error
-    needed, given = getattr(tokenizer, "vocab_size", 0), text.get("vocab_size")
-    if given is not None and given < needed:
+    needed = getattr(tokenizer, "vocab_size", 0)
+    if vocabulary is not None and vocabulary < needed:
         raise ModelError(
-            f"open_clip/{name}: options.text_cfg.vocab_size: {given}, but its tokenizer has {needed} tokens"
+            f"open_clip/{name}: options.text_cfg.vocab_size: {vocabulary}, but its tokenizer has {needed} "
+            "tokens"
         )
     return tokenizer

@@ -4,16 +4,17 @@ Source: the paper, section 4 and Appendix E. Each module of ``nctransfer.finetun
 has ``prepare(task) -> TunedNetwork``.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nctransfer.errors import ModelError
+from nctransfer.finetuning.method import MethodSettings
 from nctransfer.finetuning.network import TunedNetwork
+from nctransfer.finetuning.settings import Statistics
 from nctransfer.models.backbone import Backbone
 from nctransfer.models.tuned import without_head
 
@@ -25,23 +26,23 @@ class Task:
     Attributes:
         backbone: the base model, frozen; a method changes it in place.
         class_names: of the downstream data, K.
-        settings: of the method: units (tuned, from 1), and what else it reads.
-        statistics: ``update``, ``recalibrated`` or ``frozen`` (see ``statistics``).
+        settings: of the method.
+        statistics: what becomes of running statistics (see the module ``statistics``).
         seed: of the classifier's and the adapters' first values.
         checkpoint: weights file of a local base model, None elsewhere.
     """
 
     backbone: Backbone
     class_names: Sequence[str]
-    settings: Mapping[str, Any]
-    statistics: str
+    settings: MethodSettings
+    statistics: Statistics
     seed: int
     checkpoint: Path | None = None
 
     @property
     def units(self) -> tuple[int, ...]:
         """The tuned units, shallowest first."""
-        return tuple(sorted(self.settings["units"]))
+        return tuple(sorted(self.settings.units))
 
 
 def linear_classifier(width: int, classes: int, seed: int) -> nn.Linear:

@@ -7,9 +7,14 @@ from typing import Any
 
 from torch import nn
 
+from nctransfer import variants
+from nctransfer.data.settings import Geometry
 from nctransfer.errors import ModelError
-from nctransfer.plan import variants
+from nctransfer.models import architectures
 from nctransfer.suggestions import suggestion
+
+Options = Mapping[str, Any]
+"""Keyword arguments of a network's builder, as its library takes them."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +33,10 @@ class Metadata:
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
     size: tuple[int, int]
-    native: Mapping[str, Any] | None
+    native: Geometry | None
     classes: int | None = None
     class_names: tuple[str, ...] | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Options = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -40,13 +45,11 @@ class Architecture:
 
     library: str
     name: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Options = field(default_factory=dict)
     classes: int | None = None
 
     @classmethod
-    def parse(
-        cls, text: str, options: Mapping[str, Any] | None = None, classes: int | None = None
-    ) -> "Architecture":
+    def parse(cls, text: str, options: Options | None = None, classes: int | None = None) -> "Architecture":
         """Read ``library/name``, for example ``torchvision/resnet34`` or ``small/resnet18``.
 
         Raises:
@@ -56,7 +59,7 @@ class Architecture:
         if not slash or not name:
             raise ModelError(
                 f"architecture {text!r}: expected library/name, the library one of "
-                f"{', '.join(variants.names(_PACKAGE))}"
+                f"{', '.join(variants.names(architectures))}"
             )
         return cls(library, name, dict(options or {}), classes)
 
@@ -77,7 +80,7 @@ class Architecture:
     @property
     def module(self) -> ModuleType:
         """The library's module here; imports that library and no other."""
-        return variants.load(_PACKAGE, self.library)
+        return variants.load(architectures, self.library)
 
     def build(self) -> nn.Module:
         """The network with random weights; nothing is downloaded.
@@ -92,10 +95,7 @@ class Architecture:
         return self.module.metadata(self.name, weights)
 
 
-_PACKAGE = "nctransfer.models.architectures"
-
-
-def with_defaults(network: str, options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def with_defaults(network: str, options: Options, defaults: Options) -> dict[str, Any]:
     """Options of a network's builder, those that are not given by their defaults.
 
     Args:
@@ -108,12 +108,12 @@ def with_defaults(network: str, options: Mapping[str, Any], defaults: Mapping[st
     """
     for option in options:
         if option not in defaults:
-            known = ", ".join(defaults)
-            raise ModelError(f"{network}: no option {option!r}{suggestion(option, defaults)}; {known}")
+            listed = ", ".join(defaults)
+            raise ModelError(f"{network}: no option {option!r}{suggestion(option, defaults)}; {listed}")
     return {**defaults, **options}
 
 
-def require_positive(network: str, options: Mapping[str, Any], names: Iterable[str]) -> None:
+def require_positive(network: str, options: Options, names: Iterable[str]) -> None:
     """Refuse options that count something and are no positive whole number.
 
     Raises:

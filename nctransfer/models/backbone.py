@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nctransfer.data.settings import Geometry
 from nctransfer.errors import ModelError
 from nctransfer.models.layout import Layout, Tap
 from nctransfer.models.pooling import penultimate_vector, poolings_for, summed_feature
@@ -61,7 +62,7 @@ class Identity:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     size: tuple[int, int]
-    native: Mapping[str, Any] | None
+    native: Geometry | None
     fingerprint: str
 
 
@@ -217,10 +218,10 @@ class Backbone(nn.Module):
         Raises:
             ModelError: the network never went through one of the places.
         """
-        found: dict[Any, Any] = {}
+        kept: dict[Any, Any] = {}
 
         def note(key: Any, keep: Callable[[Tensor], Any], x: Tensor) -> None:
-            found[key] = keep(x)
+            kept[key] = keep(x)
             if stop is not None and key == stop:
                 raise _ReachedError
 
@@ -230,9 +231,9 @@ class Backbone(nn.Module):
                 hooks.enter_context(self._listen(tap, partial(note, key, keep)))
             output = self.network(images)
         for key, (tap, _) in places.items():
-            if key not in found:
+            if key not in kept:
                 raise ModelError(f"{self.identity.name}: the forward pass never went through {tap.module!r}")
-        return found, output
+        return kept, output
 
     def tap(self, index: int) -> Tap:
         """Where a unit's output is read; that of unit 0, the stem, is the input of unit 1."""

@@ -7,6 +7,7 @@ from torch import nn
 
 from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Architecture, Metadata
+from nctransfer.models.settings import ModelJobSettings
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,17 @@ def download_failed(model: str, weights: str, error: BaseException) -> ModelErro
         "check the network (and proxy), or fetch the file elsewhere and use `source: local` with "
         "`weights: FILE`; a damaged file in the library's download cache must be deleted first"
     )
+
+
+def published_name(settings: ModelJobSettings) -> str:
+    """Name of a published model.
+
+    Raises:
+        ModelError: it is not named.
+    """
+    if settings.name is None:
+        raise ModelError(f"`name`: a model of {settings.source} must be named")
+    return settings.name
 
 
 def existing(path: Path | str | None, key: str) -> Path:

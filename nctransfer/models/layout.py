@@ -49,12 +49,12 @@ class Layout:
 
 def blocks_of_type(network: nn.Module, types: Collection[str]) -> tuple[str, ...]:
     """Paths of the modules whose class name is in ``types``, in order, outermost only."""
-    found: list[str] = []
+    paths: list[str] = []
     for path, module in network.named_modules():
-        nested = bool(found) and path.startswith(f"{found[-1]}.")
+        nested = bool(paths) and path.startswith(f"{paths[-1]}.")
         if type(module).__name__ in types and not nested:
-            found.append(path)
-    return tuple(found)
+            paths.append(path)
+    return tuple(paths)
 
 
 def children_of(network: nn.Module, container: str) -> tuple[str, ...]:
@@ -80,15 +80,15 @@ def classifying_layers(network: nn.Module) -> tuple[str, ...]:
         named = get_classifier()
         wanted = named if isinstance(named, (tuple, list)) else (named,)
         paths = {id(module): path for path, module in inner.named_modules(remove_duplicate=False)}
-        found = tuple(f"{prefix}{paths[id(module)]}" for module in wanted if id(module) in paths)
+        heads = tuple(f"{prefix}{paths[id(module)]}" for module in wanted if id(module) in paths)
     else:
         layers = [
             path for path, module in inner.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))
         ]
-        found = (f"{prefix}{layers[-1]}",) if layers else ()
-    if not found:
+        heads = (f"{prefix}{layers[-1]}",) if layers else ()
+    if not heads:
         raise ModelError(f"{type(inner).__name__}: no classification layer, so no penultimate feature")
-    return found
+    return heads
 
 
 def has_weights(network: nn.Module, path: str) -> bool:

@@ -82,19 +82,19 @@ def _graphs(
     # read as it is there: later steps in place would move it on in the graph
     places["penultimate"] = (layout.penultimate, lambda x: x.grad_fn)
     with torch.enable_grad():
-        found, _ = probe.read(torch.zeros(1, 3, *size, device=device), places, stop="penultimate")
-    return found
+        nodes, _ = probe.read(torch.zeros(1, 3, *size, device=device), places, stop="penultimate")
+    return nodes
 
 
 def _parameters_behind(node: Any, seen: set[Any]) -> Iterable[Tensor]:
     """Leaves of the graph behind a node, less what was seen before."""
-    found, todo = [], [node]
+    leaves, todo = [], [node]
     while todo:
         node = todo.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
         if type(node).__name__ == "AccumulateGrad":
-            found.append(node.variable)
+            leaves.append(node.variable)
         todo += [following for following, _ in node.next_functions]
-    return found
+    return leaves

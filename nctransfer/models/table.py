@@ -1,4 +1,4 @@
-"""Writes ``nctransfer/plan/known_models.csv`` from the installed libraries.
+"""Writes ``nctransfer/catalog/known_models.csv`` from the installed libraries.
 
     python -m nctransfer.models.table
 
@@ -12,7 +12,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -25,6 +25,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models as torchvision_models
 
+from nctransfer.catalog.known_models import COLUMNS, TABLE
+from nctransfer.data.settings import Geometry
 from nctransfer.errors import NCTransferError
 from nctransfer.models.architecture import Architecture, Metadata
 from nctransfer.models.architectures import cifar, fewshot, small
@@ -33,7 +35,6 @@ from nctransfer.models.backbone import Unit, measure
 from nctransfer.models.layout import trunk
 from nctransfer.models.sources.open_clip import check_activation
 from nctransfer.models.zoo import describe
-from nctransfer.plan.known_models import COLUMNS, TABLE
 from nctransfer.storage.files import atomic_path
 
 logger = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ LOCAL_MODULES = {"cifar": "residual", "small": "residual", "fewshot": "few_shot"
 
 @dataclass(frozen=True)
 class Costs:
-    """What a network costs, as in ``plan.known_models.KnownModel``; counted numbers have three digits."""
+    """What a network costs, as in ``catalog.known_models.KnownModel``; counted numbers have three digits."""
 
     parameters: str
     multiply_adds: str
@@ -230,12 +231,12 @@ def _check_channels(network: nn.Module, units: Sequence[Unit]) -> None:
 def _geometry(metadata: Metadata) -> dict[str, Any]:
     height, width = metadata.size
     crop = str(height) if height == width else f"{height}x{width}"
-    native: Mapping[str, Any] = metadata.native or {"resize": "", "interpolation": "bilinear"}
-    resize = native["resize"]
+    native = metadata.native or Geometry()
+    sides = native.resize if isinstance(native.resize, tuple) else (native.resize or "",)
     return {
-        "resize": "x".join(map(str, resize)) if isinstance(resize, list) else resize,
+        "resize": "x".join(map(str, sides)),
         "crop": crop,
-        "interpolation": native["interpolation"],
+        "interpolation": native.interpolation,
     }
 
 

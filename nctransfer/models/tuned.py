@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from nctransfer.errors import ModelError, StoreError
 from nctransfer.models.backbone import Backbone
+from nctransfer.models.checkpoint import drop_heads, read_weights
 from nctransfer.models.layout import Tap
-from nctransfer.models.weights import drop_heads, read_weights
 from nctransfer.models.zoo import load_model
 from nctransfer.storage.stores import Store
 

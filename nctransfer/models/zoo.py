@@ -2,19 +2,19 @@
 
 import csv
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from nctransfer import variants
+from nctransfer.data.settings import Geometry
 from nctransfer.errors import ModelError, StoreError
+from nctransfer.models import families, sources
 from nctransfer.models.architecture import Architecture, Metadata
 from nctransfer.models.backbone import Backbone, Head, Identity, Unit, measure
-from nctransfer.models.layout import Layout
-from nctransfer.models.parameters import ParameterPlaces, head_parameters, locate_parameters
-from nctransfer.models.weights import (
+from nctransfer.models.checkpoint import (
     drop_heads,
     fingerprint,
     load_strictly,
@@ -23,20 +23,20 @@ from nctransfer.models.weights import (
     write_weights,
     zero_heads,
 )
-from nctransfer.plan import variants
+from nctransfer.models.layout import Layout
+from nctransfer.models.parameters import ParameterPlaces, head_parameters, locate_parameters
+from nctransfer.models.settings import ModelJobSettings
 from nctransfer.stamp import UNSTAMPED, Stamp
 from nctransfer.storage.stores import Store, create_store
 
 logger = logging.getLogger(__name__)
 
-FAMILIES = "nctransfer.models.families"
-SOURCES = "nctransfer.models.sources"
 PENULTIMATE, HEAD = "penultimate", "head"
 UNIT_COLUMNS = ("index", "name", "type", "width", "parameters", "between")
 
 
 def save_model(
-    manifest: Path, settings: Mapping[str, Any], stamp: Stamp = UNSTAMPED, checkpoint: Path | None = None
+    manifest: Path, settings: ModelJobSettings, stamp: Stamp = UNSTAMPED, checkpoint: Path | None = None
 ) -> None:
     """Fetch a network and write its model store.
 
@@ -47,23 +47,21 @@ def save_model(
 
     Args:
         manifest: where the store's manifest will be.
-        settings: ``source``, ``name``, ``weights``, ``family`` and the source's own keys;
-            ``native`` is the transform that the plan expects of the library, ``size`` the size of
-            the images that the network will be shown (its own by default).
+        settings: see :class:`~nctransfer.models.settings.ModelJobSettings`.
         stamp: of the job.
         checkpoint: the weights file of sources that read one.
 
     Raises:
         ModelError: the network or its weights are not what the settings say.
     """
-    fetched = variants.load(SOURCES, settings["source"]).fetch(settings, checkpoint)
-    name = str(settings.get("name") or settings.get("architecture") or fetched.architecture.name)
-    _check_plan(settings, fetched.metadata, name)
-    size = _size(settings, fetched.metadata)
+    fetched = variants.load(sources, settings.source).fetch(settings, checkpoint)
+    name = settings.name or settings.architecture or fetched.architecture.name
+    _check_plan(settings.native, fetched.metadata.native, name)
+    size = settings.size or fetched.metadata.size
     network = fetched.network.eval().float()
     state = network.state_dict()
     refuse_non_finite(state, name)
-    layout = describe(network, settings["family"])
+    layout = describe(network, settings.family)
     headless = fetched.headless or zero_heads(network, layout.heads)
     if headless and layout.heads:
         logger.warning("%s: without the head %s, so without logits", name, layout.heads[0])
@@ -72,22 +70,23 @@ def save_model(
         state = network.state_dict()
     units, width = _measured(network, layout, size, name)
     head = None if headless else _head(network, layout, fetched.metadata)
+    native = fetched.metadata.native
     located = locate_parameters(network, layout, size)
     with create_store(manifest, "model", stamp) as store:
         write_weights(store.file("weights.safetensors"), state)
         rows = unit_rows(network, layout, units, width, located)
         _write_units(store.file("units.csv"), rows)
         store.meta = {
-            "source": settings["source"],
+            "source": settings.source,
             "name": name,
-            "weights": Path(str(checkpoint or settings.get("weights") or "")).name,
-            "family": settings["family"],
+            "weights": Path(str(checkpoint or settings.weights or "")).name,
+            "family": settings.family,
             "architecture": fetched.architecture.to_json(),
             "headless": headless,
             "mean": list(fetched.metadata.mean or ()),
             "std": list(fetched.metadata.std or ()),
             "size": list(size),
-            "native": fetched.metadata.native,
+            "native": None if native is None else native.told(),
             "poolings": list(layout.poolings),
             "feature_pooling": layout.feature_pooling,
             "units": len(units) - 1,
@@ -133,7 +132,7 @@ def load_model(manifest: Path, device: torch.device | str = "cpu") -> Backbone:
         mean=tuple(meta["mean"]),
         std=tuple(meta["std"]),
         size=(meta["size"][0], meta["size"][1]),
-        native=meta["native"],
+        native=None if meta["native"] is None else Geometry.read(meta["native"]),
         fingerprint=meta["fingerprint"],
     )
     network.requires_grad_(False)
@@ -147,7 +146,7 @@ def describe(network: torch.nn.Module, family: str) -> Layout:
         ConfigError: no such family.
         ModelError: the network has no units of this family.
     """
-    layout: Layout = variants.load(FAMILIES, family).describe(network)
+    layout: Layout = variants.load(families, family).describe(network)
     return layout
 
 
@@ -178,21 +177,13 @@ def unit_rows(
     return rows
 
 
-def _check_plan(settings: Mapping[str, Any], metadata: Metadata, name: str) -> None:
+def _check_plan(planned: Geometry | None, native: Geometry | None, name: str) -> None:
     """What was planned from the table of known models must be what the library says."""
-    native = settings.get("native")
-    if native is not None and native != metadata.native:
+    if planned is not None and planned != native:
         raise ModelError(
-            f"{name}: the installed library prepares images by {metadata.native}, the plan's table says "
-            f"{native}; set `preprocess: paper` for this model, or install the library version of "
-            "requirements.lock"
+            f"{name}: the installed library prepares images by {native}, the plan's table says {planned}; "
+            "set `preprocess: paper` for this model, or install the library version of requirements.lock"
         )
-
-
-def _size(settings: Mapping[str, Any], metadata: Metadata) -> tuple[int, int]:
-    size = settings.get("size") or metadata.size
-    height, width = (size, size) if isinstance(size, int) else size
-    return int(height), int(width)
 
 
 def _measured(

@@ -121,17 +121,17 @@ def check_labels(labels: Array, class_count: int | None = None) -> Tensor:
     Raises:
         DegenerateInputError: none at all, not one-dimensional, not whole numbers, or out of range.
     """
-    found = torch.as_tensor(labels)
-    if found.ndim != 1 or len(found) == 0:
-        raise DegenerateInputError(f"labels: shape {tuple(found.shape)}, allowed is (N,) with N > 0")
-    if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
-        raise DegenerateInputError(f"labels: type {found.dtype}, allowed are integers")
-    found = found.to(torch.int64)
-    low, high = int(found.min()), int(found.max())
+    targets = torch.as_tensor(labels)
+    if targets.ndim != 1 or len(targets) == 0:
+        raise DegenerateInputError(f"labels: shape {tuple(targets.shape)}, allowed is (N,) with N > 0")
+    if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
+        raise DegenerateInputError(f"labels: type {targets.dtype}, allowed are integers")
+    targets = targets.to(torch.int64)
+    low, high = int(targets.min()), int(targets.max())
     if low < 0 or (class_count is not None and high >= class_count):
         bound = "" if class_count is None else f" to {class_count - 1}"
         raise DegenerateInputError(f"labels: {low if low < 0 else high} found, allowed are 0{bound}")
-    return found
+    return targets
 
 
 def _check_shape(name: str, array: Array, samples: int) -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nctransfer import variants
 from nctransfer.errors import DataError, DegenerateInputError
-from nctransfer.plan import variants
+from nctransfer.probing import solvers
 from nctransfer.probing.data import Array, ProbeData, UnitGroup, check_labels, gather, row_slices
-from nctransfer.probing.settings import ProbeSettings, Weights
-
-SOLVERS = "nctransfer.probing.solvers"
+from nctransfer.probing.settings import ProbeSettings
+from nctransfer.probing.weights import Weights
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def train_probes(
             classes, no samples, a probe that diverged.
         ConfigError: an unknown solver.
     """
-    solvers = {name: variants.load(SOLVERS, name) for name in dict.fromkeys(s.solver for s in settings)}
+    modules = {name: variants.load(solvers, name) for name in dict.fromkeys(s.solver for s in settings)}
     targets = check_labels(labels, class_count)
     if len(targets.unique()) < 2:
         raise DegenerateInputError(
@@ -106,14 +106,16 @@ def train_probes(
         )
     classes = int(targets.max()) + 1 if class_count is None else class_count
     data = gather(features, targets, classes, _device(features, device), dtype)
-    found: dict[tuple[str, int], Probe] = {}
-    for name, module in solvers.items():
+    probes_by_place: dict[tuple[str, int], Probe] = {}
+    for name, module in modules.items():
         chosen = [index for index, entry in enumerate(settings) if entry.solver == name]
         solved = module.fit(data, [settings[index] for index in chosen])
         for group, weights in zip(data.groups, solved, strict=True):
             for unit, probes in _probes(group, weights, data, [settings[index] for index in chosen]).items():
-                found.update(((unit, index), probe) for index, probe in zip(chosen, probes, strict=True))
-    return [found[unit, index] for unit in features for index in range(len(settings))]
+                probes_by_place.update(
+                    ((unit, index), probe) for index, probe in zip(chosen, probes, strict=True)
+                )
+    return [probes_by_place[unit, index] for unit in features for index in range(len(settings))]
 
 
 def score(probes: Sequence[Probe], features: Mapping[str, Array], labels: Array) -> list[Score]:
@@ -184,7 +186,7 @@ def _probes(
     group: UnitGroup, weights: Weights, data: ProbeData, settings: Sequence[ProbeSettings]
 ) -> dict[str, list[Probe]]:
     """The probes of a group's units with their numbers on the training set."""
-    found = {}
+    by_unit = {}
     for index, unit in enumerate(group.names):
         weight, bias = weights.weight[index], weights.bias[index]
         accuracy, entropy = measure(data.unit(group, index), data.labels, weight, bias)
@@ -194,14 +196,14 @@ def _probes(
                     f"unit {unit} at learning rate {entry.learning_rate:g}: the probe's objective is {value}"
                 )
         penalty = (weight.double().square().sum(dim=(1, 2)) + bias.double().square().sum(dim=1)).tolist()
-        found[unit] = [
+        by_unit[unit] = [
             Probe(
                 unit, entry, weight[p].T.contiguous(), bias[p], accuracy[p], entropy[p],
                 entropy[p] + entry.weight_decay / 2 * penalty[p],
             )
             for p, entry in enumerate(settings)
         ]  # fmt: skip
-    return found
+    return by_unit
 
 
 def _device(features: Mapping[str, Array], device: torch.device | str | None) -> torch.device:

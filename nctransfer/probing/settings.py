@@ -1,11 +1,13 @@
-"""What a probe is trained with, and what a solver hands back."""
+"""How probes are trained: the section, what the job is told, and one probe's own settings."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Annotated
 
-from torch import Tensor
+from pydantic import Field
 
 from nctransfer.errors import ConfigError
+from nctransfer.settings import Count, Device, Distinct, NonNegative, Positive, Settings, ViewNames
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,13 @@ class ProbeSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        values = asdict(self)
         for key in ("learning_rate", "final_learning_rate", "momentum", "weight_decay"):
-            value = getattr(self, key)
+            value = values[key]
             if not (math.isfinite(value) and value >= 0):
                 raise ConfigError(f"probe settings: {key} is {value}, allowed are finite numbers from 0")
         for key in ("epochs", "batch_size"):
-            value = getattr(self, key)
+            value = values[key]
             if int(value) != value or value < 1:
                 raise ConfigError(f"probe settings: {key} is {value}, allowed are whole numbers from 1")
 
@@ -49,14 +52,39 @@ class ProbeSettings:
         return self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * fall
 
 
-@dataclass(frozen=True)
-class Weights:
-    """Classifiers of the U units of a group under P settings.
+class ProbeRecipeSettings(Settings):
+    """How linear probes are trained; every combination of rates and decays is, in one run."""
 
-    Attributes:
-        weight: (U, P, K, d).
-        bias: (U, P, K).
-    """
+    solver: str = "sgd"
+    """Variant of `nctransfer.probing.solvers`: sgd is the paper's recipe; lbfgs the exact minimum of the same
+    objective."""
+    epochs: Count = 200
+    """Passes over the training split (sgd)."""
+    batch_size: Count = 128
+    """Samples per step (sgd)."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Momentum (sgd)."""
+    learning_rates: Distinct[Positive] = (0.1,)
+    """Learning rates at the start of the cosine (sgd), all trained in one run."""
+    learning_rate_min: NonNegative = 0.0001
+    """Learning rate at the end of the cosine (sgd)."""
+    weight_decays: Distinct[NonNegative] = (0.0001,)
+    """Weight decays, all trained in one run."""
 
-    weight: Tensor
-    bias: Tensor
+
+class ProbesSettings(ProbeRecipeSettings):
+    """Linear probes on frozen features; figures show the first learning rate and weight decay."""
+
+    seeds: Count = 1
+    """Number of repetitions with seeds of their own; figures show the mean."""
+
+
+class ProbesJobSettings(ProbeRecipeSettings):
+    """What the job is told that trains probes."""
+
+    names: ViewNames
+    """Repeated in every row."""
+    seeds: tuple[int, ...]
+    """A repetition each."""
+    device: Device
+    """Where to compute."""

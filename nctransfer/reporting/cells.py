@@ -10,7 +10,7 @@ import numpy as np
 MISSING = "\N{EN DASH}"
 
 
-class Mark(Enum):
+class Emphasis(Enum):
     """Why a cell stands out, as (before and after it in Markdown, LaTeX command, HTML element around it)."""
 
     BEST = ("**", "**", "textbf", "strong")
@@ -24,48 +24,53 @@ class Cell:
 
     Attributes:
         text: what it says, not escaped.
-        mark: why it stands out.
+        emphasis: why it stands out.
     """
 
     text: str
-    mark: Mark
+    emphasis: Emphasis
 
     def __str__(self) -> str:
         """Its text alone."""
         return self.text
 
 
+def heading(text: str, columns: int) -> list[str | Cell]:
+    """A row that heads a block, of a table of so many columns."""
+    return [Cell(text, Emphasis.HEADING), *[""] * (columns - 1)]
+
+
 def markdown(cell: str | Cell) -> str:
     """A cell in Markdown."""
     if isinstance(cell, Cell):
-        before, after, *_ = cell.mark.value
+        before, after, *_ = cell.emphasis.value
         return f"{before}{cell.text}{after}"
     return cell
 
 
 def latex_command(cell: str | Cell) -> str:
     """LaTeX command around a cell, as :class:`pandas.io.formats.style.Styler` writes it; empty for none."""
-    return f"{cell.mark.value[2]}:--rwrap;" if isinstance(cell, Cell) else ""
+    return f"{cell.emphasis.value[2]}:--rwrap;" if isinstance(cell, Cell) else ""
 
 
 def html(cell: str | Cell) -> str:
     """A cell in HTML."""
     text = escape(str(cell))
     if isinstance(cell, Cell):
-        element = cell.mark.value[3]
+        element = cell.emphasis.value[3]
         return f"<{element}>{text}</{element}>"
     return text
 
 
 def is_heading(cell: str | Cell) -> bool:
     """Whether a cell heads a block of rows."""
-    return isinstance(cell, Cell) and cell.mark is Mark.HEADING
+    return isinstance(cell, Cell) and cell.emphasis is Emphasis.HEADING
 
 
-def marked(texts: Sequence[str], scores: Sequence[float]) -> list[str | Cell]:
-    """Mark the highest score as the best and the next as the second best.
+def emphasised(texts: Sequence[str], scores: Sequence[float]) -> list[str | Cell]:
+    """Emphasise the highest score as the best and the next as the second best.
 
-    Equal scores share a mark: give them as rounded as the texts, or two equal texts look unequal.
+    Equal scores look alike: give them as rounded as the texts, or two equal texts look unequal.
     Where several are best there is no second; nor is there among two, nor a best among one.
 
     Args:
@@ -73,16 +78,15 @@ def marked(texts: Sequence[str], scores: Sequence[float]) -> list[str | Cell]:
         scores: the higher the better, (n,); NaN takes no part.
     """
     given = np.asarray(scores, np.float64)
-    there = given[np.isfinite(given)]
-    if len(there) < 2:
+    finite = given[np.isfinite(given)]
+    if len(finite) < 2:
         return list(texts)
-    best = there.max()
-    rest = there[there < best]
-    second = rest.max() if len(there) > 2 and len(rest) == len(there) - 1 else np.nan
-    marks = {best: Mark.BEST, second: Mark.SECOND}
-    return [
-        Cell(text, marks[score]) if score in marks else text for text, score in zip(texts, given, strict=True)
-    ]
+    best = finite.max()
+    rest = finite[finite < best]
+    second = rest.max() if len(finite) > 2 and len(rest) == len(finite) - 1 else np.nan
+    reasons = {best: Emphasis.BEST, second: Emphasis.SECOND}
+    pairs = zip(texts, given, strict=True)
+    return [Cell(text, reasons[score]) if score in reasons else text for text, score in pairs]
 
 
 def spread(mean: float, std: float, seeds: int, digits: str) -> str:
@@ -99,7 +103,7 @@ def spread(mean: float, std: float, seeds: int, digits: str) -> str:
     return f"{mean:{digits}}" + (f" ± {std:{digits}}" if seeds > 1 else "")
 
 
-def shown(value: float, digits: str) -> float:
+def as_written(value: float, digits: str) -> float:
     """A number as rounded as its text."""
     return float(f"{value:{digits}}")
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+# columns of tables that hold a correlation
+CORRELATION = ("pearson", "pearson_low", "pearson_high", "spearman")
 # what a figure's abscissa may be fitted in
 FITS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"nc1": np.asarray, "log_nc1": np.log10}
 
@@ -128,18 +130,10 @@ def fit_parabola(x: np.ndarray, y: np.ndarray, seed: int, resamples: int = 5000)
             low, high = np.percentile(alike, [2.5, 97.5])
             share = ((alike >= x.min()) & (alike <= x.max())).sum() / bent.sum()
     return Parabola(
-        constant=float(constant),
-        slope=float(slope),
-        curvature=float(curvature),
-        r2=float(r2),
-        turn=float(turn),
-        turn_low=float(low),
-        turn_high=float(high),
-        turn_share=float(share),
-        maximum=bool(curvature < 0),
-        inside=bool(np.isfinite(turn) and x.min() <= turn <= x.max()),
-        points=n,
-    )
+        float(constant), float(slope), float(curvature), float(r2), float(turn), float(low), float(high),
+        float(share), maximum=bool(curvature < 0),
+        inside=bool(np.isfinite(turn) and x.min() <= turn <= x.max()), points=n,
+    )  # fmt: skip
 
 
 def _parabolas(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -198,10 +192,10 @@ def correlation(x: np.ndarray, y: np.ndarray) -> Correlation:
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if len(x) < 3 or _constant(x) or _constant(y):
         return Correlation(np.nan, np.nan, np.nan, np.nan, len(x))
-    found = stats.pearsonr(x, y)
-    interval = found.confidence_interval(0.95)
+    related = stats.pearsonr(x, y)
+    low, high = related.confidence_interval(0.95)
     rank = stats.spearmanr(x, y).statistic
-    return Correlation(float(found.statistic), float(interval.low), float(interval.high), float(rank), len(x))
+    return Correlation(float(related.statistic), float(low), float(high), float(rank), len(x))
 
 
 def _constant(values: np.ndarray) -> bool:

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -81,25 +80,27 @@ def save_page(readable: pd.DataFrame, html: Path, title: str, digest: str) -> No
 def save_sidecar(
     path: Path,
     name: str,
-    settings: Mapping[str, Any],
+    kind: str,
     stamp: Stamp,
     inputs: Mapping[str, str],
     files: Iterable[Path],
+    seed: int | None = None,
 ) -> None:
     """Write what made a figure or a table: stamp, versions, seed; and the checksums of its files.
 
     Args:
         path: where it goes.
         name: key of the figure or table.
-        settings: of its job.
+        kind: of it.
         stamp: of its job.
         inputs: paths of the files it was made from, by name.
         files: all forms of it, beside the sidecar, which may be among them.
+        seed: of its resamples, where it draws any.
     """
     facts = {
         "name": name,
-        "kind": settings["kind"],
-        **({"seed": settings["seed"]} if "seed" in settings else {}),
+        "kind": kind,
+        **({} if seed is None else {"seed": seed}),
         **software(),
         "inputs": stamp.by_path(inputs),
         "files": {file.name: file_checksum(file) for file in files if file != path},

@@ -3,32 +3,32 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from nctransfer.reporting.scorecard.verdicts import VERDICTS
+from nctransfer.reporting.settings import Listed, OverviewJobSettings
 
 FIGURE_FILES = {"picture": "png", "vector": "pdf", "numbers": "csv", "made by": "json"}
 TABLE_FILES = {"text": "md", "page": "html", "LaTeX": "tex", "numbers": "csv", "made by": "json"}
 
 
-def overview(settings: Mapping[str, Any], scorecard: Path, adopted: int, digest: str) -> str:
+def overview(settings: OverviewJobSettings, scorecard: Path, adopted: int, digest: str) -> str:
     """The text of REPORT.md.
 
     Args:
-        settings: study, folder of the results, and the listed figures and tables.
+        settings: of the job.
         scorecard: the scorecard's CSV.
         adopted: number of times that results were kept after a change of code.
         digest: of the job.
     """
-    results = settings["results"]
+    results = settings.results
     parts = [
         "# Transfer learning via neural collapse: what this run shows",
         _about(settings),
         _verdicts(scorecard, results),
-        *_listing("Figures", settings["figures"], FIGURE_FILES, results),
-        *_listing("Tables", settings["tables"], TABLE_FILES, results),
+        *_listing("Figures", settings.figures, FIGURE_FILES, results),
+        *_listing("Tables", settings.tables, TABLE_FILES, results),
         "## About this run\n\n"
         "Code, configuration, machines and times: [provenance.html](provenance.html), job by job in "
         f"[provenance.json](provenance.json).{_adopted(adopted)}",
@@ -37,13 +37,13 @@ def overview(settings: Mapping[str, Any], scorecard: Path, adopted: int, digest:
     return "\n\n".join(parts) + "\n"
 
 
-def _about(settings: Mapping[str, Any]) -> str:
-    study, page = settings["study"], f"{settings['results']}/report.html"
+def _about(settings: OverviewJobSettings) -> str:
+    page, study = f"{settings.results}/report.html", settings.study
     whose = (
         f"Study `{study}`, an overlay of the paper's configuration." if study else "The paper's own folders."
     )
     return (
-        f"{whose} {settings['setting']} The page with all pictures is `{page}` after the command of this run "
+        f"{whose} {settings.setting} The page with all pictures is `{page}` after the command of this run "
         f"with `--report {page}` in place of targets."
     )
 
@@ -69,15 +69,13 @@ def _verdicts(scorecard: Path, results: str) -> str:
     return f"## Scorecard\n\n{table}\n\nClaim by claim: [{page}]({page}), [{link}]({link})."
 
 
-def _listing(
-    heading: str, entries: Sequence[Mapping[str, str]], files: Mapping[str, str], results: str
-) -> list[str]:
+def _listing(heading: str, entries: Sequence[Listed], files: Mapping[str, str], results: str) -> list[str]:
     """A section of figures or tables, none where there are none."""
     if not entries:
         return []
     lines = []
     for entry in entries:
-        path = os.path.relpath(entry["path"], results)
+        path = os.path.relpath(entry.path, results)
         links = ", ".join(f"[{word}]({path}.{suffix})" for word, suffix in files.items())
-        lines.append(f"- **{entry['name']}.** {entry['shows']}: {links}")
+        lines.append(f"- **{entry.name}.** {entry.shows}: {links}")
     return [f"## {heading}\n\n" + "\n".join(lines)]

@@ -2,8 +2,8 @@
 
 import json
 import platform
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from nctransfer.reporting import pages
 from nctransfer.runtime.run_log import read_lines
 from nctransfer.stamp import Stamp
 from nctransfer.storage.files import save_text
-from nctransfer.storage.ledger import read_ledger
+from nctransfer.storage.ledger import Adoption, read_ledger
 from nctransfer.versions import library_versions, package_version, revision
 
 LIBRARIES = (
@@ -25,9 +25,51 @@ LIBRARIES = (
 ABOUT = ("overview", "provenance")
 
 
+Job = Mapping[str, Any]  # a line of a job's log
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made everything that is shown, as ``provenance.json`` says it.
+
+    Attributes:
+        study: its name; None for the paper's own folders.
+        written: when this was collected, UTC.
+        revision: commit of the project and files that differ from it, or why there is none.
+        adoptions: changes of code after which results were kept.
+        jobs: lines of their logs, the first to start first.
+        configuration: complete, with all defaults.
+    """
+
+    study: str | None
+    written: str
+    revision: Mapping[str, Any]
+    package: Mapping[str, str]
+    python: str
+    system: str
+    libraries: Mapping[str, str]
+    digests: Mapping[str, str]
+    adoptions: Sequence[Adoption]
+    jobs: Sequence[Job]
+    configuration: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Times:
+    """Jobs of a rule on one machine: their number, most threads, total and longest time in seconds."""
+
+    rule: str
+    host: str
+    device: str
+    jobs: int
+    threads: int
+    seconds: float
+    longest: float
+
+
 def gather(
     root: Path, results: Path, logs: Path, config: Mapping[str, Any], made_by: Mapping[str, str]
-) -> dict[str, Any]:
+) -> Provenance:
     """Collect provenance.
 
     Args:
@@ -37,85 +79,77 @@ def gather(
         config: the complete configuration.
         made_by: digests of all that is shown, by name.
     """
-    return {
-        "study": config["study"],
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "revision": revision(root),
-        "package": {"nctransfer": package_version()},
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "libraries": library_versions(LIBRARIES),
-        "digests": {name: made_by[name] for name in sorted(made_by)},
-        "adoptions": [asdict(adoption) for adoption in read_ledger(results)],
-        "jobs": [job for job in read_lines(logs, config["study"]) if job["rule"] not in ABOUT],
-        "configuration": _chosen(config),
-    }
+    return Provenance(
+        study=config["study"],
+        written=datetime.now(UTC).isoformat(timespec="seconds"),
+        revision=revision(root),
+        package={"nctransfer": package_version()},
+        python=platform.python_version(),
+        system=platform.platform(),
+        libraries=library_versions(LIBRARIES),
+        digests={name: made_by[name] for name in sorted(made_by)},
+        adoptions=read_ledger(results),
+        jobs=[job for job in read_lines(logs, config["study"]) if job["rule"] not in ABOUT],
+        configuration={name: part for name, part in config.items() if name != "captions"},
+    )
 
 
-def summary(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Jobs, total and longest time of each rule on each host and device, in order of first starts."""
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+def summary(jobs: Sequence[Job]) -> list[Times]:
+    """Times of each rule on each host and device, in order of first starts."""
+    groups: dict[tuple[str, str, str], list[Job]] = {}
     for job in jobs:
         groups.setdefault((job["rule"], job["host"], job["device_name"]), []).append(job)
     return [
-        {
-            "rule": rule,
-            "host": host,
-            "device_name": device,
-            "jobs": len(members),
-            "threads": max(job["threads"] for job in members),
-            "seconds": sum(job["seconds"] for job in members),
-            "longest": max(job["seconds"] for job in members),
-        }
-        for (rule, host, device), members in groups.items()
+        Times(
+            *place,
+            jobs=len(members),
+            threads=max(job["threads"] for job in members),
+            seconds=sum(job["seconds"] for job in members),
+            longest=max(job["seconds"] for job in members),
+        )
+        for place, members in groups.items()
     ]
 
 
-def write(found: Mapping[str, Any], path: Path, html: Path, stamp: Stamp) -> None:
+def write(provenance: Provenance, path: Path, html: Path, stamp: Stamp) -> None:
     """Write everything as JSON, and what a reader wants of it as a page."""
-    save_text(json.dumps({"stamp": stamp.to_json(), **found}, indent=2) + "\n", path)
-    save_text(pages.page("About this run", _body(found)), html)
+    save_text(json.dumps({"stamp": stamp.to_json(), **asdict(provenance)}, indent=2) + "\n", path)
+    save_text(pages.page("About this run", _body(provenance)), html)
 
 
-def _body(found: Mapping[str, Any]) -> str:
-    facts = [
-        ("Study", found["study"] or "the paper's own folders"),
-        ("Revision", _revision_in_words(found["revision"])),
-        ("Package", f"nctransfer {found['package']['nctransfer']}"),
-        ("Python", f"{found['python']} on {found['system']}"),
-        ("Libraries", ", ".join(f"{name} {number}" for name, number in found["libraries"].items())),
-        ("Written", found["written"]),
-    ]
+def _body(provenance: Provenance) -> str:
+    facts = {
+        "Study": provenance.study or "the paper's own folders",
+        "Revision": _revision_in_words(provenance.revision),
+        "Package": f"nctransfer {provenance.package['nctransfer']}",
+        "Python": f"{provenance.python} on {provenance.system}",
+        "Libraries": ", ".join(f"{name} {number}" for name, number in provenance.libraries.items()),
+        "Written": provenance.written,
+    }
     rows = "".join(
-        f"<tr><th scope=row>{name}</th><td>{pages.escape(text)}</td></tr>\n" for name, text in facts
+        f"<tr><th scope=row>{name}</th><td>{pages.escape(text)}</td></tr>\n" for name, text in facts.items()
     )
-    configuration = yaml.safe_dump(found["configuration"], sort_keys=False, allow_unicode=True, width=110)
+    configuration = yaml.safe_dump(
+        dict(provenance.configuration), sort_keys=False, allow_unicode=True, width=110
+    )
     return (
         f"<table class='text facts'>\n<tbody>\n{rows}</tbody>\n</table>\n"
-        f"<h2>Jobs by rule and machine</h2>\n{_jobs(found['jobs'])}"
-        f"{_adoptions(found['adoptions'])}"
+        f"<h2>Jobs by rule and machine</h2>\n{_jobs(provenance.jobs)}"
+        f"{_adoptions(provenance.adoptions)}"
         "<h2>Configuration</h2>\n<p>Complete, every default filled in; models that follow from it "
         "(snapshots, fine-tuning runs) are left out.</p>\n"
         f"<details><summary>Show it (YAML)</summary>\n<pre>{pages.escape(configuration)}</pre>\n</details>\n"
     )
 
 
-def _jobs(jobs: list[dict[str, Any]]) -> str:
+def _jobs(jobs: Sequence[Job]) -> str:
     """When the jobs ran, and how long on which machine."""
     if not jobs:
         return "<p>No job's log tells of it.</p>\n"
-    rows = [
-        (
-            row["rule"],
-            row["host"],
-            row["device_name"],
-            str(row["threads"]),
-            str(row["jobs"]),
-            _duration(row["seconds"]),
-            _duration(row["longest"]),
-        )
-        for row in summary(jobs)
-    ]
+    rows = []
+    for times in summary(jobs):
+        numbers = str(times.threads), str(times.jobs), _duration(times.seconds), _duration(times.longest)
+        rows.append((times.rule, times.host, times.device, *numbers))
     ends = [datetime.fromisoformat(job["start"]) + timedelta(seconds=job["seconds"]) for job in jobs]
     total = _duration(sum(job["seconds"] for job in jobs))
     return (
@@ -126,20 +160,14 @@ def _jobs(jobs: list[dict[str, Any]]) -> str:
     )
 
 
-def _adoptions(adoptions: list[dict[str, Any]]) -> str:
+def _adoptions(adoptions: Sequence[Adoption]) -> str:
     """Changes of code after which results were kept; nothing where there are none."""
     if not adoptions:
         return ""
-    rows = [
-        (
-            adoption["when"],
-            _revision_in_words(adoption["revision"]),
-            adoption["reason"],
-            str(len(adoption["jobs"])),
-            ", ".join(adoption["modules"]),
-        )
-        for adoption in adoptions
-    ]
+    rows = []
+    for one in adoptions:
+        revision = _revision_in_words(one.revision)
+        rows.append((one.when, revision, one.reason, str(len(one.jobs)), ", ".join(one.modules)))
     return (
         "<h2>Adopted results</h2>\n<p>Code changed after these jobs had run. Whoever changed it declared "
         "that no result depends on the change, so the results were kept.</p>\n"
@@ -147,13 +175,13 @@ def _adoptions(adoptions: list[dict[str, Any]]) -> str:
     )
 
 
-def _revision_in_words(found: Mapping[str, Any]) -> str:
-    if found["commit"] is None:
-        return f"unknown: {found['reason']}"
-    changed = len(found["changed_files"])
+def _revision_in_words(revision: Mapping[str, Any]) -> str:
+    if revision["commit"] is None:
+        return f"unknown: {revision['reason']}"
+    changed = len(revision["changed_files"])
     if not changed:
-        return f"{found['commit']}, unchanged"
-    return f"{found['commit']}, {changed} file{'s' if changed > 1 else ''} changed since"
+        return f"{revision['commit']}, unchanged"
+    return f"{revision['commit']}, {changed} file{'s' if changed > 1 else ''} changed since"
 
 
 def _duration(seconds: float) -> str:
@@ -162,13 +190,3 @@ def _duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min {rest:02} s"
-
-
-def _chosen(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration without the models that follow from other parts of it, of which there are many."""
-    models = {
-        key: entry
-        for key, entry in config["models"].items()
-        if "run" not in entry and "snapshot_of" not in entry
-    }
-    return {**config, "models": models}

@@ -1,15 +1,15 @@
 """What pictures of rankings share: the order of models, ranks, and what they are worth in words."""
 
-from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting.points import Tables
-from nctransfer.reporting.style import letter
+from nctransfer.reporting.measured import Tables
+from nctransfer.reporting.panels import by_panel, led_by, letter
+from nctransfer.reporting.settings import PictureSettings, RankingPanel
 from nctransfer.transferability.agreement import Agreement
 
 MODELS, UNITS, ALL = "models", "units", "all"
@@ -24,20 +24,14 @@ FIRST = [
 ]  # fmt: skip
 
 
-def panels_table(settings: Mapping[str, Any], tables: Tables, name: str) -> pd.DataFrame:
-    """The table of a ranking (``rank`` or ``agreement``) of every panel, one below the other.
-
-    Args:
-        settings: panels (title, dataset).
-        tables: tidy tables by (name, dataset, "").
-        name: ``rank`` or ``agreement``.
-    """
-    parts = []
-    for index, panel in enumerate(settings["panels"]):
-        part = tables[name, panel["dataset"], ""].copy()
-        part.insert(0, "panel", letter(index))
-        part.insert(1, "title", panel["title"])
-        parts.append(part)
+def panels_table(
+    settings: PictureSettings[RankingPanel], tables: Tables, name: Literal["rank", "agreement"]
+) -> pd.DataFrame:
+    """A table of the rankings of every panel, one below the other, led by panel and title."""
+    parts = [
+        led_by(tables[name, panel.dataset, ""], panel=letter(index), title=panel.title)
+        for index, panel in enumerate(settings.panels)
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -63,8 +57,8 @@ def models_by_accuracy(ranking: pd.DataFrame) -> list[str]:
     """Models from the most to the least accurate; those without an accuracy come last."""
     accuracy, _ = main_accuracy(ranking)
     part = ranking[ranking["comparison"] == MODELS]
-    known = part[(part["kind"] == "accuracy") & (part["name"] == accuracy)].dropna(subset="value")
-    ordered = known.sort_values("value", ascending=False, kind="stable")["model"].tolist()
+    measured = part[(part["kind"] == "accuracy") & (part["name"] == accuracy)].dropna(subset="value")
+    ordered = measured.sort_values("value", ascending=False, kind="stable")["model"].tolist()
     return list(dict.fromkeys([*ordered, *part["model"]]))
 
 
@@ -105,18 +99,18 @@ def picks(ranking: pd.DataFrame) -> pd.DataFrame:
     part = ranking[(ranking["comparison"] == UNITS) & (ranking["kind"] != "term")].dropna(subset="value")
     best = part.loc[part.groupby(["kind", "name", "model"], sort=False)["value"].idxmax()]
     probe = part[(part["kind"] == "accuracy") & (part["name"] == "probe")]
-    there = probe[["model", "unit", "value"]].rename(columns={"value": "probe"})
-    best = best.merge(there, on=["model", "unit"], how="left")
+    accuracies = probe[["model", "unit", "value"]].rename(columns={"value": "probe"})
+    best = best.merge(accuracies, on=["model", "unit"], how="left")
     best["lost"] = best["model"].map(probe.groupby("model")["value"].max()) - best["probe"]
     return best[["kind", "name", "label", "model", "unit", "module", "lost"]]
 
 
-def ranking_numbers(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
-    """Every number of a ranking, a row a panel, comparison, score or accuracy, and model.
+def ranking_numbers(settings: PictureSettings[RankingPanel], tables: Tables) -> pd.DataFrame:
+    """Every number of a ranking, one row per panel, comparison, score or accuracy, and model.
 
     Args:
-        settings: the picture's settings (panels).
-        tables: tidy tables by (name, dataset, ""): ``rank`` and ``agreement`` of every panel.
+        settings: of the figure or table.
+        tables: ``rank`` and ``agreement`` of every panel's data set (which stands for a model; no view).
 
     Returns:
         panel, title, dataset, comparison (models: their last features; units: those of each model),
@@ -129,10 +123,10 @@ def ranking_numbers(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame
     """
     ranking, agreed = panels_table(settings, tables, "rank"), panels_table(settings, tables, "agreement")
     parts: list[pd.DataFrame] = []
-    for panel, part in ranking.groupby("panel", sort=False):
-        judged, first = agreed[agreed["panel"] == panel], part.iloc[0]
-        shared = {name: first[name] for name in ("panel", "title", "dataset")}
-        parts += [rows.assign(**shared) for rows in (_models(part, judged), _units(part, judged))]
+    for part in by_panel(ranking):
+        of_panel = {name: part[name].iloc[0] for name in ("panel", "title", "dataset")}
+        judged = agreed[agreed["panel"] == of_panel["panel"]]
+        parts += [rows.assign(**of_panel) for rows in (_models(part, judged), _units(part, judged))]
     whole = pd.concat(parts, ignore_index=True)
     return whole[[*FIRST, *(name for name in whole if name not in FIRST)]]
 
@@ -143,17 +137,17 @@ def _models(part: pd.DataFrame, agreed: pd.DataFrame) -> pd.DataFrame:
     rows = rows[["comparison", "kind", "name", "label", "model", "value", "reason"]]
     rows = rows.assign(rank=rows.groupby("name", sort=False)["value"].transform(ranks))
     chosen = agreed[(agreed["comparison"] == MODELS) & (agreed["accuracy"] == truth)]
-    found = rows.merge(chosen[["name", *AGREEMENT]], on="name", how="left")
-    return _ordered(found, part).assign(judged_by=truth, judged_by_label=label)
+    rows = rows.merge(chosen[["name", *AGREEMENT]], on="name", how="left")
+    return _ordered(rows, part).assign(judged_by=truth, judged_by_label=label)
 
 
 def _units(part: pd.DataFrame, agreed: pd.DataFrame) -> pd.DataFrame:
     chosen = agreed[(agreed["comparison"] == UNITS) & (agreed["accuracy"] == "probe")]
     means = chosen.loc[chosen["model"] == ALL, ["name", *MEANS]]
     means = means.rename(columns={name: f"mean_{name}" for name in MEANS})
-    found = picks(part).merge(chosen[["model", "name", *AGREEMENT]], on=["model", "name"], how="left")
-    found = found.merge(means, on="name", how="left").assign(comparison=UNITS)
-    return _ordered(found, part).assign(judged_by="probe", judged_by_label="probe accuracy (%)")
+    rows = picks(part).merge(chosen[["model", "name", *AGREEMENT]], on=["model", "name"], how="left")
+    rows = rows.merge(means, on="name", how="left").assign(comparison=UNITS)
+    return _ordered(rows, part).assign(judged_by="probe", judged_by_label="probe accuracy (%)")
 
 
 def _ordered(rows: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:

@@ -4,9 +4,8 @@ The abscissa is a scale: NC1 or its logarithm, or the accuracy on the training d
 correlations in a scale are numbers of the table (:func:`with_fits`); a picture shows those of one scale.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -14,26 +13,15 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nctransfer.reporting.fits import FITS, Line, Parabola, correlation, fit_line, fit_parabola
-from nctransfer.reporting.marks import Mark, Point, draw_points, legend_below, legend_beside
-from nctransfer.reporting.style import (
-    NC1,
-    grid,
-    minus,
-    new_figure,
-    panel_title,
-    place_note,
-    plain_ticks,
-    round_ticks,
-    styled,
-)
+from nctransfer.reporting.fits import CORRELATION, FITS, Line, Parabola, correlation, fit_line, fit_parabola
+from nctransfer.reporting.looks import PointLooks, draw_points, legend_of_points
+from nctransfer.reporting.panels import by_panel, grid, new_figure, panel_axes
+from nctransfer.reporting.settings import FigureSettings, PointsPanel
+from nctransfer.reporting.style import NC1, minus, place_note, plain_ticks, round_ticks
 
 # without an interval of r2: the correlation's, which is not too narrow for few points, says it
 LINE = ("slope", "intercept", "r2")
-PARABOLA = (
-    "constant", "slope", "curvature", "r2", "turn", "turn_low", "turn_high", "turn_share", "maximum", "inside"
-)  # fmt: skip
-CORRELATION = ("pearson", "pearson_low", "pearson_high", "spearman")
+PARABOLA = tuple(field.name for field in fields(Parabola) if field.name != "points")
 
 
 @dataclass(frozen=True)
@@ -79,11 +67,11 @@ def with_fits(table: pd.DataFrame, scales: Iterable[str], seed: int) -> pd.DataF
         (turning points are NC1 in log_nc1 too).
     """
     parts = []
-    for _, part in table.groupby("panel", sort=True):
-        found: dict[str, float | bool] = {}
+    for part in by_panel(table):
+        fits: dict[str, float | bool] = {}
         for name in scales:
-            found |= _fits(part, name, seed)
-        parts.append(part.assign(**found))
+            fits |= _fits(part, name, seed)
+        parts.append(part.assign(**fits))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -94,20 +82,20 @@ def _fits(part: pd.DataFrame, name: str, seed: int) -> dict[str, float | bool]:
     line = fit_line(x, accuracy, seed, resamples=0)
     parabola = fit_parabola(x, accuracy, seed)
     related = correlation(x, accuracy)
-    found: dict[str, float | bool] = {f"{name}_{field}": getattr(line, field) for field in LINE}
-    found |= {f"{name}_parabola_{field}": getattr(parabola, field) for field in PARABOLA}
-    found |= {f"{name}_{field}": getattr(related, field) for field in CORRELATION}
+    fits: dict[str, float | bool] = {f"{name}_{field}": asdict(line)[field] for field in LINE}
+    fits |= {f"{name}_parabola_{field}": asdict(parabola)[field] for field in PARABOLA}
+    fits |= {f"{name}_{field}": asdict(related)[field] for field in CORRELATION}
     if scale.logarithmic:
         for field in ("turn", "turn_low", "turn_high"):
             with np.errstate(over="ignore"):  # a turn far beyond the data
-                found[f"{name}_parabola_{field}"] = np.power(10.0, found[f"{name}_parabola_{field}"])
-    return found
+                fits[f"{name}_parabola_{field}"] = np.power(10.0, fits[f"{name}_parabola_{field}"])
+    return fits
 
 
 def draw_relations(
     table: pd.DataFrame,
-    settings: Mapping[str, Any],
-    mark: Callable[[pd.DataFrame], dict[Point, Mark]],
+    settings: FigureSettings[PointsPanel],
+    looks: PointLooks,
     abscissa: Callable[[pd.Series], Abscissa],
     ordinate: str,
 ) -> Figure:
@@ -115,38 +103,30 @@ def draw_relations(
 
     Args:
         table: points with their fits (:func:`with_fits`).
-        settings: the figure's settings (style, curve).
-        mark: how the points of the table are told apart.
+        settings: of the figure.
+        looks: how the points are told apart.
         abscissa: of a panel, from its first row.
         ordinate: what the accuracy is called.
     """
-    style = settings["style"]
-    panels = list(table.groupby("panel", sort=True))
-    rows, columns = grid(len(panels), style["width"])
+    style, panels = settings.style, by_panel(table)
+    rows, columns = grid(len(panels), style.width)
     alone = len(panels) == 1
-    width = 0.7 * style["width"] if alone else style["width"]
-    with styled(style):
-        marks = mark(table)
-        tall = (0.75 if alone else 0.82) * width / columns
-        figure = new_figure(width, tall * rows + (0 if alone else 0.45))
-        axes = figure.subplots(rows, columns, squeeze=False)
-        for spare in axes.flat[len(panels) :]:
-            spare.remove()
+    width = 0.7 * style.width if alone else style.width
+    tall = (0.75 if alone else 0.82) * width / columns
+    with new_figure(style, width, tall * rows + (0 if alone else 0.45)) as figure:
         notes = []
-        for index, (_, part) in enumerate(panels):
-            ax, along = axes.flat[index], abscissa(part.iloc[0])
-            ax.set_title(panel_title(part, len(panels)), loc="left")
-            notes.append((ax, along, *_draw_panel(ax, part, marks, along, settings)))
+        for index, (ax, part) in enumerate(panel_axes(figure, table, (rows, columns))):
+            along = abscissa(part.iloc[0])
+            notes.append((ax, along, *_draw_panel(ax, part, looks, along, settings)))
             if index % columns == 0:
                 ax.set_ylabel(ordinate)
-        _align([part for _, part in panels], [ax for ax, *_ in notes])
-        (legend_beside if alone else legend_below)(figure, marks)
+        _align(panels, [ax for ax, *_ in notes])
+        legend_of_points(figure, looks, beside=alone)
         figure.draw_without_rendering()  # notes find their corners once the axes have their sizes
         for ax, along, note, taken in notes:
             place_note(ax, note, taken)
             if SCALES[along.scale].logarithmic:
                 plain_ticks(ax.xaxis)
-        figure.draw_without_rendering()  # fonts and ticks are set while the style holds
     return figure
 
 
@@ -161,16 +141,25 @@ def _align(parts: Sequence[pd.DataFrame], axes: Sequence[Axes]) -> None:
 def _draw_panel(
     axes: Axes,
     part: pd.DataFrame,
-    marks: dict[Point, Mark],
+    looks: PointLooks,
     abscissa: Abscissa,
-    settings: Mapping[str, Any],
+    settings: FigureSettings[PointsPanel],
 ) -> tuple[str, np.ndarray]:
     """Draw points and curve; return the note, and what it may not hide, (n, 2) in data coordinates."""
-    scale = SCALES[abscissa.scale]
+    scale, color = SCALES[abscissa.scale], settings.style.fit_color
     if scale.logarithmic:
         axes.set_xscale("log")
-    draw_points(axes, part, marks, scale.column, "transfer_accuracy")
-    curve, turn = _CURVES[settings["curve"]](axes, part, abscissa.scale, settings["style"]["fit_color"])
+    draw_points(axes, part, looks, scale.column, "transfer_accuracy")
+    curve, turn = np.empty((0, 2)), ""
+    match settings.curve:
+        case "line":
+            curve = _draw_fit(axes, part, _line(part, abscissa.scale), scale, color)
+        case "parabola":
+            parabola = _parabola(part, abscissa.scale)
+            curve = _draw_fit(axes, part, parabola, scale, color)
+            turn = _draw_turn(axes, parabola, color)
+        case "path":
+            _draw_path(axes, part, scale)
     axes.margins(0.08)
     round_ticks(axes.yaxis)
     if not scale.logarithmic:
@@ -192,25 +181,16 @@ def _related(first: pd.Series, name: str, count: int) -> str:
     return minus(f"r = {r:.2f} [{low:.2f}, {high:.2f}]{of}\nn = {count}")
 
 
-def _draw_line(axes: Axes, part: pd.DataFrame, name: str, color: str) -> tuple[np.ndarray, str]:
+def _line(part: pd.DataFrame, name: str) -> Line:
+    """The line that a panel's rows hold."""
     fitted = {field: part.iloc[0][f"{name}_{field}"] for field in LINE}
-    line = Line(**fitted, r2_low=np.nan, r2_high=np.nan, points=len(part))
-    return _draw_fit(axes, part, line, SCALES[name], color), ""
+    return Line(**fitted, r2_low=np.nan, r2_high=np.nan, points=len(part))
 
 
-def _draw_parabola(axes: Axes, part: pd.DataFrame, name: str, color: str) -> tuple[np.ndarray, str]:
+def _parabola(part: pd.DataFrame, name: str) -> Parabola:
+    """The parabola that a panel's rows hold."""
     fitted = {field: part.iloc[0][f"{name}_parabola_{field}"] for field in PARABOLA}
-    parabola = Parabola(**fitted, points=len(part))
-    curve = _draw_fit(axes, part, parabola, SCALES[name], color)
-    if not parabola.inside:
-        return curve, "no turning point in range"
-    axes.axvline(parabola.turn, color=color, linestyle=":", linewidth=0.9, zorder=1)
-    kind = "maximum" if parabola.maximum else "minimum"
-    if len(part) < 4:
-        return curve, minus(f"{kind} at {parabola.turn:.3g}")
-    interval = f"[{parabola.turn_low:.3g}, {parabola.turn_high:.3g}]"
-    share = f"in {100 * parabola.turn_share:.0f} % of resamples"
-    return curve, minus(f"{kind} at {parabola.turn:.3g} {interval}\n{share}")
+    return Parabola(**fitted, points=len(part))
 
 
 def _draw_fit(axes: Axes, part: pd.DataFrame, curve: Line | Parabola, scale: Scale, color: str) -> np.ndarray:
@@ -223,17 +203,20 @@ def _draw_fit(axes: Axes, part: pd.DataFrame, curve: Line | Parabola, scale: Sca
     return np.column_stack([x, fitted])
 
 
-def _draw_path(axes: Axes, part: pd.DataFrame, name: str, color: str) -> tuple[np.ndarray, str]:
+def _draw_turn(axes: Axes, parabola: Parabola, color: str) -> str:
+    """Mark where a parabola turns among the points; return what the note says of it."""
+    if not parabola.inside:
+        return "no turning point in range"
+    axes.axvline(parabola.turn, color=color, linestyle=":", linewidth=0.9, zorder=1)
+    kind = "maximum" if parabola.maximum else "minimum"
+    if parabola.points < 4:
+        return minus(f"{kind} at {parabola.turn:.3g}")
+    interval = f"[{parabola.turn_low:.3g}, {parabola.turn_high:.3g}]"
+    share = f"in {100 * parabola.turn_share:.0f} % of resamples"
+    return minus(f"{kind} at {parabola.turn:.3g} {interval}\n{share}")
+
+
+def _draw_path(axes: Axes, part: pd.DataFrame, scale: Scale) -> None:
     """Join the points of a series in order."""
     for _, joined in part.sort_values("order").groupby("series", sort=False):
-        axes.plot(
-            joined[SCALES[name].column], joined["transfer_accuracy"], color="0.6", linewidth=0.8, zorder=1
-        )
-    return np.empty((0, 2)), ""
-
-
-def _draw_none(axes: Axes, part: pd.DataFrame, name: str, color: str) -> tuple[np.ndarray, str]:
-    return np.empty((0, 2)), ""
-
-
-_CURVES = {"line": _draw_line, "parabola": _draw_parabola, "path": _draw_path, "none": _draw_none}
+        axes.plot(joined[scale.column], joined["transfer_accuracy"], color="0.6", linewidth=0.8, zorder=1)

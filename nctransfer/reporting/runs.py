@@ -1,28 +1,17 @@
-"""Fine-tuning runs as figures and tables read them: a row a panel and run, and means over seeds."""
+"""Fine-tuning runs as figures and tables read them: one row per panel and run, and means over seeds."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting.fits import correlation
-from nctransfer.reporting.points import PENULTIMATE, Tables
-from nctransfer.reporting.style import letter
-
-# methods in words, in the order of their colours; a method that is not here goes by its own name
-METHODS = {
-    "lp": "LP",
-    "mlp": "MLP",
-    "layer_ft": "Layer FT",
-    "scl_ft": "SCL FT",
-    "layer_lp": "Layer LP",
-    "full_ft": "Full FT",
-    "layer_lora": "Layer LoRA",
-    "zero_shot": "Zero-shot",
-}
-UNTRAINED = "zero_shot"  # has no features of its own to measure
-ALL_UNITS = "full_ft"
+from nctransfer.reporting.fits import CORRELATION, correlation
+from nctransfer.reporting.measured import SIZES, Tables, penultimate_metrics
+from nctransfer.reporting.panels import by_panel, letter
+from nctransfer.reporting.settings import PictureSettings, RunsPanel, ShownRun
+from nctransfer.reporting.tuning_methods import facts_of
 
 PANEL = ("panel", "title", "model", "dataset", "view", "pooling", "depth")
 # what sets runs of one method apart, but for their seeds, and how a name says it
@@ -35,21 +24,19 @@ COORDINATES = {
     "statistics": "statistics {}",
     "epochs": "{} epochs",
 }
-ALWAYS_NAMED = {"layer_lora": ("rank",)}
-CORRELATION = ("pearson", "pearson_low", "pearson_high", "spearman")
+ACCURACIES = ("train_accuracy", "transfer_accuracy")
 COLLAPSE = ("nc1", "nc1_shuffled", "cdnv")
-SIZES = ("samples", "classes", "width")
-WHOLE = ("per_class", "rank", "epochs", "trained", "parameters", *SIZES, "feature_rank")
+FEATURE_SIZES = SIZES[:3]  # the rank is called feature_rank, apart from that of adapters
+WHOLE = ("per_class", "rank", "epochs", "trained", "parameters", *FEATURE_SIZES, "feature_rank")
 
 
-def runs_table(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
-    """Every run of every panel, a row each.
+def runs_table(settings: PictureSettings[RunsPanel], tables: Tables) -> pd.DataFrame:
+    """Every run of every panel.
 
     Args:
-        settings: panels (title, model, dataset, view, pooling, depth, runs of run, model, method,
-            units, per_class, learning_rate, weight_decay, rank, seed).
-        tables: tidy tables by (name, model, view): ``finetuning`` of every run (its key for a model,
-            no view), and ``metrics`` of its features on the panel's view where a kind reads them.
+        settings: of the figure or table.
+        tables: ``finetuning`` of every run (its key for a model, no view), and ``metrics`` of its features on
+            the panel's view where a kind reads them.
 
     Returns:
         panel, title, model, dataset, view, pooling, depth, run, measured (whose features), method, name
@@ -64,72 +51,66 @@ def runs_table(settings: Mapping[str, Any], tables: Tables) -> pd.DataFrame:
             missing are named.
     """
     rows = []
-    for index, panel in enumerate(settings["panels"]):
-        of_panel = {"panel": letter(index), **{key: panel[key] for key in PANEL[1:]}}
-        for run in panel["runs"]:
-            measured = tables.get(("metrics", run["model"], panel["view"]))
+    for index, panel in enumerate(settings.panels):
+        named = panel.model_dump(include={"title", "model", "dataset", "view", "pooling", "depth"})
+        of_panel = {"panel": letter(index), **named}
+        for run in panel.runs:
+            name = run_name(panel.title, run.run)
             rows.append(
                 of_panel
                 | _coordinates(run)
-                | _trained(tables["finetuning", run["run"], ""], run_name(panel["title"], run["run"]))
-                | _collapse(measured, run_name(panel["title"], run["run"]))
+                | _trained(tables["finetuning", run.run, ""], name)
+                | _collapse(tables.get(("metrics", run.model, panel.view)), name)
             )
     table = pd.DataFrame(rows)
     numbers: Any = {"learning_rate": float, "weight_decay": float, **dict.fromkeys(WHOLE, "Int64")}
     return table.astype(numbers)
 
 
-def run_name(title: str, run: str) -> str:
+def run_name(title: str | None, run: str) -> str:
     """What a run is called in messages."""
     return f"panel {title!r}, run {run!r}"
 
 
-def _coordinates(run: Mapping[str, Any]) -> dict[str, Any]:
+def _coordinates(run: ShownRun) -> dict[str, Any]:
     """What the run was asked to do."""
     return {
-        "run": run["run"],
-        "measured": run["model"],
-        "method": run["method"],
-        "name": METHODS.get(run["method"], run["method"]),
-        "units": " ".join(map(str, run["units"])),
-        **{key: run[key] for key in ("per_class", "learning_rate", "weight_decay", "rank", "seed")},
+        "run": run.run,
+        "measured": run.model,
+        "method": run.method,
+        "name": facts_of(run.method).title,
+        "units": " ".join(map(str, run.units)),
+        **run.model_dump(include={"per_class", "learning_rate", "weight_decay", "rank", "seed"}),
     }
 
 
 def _trained(finetuning: pd.DataFrame, name: str) -> dict[str, Any]:
     """What came of it."""
-    found: dict[str, Any] = {}
+    outcome: dict[str, Any] = {}
     for split, prefix in (("train", "train"), ("test", "transfer")):
         rows = finetuning[finetuning["split"] == split]
         if rows.empty or (split == "test" and rows["accuracy"].isna().any()):
             raise DegenerateInputError(f"{name}: no accuracy on the {split} split")
         row = rows.iloc[0]
-        found |= {key: row[key] for key in ("statistics", "epochs", "trained", "parameters", "share")}
-        found |= {f"{prefix}_accuracy": float(row["accuracy"]), f"{prefix}_loss": float(row["loss"])}
-    return found
+        outcome |= {key: row[key] for key in ("statistics", "epochs", "trained", "parameters", "share")}
+        outcome |= {f"{prefix}_accuracy": float(row["accuracy"]), f"{prefix}_loss": float(row["loss"])}
+    return outcome
 
 
 def _collapse(metrics: pd.DataFrame | None, name: str) -> dict[str, Any]:
     """NC1 of the penultimate feature and what it depends on; nothing without metrics."""
-    missing = dict.fromkeys((*COLLAPSE, "nc1_summed"), float("nan")) | dict.fromkeys((*SIZES, "feature_rank"))
+    numbers = dict.fromkeys((*COLLAPSE, "nc1_summed", *FEATURE_SIZES, "feature_rank"), float("nan"))
     if metrics is None:
-        return missing
-    train = metrics[metrics["split"] == "train"]
-    chosen = train[train["module"] == PENULTIMATE].set_index("metric")
-    if "nc1" not in chosen.index:
-        raise DegenerateInputError(
-            f"{name}: the metrics have no nc1 of the penultimate feature, train split; "
-            f"there are: {', '.join(map(str, chosen.index)) or 'none'}"
-        )
-    sizes = chosen.loc["nc1"].to_dict()
-    values = dict(zip(chosen.index, chosen["value"], strict=True))
-    summed = train[(train["module"] == "summed") & (train["metric"] == "nc1")]["value"]
+        return numbers
+    rows = penultimate_metrics(metrics, "train", name).set_index("metric")
+    is_summed = (metrics["module"] == "summed") & (metrics["metric"] == "nc1")
+    summed = metrics.loc[is_summed & (metrics["split"] == "train"), "value"]
     return (
-        missing
-        | {metric: float(values[metric]) for metric in COLLAPSE if metric in values}
+        numbers
+        | {metric: float(rows["value"][metric]) for metric in COLLAPSE if metric in rows.index}
         | {"nc1_summed": float(summed.iloc[0]) if len(summed) else float("nan")}
-        | {key: int(sizes[key]) for key in SIZES}
-        | {"feature_rank": int(sizes["rank"])}
+        | {size: int(rows[size]["nc1"]) for size in FEATURE_SIZES}
+        | {"feature_rank": int(rows["rank"]["nc1"])}
     )
 
 
@@ -173,16 +154,17 @@ def name_series(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """Say in ``name`` what sets runs of one method apart, where a panel has several kinds of them.
 
     Two Layer FTs become ``Layer FT (unit 5)`` and ``Layer FT (unit 8)``; where every panel has one,
-    whichever unit it tunes, it stays ``Layer FT``. LoRA always shows its rank.
+    whichever unit it tunes, it stays ``Layer FT``. An option that a method alone has, such as the rank of
+    LoRA, is always shown.
 
     Args:
         table: runs (:func:`runs_table`).
         by: columns that the figure shows as a place, which names need not say.
     """
     apart = {
-        method: [key for key in COORDINATES if key not in by and (_differ(part, key, by) or key in always)]
+        method: [key for key in COORDINATES if key not in by and (_differ(part, key, by) or key in own)]
         for method, part in table.groupby("method")
-        for always in [ALWAYS_NAMED.get(str(method), ())]
+        for own in [facts_of(str(method)).options]
     }
     names = [_full_name(row, apart[row["method"]]) for row in table.to_dict("records")]
     return table.assign(name=names)
@@ -194,15 +176,15 @@ def _differ(part: pd.DataFrame, key: str, by: Sequence[str]) -> bool:
 
 
 def _full_name(row: Mapping[Any, Any], keys: Sequence[str]) -> str:
-    said = [COORDINATES[key].format(row[key]) for key in keys if not pd.isna(row[key]) and row[key] != ""]
-    said = [text.replace("unit ", "units ") if " " in row["units"] else text for text in said]
-    return f"{row['name']} ({', '.join(said)})" if said else str(row["name"])
+    words = [COORDINATES[key].format(row[key]) for key in keys if not pd.isna(row[key]) and row[key] != ""]
+    words = [word.replace("unit ", "units ") if " " in row["units"] else word for word in words]
+    return f"{row['name']} ({', '.join(words)})" if words else str(row["name"])
 
 
 def over_seeds(
     table: pd.DataFrame, values: Sequence[str], by: Sequence[str] = (), sizes: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Means over seeds, a row a panel, name and place.
+    """Means over seeds, one row per panel, name and place.
 
     Args:
         table: runs (:func:`runs_table`), named (:func:`name_series`).
@@ -243,19 +225,19 @@ def with_correlation(table: pd.DataFrame) -> pd.DataFrame:
         (:func:`~nctransfer.reporting.fits.correlation`).
     """
     parts = []
-    for _, part in table.groupby("panel", sort=False):
-        there = part.dropna(subset=["nc1", "transfer_accuracy"])
-        related = correlation(there["nc1"].to_numpy(), there["transfer_accuracy"].to_numpy())
-        parts.append(part.assign(**{field: getattr(related, field) for field in CORRELATION}))
+    for part in by_panel(table):
+        both = part.dropna(subset=["nc1", "transfer_accuracy"])
+        related = correlation(both["nc1"].to_numpy(), both["transfer_accuracy"].to_numpy())
+        parts.append(part.assign(**{field: asdict(related)[field] for field in CORRELATION}))
     return pd.concat(parts, ignore_index=True)
 
 
 def _require_seeds(part: pd.DataFrame) -> None:
-    """Whether runs are seeds of one another."""
+    """Refuse runs that are not seeds of one another."""
     names = f"panel {part['title'].iloc[0]!r}, runs {', '.join(map(repr, part['run']))}"
     if part["seed"].duplicated().any():
         raise DegenerateInputError(f"{names}: one method, one place and one seed; they cannot be told apart")
     for key in COORDINATES:
         if part[key].nunique(dropna=False) > 1:
-            found = ", ".join(map(str, part[key].unique()))
-            raise DegenerateInputError(f"{names}: no seeds of one another, their {key} differ: {found}")
+            values = ", ".join(map(str, part[key].unique()))
+            raise DegenerateInputError(f"{names}: no seeds of one another, their {key} differ: {values}")

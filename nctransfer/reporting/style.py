@@ -1,20 +1,19 @@
-"""What all figures share: fonts and lines, colours, a grid of axes, room for notes."""
+"""What all figures share: fonts and lines, colours, ticks, and notes that hide no point."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
 import numpy as np
-import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_hex, to_rgb
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from nctransfer.reporting.settings import StyleSettings
 
 NC1 = r"$\mathcal{NC}_1$"
 SPLITS = {"train": "training", "test": "test"}  # in words
@@ -25,9 +24,9 @@ MARKERS = ("o", "^", "s", "D", "v", "p", "*")
 
 
 @contextmanager
-def styled(style: Mapping[str, Any]) -> Iterator[None]:
+def styled(style: StyleSettings) -> Iterator[None]:
     """Hold the style of the config; fonts and ticks are set when the figure is laid out inside."""
-    size = style["font_size"]
+    size = style.font_size
     look: Any = {
         "font.size": size,
         "axes.labelsize": size,
@@ -41,32 +40,6 @@ def styled(style: Mapping[str, Any]) -> Iterator[None]:
     }
     with sns.axes_style("ticks"), sns.plotting_context("paper"), matplotlib.rc_context(look):
         yield
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches, whose axes make room for what stands around them."""
-    return Figure((width, height), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06))
-
-
-def panel_title(part: pd.DataFrame, panels: int) -> str:
-    """Title of a panel's axes, with its letter where there are several panels."""
-    first = part.iloc[0]
-    return f"({first['panel']}) {first['title']}" if panels > 1 else str(first["title"])
-
-
-def letter(index: int) -> str:
-    """Name of a panel: a, b, ..."""
-    return chr(ord("a") + index)
-
-
-def grid(count: int, width: float, narrowest: float = 2.1) -> tuple[int, int]:
-    """Rows and columns for axes no narrower than ``narrowest`` inches, rows as equal as can be.
-
-    Four panels on a page of 6.75 inches are 2 x 2, three one row.
-    """
-    fitting = max(1, int(width // narrowest))
-    rows = -(-count // fitting)
-    return rows, -(-count // rows)
 
 
 def headroom(axes: Axes) -> None:

@@ -32,7 +32,7 @@ _run: Lock | None = None
 _job: Lock | None = None
 
 
-def begin(study: str, tell: Callable[[str], None], folder: Path = Path()) -> None:
+def begin(study: str | None, tell: Callable[[str], None], folder: Path = Path()) -> None:
     """Be the only run of a study in a folder, as long as this process lives.
 
     Args:
@@ -75,7 +75,7 @@ def end() -> None:
         _run = None
 
 
-def join(study: str) -> None:
+def join(study: str | None) -> None:
     """Count as a job of a study's run in this folder, as long as this process lives.
 
     Raises:
@@ -105,11 +105,11 @@ def leave() -> None:
         _job.release()
 
 
-def _name(study: str) -> str:
+def _name(study: str | None) -> str:
     return study or "paper"
 
 
-def _where(study: str, folder: Path) -> str:
+def _where(study: str | None, folder: Path) -> str:
     return f"{Path(folder).resolve()} (study {_name(study)})"
 
 
@@ -141,7 +141,7 @@ def _await_jobs(path: Path, tell: Callable[[str], None], where: str) -> None:
     jobs.release()
 
 
-def _at_work(study: str, folder: Path, record: Path) -> str:
+def _at_work(study: str | None, folder: Path, record: Path) -> str:
     run = _who(record)
     who, stop = "another run is at work there", "stop it"
     if run:
@@ -165,7 +165,7 @@ def _who(record: Path) -> dict[str, Any]:
         time.sleep(RECORD_SECONDS / 20)
 
 
-def _remove_stale(study: str, folder: Path) -> bool:
+def _remove_stale(study: str | None, folder: Path) -> bool:
     """Remove Snakemake's locks that a killed run of this study left; others may be in use."""
     in_use = _other_studies(Path(folder) / FOLDER, _name(study))
     stale = [
@@ -190,7 +190,7 @@ def _other_studies(own: Path, name: str) -> set[str]:
     return found
 
 
-def _of_study(path: Path, study: str, in_use: set[str]) -> bool:
+def _of_study(path: Path, study: str | None, in_use: set[str]) -> bool:
     """Whether a lock of Snakemake's, a list of files, is of this study's: paths begin results/<study>/."""
     studies = {parts[1] for line in path.read_text().splitlines() if len(parts := line.split("/")) > 2}
     return study in studies if study else not studies & in_use

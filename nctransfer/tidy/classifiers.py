@@ -2,26 +2,26 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
 
 from nctransfer.collapse.measure import measure_classifier
 from nctransfer.features.store import FeatureStore
+from nctransfer.settings import ViewNames
 from nctransfer.storage.stores import Store
 from nctransfer.tidy.collapse import label, metric_rows
 
 
 def classifier_table(
-    stores: Mapping[str, FeatureStore], probes: Path, settings: Mapping[str, Any], device: torch.device
+    stores: Mapping[str, FeatureStore], probes: Path, names: ViewNames, device: torch.device
 ) -> pd.DataFrame:
     """Measure every trained probe on the features that it classifies.
 
     Args:
         stores: feature stores by split.
         probes: manifest of the probes' store.
-        settings: names (model, view).
+        names: of model and view, repeated in every row.
         device: device to compute on.
 
     Returns:
@@ -36,7 +36,7 @@ def classifier_table(
             features = torch.from_numpy(store[column.name].copy()).to(device)
             weights, biases = trained.array(f"weight.{column.name}"), trained.array(f"bias.{column.name}")
             for setting, weight, bias in zip(trained.manifest["settings"], weights, biases, strict=True):
-                found = measure_classifier(
+                measurement = measure_classifier(
                     features,
                     labels,
                     torch.from_numpy(weight.copy()).to(device),
@@ -44,5 +44,5 @@ def classifier_table(
                     classes=len(store.class_names),
                     name=label(column, split),
                 )
-                rows += [row | setting for row in metric_rows(settings["names"], split, column, found)]
+                rows += [row | setting for row in metric_rows(names, split, column, measurement)]
     return pd.DataFrame(rows)

@@ -8,19 +8,21 @@ import pandas as pd
 import torch
 
 from nctransfer.collapse.measure import Measurement, measure
+from nctransfer.collapse.settings import MetricsJobSettings
 from nctransfer.features.store import Column, FeatureStore
+from nctransfer.settings import ViewNames
 
 logger = logging.getLogger(__name__)
 
 
 def collapse_table(
-    stores: Mapping[str, FeatureStore], settings: Mapping[str, Any], device: torch.device
+    stores: Mapping[str, FeatureStore], settings: MetricsJobSettings, device: torch.device
 ) -> pd.DataFrame:
     """Measure every unit of every split.
 
     Args:
         stores: feature stores by split.
-        settings: names (model, view), permutations, seed.
+        settings: see :class:`~nctransfer.collapse.settings.MetricsJobSettings`.
         device: device to compute on.
 
     Returns:
@@ -34,16 +36,16 @@ def collapse_table(
     for split, store in stores.items():
         labels = torch.from_numpy(store.labels).to(device)
         for column in store.unit_columns:
-            found = measure(
+            measurement = measure(
                 torch.from_numpy(store[column.name].copy()).to(device),
                 labels,
                 classes=len(store.class_names),
-                permutations=settings["permutations"],
-                seed=settings["seed"],
+                permutations=settings.permutations,
+                seed=settings.seed,
                 name=label(column, split),
             )
-            rows += metric_rows(settings["names"], split, column, found)
-            for metric, reason in found.undefined.items():
+            rows += metric_rows(settings.names, split, column, measurement)
+            for metric, reason in measurement.undefined.items():
                 logger.info("%s has no value: %s", metric, reason)
     return pd.DataFrame(rows)
 
@@ -55,21 +57,23 @@ def label(column: Column, split: str) -> str:
 
 
 def metric_rows(
-    names: Mapping[str, str], split: str, column: Column, found: Measurement
+    names: ViewNames, split: str, column: Column, measurement: Measurement
 ) -> list[dict[str, Any]]:
     """Rows of one measurement."""
     shared = {
-        **names,
+        **names.told(),
         "split": split,
         "unit": column.unit,
         "module": column.module,
         "pooling": column.pooling,
     }
     sizes = {
-        "samples": found.samples,
-        "classes": found.classes,
-        "dropped_classes": found.dropped_classes,
-        "width": found.width,
-        "rank": found.rank,
+        "samples": measurement.samples,
+        "classes": measurement.classes,
+        "dropped_classes": measurement.dropped_classes,
+        "width": measurement.width,
+        "rank": measurement.rank,
     }
-    return [shared | {"metric": metric, "value": value} | sizes for metric, value in found.values.items()]
+    return [
+        shared | {"metric": metric, "value": value} | sizes for metric, value in measurement.values.items()
+    ]

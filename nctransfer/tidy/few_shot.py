@@ -2,28 +2,27 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from nctransfer.collapse.nc1 import nc1, shuffled_nc1
 from nctransfer.collapse.statistics import class_statistics
-from nctransfer.collapse.variability import nc1, shuffled_nc1
 from nctransfer.features.store import PENULTIMATE, FeatureStore
 from nctransfer.fewshot.episodes import Shape, draw_episodes, require_enough
 from nctransfer.fewshot.evaluation import episode_accuracies, mean_interval, query_nc1, unit_length
+from nctransfer.fewshot.settings import FewShotJobSettings
 
 logger = logging.getLogger(__name__)
 
 
-def few_shot_table(stores: Mapping[str, FeatureStore], settings: Mapping[str, Any]) -> pd.DataFrame:
+def few_shot_table(stores: Mapping[str, FeatureStore], settings: FewShotJobSettings) -> pd.DataFrame:
     """Draw and score episodes from all images of a view, both splits together.
 
     Args:
         stores: feature stores by split.
-        settings: names (model, view), ways, shots (a row each), queries, episodes, normalise (features of
-            unit length for the classifier), permutations, seed.
+        settings: see :class:`~nctransfer.fewshot.settings.FewShotJobSettings`.
 
     Returns:
         columns model, view, ways, shots, queries, episodes, normalise; accuracy (%), mean over the
@@ -38,31 +37,31 @@ def few_shot_table(stores: Mapping[str, FeatureStore], settings: Mapping[str, An
         return _table(stores, settings)
 
 
-def _table(stores: Mapping[str, FeatureStore], settings: Mapping[str, Any]) -> pd.DataFrame:
-    names, shots = next(iter(stores.values())).class_names, settings["shots"]
+def _table(stores: Mapping[str, FeatureStore], settings: FewShotJobSettings) -> pd.DataFrame:
+    class_names, shots = next(iter(stores.values())).class_names, settings.shots
     features = np.concatenate([store[PENULTIMATE] for store in stores.values()]).astype(np.float64)
     labels = np.concatenate([store.labels for store in stores.values()])
-    shapes = {number: Shape(settings["ways"], number, settings["queries"]) for number in shots}
-    require_enough(labels, names, shapes[max(shots)])
+    shapes = {number: Shape(settings.ways, number, settings.queries) for number in shots}
+    require_enough(labels, class_names, shapes[max(shots)])
     drawn = {
-        number: list(draw_episodes(labels, shape, settings["episodes"], settings["seed"]))
+        number: list(draw_episodes(labels, shape, settings.episodes, settings.seed))
         for number, shape in shapes.items()
     }
-    collapse = _collapse(features, labels, settings)
+    collapse = _collapse(features, labels, settings.permutations, settings.seed)
     queries = query_nc1(features, labels, drawn[shots[0]])  # the same for every number of shots
-    seen = unit_length(features) if settings["normalise"] else features
+    seen = unit_length(features) if settings.normalise else features
     rows = []
     for number, episodes in drawn.items():
         accuracy = mean_interval(episode_accuracies(seen, labels, episodes))
         logger.info("%d shots: %.2f %% (%.2f to %.2f)", number, accuracy.mean, accuracy.low, accuracy.high)
         rows.append(
             {
-                **settings["names"],
-                "ways": settings["ways"],
+                **settings.names.told(),
+                "ways": settings.ways,
                 "shots": number,
-                "queries": settings["queries"],
+                "queries": settings.queries,
                 "episodes": len(episodes),
-                "normalise": settings["normalise"],
+                "normalise": settings.normalise,
                 "accuracy": accuracy.mean,
                 "accuracy_low": accuracy.low,
                 "accuracy_high": accuracy.high,
@@ -74,15 +73,16 @@ def _table(stores: Mapping[str, FeatureStore], settings: Mapping[str, Any]) -> p
     return pd.DataFrame(rows)
 
 
-def _collapse(features: np.ndarray, labels: np.ndarray, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _collapse(
+    features: np.ndarray, labels: np.ndarray, permutations: int, seed: int
+) -> dict[str, float | int]:
     """NC1 of all images, its value under shuffled labels and what they depend on."""
-    found = class_statistics(features, labels, name="all images, penultimate feature")
-    shuffles = {"permutations": settings["permutations"], "seed": settings["seed"]}
+    statistics = class_statistics(features, labels, name="all images, penultimate feature")
     return {
-        "nc1": nc1(found),
-        "nc1_shuffled": shuffled_nc1(found, **shuffles),
-        "samples": found.samples,
-        "classes": len(found.means),
-        "width": found.width,
-        "rank": found.rank,
+        "nc1": nc1(statistics),
+        "nc1_shuffled": shuffled_nc1(statistics, permutations=permutations, seed=seed),
+        "samples": statistics.samples,
+        "classes": len(statistics.means),
+        "width": statistics.width,
+        "rank": statistics.rank,
     }

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -11,7 +10,8 @@ import torch
 from nctransfer.collapse.measure import measure_classifier
 from nctransfer.errors import DegenerateInputError
 from nctransfer.features.store import PENULTIMATE, FeatureStore
-from nctransfer.models.weights import read_weights
+from nctransfer.models.checkpoint import read_weights
+from nctransfer.settings import ViewNames
 from nctransfer.storage.stores import Store
 from nctransfer.tidy.collapse import label, metric_rows
 
@@ -19,14 +19,14 @@ logger = logging.getLogger(__name__)
 
 
 def head_table(
-    stores: Mapping[str, FeatureStore], model: Path, settings: Mapping[str, Any], device: torch.device
+    stores: Mapping[str, FeatureStore], model: Path, names: ViewNames, device: torch.device
 ) -> pd.DataFrame:
     """Measure a classifier on the penultimate features that it classifies.
 
     Args:
         stores: feature stores by split.
         model: manifest of the model's store.
-        settings: names (model, view).
+        names: of model and view, repeated in every row.
         device: device to compute on.
 
     Returns:
@@ -36,7 +36,7 @@ def head_table(
         DegenerateInputError: the model has no classifier, or one of other classes.
     """
     store = Store(model, "model")
-    head, names = store.manifest["head"], store.manifest["class_names"]
+    head, class_names = store.manifest["head"], store.manifest["class_names"]
     if head is None:
         raise DegenerateInputError(f"{model}: this model has no classifier, so neither NC3 nor NC4")
     state = read_weights(store.path("weights.safetensors"))
@@ -44,13 +44,13 @@ def head_table(
     weight = weight.flatten(1)  # of a 1 x 1 convolution too
     rows = []
     for split, features in stores.items():
-        if list(names or ()) != list(features.class_names):
+        if list(class_names or ()) != list(features.class_names):
             raise DegenerateInputError(
                 f"{model}: its classifier names other classes than {features.class_names[:5]}..."
             )
         for column in features.unit_columns:
             if column.module == PENULTIMATE:
-                found = measure_classifier(
+                measurement = measure_classifier(
                     torch.from_numpy(features[column.name].copy()).to(device),
                     torch.from_numpy(features.labels).to(device),
                     weight,
@@ -58,7 +58,7 @@ def head_table(
                     classes=len(features.class_names),
                     name=label(column, split),
                 )
-                rows += metric_rows(settings["names"], split, column, found)
-                for metric, reason in found.undefined.items():
+                rows += metric_rows(names, split, column, measurement)
+                for metric, reason in measurement.undefined.items():
                     logger.info("%s has no value: %s", metric, reason)
     return pd.DataFrame(rows)

@@ -11,7 +11,8 @@ import torch
 
 from nctransfer.features.store import FeatureStore
 from nctransfer.probing.probes import Probe, Score, score, train_probes
-from nctransfer.probing.settings import ProbeSettings
+from nctransfer.probing.settings import ProbeSettings, ProbesJobSettings
+from nctransfer.settings import ViewNames
 from nctransfer.stamp import Stamp
 from nctransfer.storage.stores import StoreWriter, create_store
 from nctransfer.storage.tables import write_table
@@ -20,7 +21,7 @@ from nctransfer.storage.tables import write_table
 def write_probes(
     stores: Mapping[str, FeatureStore],
     manifest: Path,
-    settings: Mapping[str, Any],
+    settings: ProbesJobSettings,
     device: torch.device,
     stamp: Stamp,
 ) -> None:
@@ -29,8 +30,7 @@ def write_probes(
     Args:
         stores: feature stores, train and test.
         manifest: where the store's manifest will be; beside it accuracy.parquet.
-        settings: solver, epochs, batch_size, momentum, learning_rates, learning_rate_min,
-            weight_decays, seeds, names.
+        settings: see :class:`~nctransfer.probing.settings.ProbesJobSettings`.
         device: device to compute on.
         stamp: of the job.
 
@@ -49,41 +49,41 @@ def write_probes(
     )
     scores = score(probes, {name: test[name] for name in names}, test.labels)
     with create_store(manifest, "probes", stamp) as store:
-        write_table(store.file("accuracy.parquet"), accuracy_table(train, probes, scores, settings["names"]))
+        write_table(store.file("accuracy.parquet"), accuracy_table(train, probes, scores, settings.names))
         for name in names:
             _put_weights(store, name, [probe for probe in probes if probe.unit == name])
-        store.meta = {"solver": settings["solver"], "settings": [_named(entry) for entry in wanted]}
+        store.meta = {"solver": settings.solver, "settings": [_named(entry) for entry in wanted]}
 
 
-def probe_settings(settings: Mapping[str, Any]) -> list[ProbeSettings]:
+def probe_settings(settings: ProbesJobSettings) -> list[ProbeSettings]:
     """Every combination of learning rate, weight decay and seed; the exact solver reads the decay alone."""
-    exact = settings["solver"] == "lbfgs"
-    rates = settings["learning_rates"][:1] if exact else settings["learning_rates"]
-    seeds = settings["seeds"][:1] if exact else settings["seeds"]
+    exact = settings.solver == "lbfgs"
+    rates = settings.learning_rates[:1] if exact else settings.learning_rates
+    seeds = settings.seeds[:1] if exact else settings.seeds
     return [
         ProbeSettings(
-            solver=settings["solver"],
+            solver=settings.solver,
             learning_rate=rate,
-            final_learning_rate=settings["learning_rate_min"],
-            momentum=settings["momentum"],
+            final_learning_rate=settings.learning_rate_min,
+            momentum=settings.momentum,
             weight_decay=decay,
-            epochs=settings["epochs"],
-            batch_size=settings["batch_size"],
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
             seed=seed,
         )
-        for rate, decay, seed in product(rates, settings["weight_decays"], seeds)
+        for rate, decay, seed in product(rates, settings.weight_decays, seeds)
     ]
 
 
 def accuracy_table(
-    store: FeatureStore, probes: list[Probe], scores: list[Score], names: Mapping[str, str]
+    store: FeatureStore, probes: list[Probe], scores: list[Score], names: ViewNames
 ) -> pd.DataFrame:
     """Accuracy (%) and cross-entropy of every probe on both splits, a row each."""
     columns = {column.name: column for column in store.unit_columns}
     rows = []
     for probe, tested in zip(probes, scores, strict=True):
         column = columns[probe.unit]
-        shared = {**names, "unit": column.unit, "module": column.module, "pooling": column.pooling}
+        shared = {**names.told(), "unit": column.unit, "module": column.module, "pooling": column.pooling}
         shared |= {"solver": probe.settings.solver, **_named(probe.settings), "objective": probe.objective}
         rows.append(
             shared

@@ -6,18 +6,20 @@ Two questions are asked of the same scores. *Which model?* compares the last fea
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from nctransfer import variants
 from nctransfer.errors import DegenerateInputError
 from nctransfer.features.store import PENULTIMATE
-from nctransfer.plan import variants
-from nctransfer.tidy.scores import SCORES
+from nctransfer.transferability import scores as score_modules
 from nctransfer.transferability.agreement import Agreement, agreement, interval
 from nctransfer.transferability.evaluate import needs_head
+from nctransfer.transferability.settings import RankedModel, RankingJobSettings
 
 MODELS, UNITS = "models", "units"
 ALL = "all"  # stands for a model's name where a mean over all of them is meant
@@ -28,55 +30,47 @@ SCORE, TERM, ACCURACY = "score", "term", "accuracy"
 VARIED = {"per_class": "images a class", "learning_rate": "rate", "weight_decay": "decay"}
 
 
-def gather(tables: Mapping[tuple[str, ...], pd.DataFrame], settings: Mapping[str, Any]) -> pd.DataFrame:
+def gather(tables: Mapping[tuple[str, ...], pd.DataFrame], settings: RankingJobSettings) -> pd.DataFrame:
     """The ranking from the tables of all models.
 
     Args:
         tables: tidy tables by (name, model, view): ``scores`` and ``probes`` of every model, ``history`` of
             those trained here, ``finetuning`` of the runs that are compared.
-        settings: dataset, scores, models (model, view, and accuracy on its source data or whose history
-            holds it, and which data that is), learning_rate and weight_decay of the probes, measured (name
-            and accuracies (%) by model, or None).
+        settings: see :class:`~nctransfer.transferability.settings.RankingJobSettings`.
 
     Returns:
         see :func:`ranking_table`.
     """
-    models, measured = settings["models"], settings["measured"]
+    models, measured = settings.models, settings.measured
     probes = [
         probe_accuracies(
-            tables["probes", entry["model"], entry["view"]],
-            settings["learning_rate"],
-            settings["weight_decay"],
+            tables["probes", ranked.model, ranked.view], settings.learning_rate, settings.weight_decay
         )
-        for entry in models
+        for ranked in models
     ]
     accuracies = [pd.concat(probes, ignore_index=True)]
     if tuned := [table for (name, _, _), table in tables.items() if name == "finetuning"]:
         accuracies += [part for _, part in run_accuracies(tuned).groupby("name", sort=False)]
     if measured is not None:
-        found = pd.DataFrame(measured["accuracies"].items(), columns=["model", "value"])
-        label = f"accuracy, {measured['name']} (%)"
-        accuracies.append(found.assign(unit=np.nan, name="measured", label=label))
+        values = pd.DataFrame(measured.accuracies.items(), columns=["model", "value"])
+        label = f"accuracy, {measured.name} (%)"
+        accuracies.append(values.assign(unit=np.nan, name="measured", label=label))
     sources = pd.DataFrame(
-        {
-            "model": entry["model"],
-            "value": _source_accuracy(entry, tables),
-            "data": entry["data"],
-        }
-        for entry in models
+        {"model": ranked.model, "value": _source_accuracy(ranked, tables), "data": ranked.data}
+        for ranked in models
     )
-    scores = [tables["scores", entry["model"], entry["view"]] for entry in models]
+    scores = [tables["scores", ranked.model, ranked.view] for ranked in models]
     return ranking_table(scores, accuracies, sources, settings)
 
 
-def _source_accuracy(entry: Mapping[str, Any], tables: Mapping[tuple[str, ...], pd.DataFrame]) -> float:
+def _source_accuracy(ranked: RankedModel, tables: Mapping[tuple[str, ...], pd.DataFrame]) -> float:
     """Accuracy (%) on the source data, as given or as the training's history has it; NaN if unknown."""
-    if entry["history"] is None:
-        return np.nan if entry["accuracy"] is None else float(entry["accuracy"])
-    history = tables["history", entry["history"], ""]
+    if ranked.history is None:
+        return np.nan if ranked.accuracy is None else ranked.accuracy
+    history = tables["history", ranked.history, ""]
     clean = history[(history["split"] == "test") & (history["images"] == "clean")]
-    if entry["epoch"] is not None:
-        clean = clean[clean["epoch"] == entry["epoch"]]
+    if ranked.epoch is not None:
+        clean = clean[clean["epoch"] == ranked.epoch]
     reached = clean["accuracy"].dropna()
     return np.nan if reached.empty else float(reached.iloc[-1])
 
@@ -85,7 +79,7 @@ def ranking_table(
     scores: Sequence[pd.DataFrame],
     accuracies: Sequence[pd.DataFrame],
     sources: pd.DataFrame,
-    settings: Mapping[str, Any],
+    settings: RankingJobSettings,
 ) -> pd.DataFrame:
     """Scores and accuracies of all models and units, one a row.
 
@@ -93,7 +87,7 @@ def ranking_table(
         scores: :func:`~nctransfer.tidy.scores.score_table` of each model.
         accuracies: measured ones: columns model, unit (NaN: of the model as a whole), name, label, value.
         sources: model, value (its accuracy on its source data in percent, or NaN) and data (which, or None).
-        settings: dataset, scores (modules).
+        settings: tell the data set and the scores.
 
     Returns:
         columns dataset, comparison, those of ``PLACE``, kind (score, term or accuracy), name, label (as
@@ -102,8 +96,8 @@ def ranking_table(
     """
     table = pd.concat(scores, ignore_index=True)
     last = table["module"] == PENULTIMATE
-    parts = [_pooled(table[last], settings["scores"], MODELS)]
-    parts += [_pooled(part, settings["scores"], UNITS) for _, part in table.groupby("model", sort=False)]
+    parts = [_pooled(table[last], settings.scores, MODELS)]
+    parts += [_pooled(part, settings.scores, UNITS) for _, part in table.groupby("model", sort=False)]
     places = table[PLACE].drop_duplicates()
     models = places[places["module"] == PENULTIMATE]
     parts.append(_baseline(models, sources))
@@ -112,18 +106,18 @@ def ranking_table(
     whole = pd.concat([part for part in parts if len(part)], ignore_index=True)
     whole[["samples", "classes"]] = whole[["samples", "classes"]].fillna(0).astype(int)
     whole["reason"] = whole["reason"].fillna("")
-    whole.insert(0, "dataset", settings["dataset"])
+    whole.insert(0, "dataset", settings.dataset)
     return whole[
         ["dataset", "comparison", *PLACE, "kind", "name", "label", "value", "reason", "samples", "classes"]
     ]
 
 
-def agreement_table(ranking: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+def agreement_table(ranking: pd.DataFrame, settings: RankingJobSettings) -> pd.DataFrame:
     """How every score agrees with every measured accuracy.
 
     Args:
         ranking: what :func:`ranking_table` gave.
-        settings: dataset, seed, resamples.
+        settings: tell the data set, and how intervals are found.
 
     Returns:
         columns dataset, comparison, model (of the units that are compared; ``all`` for a comparison of
@@ -142,7 +136,7 @@ def agreement_table(ranking: pd.DataFrame, settings: Mapping[str, Any]) -> pd.Da
                     accuracy[["model", "unit", "value"]], on=["model", "unit"], suffixes=("", "_measured")
                 ).dropna(subset=["value", "value_measured"])
                 shared = {
-                    "dataset": settings["dataset"],
+                    "dataset": settings.dataset,
                     "comparison": comparison,
                     "accuracy": truth,
                     "accuracy_label": truth_label,
@@ -150,10 +144,10 @@ def agreement_table(ranking: pd.DataFrame, settings: Mapping[str, Any]) -> pd.Da
                     "label": label,
                 }
                 if comparison == MODELS:
-                    found = agreement(*_columns(paired), settings["seed"], settings["resamples"])
-                    rows.append(shared | {"model": ALL} | vars(found))
+                    agreed = agreement(*_columns(paired), settings.seed, settings.resamples)
+                    rows.append(shared | {"model": ALL} | asdict(agreed))
                 else:
-                    rows += [shared | row for row in _by_model(paired, settings)]
+                    rows += [shared | row for row in _by_model(paired, settings.seed, settings.resamples)]
     columns = ["dataset", "comparison", "model", "accuracy", "accuracy_label", "name", "label"]
     return pd.DataFrame(rows, columns=[*columns, *Agreement.__dataclass_fields__])
 
@@ -179,11 +173,11 @@ def run_accuracies(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     table = pd.concat(tables, ignore_index=True)
     table = table[table["split"] == "test"].reset_index(drop=True)
     table["name"] = (table["method"] + " " + table["units"]).str.strip()
-    for column, said in VARIED.items():
+    for column, word in VARIED.items():
         counts = table.groupby(["model", "name"])[column].nunique(dropna=False)
         several = table["name"].isin(counts[counts > 1].index.get_level_values("name"))
         values = table[column].map(lambda value: "all" if pd.isna(value) else f"{value:g}")
-        table["name"] = table["name"].where(~several, table["name"] + f", {said} " + values)
+        table["name"] = table["name"].where(~several, table["name"] + f", {word} " + values)
     means = table.groupby(["model", "name"], sort=False)[["accuracy"]].mean().reset_index()
     means = means.rename(columns={"accuracy": "value"})
     return means.assign(label=means["name"] + " accuracy (%)", unit=np.nan)
@@ -193,41 +187,41 @@ def _baseline(models: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:
     """Accuracy on the source data as a score; on other data than most models' it cannot be compared."""
     usual = sources.loc[sources["value"].notna(), "data"].mode()
     comparable = sources["data"].isna() | sources["data"].isin(usual[:1])
-    told = np.where(
+    reasons = np.where(
         sources["value"].isna(),
         "not known; set source_accuracy of the model",
         "on " + sources["data"].astype(str) + ", unlike most models here",
     )
-    found = sources.assign(
+    scored = sources.assign(
         value=sources["value"].where(comparable),
-        reason=np.where(comparable & sources["value"].notna(), "", told),
+        reason=np.where(comparable & sources["value"].notna(), "", reasons),
     )
     named = {"comparison": MODELS, "kind": SCORE, "name": SOURCE, "label": "source accuracy"}
-    return models.merge(found.drop(columns="data"), on="model").assign(**named)
+    return models.merge(scored.drop(columns="data"), on="model").assign(**named)
 
 
 def _pooled(table: pd.DataFrame, names: Sequence[str], comparison: str) -> pd.DataFrame:
     """Scores of a pool of features, and the terms behind them."""
     parts: list[pd.DataFrame] = []
     for name in names:
-        module, part = variants.load(SCORES, name), table[table["score"] == name]
+        module, part = variants.load(score_modules, name), table[table["score"] == name]
         if comparison == UNITS and needs_head(module):
             continue  # of the model as a whole
         terms = part.rename(columns={"term": "name"}).assign(kind=TERM)
         if not hasattr(module, "pooled"):
             parts.append(terms.assign(kind=SCORE, label=terms["name"].map(module.TITLES)))
             continue
-        there = terms[terms["reason"] == ""]
-        parts += [there.assign(label=there["name"]), _combined(module, there, terms)]
+        valued = terms[terms["reason"] == ""]
+        parts += [valued.assign(label=valued["name"]), _combined(module, valued, terms)]
     if not parts:  # scores of the source classifier alone say nothing of units
         return pd.DataFrame()
     return pd.concat(parts, ignore_index=True).assign(comparison=comparison).drop(columns="score")
 
 
-def _combined(module: ModuleType, there: pd.DataFrame, terms: pd.DataFrame) -> pd.DataFrame:
+def _combined(module: ModuleType, valued: pd.DataFrame, terms: pd.DataFrame) -> pd.DataFrame:
     """Scores of a pool from its terms; where they have none, why."""
     rows = terms.drop_duplicates(PLACE).set_index(PLACE)
-    wide = there.pivot(index=PLACE, columns="name", values="value")
+    wide = valued.pivot(index=PLACE, columns="name", values="value")
     try:
         values = module.pooled({name: wide[name].to_numpy() for name in wide}) if len(wide) else {}
         reason = ""
@@ -247,28 +241,28 @@ def _placed(measured: pd.DataFrame, places: pd.DataFrame, comparison: str) -> pd
     if whole and comparison == UNITS:
         return pd.DataFrame()
     on = ["model"] if whole else ["model", "unit", *(["pooling"] if "pooling" in measured else [])]
-    found = places.merge(measured[[*on, "name", "label", "value"]], on=on)
-    return found.assign(comparison=comparison, kind=ACCURACY, reason="")
+    placed = places.merge(measured[[*on, "name", "label", "value"]], on=on)
+    return placed.assign(comparison=comparison, kind=ACCURACY, reason="")
 
 
-def _by_model(paired: pd.DataFrame, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _by_model(paired: pd.DataFrame, seed: int, resamples: int) -> list[dict[str, Any]]:
     """Agreement over the units of each model, and the mean over the models with its interval."""
     rows, taus = [], []
     for model, part in paired.groupby("model", sort=False):
-        found = agreement(*_columns(part), settings["seed"], resamples=0)
-        rows.append(vars(found) | {"model": model})
-        taus.append(found.tau)
-    known = np.array(taus, dtype=float)
-    known = known[np.isfinite(known)]
+        agreed = agreement(*_columns(part), seed, resamples=0)
+        rows.append(asdict(agreed) | {"model": model})
+        taus.append(agreed.tau)
+    finite = np.array(taus, dtype=float)
+    finite = finite[np.isfinite(finite)]
     low, high = float("nan"), float("nan")
-    if len(known) > 2:
-        dice = np.random.default_rng(settings["seed"])
-        rows_drawn = dice.integers(0, len(known), (settings["resamples"], len(known)))
-        low, high = interval(known[rows_drawn].mean(1))
+    if len(finite) > 2:
+        dice = np.random.default_rng(seed)
+        rows_drawn = dice.integers(0, len(finite), (resamples, len(finite)))
+        low, high = interval(finite[rows_drawn].mean(1))
     mean = {
         "model": ALL,
-        "points": len(known),
-        "tau": float(known.mean()) if len(known) else float("nan"),
+        "points": len(finite),
+        "tau": float(finite.mean()) if len(finite) else float("nan"),
         "tau_low": low,
         "tau_high": high,
     }

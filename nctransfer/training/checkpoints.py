@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 
 from nctransfer.errors import StoreError
-from nctransfer.models.weights import weights_name, write_weights
+from nctransfer.models.checkpoint import weights_name, write_weights
 from nctransfer.runtime.machine_errors import explain
 from nctransfer.stamp import Stamp
 from nctransfer.storage.files import file_checksum
 from nctransfer.storage.stores import Store, create_store
 from nctransfer.storage.tables import write_table
+from nctransfer.training.history import HistoryRow
 
 logger = logging.getLogger(__name__)
 
@@ -126,9 +127,9 @@ class Checkpoints:
         """Where an epoch's snapshot is."""
         return self.folder / weights_name(epoch)
 
-    def write_history(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def write_history(self, rows: Sequence[HistoryRow]) -> None:
         """Leave the history so far, to be looked at while the training runs."""
-        write_table(self.folder / "history.parquet", pd.DataFrame(list(rows)))
+        write_table(self.folder / "history.parquet", pd.DataFrame(rows))
 
     def clear(self) -> None:
         """Delete everything."""

@@ -7,10 +7,11 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from nctransfer.data.augmentation import Augmentation
 from nctransfer.data.keyed import sample_keys
-from nctransfer.training.adversary import Adversary
+from nctransfer.training.augmentation import augment
 from nctransfer.training.objective import Objective
+from nctransfer.training.pgd_attack import Adversary
+from nctransfer.training.settings import AugmentationSettings
 
 
 class Shown(Protocol):
@@ -33,7 +34,7 @@ class Shown(Protocol):
         """The same, augmented by the draws of the samples' keys."""
 
 
-UNAUGMENTED = Augmentation(1)
+UNAUGMENTED = AugmentationSettings()
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Split:
 
     images: Tensor
     labels: Tensor
-    augmentation: Augmentation = UNAUGMENTED
+    augmentation: AugmentationSettings = UNAUGMENTED
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,7 +59,7 @@ class Split:
 
     def augmented(self, rows: Tensor, keys: Tensor) -> Tensor:
         """Pixels in [0, 1], augmented."""
-        return self.augmentation(self.images[rows], keys)
+        return augment(self.images[rows], keys, self.augmentation)
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ linear head is MLP-0 and the head of Khosla et al. 2020 is MLP-1.
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
 
 from torch import Tensor, nn
 
 from nctransfer.errors import ModelError
+from nctransfer.training.settings import ProjectionHeadSettings
 
 
 def projection_head(width: int, layers: int, hidden: int, output: int) -> nn.Sequential:
@@ -29,23 +29,23 @@ def projection_head(width: int, layers: int, hidden: int, output: int) -> nn.Seq
     return nn.Sequential(*modules, nn.Linear(widths[-1], output))
 
 
-def attach_head(network: nn.Module, path: str, projection: Mapping[str, Any], classes: int | None) -> None:
+def attach_head(
+    network: nn.Module, path: str, projection: ProjectionHeadSettings, classes: int | None
+) -> None:
     """Put the head of a pre-training where the network's classification layer is.
 
     Args:
         network: changed in place.
         path: of the classification layer, an ``nn.Linear``.
-        projection: layers, hidden (None: the width of the penultimate feature), output.
+        projection: shape of the head.
         classes: outputs of a linear classifier on top of the projection; None for no classifier.
 
     Raises:
         ModelError: there is no ``nn.Linear`` at ``path``.
     """
     layer = _classification_layer(network, path)
-    width, output = layer.in_features, projection["output"]
-    parts: list[nn.Module] = [
-        projection_head(width, projection["layers"], projection["hidden"] or width, output)
-    ]
+    width, output = layer.in_features, projection.output
+    parts: list[nn.Module] = [projection_head(width, projection.layers, projection.hidden or width, output)]
     if classes is not None:
         parts.append(nn.Linear(output, classes))
     head = nn.Sequential(*parts).to(layer.weight)
@@ -64,8 +64,8 @@ def _classification_layer(network: nn.Module, path: str) -> nn.Linear:
     except AttributeError:
         layer = None
     if not isinstance(layer, nn.Linear):
-        found = "nothing" if layer is None else type(layer).__name__
+        kind = "nothing" if layer is None else type(layer).__name__
         raise ModelError(
-            f"{type(network).__name__}: there is {found} at {path!r}; a training head replaces an nn.Linear"
+            f"{type(network).__name__}: there is {kind} at {path!r}; a training head replaces an nn.Linear"
         )
     return layer

@@ -9,7 +9,7 @@ on from a checkpoint, between any two steps, ends as if it had never stopped.
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import pandas as pd
@@ -19,12 +19,14 @@ from tqdm import tqdm
 
 from nctransfer.data.keyed import sample_keys
 from nctransfer.errors import StoppedError, TrainingError
-from nctransfer.training.adversary import Adversary
 from nctransfer.training.checkpoints import Checkpoints
 from nctransfer.training.evaluation import Shown, evaluate
+from nctransfer.training.history import HistoryRow, Log
 from nctransfer.training.objective import Objective
+from nctransfer.training.pgd_attack import Adversary
 from nctransfer.training.schedule import learning_rate
-from nctransfer.training.stopping import StopRequest
+from nctransfer.training.settings import LoopSettings
+from nctransfer.training.stop_signals import StopRequest
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +45,10 @@ class Data:
     seed: int
 
 
-def memory_format(settings: Mapping[str, Any], device: torch.device) -> torch.memory_format:
+def memory_format(settings: LoopSettings, device: torch.device) -> torch.memory_format:
     """Layout of images and convolutions."""
     # on the CPU torch 2.15 crashes in narrow channels-last networks with 3, 5 or 6 threads
-    last = settings["channels_last"] and device.type == "cuda"
+    last = settings.channels_last and device.type == "cuda"
     return torch.channels_last if last else torch.contiguous_format
 
 
@@ -58,8 +60,7 @@ class Training:
             gradients are trained in place.
         objective: the loss.
         data: the splits, on the network's device.
-        settings: see ``plan.training.training_settings``; and, where the test split is not to be scored
-            after every epoch, evaluate_every (the last epoch always is).
+        settings: see :class:`~nctransfer.training.settings.LoopSettings`.
         checkpoints: where it leaves what it needs to go on.
         weights: what a snapshot of the network keeps.
         advice: what to change where the training diverges.
@@ -73,7 +74,7 @@ class Training:
         network: nn.Module,
         objective: Objective,
         data: Data,
-        settings: Mapping[str, Any],
+        settings: LoopSettings,
         checkpoints: Checkpoints,
         weights: Callable[[], Mapping[str, Tensor]],
         advice: str = "lower training.learning_rate or set training.warmup_epochs",
@@ -82,22 +83,21 @@ class Training:
             raise TrainingError(f"training needs at least 2 images; the training split has {len(data.train)}")
         self.network, self.objective, self.data, self.settings = network, objective, data, settings
         self.checkpoints, self._weights, self._advice = checkpoints, weights, advice
-        attack = settings["adversary"]
-        self.adversary = None if attack is None else Adversary.from_settings(attack)
+        self.adversary = None if settings.adversary is None else Adversary.from_settings(settings.adversary)
         self.optimiser = torch.optim.SGD(
             [parameter for parameter in network.parameters() if parameter.requires_grad],
-            lr=settings["learning_rate"],
-            momentum=settings["momentum"],
-            weight_decay=settings["weight_decay"],
+            lr=settings.learning_rate,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
         )
         self._layout = memory_format(settings, self.device)
         network.to(memory_format=self._layout)
-        self._compiled = cast(nn.Module, torch.compile(network)) if settings["compile"] else network
+        self._compiled = cast(nn.Module, torch.compile(network)) if settings.compile else network
         # batch normalisation has no variance of one sample: a last batch of one is left out
-        size = settings["batch_size"]
+        size = settings.batch_size
         self.steps = len(data.train) // size + (len(data.train) % size > 1)
         self.epoch, self.step = 0, 0
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[HistoryRow] = []
         self._begin_epoch()
 
     @property
@@ -105,9 +105,7 @@ class Training:
         """Device of the data and the network."""
         return self.data.train.labels.device
 
-    def run(
-        self, stop: StopRequest, log: Callable[[list[dict[str, Any]]], None] | None = None
-    ) -> pd.DataFrame:
+    def run(self, stop: StopRequest, log: Log | None = None) -> pd.DataFrame:
         """Train to the end, from the newest whole checkpoint if there is one.
 
         Args:
@@ -115,20 +113,20 @@ class Training:
             log: told the rows of the history of every epoch.
 
         Returns:
-            history: epoch, split, images (clean or adversarial), learning_rate, loss and accuracy (%). The
-            training split's rows are as seen while training, NaN where nothing names a class yet.
+            history: a row for each :class:`~nctransfer.training.history.HistoryRow`. Those of the training
+            split are as seen while training.
 
         Raises:
             TrainingError: the loss is not finite, or a stop was asked for.
         """
         self._resume()
-        epochs, total = self.settings["epochs"], self.settings["epochs"] * self.steps
+        epochs, total = self.settings.epochs, self.settings.epochs * self.steps
         done = self.epoch * self.steps + self.step
         with tqdm(total=total, initial=done, unit="step", disable=None, mininterval=1) as bar:
             while self.epoch < epochs:
                 self._run_epoch(stop, bar)
                 if log is not None:
-                    log([row for row in self.rows if row["epoch"] == self.epoch])
+                    log([row for row in self.rows if row.epoch == self.epoch])
         return pd.DataFrame(self.rows)
 
     # --- an epoch ---------------------------------------------------------------------
@@ -159,7 +157,7 @@ class Training:
         self.objective.end_epoch()
         self._record()
         self.epoch, self.step = self.epoch + 1, 0
-        if self.epoch in self.settings["snapshots"]:
+        if self.epoch in self.settings.snapshots:
             self.checkpoints.snapshot(self.epoch, self._weights())
         self._begin_epoch()
         if self.checkpoints.due_after_epoch():
@@ -180,7 +178,7 @@ class Training:
 
     def _batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Augmented pixels, labels and keys of the batches left of the epoch, views behind each other."""
-        split, size, views = self.data.train, self.settings["batch_size"], range(self.objective.views)
+        split, size, views = self.data.train, self.settings.batch_size, range(self.objective.views)
         chunk = max(1, AUGMENTED_AT_ONCE // (size * len(views) * split.numbers)) * size
         for rows in order[self.step * size : self.steps * size].split(chunk):
             keys = [sample_keys(self.data.seed, self.epoch, rows, view) for view in views]
@@ -213,12 +211,12 @@ class Training:
 
     def autocast(self) -> torch.autocast:
         """Arithmetic of the forward pass, as the settings have it."""
-        wanted = self.settings["precision"] == "bfloat16"
+        wanted = self.settings.precision == "bfloat16"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted)
 
     def _record(self) -> None:
         """Add the rows of the epoch whose steps are done to the history."""
-        size, samples = self.settings["batch_size"], len(self.data.train)
+        size, samples = self.settings.batch_size, len(self.data.train)
         sizes = torch.full((self.steps,), float(size), dtype=torch.float64)
         sizes[-1] = min(size, samples - size * (self.steps - 1))
         seen = float(sizes.sum())
@@ -226,35 +224,33 @@ class Training:
         share = float(self._correct) / (seen * self.objective.views) if self._scored else math.nan
         attacked = "clean" if self.adversary is None else "adversarial"
         tests = self._evaluations()
-        if tests and self.objective.classifies and not math.isfinite(tests[0]["loss"]):
-            raise self._divergence(f"the loss on test images is {tests[0]['loss']}", self.steps - 1)
-        shared = {"epoch": self.epoch + 1, "learning_rate": self._rate(self.steps - 1)}
-        rows = [{**shared, "split": "train", "images": attacked, "loss": loss, "accuracy": 100 * share}]
-        rows += [{**shared, "split": "test", **row} for row in tests]
-        columns = ("epoch", "split", "images", "learning_rate", "loss", "accuracy")
-        self.rows += [{column: row[column] for column in columns} for row in rows]
+        if tests and self.objective.classifies and not math.isfinite(tests["clean"]["loss"]):
+            raise self._divergence(f"the loss on test images is {tests['clean']['loss']}", self.steps - 1)
+        epoch, rate = self.epoch + 1, self._rate(self.steps - 1)
+        rows = [HistoryRow(epoch, "train", attacked, rate, loss, 100 * share)]
+        rows += [HistoryRow(epoch, "test", images, rate, **scores) for images, scores in tests.items()]
+        self.rows += rows
         self.checkpoints.write_history(self.rows)
         for row in rows:
             logger.info(
                 "epoch %d: %s, %s images: loss %.4f, accuracy %.2f %%",
-                row["epoch"], row["split"], row["images"], row["loss"], row["accuracy"],
+                row.epoch, row.split, row.images, row.loss, row.accuracy,
             )  # fmt: skip
 
-    def _evaluations(self) -> list[dict[str, Any]]:
+    def _evaluations(self) -> dict[str, dict[str, float]]:
+        """Loss and accuracy on the test split, by what is done to its images; none where it is not due."""
         shown = self.network, self.objective, self.data.test
-        size, epoch, last = self.settings["batch_size"], self.epoch + 1, self.settings["epochs"]
-        if epoch % self.settings.get("evaluate_every", 1) and epoch != last:
-            return []
+        size, epoch, last = self.settings.batch_size, self.epoch + 1, self.settings.epochs
+        if epoch % self.settings.evaluate_every and epoch != last:
+            return {}
         with self.autocast():
-            found: list[dict[str, Any]] = [
-                {"images": "clean"} | evaluate(*shown, batch_size=4 * size)  # without gradients
-            ]
-            if self.adversary is not None:
-                every = self.settings["adversary"]["evaluate_every"]
+            scores = {"clean": evaluate(*shown, batch_size=4 * size)}  # without gradients
+            if self.adversary is not None and self.settings.adversary is not None:
+                every = self.settings.adversary.evaluate_every
                 if epoch % every == 0 or epoch == last:
-                    scores = evaluate(*shown, batch_size=size, attack=(self.adversary, self.data.seed))
-                    found.append({"images": "adversarial"} | scores)
-        return found
+                    attack = self.adversary, self.data.seed
+                    scores["adversarial"] = evaluate(*shown, batch_size=size, attack=attack)
+        return scores
 
     # --- stopping and going on --------------------------------------------------------
 
@@ -272,10 +268,10 @@ class Training:
         if not bool(torch.stack([torch.isfinite(value).all() for value in floating]).all()):
             raise self._divergence("the weights are not finite", max(self.step - 1, 0))
 
-    def _divergence(self, found: str, step: int) -> TrainingError:
+    def _divergence(self, symptom: str, step: int) -> TrainingError:
         kept = self.checkpoints.newest()
         return TrainingError(
-            f"{found} in epoch {self.epoch + 1}, step {step + 1} of {self.steps}, at learning rate "
+            f"{symptom} in epoch {self.epoch + 1}, step {step + 1} of {self.steps}, at learning rate "
             f"{self._rate(step):.4g}; {self._advice} "
             + (f"(the last good checkpoint is kept: {kept})" if kept else "(no checkpoint was written yet)")
         )
@@ -298,7 +294,7 @@ class Training:
             {
                 "epoch": self.epoch,
                 "step": self.step,
-                "rows": self.rows,
+                "rows": [asdict(row) for row in self.rows],
                 "network": self.network.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
                 "objective": self.objective.state_dict(),
@@ -314,7 +310,8 @@ class Training:
         state = self.checkpoints.load()
         if state is None:
             return
-        self.epoch, self.step, self.rows = state["epoch"], state["step"], state["rows"]
+        self.epoch, self.step = state["epoch"], state["step"]
+        self.rows = [HistoryRow(**row) for row in state["rows"]]
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.objective.load_state_dict(state["objective"])

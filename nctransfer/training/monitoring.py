@@ -1,13 +1,12 @@
 """TensorBoard, for those who ask for it: the history of a training while it runs."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from nctransfer.errors import ConfigError
-
-Log = Callable[[list[dict[str, Any]]], None]
+from nctransfer.training.history import HistoryRow, Log
 
 
 @contextmanager
@@ -35,15 +34,15 @@ def tensorboard(folder: Path | None) -> Iterator[Log | None]:
         ) from None
     writers: list[SummaryWriter] = []
 
-    def log(rows: list[dict[str, Any]]) -> None:
+    def log(rows: list[HistoryRow]) -> None:
         if not writers:  # what an interrupted run logged beyond its checkpoint is hidden
-            writers.append(SummaryWriter(folder, purge_step=rows[0]["epoch"]))
+            writers.append(SummaryWriter(folder, purge_step=rows[0].epoch))
         for row in rows:
-            name = f"{row['split']}_{row['images']}"
-            writers[0].add_scalar(f"accuracy/{name}", row["accuracy"], row["epoch"])
-            if row["loss"] == row["loss"]:  # NaN where the split has none
-                writers[0].add_scalar(f"loss/{name}", row["loss"], row["epoch"])
-        writers[0].add_scalar("learning_rate", rows[0]["learning_rate"], rows[0]["epoch"])
+            name = f"{row.split}_{row.images}"
+            writers[0].add_scalar(f"accuracy/{name}", row.accuracy, row.epoch)
+            if not math.isnan(row.loss):  # where the split has one
+                writers[0].add_scalar(f"loss/{name}", row.loss, row.epoch)
+        writers[0].add_scalar("learning_rate", rows[0].learning_rate, rows[0].epoch)
         writers[0].flush()
 
     try:

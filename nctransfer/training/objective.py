@@ -1,7 +1,7 @@
 """What a loss is to the training loop, beyond a number to lower.
 
-Each module of ``nctransfer.training.losses`` has ``build(settings, classes)``, which
-returns an :class:`Objective`.
+Each loss of ``nctransfer.training.losses`` has ``build(settings, classes)`` in its ``loss.py``, which returns
+an :class:`Objective`.
 """
 
 from abc import ABC, abstractmethod

@@ -4,29 +4,30 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from nctransfer.data.augmentation import Augmentation
+from nctransfer import variants
 from nctransfer.data.geometry import apply_geometry
 from nctransfer.data.image_store import ImageStore
+from nctransfer.data.settings import Geometry
 from nctransfer.errors import DataError, ModelError, TrainingError
 from nctransfer.models.architecture import Architecture
+from nctransfer.models.checkpoint import weights_name, write_weights
 from nctransfer.models.layout import classifying_layers
-from nctransfer.models.weights import weights_name, write_weights
-from nctransfer.plan import variants
 from nctransfer.stamp import Stamp
 from nctransfer.storage.stores import create_store
 from nctransfer.storage.tables import write_table
+from nctransfer.training import losses
 from nctransfer.training.checkpoints import Checkpoints, link_or_copy
 from nctransfer.training.evaluation import Split, Standardisation, Standardised
 from nctransfer.training.heads import attach_head, without_head
 from nctransfer.training.loop import Data, Training
 from nctransfer.training.monitoring import tensorboard
 from nctransfer.training.objective import Objective
-from nctransfer.training.stopping import stop_requests
-from nctransfer.training.surroundings import Surroundings
+from nctransfer.training.run_options import RunOptions
+from nctransfer.training.settings import AugmentationSettings, PretrainJobSettings
+from nctransfer.training.stop_signals import stop_requests
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +35,9 @@ logger = logging.getLogger(__name__)
 def pretrain(
     stores: Mapping[str, ImageStore],
     manifest: Path,
-    settings: Mapping[str, Any],
+    settings: PretrainJobSettings,
     stamp: Stamp,
-    surroundings: Surroundings,
+    run_options: RunOptions,
 ) -> None:
     """Train a source model, and write weights, snapshots and history as one store.
 
@@ -44,9 +45,9 @@ def pretrain(
         stores: the source data set, train and test.
         manifest: where the store's manifest will be; beside it weights.safetensors, history.parquet
             and a file for each snapshot.
-        settings: architecture, options, geometry, size, training, seed.
+        settings: see :class:`~nctransfer.training.settings.PretrainJobSettings`.
         stamp: of the job.
-        surroundings: device, checkpoints, log.
+        run_options: device, checkpoints, log.
 
     Raises:
         ModelError: the architecture is not known, does not take images of this size, or has no single
@@ -56,89 +57,87 @@ def pretrain(
     """
     if list(stores["train"].class_names) != list(stores["test"].class_names):
         raise DataError("the training and the test split of the source data set name different classes")
-    device, training = surroundings.device, settings["training"]
-    augmentation = Augmentation.from_settings(training["augmentation"])
+    device, training = run_options.device, settings.training
     splits = {
-        name: load_split(store, settings["geometry"], augmentation, device) for name, store in stores.items()
+        name: load_split(store, settings.geometry, training.augmentation, device)
+        for name, store in stores.items()
     }
     scale = Standardisation.of(splits["train"].images)
     network, objective, weights = _build(settings, len(stores["train"].class_names), device)
     described = {
-        "architecture": settings["architecture"],
-        "options": settings["options"],
+        "architecture": settings.architecture,
+        "options": settings.options,
         "mean": scale.mean,
         "std": scale.std,
-        "size": settings["size"],
+        "size": settings.size,
         "classes": len(stores["train"].class_names),
         "class_names": list(stores["train"].class_names),
         "head": _keeps_head(settings, objective),
     }
-    checkpoints = Checkpoints(surroundings.checkpoints, stamp, surroundings.checkpoint_minutes, described)
-    data = Data(splits["train"], splits["test"], settings["seed"])
+    checkpoints = Checkpoints(run_options.checkpoints, stamp, run_options.checkpoint_minutes, described)
+    data = Data(splits["train"], splits["test"], settings.seed)
     whole = Standardised(network, scale).to(device)
     run = Training(whole, objective, data, training, checkpoints, weights)
     with ExitStack() as opened:
-        log = opened.enter_context(tensorboard(surroundings.tensorboard))
+        log = opened.enter_context(tensorboard(run_options.tensorboard))
         history = run.run(opened.enter_context(stop_requests()), log)
     with create_store(manifest, "pretraining", stamp) as result:
         write_weights(result.file(weights_name()), weights(), described)
         write_table(result.file("history.parquet"), history)
-        for epoch in training["snapshots"]:
+        for epoch in training.snapshots:
             link_or_copy(checkpoints.snapshot_path(epoch), result.file(weights_name(epoch)))
         result.meta = {
-            "settings": dict(settings),
+            "settings": settings.told(),
             "images": {name: store.fingerprint for name, store in stores.items()},
         }
     checkpoints.clear()
 
 
 def _build(
-    settings: Mapping[str, Any], classes: int, device: torch.device
+    settings: PretrainJobSettings, classes: int, device: torch.device
 ) -> tuple[torch.nn.Module, Objective, Callable[[], Mapping[str, torch.Tensor]]]:
     """Network with its training head, objective, and what of the network's weights is kept."""
-    torch.manual_seed(settings["seed"])
-    training = settings["training"]
-    objective: Objective = variants.load("nctransfer.training.losses", training["loss"]["name"]).build(
-        training["loss"], classes
-    )
-    architecture = Architecture.parse(settings["architecture"], settings["options"], classes)
+    torch.manual_seed(settings.seed)
+    loss, projection = settings.training.loss, settings.training.projection
+    objective: Objective = variants.load(losses, loss.name, "loss").build(loss, classes)
+    architecture = Architecture.parse(settings.architecture, settings.options, classes)
     network = architecture.build()
     _refuse_wrong_size(network, settings)
     if _keeps_head(settings, objective):
         return network.to(device), objective.to(device), network.state_dict
-    if training["projection"] is None:
-        raise TrainingError(f"loss {training['loss']['name']}: needs a projection head, training.projection")
+    if projection is None:
+        raise TrainingError(f"loss {loss.name}: needs a projection head, training.projection")
     head, *others = classifying_layers(network)
     if others:
         raise ModelError(
-            f"{settings['architecture']}: has several classification layers ({head}, {', '.join(others)}); a "
+            f"{settings.architecture}: has several classification layers ({head}, {', '.join(others)}); a "
             "projection head can replace one only"
         )
-    attach_head(network, head, training["projection"], classes if objective.classifies else None)
+    attach_head(network, head, projection, classes if objective.classifies else None)
     return network.to(device), objective.to(device), lambda: without_head(network.state_dict(), head)
 
 
-def _refuse_wrong_size(network: torch.nn.Module, settings: Mapping[str, Any]) -> None:
+def _refuse_wrong_size(network: torch.nn.Module, settings: PretrainJobSettings) -> None:
     """Show the network a blank image; ModelError where it does not take one of this size."""
-    height, width = settings["size"]
+    height, width = settings.size
     try:
         with torch.no_grad():
             network.eval()(torch.zeros(1, 3, height, width))
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(
-            f"{settings['architecture']}: does not take images of {height} x {width} pixels ({reason}); "
+            f"{settings.architecture}: does not take images of {height} x {width} pixels ({reason}); "
             "change size, or the architecture's options"
         ) from None
 
 
-def _keeps_head(settings: Mapping[str, Any], objective: Objective) -> bool:
+def _keeps_head(settings: PretrainJobSettings, objective: Objective) -> bool:
     """Whether the classifier is the network's own; with a projection it is thrown away after training."""
-    return settings["training"]["projection"] is None and objective.classifies
+    return settings.training.projection is None and objective.classifies
 
 
 def load_split(
-    store: ImageStore, geometry: Mapping[str, Any], augmentation: Augmentation, device: torch.device
+    store: ImageStore, geometry: Geometry, augmentation: AugmentationSettings, device: torch.device
 ) -> Split:
     """Bring a whole split to the device as uint8, at the size that the network is shown."""
     pending = store.pending(geometry)

@@ -2,8 +2,9 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from nctransfer.training.settings import LoopSettings
 
 
 def cosine(epoch: int, epochs: int, start: float, end: float) -> float:
@@ -16,18 +17,18 @@ def step_decay(epoch: int, start: float, after: Sequence[int], factor: float) ->
     return start * factor ** bisect_right(after, epoch)
 
 
-def learning_rate(settings: Mapping[str, Any], epoch: int, step: int, steps: int) -> float:
+def learning_rate(settings: LoopSettings, epoch: int, step: int, steps: int) -> float:
     """Learning rate of a step: a linear rise step by step, then a cosine epoch by epoch; or a step decay.
 
     Args:
-        settings: learning_rate, and decay (epochs, factor) or learning_rate_min, warmup_epochs and epochs.
+        settings: of the training.
         epoch: complete epochs.
         step: complete steps of the epoch under way.
         steps: of an epoch.
     """
-    if decay := settings.get("decay"):
-        return step_decay(epoch, settings["learning_rate"], decay["epochs"], decay["factor"])
-    start, warm = settings["learning_rate"], settings["warmup_epochs"]
+    start, warm = settings.learning_rate, settings.warmup_epochs
+    if settings.decay is not None:
+        return step_decay(epoch, start, settings.decay.epochs, settings.decay.factor)
     if epoch < warm:
         return float(start * (epoch * steps + step + 1) / (warm * steps))
-    return cosine(epoch - warm, settings["epochs"] - warm, start, settings["learning_rate_min"])
+    return cosine(epoch - warm, settings.epochs - warm, start, settings.learning_rate_min)

@@ -83,13 +83,13 @@ def agreement(score: Numbers, accuracy: Numbers, seed: int, resamples: int) -> A
     score, accuracy = np.asarray(score, np.float64), np.asarray(accuracy, np.float64)
     n = len(score)
     rows = np.random.default_rng(seed).integers(0, max(n, 1), (resamples if n > 2 else 0, n))
-    found: list[float] = []
+    numbers: list[float] = []
     for coefficient in (weighted_tau, _spearman, _pearson):
         drawn = np.array([coefficient(score[row], accuracy[row]) for row in rows])
-        found += [coefficient(score, accuracy), *interval(drawn)]
+        numbers += [coefficient(score, accuracy), *interval(drawn)]
         if coefficient is weighted_tau:
-            found += tau_null(n)
-    return Agreement(n, *found)
+            numbers += tau_null(n)
+    return Agreement(n, *numbers)
 
 
 @cache

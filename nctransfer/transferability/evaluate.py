@@ -8,6 +8,7 @@ from types import ModuleType
 
 from nctransfer.errors import DegenerateInputError
 from nctransfer.transferability.problem import Problem
+from nctransfer.transferability.settings import ScoringSettings
 
 logger = logging.getLogger(__name__)
 
@@ -36,20 +37,23 @@ def needs_head(module: ModuleType) -> bool:
     return bool(getattr(module, "NEEDS_HEAD", False))
 
 
-def evaluate(
-    problem: Problem, scores: Mapping[str, ModuleType], limits: Mapping[str, int | None]
-) -> list[Term]:
+def evaluate(problem: Problem, scores: Mapping[str, ModuleType], settings: ScoringSettings) -> list[Term]:
     """Every term of every score.
 
     Args:
         problem: features and labels.
         scores: modules of :mod:`nctransfer.transferability.scores` by name.
-        limits: samples that a score is given at most, by the module's ``LIMIT``; None sets none.
+        settings: tell how many samples a score is given at most, by the name in its module's ``LIMIT``.
 
     Returns:
         terms in the order of the scores. A score without a meaning on these features says why.
     """
-    found = []
+    evaluated = []
+    limits = {
+        "samples": settings.samples,
+        "pair_samples": settings.pair_samples,
+        "mixture_samples": settings.mixture_samples,
+    }
     for name, module in scores.items():
         shown = problem
         try:
@@ -63,8 +67,8 @@ def evaluate(
         except DegenerateInputError as error:
             logger.info("%s has no value: %s", name, error)
             count = shown.statistics.samples
-            found += [Term(name, term, math.nan, str(error), count) for term in module.TITLES]
+            evaluated += [Term(name, term, math.nan, str(error), count) for term in module.TITLES]
             continue
         samples = shown.statistics.samples
-        found += [Term(name, term, float(value), "", samples) for term, value in values.items()]
-    return found
+        evaluated += [Term(name, term, float(value), "", samples) for term, value in values.items()]
+    return evaluated

@@ -55,17 +55,18 @@ class Problem:
             DegenerateInputError: features on which no score has a meaning
                 (:func:`~nctransfer.collapse.statistics.class_statistics`), or logits that do not fit.
         """
-        found = class_statistics(features, labels, classes=classes, name=name)
+        statistics = class_statistics(features, labels, classes=classes, name=name)
         if logits is None:
-            return cls(found, None, seed)
+            return cls(statistics, None, seed)
         outputs = as_tensor(logits)
-        if outputs.ndim != 2 or len(outputs) != found.samples or outputs.shape[1] < 2:
+        if outputs.ndim != 2 or len(outputs) != statistics.samples or outputs.shape[1] < 2:
             raise DegenerateInputError(
-                f"{name}: logits have shape {tuple(outputs.shape)}, allowed is ({found.samples}, Z), Z > 1"
+                f"{name}: logits have shape {tuple(outputs.shape)}, allowed is ({statistics.samples}, Z), "
+                "Z > 1"
             )
         if not bool(torch.isfinite(outputs).all()):
             raise DegenerateInputError(f"{name}: logits hold NaN or infinity")
-        return cls(found, outputs, seed)
+        return cls(statistics, outputs, seed)
 
     @property
     def name(self) -> str:

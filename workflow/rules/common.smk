@@ -1,15 +1,17 @@
-# Functions of the rules. The plan (nctransfer/plan) knows every job's settings, inputs
+# Functions of the rules. The plan (nctransfer/dag) knows every job's settings, inputs
 # and digest; here they are only handed to Snakemake. Nothing below may import torch:
 # every job of a cluster reads the Snakefile again.
 
 import nctransfer
-from nctransfer.runtime import signals
+from nctransfer import variants
+from nctransfer.config.kinds import SECTIONS, kind_of
+from nctransfer.config.load import load
+from nctransfer.config.ranking import picture_keys
+from nctransfer.dag.plan import Plan
+from nctransfer.dag.resources import Requests
 from nctransfer.errors import NCTransferError
-from nctransfer.plan import config as front_end, kinds, ranking
-from nctransfer.plan.grid import Plan
-from nctransfer.plan.resources import Requests
-from nctransfer.plan.titles import aligned_name
-from nctransfer.runtime import run_lock
+from nctransfer.reporting.titles import aligned_name
+from nctransfer.runtime import run_lock, signals
 
 from snakemake.exceptions import WorkflowError
 
@@ -34,35 +36,39 @@ if Path(nctransfer.__file__).resolve().parent != (ROOT / "nctransfer").resolve()
     )
 
 
-def load_config():
-    """Read the configuration through the front end instead of Snakemake's own."""
+def load_study():
+    """Read the configuration, check it, and derive all models that follow from it."""
     settings = workflow.config_settings
-    try:
-        return front_end.load(
-            ROOT / "config.yaml",
-            list(settings.configfiles),
-            # a list on the command line, one text in the jobs that Snakemake starts
-            settings.config_args if isinstance(settings.config_args, list) else [],
-        )
-    except NCTransferError as error:
-        raise WorkflowError(str(error)) from None
+    study = load(
+        ROOT / "config.yaml",
+        list(settings.configfiles),
+        # a list on the command line, one text in the jobs that Snakemake starts
+        settings.config_args if isinstance(settings.config_args, list) else [],
+    )
+    for note in study.notes:
+        logger.warning(note)
+    return study
 
 
-def load_plan():
-    """Plan the jobs; names that clash or have no view are mistakes of the configuration too."""
-    try:
-        plan = Plan(config, ROOT)
-        return plan, plan.image_keys, plan.view_keys, plan.shown
-    except NCTransferError as error:
-        raise WorkflowError(str(error)) from None
+try:
+    study = load_study()
+    plan = Plan(study, ROOT)
+    # names that clash or have no view are mistakes of the configuration too
+    IMAGE_KEYS, VIEW_KEYS, SHOWN = plan.image_keys, plan.view_keys, plan.shown
+except NCTransferError as error:
+    raise WorkflowError(str(error)) from None
 
-
+configuration = study.configuration
 config.clear()
-config.update(load_config())
-plan, IMAGE_KEYS, VIEW_KEYS, SHOWN = load_plan()
+config.update(configuration.model_dump(mode="json"))
+# read by the report's captions; no job depends on it
+config["captions"] = {
+    section: {name: kind_of(section, name).caption for name in variants.names(package)}
+    for section, package in SECTIONS.items()
+}
 
 RESULTS, FIGURES, TABLES, LOGS = plan.results, plan.figures, plan.tables, plan.logs
-CPU_THREADS = config["resources"]["threads"]
+CPU_THREADS = configuration.resources.threads
 asked = Requests(plan)
 GPUS = asked.gpus
 
@@ -74,22 +80,22 @@ def names(keys):
 
 wildcard_constraints:
     images=names(IMAGE_KEYS),
-    model=names(config["models"]),
+    model=names(study.models),
     view=names(VIEW_KEYS),
     run=names(plan.run_keys),
-    ranked=names(config["rank"]["datasets"]),
-    figure=names(config["figures"]),
-    table=names(config["tables"]),
+    ranked=names(configuration.rank.datasets),
+    figure=names(configuration.figures),
+    table=names(configuration.tables),
 
 
 def ranked_pictures(wildcards):
     """Figures and tables of all rankings; who asks for them has named some data set."""
-    if not config["rank"]["datasets"]:
+    if not configuration.rank.datasets:
         raise WorkflowError(
             "rank.datasets: empty; name the data sets to rank models on"
         )
     figures, tables = (
-        ranking.picture_keys(config, kind) for kind in ("figures", "tables")
+        picture_keys(configuration, section) for section in ("figures", "tables")
     )
     return [
         *(f"{FIGURES}/{figure}.pdf" for figure in figures),
@@ -106,7 +112,7 @@ def begin_run():
     jobs_will_run = workflow.executor_plugin is not None and not workflow.dryrun
     if jobs_will_run and workflow.is_main_process and workflow.execution_settings.lock:
         try:
-            run_lock.begin(config["study"], logger.info)
+            run_lock.begin(configuration.study, logger.info)
         except NCTransferError as error:
             logger.error(str(error))
             sys.exit(1)
@@ -126,9 +132,102 @@ def planned(stage):
     return job
 
 
-def inputs_of(stage):
-    """Input function of a rule."""
-    return lambda wildcards: planned(stage)(wildcards).inputs
+# --- inputs that wildcards alone do not tell: a function each, named for what it returns ------
+
+
+def filled(pattern, **keys):
+    """Input function that fills a pattern with what the plan says of a rule's wildcards; nothing where it says None."""
+
+    def path(wildcards):
+        try:
+            begin_run()
+            values = {name: key(wildcards) for name, key in keys.items()}
+        except NCTransferError as error:
+            raise WorkflowError(str(error)) from None
+        return [] if None in values.values() else pattern.format(**values)
+
+    return path
+
+
+def files_of_user(wildcards):
+    """Files of the user's that a data set is made of: file_0, file_1, ..."""
+    return planned("images")(wildcards).inputs
+
+
+def source_images(pattern):
+    """Image store of the data set that a model is trained on."""
+    return filled(pattern, images=lambda wildcards: plan.source_images(wildcards.model))
+
+
+def shown_images(pattern):
+    """Image store behind a model's view."""
+    return filled(
+        pattern,
+        images=lambda wildcards: plan.find_view(wildcards.model, wildcards.view).images,
+    )
+
+
+def downstream_images(pattern):
+    """Image store of the data set that a run fine-tunes on."""
+    return filled(
+        pattern, images=lambda wildcards: plan.downstream_images(wildcards.run)
+    )
+
+
+def base_model(pattern):
+    """The model itself, or the one that a fine-tuning run began with."""
+    return filled(
+        pattern,
+        model=lambda wildcards: study.base(wildcards.get("model") or wildcards.run),
+    )
+
+
+def tuning_run(pattern):
+    """The run that tuned a model; none for other models."""
+    return filled(
+        pattern, run=lambda wildcards: study.models[wildcards.model].store or None
+    )
+
+
+def training_or_file(pattern):
+    """The training that a model comes from, or the user's file of weights; none where a library has them."""
+    trained = filled(pattern, model=lambda wildcards: plan.training_of(wildcards.model))
+    return (
+        lambda wildcards: trained(wildcards) or plan.weights_file(wildcards.model) or []
+    )
+
+
+def weights_with_text_tower(wildcards):
+    """The user's file of weights where a run classifies by its text tower; none for other runs."""
+    return planned("finetune")(wildcards).inputs.get("checkpoint", [])
+
+
+def tables_of_ranking(wildcards):
+    """Tidy tables of all ranked models: table_0, table_1, ..."""
+    return planned("ranking")(wildcards).inputs
+
+
+def tables_of_figure(wildcards):
+    """Tidy tables that a figure shows: table_0, table_1, ..."""
+    return planned("figure")(wildcards).inputs
+
+
+def tables_of_table(wildcards):
+    """Tidy tables that a table shows: table_0, table_1, ..."""
+    return planned("table")(wildcards).inputs
+
+
+def numbers_of_claims(wildcards):
+    """Numbers and sidecars of the figures and tables that claims read, and published numbers."""
+    return planned("scorecard")(wildcards).inputs
+
+
+def all_that_is_shown(wildcards):
+    """The scorecard, the ledger of adoptions, and the sidecars of all figures and tables."""
+    return planned("overview")(wildcards).inputs
+
+
+# --- what a job is told, and asks for -------------------------------------------------------------
 
 
 def job_of(stage):
@@ -165,7 +264,7 @@ CATEGORIES = [
     "Scorecard",
     "Figures",
     "Tables",
-    *(["Rankings"] if config["rank"]["datasets"] else []),
+    *(["Rankings"] if configuration.rank.datasets else []),
     "Files",
     "About this run",
 ]
@@ -178,7 +277,7 @@ def category(name):
 
 def category_of(section):
     """Category of what a reader looks at: figures, tables, or both where they rank models."""
-    derived = ranking.picture_keys(config, section)
+    derived = picture_keys(configuration, section)
     return lambda wildcards: category(
         "Rankings" if wildcards[0] in derived else section.capitalize()
     )
@@ -190,12 +289,12 @@ def labels_of(section, form):
     All in two labels: Snakemake turns any but the first that has two values into a switch, and
     fails where an entry lacks one of them.
     """
-    derived = ranking.picture_keys(config, section)
+    derived = picture_keys(configuration, section)
 
     def labels(wildcards):
         key = wildcards[0]
         name = key if key in derived else aligned_name(key)
-        kind = kinds.facts(config[section][key]["kind"])
+        kind = kind_of(section, configuration.pictures(section)[key].kind)
         return {"Name": f"{name} · {kind.shows}", "Form": form}
 
     return labels

@@ -3,7 +3,7 @@
 
 rule images:
     input:
-        unpack(inputs_of("images")),
+        unpack(files_of_user),
     output:
         train=f"{RESULTS}/images/{{images}}/train/manifest.json",
         test=f"{RESULTS}/images/{{images}}/test/manifest.json",

@@ -3,7 +3,10 @@
 
 rule features:
     input:
-        unpack(inputs_of("features")),
+        model=base_model(rules.model.output.manifest),
+        tuned=tuning_run(rules.finetune.output.manifest),
+        train=shown_images(rules.images.output.train),
+        test=shown_images(rules.images.output.test),
     output:
         train=f"{RESULTS}/features/{{model}}/{{view}}/train/manifest.json",
         test=f"{RESULTS}/features/{{model}}/{{view}}/test/manifest.json",

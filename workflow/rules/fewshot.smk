@@ -3,7 +3,8 @@
 
 rule fewshot:
     input:
-        unpack(inputs_of("fewshot")),
+        train=rules.features.output.train,
+        test=rules.features.output.test,
     output:
         table=f"{RESULTS}/fewshot/{{model}}/{{view}}.parquet",
     log:

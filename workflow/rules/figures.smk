@@ -3,7 +3,7 @@
 
 rule figure:
     input:
-        unpack(inputs_of("figure")),
+        unpack(tables_of_figure),
     output:
         pdf=report(
             f"{FIGURES}/{{figure}}.pdf",
@@ -41,7 +41,7 @@ rule figure:
 
 rule table:
     input:
-        unpack(inputs_of("table")),
+        unpack(tables_of_table),
     output:
         csv=report(
             f"{TABLES}/{{table}}.csv",

@@ -3,7 +3,10 @@
 
 rule finetune:
     input:
-        unpack(inputs_of("finetune")),
+        model=base_model(rules.model.output.manifest),
+        train=downstream_images(rules.images.output.train),
+        test=downstream_images(rules.images.output.test),
+        checkpoint=weights_with_text_tower,
     output:
         manifest=f"{RESULTS}/finetuning/{{run}}/manifest.json",
         weights=f"{RESULTS}/finetuning/{{run}}/tuned.safetensors",

@@ -3,7 +3,8 @@
 
 rule metrics:
     input:
-        unpack(inputs_of("metrics")),
+        train=rules.features.output.train,
+        test=rules.features.output.test,
     output:
         table=f"{RESULTS}/metrics/{{model}}/{{view}}.parquet",
     log:
@@ -25,7 +26,9 @@ rule metrics:
 
 rule classifier_metrics:
     input:
-        unpack(inputs_of("classifier_metrics")),
+        train=rules.features.output.train,
+        test=rules.features.output.test,
+        probes=rules.probes.output.manifest,
     output:
         table=f"{RESULTS}/classifier_metrics/{{model}}/{{view}}.parquet",
     log:
@@ -47,7 +50,9 @@ rule classifier_metrics:
 
 rule head_metrics:
     input:
-        unpack(inputs_of("head_metrics")),
+        train=rules.features.output.train,
+        test=rules.features.output.test,
+        model=rules.model.output.manifest,
     output:
         table=f"{RESULTS}/head_metrics/{{model}}/{{view}}.parquet",
     log:

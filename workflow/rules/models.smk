@@ -4,7 +4,8 @@
 
 rule pretrain:
     input:
-        unpack(inputs_of("pretrain")),
+        train=source_images(rules.images.output.train),
+        test=source_images(rules.images.output.test),
     output:
         manifest=f"{RESULTS}/pretraining/{{model}}/manifest.json",
         weights=f"{RESULTS}/pretraining/{{model}}/weights.safetensors",
@@ -28,7 +29,7 @@ rule pretrain:
 
 rule model:
     input:
-        unpack(inputs_of("model")),
+        checkpoint=training_or_file(rules.pretrain.output.manifest),
     output:
         manifest=f"{RESULTS}/models/{{model}}/manifest.json",
         weights=f"{RESULTS}/models/{{model}}/weights.safetensors",
@@ -58,7 +59,7 @@ rule models:
         mem_mb=500,
         runtime=5,
     params:
-        job=job_of("listing"),
+        job=job_of("models"),
     message:
         "Listing the models of the configuration"
     script:

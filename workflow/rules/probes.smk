@@ -3,7 +3,8 @@
 
 rule probes:
     input:
-        unpack(inputs_of("probes")),
+        train=rules.features.output.train,
+        test=rules.features.output.test,
     output:
         manifest=f"{RESULTS}/probes/{{model}}/{{view}}/manifest.json",
         accuracy=f"{RESULTS}/probes/{{model}}/{{view}}/accuracy.parquet",

@@ -3,7 +3,7 @@
 
 rule scores:
     input:
-        unpack(inputs_of("scores")),
+        train=rules.features.output.train,
     output:
         table=f"{RESULTS}/scores/{{model}}/{{view}}.parquet",
     log:
@@ -25,7 +25,7 @@ rule scores:
 
 rule ranking:
     input:
-        unpack(inputs_of("ranking")),
+        unpack(tables_of_ranking),
     output:
         ranking=f"{RESULTS}/rank/{{ranked}}.parquet",
         agreement=f"{RESULTS}/agreement/{{ranked}}.parquet",

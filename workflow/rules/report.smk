@@ -4,7 +4,7 @@
 
 rule provenance:
     input:
-        unpack(inputs_of("provenance")),
+        unpack(all_that_is_shown),
     output:
         html=report(
             f"{RESULTS}/provenance.html",
@@ -41,7 +41,7 @@ rule provenance:
 
 rule overview:
     input:
-        unpack(inputs_of("overview")),
+        unpack(all_that_is_shown),
     output:
         md=f"{RESULTS}/REPORT.md",
     log:

@@ -3,7 +3,7 @@
 
 rule scorecard:
     input:
-        unpack(inputs_of("scorecard")),
+        unpack(numbers_of_claims),
     output:
         html=report(
             f"{RESULTS}/scorecard.html",

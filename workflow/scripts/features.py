@@ -3,13 +3,15 @@
 from pathlib import Path
 
 from nctransfer.runtime.job import job
+from nctransfer import variants
 from nctransfer.data.image_store import ImageStore
 from nctransfer.features.extract import extract_features
-from nctransfer.plan import variants
+from nctransfer.features.settings import FeaturesJobSettings
+from nctransfer.models import loaders
 
 with job(snakemake) as task:
-    loader = variants.load("nctransfer.models.loaders", task.settings["loader"])
-    backbone = loader.load(snakemake.input, task.device())
+    settings = FeaturesJobSettings.read(task.settings)
+    backbone = variants.load(loaders, settings.loader).load(snakemake.input, task.device())
     for split in ("train", "test"):
         images = ImageStore(Path(snakemake.input[split]))
-        extract_features(backbone, images, Path(snakemake.output[split]), task.settings, task.stamp)
+        extract_features(backbone, images, Path(snakemake.output[split]), settings, task.stamp)

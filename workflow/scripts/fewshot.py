@@ -4,9 +4,11 @@ from pathlib import Path
 
 from nctransfer.runtime.job import job
 from nctransfer.features.store import FeatureStore
+from nctransfer.fewshot.settings import FewShotJobSettings
 from nctransfer.storage.tables import write_table
 from nctransfer.tidy.few_shot import few_shot_table
 
 with job(snakemake) as task:
     stores = {split: FeatureStore(Path(snakemake.input[split])) for split in ("train", "test")}
-    write_table(Path(snakemake.output.table), few_shot_table(stores, task.settings), task.stamp)
+    table = few_shot_table(stores, FewShotJobSettings.read(task.settings))
+    write_table(Path(snakemake.output.table), table, task.stamp)

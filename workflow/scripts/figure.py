@@ -3,25 +3,18 @@
 from pathlib import Path
 
 from nctransfer.runtime.job import job
-from nctransfer.plan import variants
+from nctransfer import variants
+from nctransfer.reporting import figures
 from nctransfer.reporting.output import save_figure, save_numbers, save_sidecar
 from nctransfer.storage.tables import read_tables
 
 with job(snakemake) as task:
-    settings = task.settings
-    figure = variants.load("nctransfer.reporting.figures", settings["kind"])
-    tables = read_tables(settings["tables"], snakemake.input)
-    numbers = figure.tabulate(settings, tables)
-    picture = figure.draw(numbers, settings)
-    save_numbers(numbers, Path(snakemake.output.csv))
-    save_figure(
-        picture,
-        Path(snakemake.output.pdf),
-        Path(snakemake.output.png),
-        settings["style"]["dpi"],
-        task.stamp.digest,
-    )
-    name = snakemake.wildcards.figure
-    save_sidecar(
-        Path(snakemake.output.json), name, settings, task.stamp, snakemake.input, map(Path, snakemake.output)
-    )
+    kind = variants.load(figures, task.settings["kind"], "figure")
+    settings = kind.SETTINGS.read(task.settings)
+    numbers = kind.tabulate(settings, read_tables(settings.tables, snakemake.input))
+    picture = kind.draw(numbers, settings)
+    csv, pdf, png, sidecar = (Path(snakemake.output[suffix]) for suffix in ("csv", "pdf", "png", "json"))
+    save_numbers(numbers, csv)
+    save_figure(picture, pdf, png, settings.style.dpi, task.stamp.digest)
+    name, files = snakemake.wildcards.figure, map(Path, snakemake.output)
+    save_sidecar(sidecar, name, settings.kind, task.stamp, snakemake.input, files, settings.seed)

@@ -6,7 +6,8 @@ from pathlib import Path
 from nctransfer.runtime.job import job
 from nctransfer.data.image_store import ImageStore
 from nctransfer.finetuning.run import finetune
-from nctransfer.training.surroundings import Surroundings
+from nctransfer.finetuning.settings import FineTuneJobSettings
+from nctransfer.training.run_options import RunOptions
 
 with job(snakemake) as task:
     # where the Hugging Face hub caches what zero-shot runs download, unless the user says so
@@ -14,7 +15,7 @@ with job(snakemake) as task:
     stores = {split: ImageStore(Path(snakemake.input[split])) for split in ("train", "test")}
     manifest, log = Path(snakemake.output.manifest), Path(snakemake.log[0])
     checkpoint = snakemake.input.get("checkpoint")
-    surroundings = Surroundings(
+    run_options = RunOptions(
         device=task.device(),
         checkpoints=manifest.parents[2] / "checkpoints" / manifest.parent.name,
         checkpoint_minutes=task.runs["checkpoint_minutes"],
@@ -26,8 +27,8 @@ with job(snakemake) as task:
         Path(snakemake.input.model),
         stores,
         manifest,
-        task.settings,
+        FineTuneJobSettings.read(task.settings),
         task.stamp,
-        surroundings,
+        run_options,
         Path(checkpoint) if checkpoint else None,
     )

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from nctransfer.runtime.job import job
+from nctransfer.collapse.settings import ClassifierMetricsJobSettings
 from nctransfer.features.store import FeatureStore
 from nctransfer.storage.tables import write_table
 from nctransfer.tidy.heads import head_table
 
 with job(snakemake) as task:
     stores = {split: FeatureStore(Path(snakemake.input[split])) for split in ("train", "test")}
-    table = head_table(stores, Path(snakemake.input.model), task.settings, task.device())
+    settings = ClassifierMetricsJobSettings.read(task.settings)
+    table = head_table(stores, Path(snakemake.input.model), settings.names, task.device())
     write_table(Path(snakemake.output.table), table, task.stamp)

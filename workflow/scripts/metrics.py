@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from nctransfer.runtime.job import job
+from nctransfer.collapse.settings import MetricsJobSettings
 from nctransfer.features.store import FeatureStore
 from nctransfer.storage.tables import write_table
 from nctransfer.tidy.collapse import collapse_table
 
 with job(snakemake) as task:
     stores = {split: FeatureStore(Path(snakemake.input[split])) for split in ("train", "test")}
-    write_table(
-        Path(snakemake.output.table), collapse_table(stores, task.settings, task.device()), task.stamp
-    )
+    table = collapse_table(stores, MetricsJobSettings.read(task.settings), task.device())
+    write_table(Path(snakemake.output.table), table, task.stamp)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from nctransfer.runtime.job import job
+from nctransfer.models.settings import ModelJobSettings
 from nctransfer.models.zoo import save_model
 
 with job(snakemake) as task:
@@ -12,4 +13,5 @@ with job(snakemake) as task:
     os.environ.setdefault("HF_HOME", str(task.downloads.absolute() / "huggingface"))
     checkpoint = snakemake.input.get("checkpoint")
     manifest = Path(snakemake.output.manifest)
-    save_model(manifest, task.settings, task.stamp, Path(checkpoint) if checkpoint else None)
+    settings = ModelJobSettings.read(task.settings)
+    save_model(manifest, settings, task.stamp, Path(checkpoint) if checkpoint else None)

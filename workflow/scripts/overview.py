@@ -4,10 +4,12 @@ from pathlib import Path
 
 from nctransfer.runtime.job import job
 from nctransfer.reporting.overview import overview
+from nctransfer.reporting.settings import OverviewJobSettings
 from nctransfer.storage.files import save_text
 from nctransfer.storage.ledger import read_ledger
 
 with job(snakemake) as task:
+    settings = OverviewJobSettings.read(task.settings)
     adopted = len(read_ledger(Path(snakemake.output.md).parent))
-    text = overview(task.settings, Path(snakemake.input.scorecard), adopted, task.stamp.digest)
+    text = overview(settings, Path(snakemake.input.scorecard), adopted, task.stamp.digest)
     save_text(text, Path(snakemake.output.md))

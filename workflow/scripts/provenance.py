@@ -4,9 +4,10 @@ from pathlib import Path
 
 from nctransfer.runtime.job import job
 from nctransfer.reporting import provenance
+from nctransfer.reporting.settings import ProvenanceJobSettings
 
 with job(snakemake) as task:
     root = Path(snakemake.scriptdir).resolve().parents[1]
-    results, logs = Path(snakemake.output.json).parent, Path(task.settings["logs"])
-    found = provenance.gather(root, results, logs, snakemake.config, task.stamp.made_by)
-    provenance.write(found, Path(snakemake.output.json), Path(snakemake.output.html), task.stamp)
+    results, logs = Path(snakemake.output.json).parent, Path(ProvenanceJobSettings.read(task.settings).logs)
+    gathered = provenance.gather(root, results, logs, snakemake.config, task.stamp.made_by)
+    provenance.write(gathered, Path(snakemake.output.json), Path(snakemake.output.html), task.stamp)

@@ -5,26 +5,19 @@ from pathlib import Path
 from nctransfer.runtime.job import job
 from nctransfer.reporting.output import save_numbers, save_sidecar
 from nctransfer.reporting.scorecard import page, verdicts
-from nctransfer.reporting.scorecard.numbers import read_numbers
+from nctransfer.reporting.scorecard.findings import read_numbers
+from nctransfer.reporting.scorecard.settings import ScorecardJobSettings
 from nctransfer.storage.files import save_text
 
 with job(snakemake) as task:
-    settings = task.settings
-    tables = {key: read_numbers(Path(snakemake.input[key])) for key in settings["pictures"]}
-    published = {
-        name: read_numbers(Path(snakemake.input[key])) for name, key in settings["published"].items()
-    }
-    judged = verdicts.judge(settings["claims"], tables, published, settings["set_ups"])
-    shown = judged, settings["study"], settings["paper"]
+    settings = ScorecardJobSettings.read(task.settings)
+    tables = {key: read_numbers(Path(snakemake.input[key])) for key in settings.pictures}
+    published = {name: read_numbers(Path(snakemake.input[key])) for name, key in settings.published.items()}
+    judged = verdicts.judge(settings.claims, tables, published, settings.set_ups)
+    shown = judged, settings.study, settings.paper
     save_numbers(verdicts.scorecard_table(judged), Path(snakemake.output.csv))
     save_numbers(verdicts.parts_table(judged), Path(snakemake.output.parts))
     save_text(page.markdown(*shown), Path(snakemake.output.md))
     save_text(page.html(*shown), Path(snakemake.output.html))
-    save_sidecar(
-        Path(snakemake.output.json),
-        "scorecard",
-        {"kind": "scorecard"},
-        task.stamp,
-        snakemake.input,
-        map(Path, snakemake.output),
-    )
+    files = map(Path, snakemake.output)
+    save_sidecar(Path(snakemake.output.json), "scorecard", "scorecard", task.stamp, snakemake.input, files)

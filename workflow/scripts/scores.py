@@ -6,7 +6,9 @@ from nctransfer.runtime.job import job
 from nctransfer.features.store import FeatureStore
 from nctransfer.storage.tables import write_table
 from nctransfer.tidy.scores import score_table
+from nctransfer.transferability.settings import ScoresJobSettings
 
 with job(snakemake) as task:
-    table = score_table(FeatureStore(Path(snakemake.input.train)), task.settings, task.device())
+    store = FeatureStore(Path(snakemake.input.train))
+    table = score_table(store, ScoresJobSettings.read(task.settings), task.device())
     write_table(Path(snakemake.output.table), table, task.stamp)

@@ -1,1 +1,1 @@
-"""Where images come from: one module a source, found by name; each defines ``open_split``."""
+"""Where images come from: a folder a source, found by name; its ``read.py`` defines ``open_split``."""

@@ -1,11 +1,23 @@
 """Full FT: everything trains that the classifier depends on."""
 
-from nctransfer.finetuning.network import TunedNetwork
-from nctransfer.finetuning.tuning import Task, read_parameters, tuned_units
+from typing import TYPE_CHECKING
+
+from nctransfer.finetuning.method import Method
+
+if TYPE_CHECKING:
+    from nctransfer.finetuning.network import TunedNetwork
+    from nctransfer.finetuning.tuning import Task
+
+METHOD = Method("Full FT", place=5, tunes_units=False)
 
 
-def prepare(task: Task) -> TunedNetwork:
+def prepare(task: "Task") -> "TunedNetwork":
     """Tune the whole network."""
+    from nctransfer.finetuning.tuning import (  # torch, which the plan must not import
+        read_parameters,
+        tuned_units,
+    )
+
     tuned = tuned_units(task, trained=())
     network = tuned.backbone.network
     for name in read_parameters(tuned):

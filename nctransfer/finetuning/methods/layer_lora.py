@@ -1,12 +1,38 @@
 """Layer LoRA: low-rank changes of the tuned units' linear maps train, and the classifier."""
 
-from nctransfer.finetuning.lora import AdaptedNetwork, adapt
-from nctransfer.finetuning.tuning import Task, tuned_units
+from typing import TYPE_CHECKING
+
+from nctransfer.finetuning.method import Method, MethodSettings
+from nctransfer.settings import Count, Positive, Settings
+
+if TYPE_CHECKING:
+    from nctransfer.finetuning.network import TunedNetwork
+    from nctransfer.finetuning.tuning import Task
 
 
-def prepare(task: Task) -> AdaptedNetwork:
-    """Put adapters on all linear maps of the tuned units; settings: rank, alpha."""
+class LoRAOptions(Settings):
+    """Options of Layer LoRA."""
+
+    rank: Count = 96
+    """Rank of the adapters (layer_lora)."""
+    alpha: Positive | None = None
+    """The adapters' change is scaled by alpha / rank (layer_lora); `null` takes the rank."""
+
+
+class LoRASettings(MethodSettings, LoRAOptions):
+    """What Layer LoRA is told."""
+
+
+METHOD = Method("Layer LoRA", place=6, settings=LoRASettings)
+
+
+def prepare(task: "Task") -> "TunedNetwork":
+    """Put adapters on all linear maps of the tuned units."""
+    from nctransfer.finetuning.lora import AdaptedNetwork, adapt  # torch, which the plan must not import
+    from nctransfer.finetuning.tuning import tuned_units
+
+    assert isinstance(task.settings, LoRASettings)
     tuned = tuned_units(task, trained=())
     paths = [tuned.backbone.units[index - 1].name for index in task.units]
-    adapt(tuned.backbone.network, paths, task.settings["rank"], task.settings["alpha"], task.seed)
+    adapt(tuned.backbone.network, paths, task.settings.rank, task.settings.alpha, task.seed)
     return AdaptedNetwork(tuned.backbone, tuned.classifier, tuned.units, tuned.statistics)

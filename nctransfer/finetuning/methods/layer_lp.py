@@ -1,10 +1,19 @@
 """Layer LP: Layer FT with every unit above the deepest tuned one removed (Fig. 9a)."""
 
-from nctransfer.finetuning.network import TunedNetwork
-from nctransfer.finetuning.tuning import Task, check_units, tuned_units
+from typing import TYPE_CHECKING
+
+from nctransfer.finetuning.method import Method
+
+if TYPE_CHECKING:
+    from nctransfer.finetuning.network import TunedNetwork
+    from nctransfer.finetuning.tuning import Task
+
+METHOD = Method("Layer LP", place=4)
 
 
-def prepare(task: Task) -> TunedNetwork:
+def prepare(task: "Task") -> "TunedNetwork":
     """Tune the units of the settings at the end of a network that stops there."""
+    from nctransfer.finetuning.tuning import check_units, tuned_units  # torch, which the plan must not import
+
     check_units(task.backbone, task.units)
     return tuned_units(task, last=task.units[-1])

@@ -1,9 +1,18 @@
 """SCL FT: Layer FT whose classifier also sees the tuned units' outputs, by a skip connection."""
 
-from nctransfer.finetuning.network import TunedNetwork
-from nctransfer.finetuning.tuning import Task, tuned_units
+from typing import TYPE_CHECKING
+
+from nctransfer.finetuning.method import Method
+
+if TYPE_CHECKING:
+    from nctransfer.finetuning.network import TunedNetwork
+    from nctransfer.finetuning.tuning import Task
+
+METHOD = Method("SCL FT", place=3)
 
 
-def prepare(task: Task) -> TunedNetwork:
+def prepare(task: "Task") -> "TunedNetwork":
     """Tune the units of the settings, and pass the outputs of all of them to the classifier."""
+    from nctransfer.finetuning.tuning import tuned_units  # torch, which the plan must not import
+
     return tuned_units(task, skip=task.units)

@@ -1,56 +1,59 @@
 """Zero-shot: CLIP's text tower makes the classifier, and nothing trains."""
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from typing import TYPE_CHECKING, Any
 
-from nctransfer.finetuning.network import TunedNetwork
-from nctransfer.finetuning.prompts import readable, templates
-from nctransfer.finetuning.text import text_classifier
-from nctransfer.finetuning.tuning import Task
+from pydantic import Field
 
+from nctransfer.finetuning.method import Method, MethodSettings
+from nctransfer.settings import Settings
 
-class TextClassifier(nn.Module):
-    """Scaled cosines of image embeddings with the classes' text embeddings.
-
-    Args:
-        embeddings: of the classes, (K, d), unit norm.
-        scale: of the logits.
-    """
-
-    embeddings: Tensor
-    scale: Tensor
-
-    def __init__(self, embeddings: Tensor, scale: float) -> None:
-        super().__init__()
-        self.register_buffer("embeddings", embeddings)
-        self.register_buffer("scale", torch.tensor(scale, device=embeddings.device))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Logits (N, K) of image embeddings (N, d)."""
-        return self.scale * functional.normalize(features.float()) @ self.embeddings.T
+if TYPE_CHECKING:
+    from nctransfer.finetuning.network import TunedNetwork
+    from nctransfer.finetuning.tuning import Task
 
 
-class ZeroShotNetwork(TunedNetwork):
-    """A network whose own output, CLIP's embedding, is what the classifier sees."""
+class TextTowerSettings(Settings):
+    """The model whose text tower is asked."""
 
-    def read(self, images: Tensor) -> Tensor:
-        """The embedding (N, d) of standardised images."""
-        embedding: Tensor = self.backbone.network(images)
-        return embedding
+    source: str
+    """`open_clip`, or `local` where the weights are a file."""
+    name: str | None = None
+    """Architecture of open_clip."""
+    weights: str | None = None
+    """Its pre-trained tag."""
+    architecture: str | None = None
+    """`open_clip/NAME` (local)."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Of the architecture's builder (local)."""
 
 
-def prepare(task: Task) -> TunedNetwork:
-    """Classify by prompts; settings: model (its entry), data_set (what the field calls it, or None).
+class ZeroShotSettings(MethodSettings):
+    """What zero-shot is told."""
+
+    model: TextTowerSettings
+    """The model that is asked."""
+    data_set: str | None
+    """What the field calls the data set, for its prompts."""
+
+
+METHOD = Method("Zero-shot", place=7, tunes_units=False, trains=False, settings=ZeroShotSettings)
+
+
+def prepare(task: "Task") -> "TunedNetwork":
+    """Classify by prompts.
 
     Raises:
         ModelError: the model has no text tower.
     """
-    data_set = task.settings["data_set"]
-    names = [readable(name, data_set) for name in task.class_names]
+    from nctransfer.finetuning.prompts import readable, templates  # torch, which the plan must not import
+    from nctransfer.finetuning.text import TextClassifier, ZeroShotNetwork, text_classifier
+
+    settings = task.settings
+    assert isinstance(settings, ZeroShotSettings)
+    names = [readable(name, settings.data_set) for name in task.class_names]
     device = next(task.backbone.buffers()).device
     embeddings, scale = text_classifier(
-        task.settings["model"], task.checkpoint, names, templates(data_set), device
+        settings.model, task.checkpoint, names, templates(settings.data_set), device
     )
     task.backbone.network.requires_grad_(False)
     return ZeroShotNetwork(task.backbone, TextClassifier(embeddings, scale), (), task.statistics)

@@ -1,19 +1,18 @@
 """ResNets for CIFAR as in He et al. (2016), section 4.2: 3 stages, 16 channels, option-A shortcuts."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor
 
 from nctransfer.errors import ModelError
-from nctransfer.models.architecture import Metadata
+from nctransfer.models.architecture import Metadata, Options
 from nctransfer.models.residual import BasicBlock, PaddedShortcut, ResidualNetwork
 from nctransfer.suggestions import suggestion
 
 DEPTHS = {f"resnet{6 * n + 2}": n for n in (3, 5, 7, 9, 18)}
 
 
-def build(name: str, options: Mapping[str, Any], classes: int | None) -> ResidualNetwork:
+def build(name: str, options: Options, classes: int | None) -> ResidualNetwork:
     """Build a network with random weights; its classification layer is called ``linear``.
 
     Raises:

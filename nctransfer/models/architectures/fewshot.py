@@ -4,12 +4,11 @@ Published sizes of the backbones: 113,088, 12,424,320 and 12,696,648 parameters.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor, nn
 
 from nctransfer.errors import ModelError
-from nctransfer.models.architecture import Metadata, require_positive, with_defaults
+from nctransfer.models.architecture import Metadata, Options, require_positive, with_defaults
 from nctransfer.models.few_shot import ConvolutionalBlock, FewShotNetwork, ThreeConvolutionBlock
 from nctransfer.suggestions import suggestion
 
@@ -23,7 +22,7 @@ WIDTH = {"width": 64}
 OPTIONS = {name: {**WIDTH, "drop_rate": 0.0, "block_size": 5} for name in RESNETS}
 
 
-def build(name: str, options: Mapping[str, Any], classes: int | None) -> FewShotNetwork:
+def build(name: str, options: Options, classes: int | None) -> FewShotNetwork:
     """Build a network with random weights.
 
     Args:
@@ -41,7 +40,9 @@ def build(name: str, options: Mapping[str, Any], classes: int | None) -> FewShot
     chosen = with_defaults(f"fewshot/{name}", options, OPTIONS.get(name, WIDTH))
     require_positive(f"fewshot/{name}", chosen, [option for option in chosen if option != "drop_rate"])
     outputs = 10 if classes is None else classes
-    return _convnet(chosen["width"], outputs) if name == CONVNET else _resnet(name, chosen, outputs)
+    if name == CONVNET:
+        return _convnet(chosen["width"], outputs)
+    return _resnet(name, chosen["width"], chosen["drop_rate"], chosen["block_size"], outputs)
 
 
 def _convnet(width: int, classes: int) -> FewShotNetwork:
@@ -50,8 +51,7 @@ def _convnet(width: int, classes: int) -> FewShotNetwork:
     return FewShotNetwork(blocks, width, classes)
 
 
-def _resnet(name: str, options: Mapping[str, Any], classes: int) -> FewShotNetwork:
-    rate, width = options["drop_rate"], options["width"]
+def _resnet(name: str, width: int, rate: float, block_size: int, classes: int) -> FewShotNetwork:
     if not isinstance(rate, int | float) or not 0 <= rate < 1:
         raise ModelError(f"fewshot/{name}: drop_rate {rate!r} is not a number from 0 to below 1")
     if width % 2:
@@ -60,7 +60,7 @@ def _resnet(name: str, options: Mapping[str, Any], classes: int) -> FewShotNetwo
     blocks = [
         ThreeConvolutionBlock(inputs, outputs, pooled, RESNETS[name], dropout)
         for inputs, outputs, pooled, dropout in zip(
-            (3, *widths[:-1]), widths, POOLED, _dropouts(rate, options["block_size"]), strict=True
+            (3, *widths[:-1]), widths, POOLED, _dropouts(rate, block_size), strict=True
         )
     ]
     return FewShotNetwork(blocks, widths[-1], classes)

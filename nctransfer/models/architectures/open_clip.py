@@ -14,8 +14,9 @@ from open_clip.pretrained import get_pretrained_cfg
 from open_clip.transform import PreprocessCfg
 from torch import Tensor, nn
 
+from nctransfer.data.settings import Geometry
 from nctransfer.errors import ModelError
-from nctransfer.models.architecture import Metadata
+from nctransfer.models.architecture import Metadata, Options
 from nctransfer.suggestions import suggestion
 
 TOKENIZER_KEYS = ("hf_model_name", "hf_tokenizer_name", "tokenizer_mode", "tokenizer_kwargs")
@@ -27,13 +28,13 @@ def config(name: str) -> dict[str, Any]:
     Raises:
         ModelError: no such architecture.
     """
-    known = open_clip.list_models()
-    if name not in known:
-        raise ModelError(f"open_clip has no model {name!r}{suggestion(name, known)}")
+    names = open_clip.list_models()
+    if name not in names:
+        raise ModelError(f"open_clip has no model {name!r}{suggestion(name, names)}")
     return open_clip.get_model_config(name)
 
 
-def build(name: str, options: Mapping[str, Any], classes: int | None) -> nn.Module:
+def build(name: str, options: Options, classes: int | None) -> nn.Module:
     """Build an image tower with random weights.
 
     The library builds image towers only inside whole models; its own helper is used
@@ -49,7 +50,7 @@ def build(name: str, options: Mapping[str, Any], classes: int | None) -> nn.Modu
         raise ModelError(f"open_clip/{name}: options {dict(options)} refused ({error})") from None
 
 
-def build_whole(name: str, options: Mapping[str, Any]) -> nn.Module:
+def build_whole(name: str, options: Options) -> nn.Module:
     """Build a whole model, image and text tower, with random weights.
 
     Raises:
@@ -69,7 +70,7 @@ def build_whole(name: str, options: Mapping[str, Any]) -> nn.Module:
         ) from None
 
 
-def _overwritten(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def _overwritten(name: str, options: Options) -> dict[str, Any]:
     """The architecture's configuration under its options; nothing in it asks for a download of weights."""
     entry = config(name)
     text = options.get("text_cfg") or {}
@@ -103,9 +104,9 @@ def metadata(name: str, weights: str | None) -> Metadata:
     mode, interpolation = entry.get("resize_mode", "shortest"), entry.get("interpolation", "bicubic")
     native = None
     if mode == "squash":
-        native = {"resize": [height, width], "crop": None, "interpolation": interpolation}
+        native = Geometry(resize=(height, width), interpolation=interpolation)
     elif mode == "shortest" and height == width:
-        native = {"resize": height, "crop": height, "interpolation": interpolation}
+        native = Geometry(resize=height, crop=height, interpolation=interpolation)
     return Metadata(
         mean=tuple(entry.get("mean", default.mean)),
         std=tuple(entry.get("std", default.std)),

@@ -1,12 +1,11 @@
 """Networks for small images: ResNets with torchvision's blocks and names behind a 3 x 3 stem, and a ViT."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor, nn
 
 from nctransfer.errors import ModelError
-from nctransfer.models.architecture import Metadata, require_positive, with_defaults
+from nctransfer.models.architecture import Metadata, Options, require_positive, with_defaults
 from nctransfer.models.residual import BasicBlock, Block, Bottleneck, ResidualNetwork, projected_shortcut
 from nctransfer.models.small_vit import SmallVisionTransformer
 from nctransfer.suggestions import suggestion
@@ -24,7 +23,7 @@ DEPTH = 6  # of the ViT
 WIDTH = {"width": 64}  # of a ResNet's first stage, as on ImageNet
 
 
-def build(name: str, options: Mapping[str, Any], classes: int | None) -> nn.Module:
+def build(name: str, options: Options, classes: int | None) -> nn.Module:
     """Build a network with random weights.
 
     Args:

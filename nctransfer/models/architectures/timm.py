@@ -9,12 +9,13 @@ from timm.data import resolve_data_config
 from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
+from nctransfer.data.settings import Geometry
 from nctransfer.errors import ModelError
-from nctransfer.models.architecture import Metadata
+from nctransfer.models.architecture import Metadata, Options
 from nctransfer.suggestions import suggestion
 
 
-def build(name: str, options: Mapping[str, Any], classes: int | None) -> nn.Module:
+def build(name: str, options: Options, classes: int | None) -> nn.Module:
     """Build a network with random weights.
 
     Raises:
@@ -46,8 +47,8 @@ def entry(name: str) -> PretrainedCfg:
         ModelError: no such network or tag.
     """
     _check(name)
-    found = timm.get_pretrained_cfg(name)
-    return found if found is not None else PretrainedCfg()
+    published = timm.get_pretrained_cfg(name)
+    return published if published is not None else PretrainedCfg()
 
 
 def metadata(name: str, weights: str | None) -> Metadata:
@@ -64,7 +65,7 @@ def metadata(name: str, weights: str | None) -> Metadata:
     )
 
 
-def geometry(config: Mapping[str, Any]) -> dict[str, Any] | None:
+def geometry(config: Mapping[str, Any]) -> Geometry | None:
     """The evaluation transform as a geometry, as ``timm.data.transforms_factory`` builds it.
 
     Returns None for what a geometry does not express: resizing the longer side, and oblong inputs.
@@ -74,11 +75,11 @@ def geometry(config: Mapping[str, Any]) -> dict[str, Any] | None:
     if height != width or config["crop_mode"] not in ("center", "squash"):
         return None
     squash = config["crop_mode"] == "squash"
-    return {
-        "resize": [scaled, scaled] if squash else scaled,
-        "crop": None if squash and scaled == height else height,
-        "interpolation": config["interpolation"],
-    }
+    return Geometry(
+        resize=(scaled, scaled) if squash else scaled,
+        crop=None if squash and scaled == height else height,
+        interpolation=config["interpolation"],
+    )
 
 
 def adapt(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models import WeightsEnum
 
+from nctransfer.data.settings import Geometry
 from nctransfer.errors import ModelError
-from nctransfer.models.architecture import Metadata
+from nctransfer.models.architecture import Metadata, Options
 from nctransfer.suggestions import suggestion
 
 WITH_AUXILIARY_HEADS = ("googlenet", "inception_v3")
@@ -19,15 +20,15 @@ OLD_DENSENET = re.compile(
 )
 
 
-def build(name: str, options: Mapping[str, Any], classes: int | None) -> nn.Module:
+def build(name: str, options: Options, classes: int | None) -> nn.Module:
     """Build a network with random weights, without auxiliary heads.
 
     Raises:
         ModelError: no such network, or options that it does not take.
     """
-    known = models.list_models(module=models)
-    if name not in known:
-        raise ModelError(f"torchvision has no model {name!r}{suggestion(name, known)}")
+    names = models.list_models(module=models)
+    if name not in names:
+        raise ModelError(f"torchvision has no model {name!r}{suggestion(name, names)}")
     arguments = dict(options)
     if name in WITH_AUXILIARY_HEADS:
         arguments |= {"aux_logits": False, "init_weights": False}
@@ -45,9 +46,9 @@ def weights_entry(name: str, weights: str | None) -> WeightsEnum:
     Raises:
         ModelError: no such model or weights.
     """
-    known = models.list_models(module=models)
-    if name not in known:
-        raise ModelError(f"torchvision has no model {name!r}{suggestion(name, known)}")
+    names = models.list_models(module=models)
+    if name not in names:
+        raise ModelError(f"torchvision has no model {name!r}{suggestion(name, names)}")
     entries = models.get_model_weights(name)
     if weights is None:
         return entries["DEFAULT"]
@@ -78,12 +79,12 @@ def metadata(name: str, weights: str | None) -> Metadata:
         mean=tuple(transform.mean),
         std=tuple(transform.std),
         size=(crop, crop),
-        native={
-            "resize": transform.resize_size[0],
-            "crop": crop,
-            "interpolation": transform.interpolation.value,
-            "rounding": "once",
-        },
+        native=Geometry(
+            resize=transform.resize_size[0],
+            crop=crop,
+            interpolation=transform.interpolation.value,
+            rounding="once",
+        ),
         classes=len(categories) if categories else None,
         class_names=tuple(categories) if categories else None,
         options=options,

@@ -3,55 +3,55 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
+from nctransfer import variants
 from nctransfer.errors import ModelError
+from nctransfer.models import families
 from nctransfer.models.architecture import Architecture, Metadata
+from nctransfer.models.checkpoint import load_strictly, read_metadata, read_weights
 from nctransfer.models.fetched import Fetched, existing
 from nctransfer.models.layout import Layout
-from nctransfer.models.weights import load_strictly, read_metadata, read_weights
-from nctransfer.plan import variants
+from nctransfer.models.settings import ModelJobSettings
 
 
-def fetch(settings: Mapping[str, Any], checkpoint: Path | None) -> Fetched:
+def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
     """Build the architecture and load the file.
 
     Args:
-        settings: ``architecture`` (library/name), ``weights`` (file), ``family``; optional
-            ``options`` of the builder, ``mean`` and ``std`` (default: what the library says of
-            the architecture's own weights), ``size``, and ``head`` (false leaves the
-            classification layer out; it may then be absent or of any shape).
+        settings: their weights are a file; mean, std and size that they do not tell are the file's own, or
+            what the library says of the architecture's own weights. Without a usable head the
+            classification layer is left out; it may then be absent or of any shape.
         checkpoint: the file, instead of ``weights``.
 
     Raises:
         ModelError: missing, damaged, pickled or ill-fitting weights, or unknown mean and std.
     """
-    path = existing(checkpoint or settings.get("weights"), "weights")
-    architecture = Architecture.parse(settings.get("architecture", ""), settings.get("options"))
+    path = existing(checkpoint or settings.weights, "weights")
+    architecture = Architecture.parse(settings.architecture or "", settings.options)
     metadata = architecture.metadata()
     if architecture.library == "open_clip":
         # its architectures are published with several: which one is the file's own to know
         metadata = replace(metadata, mean=None, std=None)
-    metadata = _prepared(metadata, _given(settings, path), path)
+    metadata = _prepared(metadata, settings, path)
     architecture = replace(architecture, options={**metadata.options, **architecture.options})
     state = architecture.module.adapt(architecture.name, read_weights(path))
-    network, layout = _built(architecture, settings["family"])
-    if settings.get("head", True) is False:
+    network, layout = _built(architecture, settings.family)
+    if not settings.head:
         load_strictly(network, state, str(path), ignore=layout.heads)
         return Fetched(network, architecture, metadata, headless=True)
     classes = _classes(state, layout, network)
     if classes is not None:
         architecture = replace(architecture, classes=classes)
-        network, layout = _built(architecture, settings["family"])
+        network, layout = _built(architecture, settings.family)
     load_strictly(network, state, str(path))
     return Fetched(network, architecture, metadata, headless=False)
 
 
 def _built(architecture: Architecture, family: str) -> tuple[nn.Module, Layout]:
     network = architecture.build()
-    return network, variants.load("nctransfer.models.families", family).describe(network)
+    return network, variants.load(families, family).describe(network)
 
 
 def _classes(state: Mapping[str, Tensor], layout: Layout, network: nn.Module) -> int | None:
@@ -66,19 +66,16 @@ def _classes(state: Mapping[str, Tensor], layout: Layout, network: nn.Module) ->
     return given.shape[0]
 
 
-def _given(settings: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The file's own metadata, overwritten by what the configuration says."""
-    return read_metadata(path) | {key: value for key, value in settings.items() if value is not None}
-
-
-def _prepared(metadata: Metadata, given: Mapping[str, Any], path: Path) -> Metadata:
-    """The library's metadata, overwritten by what is given."""
-    mean, std = given.get("mean") or metadata.mean, given.get("std") or metadata.std
+def _prepared(metadata: Metadata, settings: ModelJobSettings, path: Path) -> Metadata:
+    """The library's metadata, overwritten by the file's own, and these by the settings."""
+    described = read_metadata(path)
+    mean = settings.mean or described.get("mean") or metadata.mean
+    std = settings.std or described.get("std") or metadata.std
     if mean is None or std is None:
         raise ModelError(
             f"{path}: `mean` and `std` of its training images must be given (three values in 0-1)"
         )
-    size = given.get("size") or metadata.size
+    size = settings.size or described.get("size") or metadata.size
     height, width = (size, size) if isinstance(size, int) else size
     # The library's class names belong to its own weights, not to these.
     return replace(metadata, mean=tuple(mean), std=tuple(std), size=(height, width), class_names=None)

@@ -1,6 +1,5 @@
 """Pre-trained image towers that open_clip publishes."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +9,23 @@ from open_clip.pretrained import get_pretrained_cfg
 from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import open_clip as library
-from nctransfer.models.fetched import Fetched, download_failed
+from nctransfer.models.fetched import Fetched, download_failed, published_name
+from nctransfer.models.settings import ModelJobSettings
 
 
-def fetch(settings: Mapping[str, Any], checkpoint: Path | None) -> Fetched:
+def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
     """Download (or take from the hub's cache) a model and keep its image tower.
 
     Args:
-        settings: ``name`` (architecture) and ``weights`` (pre-trained tag).
+        settings: their name is an architecture, their weights a pre-trained tag.
         checkpoint: not used.
 
     Raises:
         ModelError: unknown name, failed download, weights that do not fit, or weights
             trained with another activation than the architecture's.
     """
-    name = settings["name"]
-    weights = settings.get("weights") or _only_weights(name)
+    name = published_name(settings)
+    weights = settings.weights or _only_weights(name)
     metadata = library.metadata(name, weights)
     model = download(name, weights)
     return Fetched(model.visual, Architecture("open_clip", name), metadata, headless=False)

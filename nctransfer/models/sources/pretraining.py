@@ -1,24 +1,23 @@
 """Networks trained in this workflow; their checkpoints say themselves what they are."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Architecture, Metadata
+from nctransfer.models.checkpoint import load_strictly, read_metadata, read_weights, weights_name
 from nctransfer.models.fetched import Fetched, existing
 from nctransfer.models.layout import classifying_layers
-from nctransfer.models.weights import load_strictly, read_metadata, read_weights, weights_name
+from nctransfer.models.settings import ModelJobSettings
 from nctransfer.storage.stores import MANIFEST, Store
 
 NEEDED = ("architecture", "options", "mean", "std", "size", "classes")
 
 
-def fetch(settings: Mapping[str, Any], checkpoint: Path | None) -> Fetched:
+def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
     """Load a checkpoint that a pre-training job wrote.
 
     Args:
-        settings: ``epoch`` of a snapshot; without it the weights at the end of the training are meant.
+        settings: without the epoch of a snapshot the weights at the end of the training are meant.
         checkpoint: the manifest of a store of kind ``pretraining``, or its safetensors file, with
             the metadata ``architecture`` (library/name), ``options``, ``mean``, ``std``,
             ``size``, ``classes`` and optionally ``class_names`` and ``head`` (false: thrown away
@@ -27,9 +26,9 @@ def fetch(settings: Mapping[str, Any], checkpoint: Path | None) -> Fetched:
     Raises:
         ModelError: the checkpoint is missing, damaged or says too little.
     """
-    path = existing(checkpoint or settings.get("weights"), "checkpoint")
+    path = existing(checkpoint or settings.weights, "checkpoint")
     if path.name == MANIFEST:
-        path = Store(path, "pretraining").path(weights_name(settings.get("epoch")))
+        path = Store(path, "pretraining").path(weights_name(settings.epoch))
     described = read_metadata(path)
     absent = [key for key in NEEDED if key not in described]
     if absent:

@@ -1,9 +1,7 @@
 """Pre-trained weights that timm publishes."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import timm
 from timm.data import ImageNetInfo, infer_imagenet_subset
@@ -12,22 +10,23 @@ from torch import nn
 from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import timm as library
-from nctransfer.models.fetched import Fetched, download_failed
+from nctransfer.models.fetched import Fetched, download_failed, published_name
+from nctransfer.models.settings import ModelJobSettings
 
 
-def fetch(settings: Mapping[str, Any], checkpoint: Path | None) -> Fetched:
+def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
     """Download (or take from the hub's cache) and load the weights.
 
     timm itself adapts published state dicts and loads them strictly.
 
     Args:
-        settings: ``name``, an ``architecture`` or ``architecture.tag``.
+        settings: their name is an ``architecture`` or ``architecture.tag``.
         checkpoint: not used.
 
     Raises:
         ModelError: unknown name, failed download, or weights that do not fit.
     """
-    name = settings["name"]
+    name = published_name(settings)
     metadata = library.metadata(name, None)
     entry = library.entry(name)
     if not entry.has_weights:

@@ -1,28 +1,26 @@
 """Pre-trained weights that torchvision publishes."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import torchvision as library
-from nctransfer.models.fetched import Fetched, download_failed
-from nctransfer.models.weights import load_strictly
+from nctransfer.models.checkpoint import load_strictly
+from nctransfer.models.fetched import Fetched, download_failed, published_name
+from nctransfer.models.settings import ModelJobSettings
 
 
-def fetch(settings: Mapping[str, Any], checkpoint: Path | None) -> Fetched:
+def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
     """Download (or take from torch's cache) and load the weights.
 
     Args:
-        settings: ``name`` and ``weights`` (an entry of the library's enumeration, or None
-            for its default).
+        settings: their name, and as weights an entry of the library's enumeration.
         checkpoint: not used.
 
     Raises:
         ModelError: unknown name, failed download, wrong checksum, or weights that do not fit.
     """
-    name = settings["name"]
-    entry = library.weights_entry(name, settings.get("weights"))
+    name = published_name(settings)
+    entry = library.weights_entry(name, settings.weights)
     metadata = library.metadata(name, entry.name)
     architecture = Architecture("torchvision", name, metadata.options, metadata.classes)
     network = architecture.build()

@@ -23,7 +23,8 @@ from tqdm import tqdm
 
 from nctransfer.errors import DegenerateInputError
 from nctransfer.probing.data import ProbeData, row_slices
-from nctransfer.probing.settings import ProbeSettings, Weights
+from nctransfer.probing.settings import ProbeSettings
+from nctransfer.probing.weights import Weights
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def _minimise(name: str, features: Tensor, data: ProbeData, decay: float, basis:
         value, gradient = objective(theta(z), features, data.labels, decay)
         return value, (gradient @ basis.T).flatten().cpu().numpy()
 
-    found = minimize(
+    minimum = minimize(
         in_basis,
         np.zeros(shape[0] * shape[1]),
         jac=True,
@@ -104,16 +105,16 @@ def _minimise(name: str, features: Tensor, data: ProbeData, decay: float, basis:
             "gtol": 1e-10,
         },
     )
-    steepness = float(np.linalg.norm(found.jac))
+    steepness = float(np.linalg.norm(minimum.jac))
     logger.info(
-        "unit %s, weight decay %g: objective %.6f, %d evaluations", name, decay, found.fun, found.nfev
+        "unit %s, weight decay %g: objective %.6f, %d evaluations", name, decay, minimum.fun, minimum.nfev
     )
-    if steepness > GRADIENT_NORM or found.nit >= MAX_ITERATIONS:
+    if steepness > GRADIENT_NORM or minimum.nit >= MAX_ITERATIONS:
         logger.warning(
             "unit %s, weight decay %g: not at the minimum after %d iterations (gradient norm %.1e)",
-            name, decay, found.nit, steepness,
+            name, decay, minimum.nit, steepness,
         )  # fmt: skip
-    return theta(found.x)
+    return theta(minimum.x)
 
 
 def objective(theta: Tensor, features: Tensor, labels: Tensor, decay: float) -> tuple[float, Tensor]:

@@ -28,7 +28,8 @@ from tqdm import tqdm
 
 from nctransfer.errors import DegenerateInputError
 from nctransfer.probing.data import ProbeData
-from nctransfer.probing.settings import ProbeSettings, Weights
+from nctransfer.probing.settings import ProbeSettings
+from nctransfer.probing.weights import Weights
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +56,12 @@ def fit(data: ProbeData, settings: Sequence[ProbeSettings]) -> list[Weights]:
         run = _Run(data, [settings[index] for index in indices])
         run.train()
         chosen.update((index, run.classifiers(position)) for position, index in enumerate(indices))
-    found = []
+    classifiers = []
     for group in range(len(data.groups)):
         pairs = [chosen[index][group] for index in range(len(settings))]
         weight = torch.stack([weight for weight, _ in pairs], dim=1)
-        found.append(Weights(weight, torch.stack([bias for _, bias in pairs], dim=1)))
-    return found
+        classifiers.append(Weights(weight, torch.stack([bias for _, bias in pairs], dim=1)))
+    return classifiers
 
 
 def _runs(settings: Sequence[ProbeSettings]) -> list[list[int]]:

@@ -1,1 +1,5 @@
-"""Figures: one module each, found by name; `tabulate` gives the plotted numbers, `draw` the picture."""
+"""Figures: one folder each, found by name.
+
+Its ``figure.py`` holds ``SETTINGS``, the class of its settings; ``tabulate(settings, tables)`` gives the
+plotted numbers from tidy tables by (name, model, view), and ``draw(numbers, settings)`` the picture.
+"""

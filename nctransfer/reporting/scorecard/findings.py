@@ -1,12 +1,15 @@
 """What a statistic finds in the numbers of a figure or table, part by part, and its intervals."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
+
+from nctransfer.errors import StoreError
+from nctransfer.reporting.scorecard.settings import DifferenceSettings, Selection, Value
 
 # words that a selection may use in place of a value: the rows where the column is lowest or highest
 ENDS = {"lowest": "min", "highest": "max"}
@@ -31,6 +34,22 @@ class Finding:
     high: float = np.nan
     points: int = 0
     note: str = ""
+
+
+def read_numbers(path: Path) -> pd.DataFrame:
+    """Read the numbers behind a figure or table, or published ones; texts such as ``none`` stay texts.
+
+    Raises:
+        StoreError: the file is no CSV, or has no panels.
+    """
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except (ValueError, pd.errors.ParserError) as error:
+        raise StoreError(f"{path}: not readable as CSV ({error})") from None
+    for column in ("panel", "title"):
+        if column not in table:
+            raise StoreError(f"{path}: has no column {column!r}; there are: {', '.join(map(str, table))}")
+    return table
 
 
 def nothing(part: str, note: str, points: int = 0) -> Finding:
@@ -68,34 +87,34 @@ def numbers(part: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     return part[list(columns)].apply(pd.to_numeric, errors="coerce").dropna()
 
 
-def select(part: pd.DataFrame, wanted: Mapping[str, Any]) -> pd.DataFrame:
+def select(part: pd.DataFrame, wanted: Selection) -> pd.DataFrame:
     """Rows where columns have the values wanted.
 
     Args:
         part: rows.
-        wanted: by column a value, a list of them, or ``lowest`` or ``highest`` of the rows that are left.
+        wanted: what columns must be; ``lowest`` and ``highest`` are of the rows that are left.
     """
     for column, value in wanted.items():
         if isinstance(value, str) and value in ENDS:
-            there = pd.to_numeric(part[column], errors="coerce")
-            part = part[there == there.agg(ENDS[value])]
+            values = pd.to_numeric(part[column], errors="coerce")
+            part = part[values == values.agg(ENDS[value])]
         else:
-            texts = [_text(entry) for entry in (value if isinstance(value, list) else [value])]
+            texts = [_text(entry) for entry in (value if isinstance(value, tuple) else [value])]
             part = part[part[column].map(_text).isin(texts)]
     return part
 
 
-def _text(value: Any) -> str:
+def _text(value: Value) -> str:
     """A value as it is written, 3 and 3.0 alike: a column that lacks some whole numbers holds floats."""
     return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
-def named(wanted: Mapping[str, Any]) -> str:
+def named(wanted: Selection) -> str:
     """A selection in words."""
     return ", ".join(str(value) if key == "method" else f"{key} {value}" for key, value in wanted.items())
 
 
-def one_row(part: pd.DataFrame, wanted: Mapping[str, Any]) -> tuple[pd.Series | None, str]:
+def one_row(part: pd.DataFrame, wanted: Selection) -> tuple[pd.Series | None, str]:
     """The one row of a selection, or None and why there is not one."""
     rows = select(part, wanted)
     if len(rows) == 1:
@@ -129,8 +148,8 @@ def mean_interval(values: np.ndarray) -> tuple[float, float]:
     """95 % interval of a mean (Student's t); NaN for fewer than two values."""
     if len(values) < 2:
         return np.nan, np.nan
-    found = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
-    return float(found.low), float(found.high)
+    low, high = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    return float(low), float(high)
 
 
 def spearman_interval(rho: float, count: int) -> tuple[float, float]:
@@ -150,17 +169,20 @@ def spearman_interval(rho: float, count: int) -> tuple[float, float]:
     return (-1.0 if rho < -next_to_perfect else low), (1.0 if rho > next_to_perfect else high)
 
 
-def paired(
-    table: pd.DataFrame, of: Mapping[str, Any], minus: Mapping[str, Any], value: str, over: Sequence[str]
-) -> pd.DataFrame:
+def paired(table: pd.DataFrame, options: DifferenceSettings, over: Sequence[str]) -> pd.DataFrame:
     """Differences between two selections at the places that both have, once each.
 
+    Args:
+        table: numbers of a figure or table.
+        options: the quantity and the selections.
+        over: columns that make a place.
+
     Returns:
-        the columns of ``over`` and ``difference``, a row a place.
+        the columns of ``over`` and ``difference``, one row per place.
     """
     first, second = (
-        select(table, wanted).dropna(subset=[*over, value]).set_index(list(over))[value]
-        for wanted in (of, minus)
+        select(table, wanted).dropna(subset=[*over, options.value]).set_index(list(over))[options.value]
+        for wanted in (options.of, options.minus)
     )
     # where a place stands twice, nobody knows which is meant
     first, second = (rows[~rows.index.duplicated(keep=False)] for rows in (first, second))

@@ -1,7 +1,6 @@
 """The scorecard as a reader sees it: Markdown, and a page of HTML that needs nothing else."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from jinja2 import Environment
@@ -9,6 +8,7 @@ from markupsafe import Markup
 
 from nctransfer.reporting import pages
 from nctransfer.reporting.scorecard.findings import Finding
+from nctransfer.reporting.scorecard.settings import JudgedClaimSettings
 from nctransfer.reporting.scorecard.verdicts import (
     ABSENT,
     FAILS,
@@ -65,22 +65,22 @@ and what this run found.
 <thead><tr><th>Claim</th><th>What the paper says</th><th>Where</th><th>Found</th><th>Published</th>
 <th>Verdict</th></tr></thead>
 <tbody>
-{% for row in rows %}<tr id="claim-{{ row.name }}">
-<td>{{ row.name }}</td>
-<td>{{ row.statement }}<br><span class="small">{{ row.test }}</span></td>
-<td>{{ row.where }}<br><span class="small">{{ row.source }}</span></td>
-<td class="number">{{ row.effect }}{% if row.strip %}{{ row.strip }}{% endif %}
-{% if row.note %}<div class="small note">{{ row.note }}</div>{% endif %}
-<details><summary class="small">{{ row.parts }}</summary>
+{% for one in judged %}{% set claim = one.claim %}<tr id="claim-{{ claim.row }}">
+<td>{{ claim.row }}</td>
+<td>{{ claim.statement }}<br><span class="small">{{ claim|test }}</span></td>
+<td>{{ claim.where|join(", ") }}<br><span class="small">{{ claim.source }}</span></td>
+<td class="number">{{ one.deciding|effect }}{{ one|picture }}
+{% if one|note %}<div class="small note">{{ one|note }}</div>{% endif %}
+<details><summary class="small">{{ one|parts }}</summary>
 <table><tr><th>part</th><th>found</th><th>n</th><th>verdict</th></tr>
-{% for part in row.findings %}
-<tr><td>{{ part.name }}</td><td>{{ part.effect }}</td><td>{{ part.points }}</td>
-<td>{{ part.verdict }}{% if part.note %}; {{ part.note }}{% endif %}</td></tr>
+{% for finding, verdict in one.pairs %}
+<tr><td>{{ finding.part }}</td><td>{{ finding|effect }}</td><td>{{ finding.points }}</td>
+<td>{{ verdict }}{% if finding.note %}; {{ finding.note }}{% endif %}</td></tr>
 {% endfor %}</table></details></td>
-<td>{{ row.published }}</td>
-<td><span class="verdict {{ classes[row.verdict] }}">{{ row.verdict }}</span>
-<div class="small">{{ row.certain }}</div>
-<div class="small{% if row.other %} departs{% endif %}">{{ row.set_up }}</div></td>
+<td>{{ one|published }}</td>
+<td><span class="verdict {{ classes[one.verdict] }}">{{ one.verdict }}</span>
+<div class="small">{{ one|certain }}</div>
+<div class="small{% if one.set_up != paper %} departs{% endif %}">{{ one.set_up }}</div></td>
 </tr>
 {% endfor %}</tbody>
 </table>
@@ -103,11 +103,11 @@ def setting_text(judged: Sequence[Judged], study: str | None, paper: str) -> str
         study: the study's name.
         paper: how the paper's own set-up is called.
     """
-    there = [one for one in judged if one.set_up != ABSENT]
-    others = [one for one in there if one.set_up != paper]
+    tested = [one for one in judged if one.set_up != ABSENT]
+    others = [one for one in tested if one.set_up != paper]
     if not others:
         return "Every picture is of the paper's own set-up."
-    which = "No picture" if len(others) == len(there) else "Not every picture"
+    which = "No picture" if len(others) == len(tested) else "Not every picture"
     name = f" (study {study!r})" if study else ""
     return f"{which} is of the paper's own set-up{name}: each row says what it is of."
 
@@ -121,11 +121,16 @@ def certain_text(one: Judged) -> str:
     ]
 
 
-def effect_text(found: Finding) -> str:
+def effect_text(finding: Finding) -> str:
     """An effect with its interval."""
-    if not np.isfinite([found.low, found.high]).all():
-        return number(found.effect)
-    return f"{number(found.effect)} [{number(found.low)}, {number(found.high)}]"
+    if not np.isfinite([finding.low, finding.high]).all():
+        return number(finding.effect)
+    return f"{number(finding.effect)} [{number(finding.low)}, {number(finding.high)}]"
+
+
+def note_text(one: Judged) -> str:
+    """What a reader should know of the deciding part."""
+    return one.deciding.note if one.judged else ""
 
 
 def parts_text(one: Judged) -> str:
@@ -137,9 +142,9 @@ def parts_text(one: Judged) -> str:
     return f"holds in {held} of {judged}{asked}"
 
 
-def test_text(claim: Mapping[str, Any]) -> str:
+def test_text(claim: JudgedClaimSettings) -> str:
     """The test in words."""
-    return f"{claim['effect']} {SIGNS[claim['direction']]} {threshold_text(claim)}"
+    return f"{claim.effect} {SIGNS[claim.direction]} {threshold_text(claim)}"
 
 
 def counted(judged: Sequence[Judged]) -> list[tuple[str, int]]:
@@ -150,56 +155,26 @@ def counted(judged: Sequence[Judged]) -> list[tuple[str, int]]:
 
 def html(judged: Sequence[Judged], study: str | None, paper: str) -> str:
     """The scorecard as a page of HTML."""
-    body = Environment(autoescape=True).from_string(_BODY)
-    filled = body.render(
-        setting=setting_text(judged, study, paper),
-        reading=READING,
-        counts=counted(judged),
-        classes=CLASSES,
-        tiles=TILES,
-        rows=[_row(one, paper) for one in judged],
-    )
-    return pages.page("Scorecard", f"{filled}\n", _STYLE)
+    environment = Environment(autoescape=True)
+    environment.filters |= {
+        "test": test_text, "effect": effect_text, "picture": _strip, "note": note_text, "parts": parts_text,
+        "published": published_text, "certain": certain_text,
+    }  # fmt: skip
+    body = environment.from_string(_BODY).render(
+        setting=setting_text(judged, study, paper), reading=READING, counts=counted(judged), classes=CLASSES,
+        tiles=TILES, judged=judged, paper=paper,
+    )  # fmt: skip
+    return pages.page("Scorecard", f"{body}\n", _STYLE)
 
 
-def _row(one: Judged, paper: str) -> dict[str, Any]:
-    claim = one.claim
-    return {
-        "name": claim["row"],
-        "statement": claim["statement"],
-        "test": test_text(claim),
-        "where": ", ".join(claim["where"]),
-        "source": claim["source"],
-        "effect": effect_text(one.deciding),
-        "strip": Markup(_strip(one)),
-        "note": one.deciding.note if one.judged else "",
-        "parts": parts_text(one),
-        "findings": [
-            {
-                "name": found.part,
-                "effect": effect_text(found),
-                "points": found.points,
-                "verdict": verdict,
-                "note": found.note,
-            }
-            for found, verdict in zip(one.findings, one.verdicts, strict=True)
-        ],
-        "published": published_text(one),
-        "verdict": one.verdict,
-        "certain": certain_text(one),
-        "set_up": one.set_up,
-        "other": one.set_up != paper,
-    }
-
-
-def _strip(one: Judged, width: int = 190, height: int = 14) -> str:
+def _strip(one: Judged, width: int = 190, height: int = 14) -> Markup:
     """Every part's effect and the deciding interval on a line, with the threshold: inline SVG."""
-    effects = [found.effect for found in one.judged]
+    effects = [finding.effect for finding in one.judged]
     if not effects:
-        return ""
-    found, threshold = one.deciding, one.claim["threshold"]
-    bounds = threshold if isinstance(threshold, list) else [threshold]
-    ends = [end for end in (found.low, found.high) if np.isfinite(end)]
+        return Markup()
+    threshold = one.claim.threshold
+    bounds = threshold if isinstance(threshold, tuple) else (threshold,)
+    ends = [end for end in (one.deciding.low, one.deciding.high) if np.isfinite(end)]
     low, high = min([*effects, *bounds]), max([*effects, *bounds])
     reach = (high - low) or 1.0
     low, high = low - 0.25 * reach, high + 0.25 * reach
@@ -222,10 +197,8 @@ def _strip(one: Judged, width: int = 190, height: int = 14) -> str:
             f'<circle cx="{at(effect):.1f}" cy="{middle}" r="2.5" fill="{colour}" fill-opacity="0.75"/>'
         )
     label = f"{len(effects)} parts about the threshold {threshold_text(one.claim)}"
-    return (
-        f'<svg width="{width}" height="{height}" role="img" aria-label="{label}"><title>{label}</title>'
-        f"{''.join(parts)}</svg>"
-    )
+    head = f'<svg width="{width}" height="{height}" role="img" aria-label="{label}"><title>{label}</title>'
+    return Markup(f"{head}{''.join(parts)}</svg>")
 
 
 def markdown(judged: Sequence[Judged], study: str | None, paper: str) -> str:
@@ -245,11 +218,11 @@ def markdown(judged: Sequence[Judged], study: str | None, paper: str) -> str:
     for one in judged:
         claim = one.claim
         cells = [
-            claim["row"],
-            claim["statement"],
-            f"{', '.join(claim['where'])} ({claim['source']})",
+            claim.row,
+            claim.statement,
+            f"{', '.join(claim.where)} ({claim.source})",
             test_text(claim),
-            "; ".join(filter(None, (effect_text(one.deciding), one.deciding.note if one.judged else ""))),
+            "; ".join(filter(None, (effect_text(one.deciding), note_text(one)))),
             str(one.deciding.points),
             parts_text(one),
             published_text(one),

@@ -1,1 +1,1 @@
-"""Losses: one module each, found by name; ``build(settings, classes)`` returns an ``Objective``."""
+"""Losses: a folder each, found by name; ``build(settings, classes)`` of ``loss.py`` makes it."""

@@ -11,7 +11,7 @@ and may have
 
 - ``pooled(terms)``: the scores of a pool of models from their terms, arrays (M,) by name;
 - ``NEEDS_HEAD = True``: it reads the source classifier's logits;
-- ``LIMIT``: name of the option of ``rank`` that bounds the samples it is given.
+- ``LIMIT``: name of the setting of ``ScoringSettings`` that bounds the samples it is given.
 
 A module that has no meaning on some features raises :class:`~nctransfer.errors.DegenerateInputError`.
 """

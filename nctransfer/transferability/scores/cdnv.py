@@ -1,6 +1,6 @@
 """Class-distance normalised variance, negated (Galanti et al. 2022, arXiv 2112.15121)."""
 
-from nctransfer.collapse.variability import cdnv
+from nctransfer.collapse.nc1 import cdnv
 from nctransfer.transferability.problem import Problem
 
 TITLES = {"cdnv": "\N{MINUS SIGN}CDNV"}

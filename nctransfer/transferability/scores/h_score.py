@@ -12,11 +12,12 @@ def terms(problem: Problem) -> dict[str, float]:
     says something. That is tr(C^-1 (1 - a) cov(E[f|y])) with C = (1 - a) cov(f) + a tr(cov(f))/d I and a
     by Ledoit and Wolf (arXiv 2110.06893 eq. 4).
     """
-    found = problem.statistics.covariance.spectrum
+    spectrum = problem.statistics.covariance.spectrum
     shrinkage = ledoit_wolf(problem)
-    kept = (1 - shrinkage) * found.variances
-    share = kept / (kept + shrinkage * found.total / problem.statistics.width)
-    return {"h_score": float(found.explained.sum()), "h_score_shrunk": float((found.explained * share).sum())}
+    kept = (1 - shrinkage) * spectrum.variances
+    share = kept / (kept + shrinkage * spectrum.total / problem.statistics.width)
+    explained = spectrum.explained
+    return {"h_score": float(explained.sum()), "h_score_shrunk": float((explained * share).sum())}
 
 
 def ledoit_wolf(problem: Problem) -> float:
@@ -25,9 +26,9 @@ def ledoit_wolf(problem: Problem) -> float:
     scikit-learn's function gives the same number from another N d^2 multiply-adds and copies of all rows.
     """
     covariance, samples, width = problem.statistics.covariance, *problem.features.shape
-    found, centre = covariance.spectrum, covariance.centre
+    spectrum, centre = covariance.spectrum, covariance.centre
     fourth = sum(float((block - centre).square().sum(1).square().sum()) for _, block in problem.blocks())
-    squared = float(found.variances.square().sum())
-    spread = (squared - found.total**2 / width) / width
+    squared = float(spectrum.variances.square().sum())
+    spread = (squared - spectrum.total**2 / width) / width
     noise = (fourth / samples - squared) / (samples * width)
     return min(noise, spread) / spread if spread > 0 else 0.0

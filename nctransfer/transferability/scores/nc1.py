@@ -1,6 +1,6 @@
 """NC1, negated, and over its value under shuffled labels (Li et al. 2024, eq. 4)."""
 
-from nctransfer.collapse.variability import nc1, shuffled_nc1
+from nctransfer.collapse.nc1 import nc1, shuffled_nc1
 from nctransfer.transferability.problem import Problem
 
 TITLES = {"nc1": "\N{MINUS SIGN}NC1", "nc1_over_null": "\N{MINUS SIGN}NC1/null"}

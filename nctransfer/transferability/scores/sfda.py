@@ -59,10 +59,10 @@ def _own_posteriors(
     refuse_flat_classes(problem, float(values.sum()), means)
     if shrinkage is None:
         shrinkage = max(math.exp(-5 * float(values[-1])), 1e-10)
-    axes, found = whitener(values, vectors, shrinkage), []
+    axes, parts = whitener(values, vectors, shrinkage), []
     solved = means @ axes @ axes.T
     for part, block in rows():
         posteriors = log_posteriors(block, means, solved, problem.log_priors).exp()
         posteriors = posteriors.softmax(1) if soften else posteriors
-        found.append(posteriors.gather(1, targets[part, None])[:, 0])
-    return torch.cat(found), shrinkage
+        parts.append(posteriors.gather(1, targets[part, None])[:, 0])
+    return torch.cat(parts), shrinkage

@@ -1,6 +1,6 @@
 """Variability collapse index, negated (Xu and Liu 2023, arXiv 2306.03440)."""
 
-from nctransfer.collapse.variability import vci
+from nctransfer.collapse.nc1 import vci
 from nctransfer.transferability.problem import Problem
 
 TITLES = {"vci": "\N{MINUS SIGN}VCI"}

@@ -1,1 +1,4 @@
-"""Statistics of the scorecard: one module each, found by name; ``measure(table, options)`` gives findings."""
+"""Statistics: one module each, found by name.
+
+It holds ``Options``, the class of its options, and ``measure(table, options)``, which yields findings.
+"""

@@ -1,7 +1,6 @@
 """Correlation of two columns, part by part."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pandas as pd
 
@@ -14,31 +13,32 @@ from nctransfer.reporting.scorecard.findings import (
     spearman_interval,
     together,
 )
+from nctransfer.reporting.scorecard.settings import PointsSettings
 
 
-def measure(table: pd.DataFrame, options: Mapping[str, Any]) -> list[Finding]:
-    """Correlate ``x`` with ``y`` over the rows of every panel.
+class Options(PointsSettings):
+    """What is correlated, and over what."""
 
-    Args:
-        table: numbers of a figure or table.
-        options: x, y (columns); ranks (Spearman's rho instead of Pearson's r); by (further columns that make
-            a part); pooled (columns that make a part, panels together).
-    """
-    x, y = options["x"], options["y"]
-    pooled = options.get("pooled")
-    split = parts(table, options.get("by", ())) if pooled is None else together(table, pooled)
-    findings = []
+    ranks: bool = False
+    """Spearman's rho instead of Pearson's r."""
+    by: tuple[str, ...] = ()
+    """Further columns that make a part."""
+    pooled: tuple[str, ...] | None = None
+    """Columns that make a part, panels together."""
+
+
+def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
+    """Correlate ``x`` with ``y`` over the rows of every panel."""
+    x, y = options.x, options.y
+    split = parts(table, options.by) if options.pooled is None else together(table, options.pooled)
     for name, part in split:
         points = numbers(part, (x, y))
-        related = correlation(points[x].to_numpy(), points[y].to_numpy())
+        count, related = len(points), correlation(points[x].to_numpy(), points[y].to_numpy())
         if pd.isna(related.pearson):
-            findings.append(
-                nothing(name, f"{x} and {y} of {len(points)} points have no correlation", len(points))
-            )
-        elif options.get("ranks"):
-            interval = spearman_interval(related.spearman, len(points))
-            findings.append(Finding(name, related.spearman, *interval, points=len(points)))
+            yield nothing(name, f"{x} and {y} of {count} points have no correlation", count)
+        elif options.ranks:
+            interval = spearman_interval(related.spearman, count)
+            yield Finding(name, related.spearman, *interval, points=count)
         else:
             interval = related.pearson_low, related.pearson_high
-            findings.append(Finding(name, related.pearson, *interval, points=len(points)))
-    return findings
+            yield Finding(name, related.pearson, *interval, points=count)

@@ -1,7 +1,6 @@
 """How much stronger one quantity is related to another than a third is, part by part."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -9,35 +8,38 @@ from scipy import stats
 
 from nctransfer.reporting.fits import least_squares
 from nctransfer.reporting.scorecard.findings import Finding, nothing, numbers, parts
+from nctransfer.reporting.scorecard.settings import PointsSettings
 
 RESAMPLES = 2000
 
 
-def measure(table: pd.DataFrame, options: Mapping[str, Any]) -> list[Finding]:
+class Options(PointsSettings):
+    """What is compared: two columns, each related to a third."""
+
+    other: str
+    """Column that `x` is compared with."""
+    ranks: bool = False
+    """Spearman's rho instead of Pearson's r."""
+
+
+def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
     """Size of the correlation of x with y, less that of other with y, over the rows of every panel.
 
     The two share y, so their difference has no closed interval: points are resampled with all their columns
     (percentile bootstrap, 95 %). It is too narrow for few points, as that of r itself.
-
-    Args:
-        table: numbers of a figure, with the columns of ``against`` beside it as ``<column>_against``.
-        options: x, other, y (columns); ranks (Spearman's rho). Panels whose x and other are one are left
-            out.
     """
-    x, other, y = options["x"], options["other"], options["y"]
-    findings = []
+    columns = [options.x, options.other, options.y]
     for name, part in parts(table):
-        points = numbers(part, (x, other, y)).to_numpy()
+        points = numbers(part, columns).to_numpy()
         if np.array_equal(points[:, 0], points[:, 1]):
             continue
         draw = np.random.default_rng(0).integers(0, len(points), (RESAMPLES, len(points)))
-        effect, *gaps = _gaps(np.concatenate([points[None], points[draw]]), bool(options.get("ranks")))
+        effect, *gaps = _gaps(np.concatenate([points[None], points[draw]]), options.ranks)
         if len(points) < 3 or np.isnan(effect):  # a line passes through any two
-            findings.append(nothing(name, f"no correlation of {len(points)} points", len(points)))
+            yield nothing(name, f"no correlation of {len(points)} points", len(points))
             continue
         low, high = np.nanpercentile(gaps, [2.5, 97.5])
-        findings.append(Finding(name, float(effect), float(low), float(high), len(points)))
-    return findings
+        yield Finding(name, float(effect), float(low), float(high), len(points))
 
 
 def _gaps(samples: np.ndarray, ranks: bool) -> np.ndarray:

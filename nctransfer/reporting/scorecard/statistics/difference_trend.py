@@ -1,26 +1,27 @@
 """Whether the difference between two selections rises or falls along the places that both have."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pandas as pd
 
 from nctransfer.reporting.fits import correlation
 from nctransfer.reporting.scorecard.findings import Finding, nothing, numbers, paired, spearman_interval
+from nctransfer.reporting.scorecard.settings import DifferenceSettings
 
 
-def measure(table: pd.DataFrame, options: Mapping[str, Any]) -> list[Finding]:
-    """Rank correlation of the place with the difference of ``value`` between ``of`` and ``minus``.
+class Options(DifferenceSettings):
+    """Which rows, and along what."""
 
-    Args:
-        table: numbers of a figure or table.
-        options: value, of, minus (selections), place (column).
-    """
-    place = options["place"]
-    gaps = paired(table, options["of"], options["minus"], options["value"], [place])
-    points = numbers(gaps, (place, "difference"))
-    related = correlation(points[place].to_numpy(), points["difference"].to_numpy())
+    place: str
+    """Column of the places."""
+
+
+def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
+    """Rank correlation of the place with the difference of ``value`` between ``of`` and ``minus``."""
+    points = numbers(paired(table, options, [options.place]), (options.place, "difference"))
+    related = correlation(points[options.place].to_numpy(), points["difference"].to_numpy())
     if pd.isna(related.spearman):
-        return [nothing("all", f"no rank correlation of {len(points)} places", len(points))]
+        yield nothing("all", f"no rank correlation of {len(points)} places", len(points))
+        return
     interval = spearman_interval(related.spearman, len(points))
-    return [Finding("all", related.spearman, *interval, points=len(points))]
+    yield Finding("all", related.spearman, *interval, points=len(points))

@@ -1,33 +1,41 @@
 """Whether one row of a panel is the lowest or the highest."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Literal
 
 import pandas as pd
 
 from nctransfer.reporting.scorecard.findings import Finding, mean_of, nothing, one_row, parts, welch
+from nctransfer.reporting.scorecard.settings import Selection
+from nctransfer.settings import Settings
 
 
-def measure(table: pd.DataFrame, options: Mapping[str, Any]) -> list[Finding]:
+class Options(Settings):
+    """Which row, and which end."""
+
+    which: Selection
+    """The row, one in every panel."""
+    value: str
+    """Column of the quantity."""
+    end: Literal["lowest", "highest"]
+    """Where the row is claimed to be."""
+
+
+def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
     """How far the row of ``which`` lies beyond the nearest other one, in every panel; positive at the end.
 
     The interval is over seeds (Welch); there is none for single runs.
-
-    Args:
-        table: numbers of a figure or table.
-        options: which (a selection), value, end: ``lowest`` or ``highest``.
     """
-    value, findings = options["value"], []
+    value = options.value
     for name, part in parts(table):
-        row, why = one_row(part, options["which"])
-        others = part.drop(index=row.name)[value].dropna() if row is not None else part[value][:0]
+        row, why = one_row(part, options.which)
+        others = part[:0] if row is None else part.drop(index=row.name).dropna(subset=[value])
         if row is None or others.empty:
-            findings.append(nothing(name, why or "nothing to compare with"))
+            yield nothing(name, why or "nothing to compare with")
             continue
-        lowest = options["end"] == "lowest"
-        nearest = part.loc[others.idxmin() if lowest else others.idxmax()]
+        lowest = options.end == "lowest"
+        nearest = others.iloc[others[value].argmin() if lowest else others[value].argmax()]
         ends = (nearest, row) if lowest else (row, nearest)
         (upper, lower) = (mean_of(end, value) for end in ends)
         interval = welch(upper, lower)
-        findings.append(Finding(name, upper[0] - lower[0], *interval, points=len(others) + 1))
-    return findings
+        yield Finding(name, upper[0] - lower[0], *interval, points=len(others) + 1)

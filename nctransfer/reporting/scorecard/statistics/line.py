@@ -1,7 +1,7 @@
 """The least-squares line through the points of a panel."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -9,31 +9,33 @@ from scipy import stats
 
 from nctransfer.reporting.fits import fit_line
 from nctransfer.reporting.scorecard.findings import Finding, nothing, numbers, parts
+from nctransfer.reporting.scorecard.settings import PointsSettings
 
 
-def measure(table: pd.DataFrame, options: Mapping[str, Any]) -> list[Finding]:
+class Options(PointsSettings):
+    """What the line runs through, and what of it is told."""
+
+    of: Literal["slope", "r2"]
+    """Number of the line."""
+
+
+def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
     """Slope, or r2, of the line of ``y`` on ``x`` in every panel.
 
     The slope's interval is Student's, r2's resamples points; units of one network are not independent, so
     both understate the doubt.
-
-    Args:
-        table: numbers of a figure.
-        options: x, y (columns); of: ``slope`` or ``r2``.
     """
-    findings = []
     for name, part in parts(table):
-        points = numbers(part, (options["x"], options["y"]))
+        points = numbers(part, (options.x, options.y))
         x, y = points.to_numpy().T
         line = fit_line(x, y, seed=0)
-        effect = getattr(line, options["of"])
+        effect = line.slope if options.of == "slope" else line.r2
         if np.isnan(effect):
-            findings.append(nothing(name, f"no line through {len(points)} points", len(points)))
-        elif options["of"] == "r2":
-            findings.append(Finding(name, effect, line.r2_low, line.r2_high, len(points)))
+            yield nothing(name, f"no line through {len(points)} points", len(points))
+        elif options.of == "r2":
+            yield Finding(name, effect, line.r2_low, line.r2_high, len(points))
         else:
             half = np.nan
             if len(points) > 2:
                 half = float(stats.t.ppf(0.975, len(points) - 2) * stats.linregress(x, y).stderr)
-            findings.append(Finding(name, effect, effect - half, effect + half, len(points)))
-    return findings
+            yield Finding(name, effect, effect - half, effect + half, len(points))

@@ -1,23 +1,22 @@
 """The mean difference between two selections over the places that both have."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pandas as pd
 
 from nctransfer.reporting.scorecard.findings import Finding, mean_interval, nothing, paired
+from nctransfer.reporting.scorecard.settings import PairsSettings
 
 
-def measure(table: pd.DataFrame, options: Mapping[str, Any]) -> list[Finding]:
-    """Mean over places (panels, units) of ``value`` under ``of`` less under ``minus``; Student's interval.
+class Options(PairsSettings):
+    """Which rows, and over what (panels, units)."""
 
-    Args:
-        table: numbers of a figure or table.
-        options: value, of, minus (selections), over (columns that make a place).
-    """
-    gaps = paired(table, options["of"], options["minus"], options["value"], options["over"])["difference"]
+
+def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
+    """Mean over places of ``value`` under ``of`` less under ``minus``; Student's interval."""
+    gaps = paired(table, options, options.over)["difference"]
     if gaps.empty:
-        return [nothing("all", "no place has both")]
-    wins = int((gaps > 0).sum())
-    note = f"positive in {wins} of {len(gaps)}"
-    return [Finding("all", float(gaps.mean()), *mean_interval(gaps.to_numpy()), points=len(gaps), note=note)]
+        yield nothing("all", "no place has both")
+        return
+    note = f"positive in {(gaps > 0).sum()} of {len(gaps)}"
+    yield Finding("all", float(gaps.mean()), *mean_interval(gaps.to_numpy()), points=len(gaps), note=note)

@@ -1,43 +1,49 @@
 """Whether a quantity grows along a list, such as NC1 from full fine-tuning to the linear probe."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nctransfer.reporting.scorecard.findings import Finding, mean_of, nothing, one_row, parts, welch
+from nctransfer.reporting.scorecard.settings import Value
+from nctransfer.settings import Settings
 
 
-def measure(table: pd.DataFrame, options: Mapping[str, Any]) -> list[Finding]:
+class Options(Settings):
+    """What grows along which list."""
+
+    along: str
+    """Column of the list."""
+    order: tuple[Value, ...]
+    """Its values, ascending as claimed."""
+    value: str
+    """Column of the quantity, which must be positive."""
+
+
+def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
     """The smallest ratio of a value to the one before it in the list, in every panel; above 1 where all grow.
 
     The interval is that ratio's over seeds (Welch, in the logarithm, whose deviations are relative ones).
-
-    Args:
-        table: numbers of a figure or table.
-        options: along (column), order (its values, ascending as claimed), value (positive).
     """
-    along, value = options["along"], options["value"]
-    findings = []
+    along, value = options.along, options.value
     for name, part in parts(table):
-        rows = [one_row(part, {along: entry}) for entry in options["order"]]
+        rows = [one_row(part, {along: entry}) for entry in options.order]
         missing = [why for row, why in rows if row is None]
         if missing:
-            findings.append(nothing(name, "; ".join(missing)))
+            yield nothing(name, "; ".join(missing))
             continue
         logs = [_logarithm(*mean_of(row, value)) for row, _ in rows if row is not None]
         ratios = [after[0] - before[0] for before, after in pairwise(logs)]
         least = int(np.argmin(ratios))
         if np.isnan(ratios[least]):
-            findings.append(nothing(name, f"a {value} is not positive"))
+            yield nothing(name, f"a {value} is not positive")
             continue
         interval = np.exp(welch(logs[least + 1], logs[least]))
-        note = f"{options['order'][least + 1]} to {options['order'][least]}" if len(ratios) > 1 else ""
+        note = f"{options.order[least + 1]} to {options.order[least]}" if len(ratios) > 1 else ""
         effect = float(np.exp(ratios[least]))
-        findings.append(Finding(name, effect, float(interval[0]), float(interval[1]), len(logs), note))
-    return findings
+        yield Finding(name, effect, float(interval[0]), float(interval[1]), len(logs), note)
 
 
 def _logarithm(mean: float, spread: float, seeds: int) -> tuple[float, float, int]:

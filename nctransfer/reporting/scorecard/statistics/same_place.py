@@ -1,32 +1,35 @@
 """How far apart two extremes are: the unit of lowest NC1, say, and that of the best probe."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pandas as pd
 
 from nctransfer.reporting.scorecard.findings import Finding, nothing, numbers, parts
+from nctransfer.settings import Settings
 
 
-def measure(table: pd.DataFrame, options: Mapping[str, Any]) -> list[Finding]:
-    """Distance between the places of the lowest and the highest value, in every panel.
+class Options(Settings):
+    """Which extremes, and where."""
 
-    Args:
-        table: numbers of a figure.
-        options: place, lowest (the column whose lowest value is looked for), highest.
-    """
-    place, lowest, highest = (options[key] for key in ("place", "lowest", "highest"))
-    findings = []
+    place: str
+    """Column of the places, such as units."""
+    lowest: str
+    """Column whose lowest value is looked for."""
+    highest: str
+    """Column whose highest value is looked for."""
+
+
+def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
+    """Distance between the places of the lowest and the highest value, in every panel."""
+    place, lowest, highest = options.place, options.lowest, options.highest
     for name, part in parts(table):
-        points = numbers(part, (place, lowest, highest)).reset_index(drop=True)
+        points = numbers(part, (place, lowest, highest))
         if points.empty:
-            findings.append(nothing(name, f"no {lowest} and {highest}"))
+            yield nothing(name, f"no {lowest} and {highest}")
             continue
-        low, high = points[lowest].idxmin(), points[highest].idxmax()
-        here, there = points.loc[low, place], points.loc[high, place]
-        lost = points[highest].max() - points.loc[low, highest]
-        note = (
-            f"lowest {lowest} at {place} {here:g}, best at {there:g}: choosing by it loses {lost:.2f} points"
-        )
-        findings.append(Finding(name, float(abs(here - there)), points=len(points), note=note))
-    return findings
+        low, high = int(points[lowest].argmin()), int(points[highest].argmax())
+        at_low, at_high = points[place].iloc[[low, high]]
+        lost = points[highest].max() - points[highest].iloc[low]
+        places = f"lowest {lowest} at {place} {at_low:g}, best at {at_high:g}"
+        note = f"{places}: choosing by it loses {lost:.2f} points"
+        yield Finding(name, float(abs(at_low - at_high)), points=len(points), note=note)

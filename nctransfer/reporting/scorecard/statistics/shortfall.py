@@ -1,28 +1,29 @@
 """How far a place is from the best, such as the paper's tuned layer from the best layer to tune."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pandas as pd
 
 from nctransfer.reporting.scorecard.findings import Finding, nothing, numbers, parts
+from nctransfer.reporting.scorecard.settings import PlacesSettings
+from nctransfer.settings import Share
 
 
-def measure(table: pd.DataFrame, options: Mapping[str, Any]) -> list[Finding]:
-    """The highest ``value`` less that at a share of the depth, in every panel.
+class Options(PlacesSettings):
+    """What is compared with its best, and where."""
 
-    Args:
-        table: numbers of a figure, with ``depth``.
-        options: place, value (columns); at: share of the depth (the nearest place is taken).
-    """
-    place, value = options["place"], options["value"]
-    findings = []
+    at: Share
+    """Share of the depth; the nearest place is taken."""
+
+
+def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
+    """The highest ``value`` less that at a share of the depth, in every panel."""
+    place, value = options.place, options.value
     for name, part in parts(table):
-        points = numbers(part, (place, value, "depth")).reset_index(drop=True)
+        points = numbers(part, (place, value, "depth"))
         if len(points) < 2:
-            findings.append(nothing(name, f"{len(points)} places", len(points)))
+            yield nothing(name, f"{len(points)} places", len(points))
             continue
-        row = points.loc[(points[place] - options["at"] * points["depth"]).abs().idxmin()]
+        row = points.iloc[(points[place] - options.at * points["depth"]).abs().argmin()]
         note = f"{place} {row[place]:g} of {row['depth']:g}"
-        findings.append(Finding(name, float(points[value].max() - row[value]), points=len(points), note=note))
-    return findings
+        yield Finding(name, float(points[value].max() - row[value]), points=len(points), note=note)

@@ -1,0 +1,1 @@
+"""The configuration: its sections as typed settings, reading, checks, what follows from it."""

@@ -1,0 +1,115 @@
+"""The section `finetuning:`, sweeps of fine-tuning runs, and single runs that have a name (`finetuned:`)."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from nctransfer.config.training import BatchSize, Momentum
+from nctransfer.features.settings import KeptUnits
+from nctransfer.finetuning.methods.layer_lora import LoRAOptions
+from nctransfer.finetuning.methods.mlp import MLPOptions
+from nctransfer.finetuning.settings import Statistics
+from nctransfer.settings import Count, Distinct, Natural, NonNegative, Positive, Precision, Settings
+from nctransfer.training.losses.cross_entropy.settings import CrossEntropyOptions
+from nctransfer.training.settings import AugmentationSettings
+
+
+class RatesSettings(Settings):
+    """Rates of a method."""
+
+    learning_rate: Positive
+    """Learning rate at the start of the cosine."""
+    weight_decay: NonNegative
+    """Weight decay."""
+
+
+class NetworkRatesSettings(Settings):
+    """Learning rates and weight decays by kind of network and method."""
+
+    convolutional: dict[str, RatesSettings] = {}
+    """Of networks whose units leave maps, by method."""
+    transformer: dict[str, RatesSettings] = {}
+    """Of networks whose units leave tokens, by method."""
+
+
+# Options of methods stand among the section's; a method that has some is a base here.
+class FineTuningSettings(MLPOptions, LoRAOptions, CrossEntropyOptions):
+    """How a model is fine-tuned."""
+
+    rates: NetworkRatesSettings = NetworkRatesSettings()
+    """Learning rates and weight decays by kind of network and method; the search of the paper's Table 4, and
+    `tables/table4` searches again."""
+    statistics: Statistics = "update"
+    """Normalisation statistics: `update` (the paper) trains with the batch's and keeps running ones,
+    `recalibrated` measures them once on the downstream training images, `frozen` keeps the source's."""
+    augmentation: AugmentationSettings = AugmentationSettings()
+    """Random changes to training images; each level adds one to the level before."""
+    epochs: Count = 200
+    """Passes over the downstream training split."""
+    batch_size: BatchSize = 128
+    """Images per step; batch normalisation needs two."""
+    learning_rate_min: NonNegative = 0.0001
+    """Learning rate at the end of the cosine."""
+    warmup_epochs: Natural = 0
+    """Epochs in which the learning rate rises linearly, step by step, before the cosine."""
+    momentum: Momentum = 0.9
+    """Momentum."""
+    precision: Precision = "float32"
+    """Arithmetic of the forward pass; weights and their updates stay in float32."""
+    channels_last: bool = True
+    """Memory layout of convolutions on a GPU; faster there."""
+    evaluate_every: Count = 1
+    """Epochs between two measurements of the test accuracy; the last is always measured."""
+    seeds: Count = 1
+    """Number of repetitions with seeds of their own, where a figure or table does not say."""
+
+
+class SweepSettings(Settings):
+    """Runs for every combination of what is listed; methods that do not read a list ignore it."""
+
+    methods: Distinct[str]
+    """Variants of `nctransfer.finetuning.methods`."""
+    units: Annotated[tuple[Count | Distinct[Count], ...], Field(min_length=1)] | None = None
+    """Tuned units, one run each; a list of several tunes them together."""
+    per_class: Distinct[Count] | None = None
+    """Training images per class, one run each; `null` takes all images."""
+    learning_rates: Distinct[Positive] | None = None
+    """Learning rates, one run each; `null` takes that of finetuning.rates."""
+    weight_decays: Distinct[NonNegative] | None = None
+    """Weight decays, one run each; `null` takes that of finetuning.rates."""
+    seeds: Count | None = None
+    """Number of repetitions; `null` takes finetuning.seeds."""
+    features: KeptUnits | None = None
+    """Overrides the base model's `units`, whose features are kept, probed and measured."""
+    options: FineTuningSettings = FineTuningSettings()
+    """Overrides the study's `finetuning` for these runs."""
+
+    @property
+    def tuned(self) -> list[tuple[int, ...]]:
+        """The tuned units of every run, ascending."""
+        return [(entry,) if isinstance(entry, int) else tuple(sorted(entry)) for entry in self.units or ()]
+
+
+class FineTunedSettings(Settings):
+    """One fine-tuning run."""
+
+    model: str
+    """Key of the base model."""
+    dataset: str
+    """Key of the downstream data set."""
+    method: str
+    """A variant of `nctransfer.finetuning.methods`."""
+    units: Distinct[Count] | None = None
+    """The tuned units, from 1 (layer_ft, scl_ft, layer_lp, layer_lora)."""
+    per_class: Count | None = None
+    """Training images per class, a balanced seeded subset; `null` takes all."""
+    learning_rate: Positive | None = None
+    """Learning rate at the start of the cosine; `null` takes that of finetuning.rates."""
+    weight_decay: NonNegative | None = None
+    """Weight decay; `null` takes that of finetuning.rates."""
+    seed: Natural = 0
+    """Number of the repetition, from 0; runs of one number share subset, first values and order."""
+    features: KeptUnits | None = None
+    """Overrides the base model's `units`, whose features are kept, probed and measured."""
+    options: FineTuningSettings = FineTuningSettings()
+    """Overrides the study's `finetuning` for this run."""

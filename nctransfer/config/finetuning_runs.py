@@ -1,0 +1,271 @@
+"""Fine-tuning runs: which ones a configuration asks for, and their keys.
+
+Figures and tables ask for many at once, in sweeps; ``finetuned:`` names single ones. Each run has a key
+that says all that sets it apart, so figures and tables that ask for the same run share it; and its key is
+that of a model, so a tuned model is measured, probed and shown like any other.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
+from typing import Any
+
+from nctransfer import variants
+from nctransfer.catalog.model_facts import ModelFacts
+from nctransfer.config.configuration import Configuration
+from nctransfer.config.finetuning import FineTunedSettings, FineTuningSettings, RatesSettings, SweepSettings
+from nctransfer.config.overrides import overridden
+from nctransfer.config.panels import RunsPanelSettings
+from nctransfer.config.study import Model, Run, Study, describe
+from nctransfer.config.training import as_read, schedule_problems
+from nctransfer.config.yaml_files import merge
+from nctransfer.errors import ConfigError
+from nctransfer.features.settings import KeptUnits
+from nctransfer.finetuning import methods
+from nctransfer.finetuning.method import method_facts
+
+# Options that every method which trains reads.
+SHARED = (
+    "epochs", "batch_size", "learning_rate_min", "warmup_epochs", "momentum", "precision", "channels_last",
+    "evaluate_every", "statistics", "augmentation", "label_smoothing",
+)  # fmt: skip
+
+
+def is_convolutional(facts: ModelFacts) -> bool:
+    """Whether a model's units leave maps; the others are transformers (Table 4's two families)."""
+    return "avg" in facts.known.poolings
+
+
+def rates(finetuning: FineTuningSettings, facts: ModelFacts, method: str) -> RatesSettings:
+    """Learning rate and weight decay of a method on a kind of network.
+
+    Raises:
+        ConfigError: none are given for it.
+    """
+    network = "convolutional" if is_convolutional(facts) else "transformer"
+    table: Mapping[str, RatesSettings] = getattr(finetuning.rates, network)
+    if method not in table:
+        raise ConfigError(f"finetuning.rates.{network}.{method}: missing; there are: {', '.join(table)}")
+    return table[method]
+
+
+def with_options(finetuning: FineTuningSettings, options: FineTuningSettings) -> FineTuningSettings:
+    """The section ``finetuning:`` with a run's options on top; tables of rates are merged by method."""
+    whole = overridden(finetuning, options)
+    if "rates" not in options.model_fields_set:
+        return whole
+    merged = {
+        network: {**getattr(finetuning.rates, network), **getattr(options.rates, network)}
+        for network in ("convolutional", "transformer")
+    }
+    return whole.model_copy(update={"rates": finetuning.rates.model_copy(update=merged)})
+
+
+def expand(
+    configuration: Configuration, models: Mapping[str, Model], panel: RunsPanelSettings
+) -> Iterator[tuple[Run, KeptUnits | None]]:
+    """The runs that a panel asks for, each with what is kept of its features.
+
+    Raises:
+        ConfigError: a model that is not known, or no rates for a method.
+    """
+    facts = describe(models[panel.model].entry)
+    for sweep in panel.runs:
+        for run in _sweep(configuration.finetuning, facts, panel, sweep):
+            yield run, sweep.features
+
+
+def _sweep(
+    finetuning: FineTuningSettings, facts: ModelFacts, panel: RunsPanelSettings, sweep: SweepSettings
+) -> Iterator[Run]:
+    """One run for every combination; what a method has no use for it runs through once."""
+    whole = with_options(finetuning, sweep.options)
+    for method in sweep.methods:
+        if method not in variants.names(methods):
+            continue  # other checks tell
+        known, options = method_facts(method), own_options(finetuning, method, sweep.options)
+        shared = panel.model, panel.dataset, method
+        if not known.trains:
+            yield Run(*shared, (), None, None, None, 0, {})
+            continue
+        usual = rates(whole, facts, method)
+        for units, per_class, rate, decay, seed in product(
+            (sweep.tuned or [()]) if known.tunes_units else [()],
+            sweep.per_class or [None],
+            sweep.learning_rates or [usual.learning_rate],
+            sweep.weight_decays or [usual.weight_decay],
+            range(sweep.seeds or whole.seeds),
+        ):
+            yield Run(*shared, units, per_class, rate, decay, seed, options)
+
+
+def run_of(configuration: Configuration, models: Mapping[str, Model], entry: FineTunedSettings) -> Run:
+    """The run of an entry of ``finetuned:``.
+
+    Raises:
+        ConfigError: a model that is not known, or no rates for its method.
+    """
+    shared = entry.model, entry.dataset, entry.method, tuple(sorted(entry.units or ()))
+    if not method_facts(entry.method).trains:
+        return Run(*shared, None, None, None, 0, {})
+    whole = with_options(configuration.finetuning, entry.options)
+    usual = rates(whole, describe(models[entry.model].entry), entry.method)
+    return Run(
+        *shared,
+        entry.per_class,
+        usual.learning_rate if entry.learning_rate is None else entry.learning_rate,
+        usual.weight_decay if entry.weight_decay is None else entry.weight_decay,
+        entry.seed,
+        own_options(configuration.finetuning, entry.method, entry.options),
+    )
+
+
+# --- options and keys -----------------------------------------------------------------------
+
+
+def own_options(study: FineTuningSettings, method: str, options: FineTuningSettings) -> dict[str, Any]:
+    """Of a run's options those that its method reads and that differ from the study's.
+
+    So one training has one key, however it is asked for.
+
+    Args:
+        study: the ``finetuning:`` section.
+        method: name of the method.
+        options: what the run overrides.
+    """
+    read = {*SHARED, *method_facts(method).options}
+    below = study.model_dump(mode="json")
+    given = options.model_dump(mode="json", exclude_unset=True)
+    own = _differing(below, {name: value for name, value in given.items() if name in read})
+    whole = FineTuningSettings.read(merge(below, own))
+    # what a level does not read sets nothing apart, nor an alpha that is the rank
+    if as_read(whole.augmentation) == as_read(study.augmentation):
+        own.pop("augmentation", None)
+    if own.get("alpha") == whole.rank and study.alpha is None:
+        own.pop("alpha")
+    return own
+
+
+def _differing(below: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that are not as they are below, at every depth."""
+    own: dict[str, Any] = {}
+    for name, value in options.items():
+        if isinstance(value, Mapping) and isinstance(below.get(name), Mapping):
+            if inner := _differing(below[name], value):
+                own[name] = inner
+        elif value != below.get(name):
+            own[name] = value
+    return own
+
+
+def options_of(study: FineTuningSettings, run: Run) -> FineTuningSettings:
+    """The complete ``finetuning:`` section as a run reads it."""
+    return overridden(study, FineTuningSettings.read(run.options))
+
+
+def run_key(study: FineTuningSettings, run: Run) -> str:
+    """Name of a run: all that sets it apart; the paper's own mode of statistics goes without saying.
+
+    Args:
+        study: the ``finetuning:`` section.
+        run: the run.
+    """
+    parts = [run.model, run.dataset]
+    parts += [f"{run.per_class}pc"] if run.per_class else []
+    parts += [run.method]
+    parts += ["u" + "-".join(map(str, run.units))] if run.units else []
+    if run.learning_rate is None:
+        return ".".join(parts)
+    statistics = options_of(study, run).statistics
+    parts += [] if statistics == "update" else [statistics]
+    parts += [f"{name}{_text(value)}" for name, value in _leaves(run.options) if name != "statistics"]
+    parts += [f"lr{run.learning_rate:g}", f"wd{run.weight_decay:g}", f"s{run.seed}"]
+    return ".".join(parts)
+
+
+def model_key(run: str, features: KeptUnits | None) -> str:
+    """Key of the tuned model: the run's, with what is kept of its features where the run says so."""
+    return run if features is None else f"{run}.{features}"
+
+
+def _leaves(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in sorted(options.items()):
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}-")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).lower()
+
+
+# --- tuned models ------------------------------------------------------------------------------
+
+
+def derive_tuned(
+    configuration: Configuration,
+    models: Mapping[str, Model],
+    panels: Iterable[tuple[str, RunsPanelSettings]],
+) -> tuple[dict[str, Model], list[str]]:
+    """A model for every run that has a name or is asked for, by key.
+
+    Args:
+        configuration: the configuration.
+        models: all other models.
+        panels: place and contents of every panel that asks for runs.
+
+    Returns: the models, and a line for every mistake that keeps some from being one; what other checks tell
+        (names that are not there) is passed over.
+    """
+    tuned: dict[str, Model] = {}
+    mistakes: list[str] = []
+
+    def add(key: str, run: Run, store: str, features: KeptUnits | None, where: str) -> None:
+        if key in models:
+            mistakes.append(f"{where}: {key!r} is also the key of another model; rename one of them")
+            return
+        model = Model(models[run.model].entry, run=run, store=store, kept=features)
+        if tuned.setdefault(key, model) != model:
+            mistakes.append(f"{where}: {key!r} is also the key of another run; rename one of its parts")
+        mistakes.extend(_rate_mistakes(configuration.finetuning, run, where))
+
+    for key, entry in configuration.finetuned.items():
+        if is_described(models, entry.model) and entry.method in variants.names(methods):
+            try:
+                add(key, run_of(configuration, models, entry), key, entry.features, f"finetuned.{key}")
+            except ConfigError as error:
+                mistakes.append(str(error))
+    for where, panel in panels:
+        try:
+            for run, features in expand(configuration, models, panel):
+                store = run_key(configuration.finetuning, run)
+                for kept in dict.fromkeys((None, features)):
+                    add(model_key(store, kept), run, store, kept, where)
+        except ConfigError as error:
+            mistakes.append(str(error))
+    return tuned, sorted(set(mistakes))
+
+
+def is_described(models: Mapping[str, Model], model: str) -> bool:
+    """Whether a model is there and sound; other checks tell where not."""
+    try:
+        describe(models[model].entry)
+    except (KeyError, ConfigError):
+        return False
+    return models[model].run is None
+
+
+def _rate_mistakes(finetuning: FineTuningSettings, run: Run, where: str) -> Iterator[str]:
+    """A cosine that rises, or for which the warm-up leaves no epoch."""
+    if run.learning_rate is None:
+        return
+    options = options_of(finetuning, run)
+    for key, message in schedule_problems(
+        options.epochs, options.warmup_epochs, run.learning_rate, options.learning_rate_min
+    ):
+        yield f"{where}: method {run.method!r}, {key}: {message}"
+
+
+def study_runs(study: Study, panel: RunsPanelSettings) -> Iterator[tuple[Run, KeptUnits | None]]:
+    """The runs that a panel asks for in a study, see :func:`expand`."""
+    yield from expand(study.configuration, study.models, panel)

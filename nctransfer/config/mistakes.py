@@ -1,0 +1,255 @@
+"""Mistakes in words: one line each, with the key, its value, what is allowed and the closest name."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from nctransfer.suggestions import suggestion
+
+_TYPES = {
+    "model_type": "a mapping",
+    "dict_type": "a mapping",
+    "mapping_type": "a mapping",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+}
+_SIGNS = {"greater_than_equal": ">=", "greater_than": ">", "less_than_equal": "<=", "less_than": "<"}
+_LIMITS = {"greater_than_equal": "ge", "greater_than": "gt", "less_than_equal": "le", "less_than": "lt"}
+
+Path = tuple[str | int, ...]
+
+
+def key_path(parts: Sequence[str | int]) -> str:
+    """Write a path as ``figures.fig3.panels[0].model``."""
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text or "configuration"
+
+
+def unspeakable(value: Any, path: Path = ()) -> Iterator[str]:
+    """Name keys that are no text and numbers that are not finite: JSON cannot say them."""
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            if not isinstance(key, str):
+                yield f"{key_path(path)}: key {key!r} is no text; put it in quotes"
+            yield from unspeakable(entry, (*path, key))
+    elif isinstance(value, list):
+        for index, entry in enumerate(value):
+            yield from unspeakable(entry, (*path, index))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{key_path(path)}: {value} is not a finite number"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A mistake in a configuration.
+
+    Attributes:
+        path: keys and places that lead to it.
+        line: that tells it; empty where another mistake's does.
+        without: the least that can be left out so that the rest can be checked: an optional key, or an entry.
+        meant: of an unknown source or kind the key and the closest name, with which the rest can be checked.
+    """
+
+    path: Path
+    line: str
+    without: Path
+    meant: tuple[str, str] | None = None
+
+
+def mistakes(error: ValidationError, values: Any, model: type[BaseModel]) -> list[Mistake]:
+    """Every mistake that a validation found.
+
+    Args:
+        error: of the validation.
+        values: that were validated, plain.
+        model: class that they were validated as.
+    """
+    found: dict[Mistake, None] = {}
+    unions: dict[Path, str] = {}
+    misspelt: set[Path] = set()  # required keys that stand there under another name
+    for detail in sorted(error.errors(include_url=False), key=lambda detail: detail["type"] == "missing"):
+        path, choice = _follow(detail["loc"], values)
+        if choice is not None and unions.setdefault(path[: choice[0]], choice[1]) != choice[1]:
+            continue  # of several alternatives the first is told
+        if detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
+            continue  # its members are wrong, which is told
+        if detail["type"] == "extra_forbidden":
+            fields = _fields(model, detail["loc"][:-1])
+            misspelt |= {(*path[:-1], name) for name in get_close_matches(str(path[-1]), fields, n=1)}
+        without = _optional_part(model, detail, values)
+        if detail["type"] == "missing" and path in misspelt:
+            found[Mistake(path, "", without)] = None
+            continue
+        meant = None
+        if detail["type"] == "union_tag_invalid":
+            close = get_close_matches(detail["ctx"]["tag"], _tags(detail), n=1)
+            meant = (detail["ctx"]["discriminator"].strip("'"), close[0]) if close else None
+        found[Mistake(path, _words(detail, path, values, model), without, meant)] = None
+    return list(found)
+
+
+def _optional_part(model: type[BaseModel], detail: Any, values: Any) -> Path:
+    """The deepest key on the way to a mistake that may be left out, or the entry."""
+    loc = detail["loc"]
+    path = _follow(loc, values)[0]
+    if detail["type"] == "extra_forbidden":
+        return path
+    for end in range(len(loc), 0, -1):
+        part = _follow(loc[:end], values)[0]
+        fields = [kind.model_fields.get(str(loc[end - 1])) for kind in _at(model, loc[: end - 1])[:1]]
+        if len(part) > 1 and fields and fields[0] is not None and not fields[0].is_required():
+            return part
+    return path[:2]
+
+
+def _tags(detail: Any) -> list[str]:
+    """Names that choose the alternatives of a union."""
+    return sorted(name.strip("' ") for name in detail["ctx"]["expected_tags"].split(","))
+
+
+def _follow(loc: Sequence[str | int], values: Any) -> tuple[Path, tuple[int, str] | None]:
+    """Take the names of classes, which pydantic puts between keys, out of a location.
+
+    Returns:
+        the keys, and of an alternative of a union the place and the name.
+    """
+    path: list[str | int] = []
+    choice: tuple[int, str] | None = None
+    here = values
+    for index, part in enumerate(loc):
+        last = index == len(loc) - 1
+        if isinstance(here, dict) and (
+            part in here or (last and isinstance(part, str) and not _is_class(part))
+        ):
+            here = here.get(part)
+        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+            here = here[part]
+        elif part == "[key]":
+            break
+        else:
+            choice = (len(path), str(part))
+            continue
+        path.append(part)
+    return tuple(path), choice
+
+
+def _is_class(part: str) -> bool:
+    """Whether part of a location names a type, not a key."""
+    return "[" in part or part in ("int", "str", "float", "bool", "constrained-int", "constrained-str")
+
+
+def _words(detail: Any, path: Path, values: Any, model: type[BaseModel]) -> str:
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx") or {}
+    where = key_path(path)
+    match kind:
+        case "extra_forbidden":
+            fields = _fields(model, detail["loc"][:-1])
+            close = suggestion(str(path[-1]), fields)
+            allowed = ", ".join(sorted(fields))
+            return f"{where}: unknown key{_chosen_by(path, values)}{close}; allowed: {allowed}"
+        case "union_tag_not_found":
+            key = context["discriminator"].strip("'")
+            close_keys = get_close_matches(key, value, n=1) if isinstance(value, dict) else []
+            if close_keys:
+                return f"{where}.{close_keys[0]}: unknown key (did you mean {key!r}?)"
+            return f"{where}.{key}: missing; it has no default"
+        case "missing":
+            allowed = _choices(model, detail["loc"])
+            return f"{where}: missing; " + (f"allowed: {allowed}" if allowed else "it has no default")
+        case "union_tag_invalid":
+            key, tags = context["discriminator"].strip("'"), _tags(detail)
+            close = suggestion(context["tag"], tags)
+            return f"{where}.{key}: no {context['tag']!r}{close}; there are: {', '.join(tags)}"
+        case "literal_error":
+            literals = [name.strip("'") for name in context["expected"].replace(" or ", ", ").split(", ")]
+            close = suggestion(str(value), literals)
+            return f"{where}: {value!r} is not allowed{close}; allowed: {', '.join(literals)}"
+        case "string_pattern_mismatch" if context["pattern"].startswith("^#"):
+            return f"{where}: {value!r} is no colour; write red, green and blue as '#rrggbb'"
+        case "string_pattern_mismatch" if context["pattern"].startswith("^(none|linear|"):
+            return f"{where}: {value!r} is no projection head; allowed: none, linear, mlp1, mlp2, ..., mlp9"
+        case "string_pattern_mismatch":
+            return (
+                f"{where}: {value!r} cannot be a name; allowed are letters, digits, '.', '_' and '-', the "
+                "first a letter or digit"
+            )
+        case "too_short" | "string_too_short":
+            return f"{where}: {value!r} is too short; it must hold {context['min_length']} or more"
+        case "too_long" if context["max_length"] == 0:
+            return f"{where}: an entry{_chosen_by(path, values)} takes none; leave it out"
+        case "too_long" | "string_too_long":
+            return f"{where}: {value!r} is too long; it must hold {context['max_length']} or fewer"
+        case "value_error":
+            return f"{where}: {context['error']}"
+    if kind in _SIGNS:
+        limit = context[_LIMITS[kind]]
+        return f"{where}: {value!r} is out of range; it must be {_SIGNS[kind]} {limit:g}"
+    if kind in _TYPES:
+        return f"{where}: {value!r} is not {_TYPES[kind]}"
+    return f"{where}: {detail['msg']}"
+
+
+def _chosen_by(path: Path, values: Any) -> str:
+    """Where an entry's source or kind decides its keys, or those of its panels, which it is."""
+    of_entry = path[0] in ("datasets", "models", "figures", "tables")
+    if of_entry and (len(path) == 3 or (len(path) == 5 and path[2] == "panels")):
+        entry = values[path[0]][path[1]]
+        for key in ("source", "kind"):
+            if isinstance(entry.get(key), str):
+                return f" of {key} {entry[key]!r}"
+    return ""
+
+
+def _choices(model: type[BaseModel], loc: Sequence[str | int]) -> str:
+    """Values that a key may have, where there are a few."""
+    for kind in _at(model, loc[:-1]):
+        field = kind.model_fields.get(str(loc[-1]))
+        if field is not None and get_origin(field.annotation) is Literal:
+            return ", ".join(map(str, get_args(field.annotation)))
+    return ""
+
+
+def _fields(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+    """Names of the fields of the class at a location."""
+    return [name for kind in _at(model, loc)[:1] for name in kind.model_fields]
+
+
+def _at(model: type[BaseModel], loc: Sequence[str | int]) -> list[type[BaseModel]]:
+    """Classes at a location."""
+    here: list[type[BaseModel]] = [model]
+    for part in loc:
+        following: list[type[BaseModel]] = []
+        for kind in here:
+            if part in kind.model_fields:
+                following += _classes(kind.model_fields[str(part)].annotation)
+            elif part == kind.__name__ or _tag(kind, part):
+                following.append(kind)
+        here = following or here
+    return here
+
+
+def _tag(kind: type[BaseModel], part: str | int) -> bool:
+    """Whether a class is the alternative of a union that this tag chooses."""
+    return any(
+        part in get_args(field.annotation)
+        for name, field in kind.model_fields.items()
+        if name in ("source", "kind")
+    )
+
+
+def _classes(annotation: Any) -> list[type[BaseModel]]:
+    """Classes of settings that a type is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _classes(part)]

@@ -1,0 +1,172 @@
+"""Entries of `models:` and `families:`, by where the weights come from."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from nctransfer.catalog.known_models import KnownModel, lookup, lookup_architecture
+from nctransfer.config.training import Head, TrainingSettings
+from nctransfer.features.settings import KeptUnits
+from nctransfer.models.settings import Pooling
+from nctransfer.settings import Distinct, Integer, Key, Natural, Positive, Settings
+
+Preprocess = Literal["paper", "native"]
+Side = Annotated[Integer, Field(ge=4)]
+Percentage = Annotated[float, Field(ge=0, le=100)]
+LIBRARIES = ("torchvision", "timm", "open_clip")
+
+
+class NetworkSettings(Settings):
+    """How a network is cut into units, and what is kept of them."""
+
+    family: str | None = None
+    """How the network is cut into units; a variant of `nctransfer.models.families`. `null` takes what is
+    known of the architecture."""
+    poolings: Distinct[Pooling] | None = None
+    """How a unit's output becomes one vector: avg (maps); cls, token_mean (class token included), patch_mean
+    (tokens). `null` takes [avg] for maps, [token_mean, cls] for tokens."""
+    units: KeptUnits | None = None
+    """Overrides the study's `features.units`."""
+
+
+class ModelSettings(NetworkSettings):
+    """One pre-trained model."""
+
+    source: str
+    """Where the weights come from."""
+
+    @property
+    def side(self) -> int | None:
+        """Side of the square that the model is shown, where the entry says so."""
+        return getattr(self, "size", None)
+
+    @property
+    def network(self) -> str:
+        """Name of the network."""
+        raise NotImplementedError
+
+    @property
+    def build_options(self) -> dict[str, Any]:
+        """Options of the architecture's builder."""
+        return getattr(self, "options", {})
+
+    def known(self) -> KnownModel:
+        """The network's row in the table of known models.
+
+        Raises:
+            ConfigError: name, weights or architecture are not known.
+        """
+        return lookup_architecture(self.network)
+
+
+class SizedSettings(ModelSettings):
+    """A model whose input size may be chosen."""
+
+    size: Side | None = None
+    """Side of the square that the model is shown, in pixels; `null` takes the weights' own."""
+
+
+class GivenSettings(SizedSettings):
+    """A model whose weights are there."""
+
+    preprocess: Preprocess | None = None
+    """Overrides the study's `preprocess` for this model."""
+    source_accuracy: Percentage | None = None
+    """Accuracy on the source data in percent, a baseline of rankings; `null` takes what torchvision
+    publishes."""
+
+
+class LibraryModelSettings(GivenSettings):
+    """A model with weights that a library publishes."""
+
+    source: Literal["torchvision", "timm", "open_clip"]
+    """The library."""
+    name: str
+    """Name there, such as `resnet34`."""
+    weights: str | None = None
+    """Which weights: torchvision's enum member or open_clip's tag; `null` takes the library's default."""
+
+    @property
+    def network(self) -> str:
+        """Name of the network."""
+        return self.name
+
+    def known(self) -> KnownModel:
+        """The network's row in the table of known models."""
+        return lookup(self.source, self.name, self.weights)
+
+
+class LocalModelSettings(GivenSettings):
+    """A model with weights in a file of the user's."""
+
+    source: Literal["local"]
+    """`local`."""
+    architecture: str
+    """Network that the weights belong to, such as `timm/vit_tiny_patch16_224`."""
+    weights: str
+    """The file."""
+    options: dict[str, Any] = {}
+    """Options of the architecture, such as {width: 16}."""
+    mean: tuple[float, float, float] | None = None
+    """Mean of the input, one number per channel; `null` takes the architecture's own."""
+    std: tuple[Positive, Positive, Positive] | None = None
+    """Standard deviation of the input; `null` takes the architecture's own."""
+    head: bool = True
+    """Whether the checkpoint's classifier is usable; a backbone alone says `false`."""
+
+    @property
+    def network(self) -> str:
+        """Name of the network."""
+        return self.architecture
+
+
+class PretrainedModelSettings(SizedSettings):
+    """A model that is trained here."""
+
+    source: Literal["pretraining"]
+    """`pretraining`."""
+    architecture: str
+    """Network that is trained, such as `small/resnet18`."""
+    dataset: str
+    """Key of the source data set."""
+    size: Side
+    """Side of the square that the model is shown, in pixels."""
+    options: dict[str, Any] = {}
+    """Options of the architecture, such as {width: 16}."""
+    training: TrainingSettings = TrainingSettings()
+    """Overrides the study's `training` for this model."""
+
+    @property
+    def network(self) -> str:
+        """Name of the network."""
+        return self.architecture
+
+
+class MemberSettings(Settings):
+    """Members that run through augmentation levels, adversarial levels or projection heads."""
+
+    augmentation: Distinct[Annotated[Integer, Field(ge=1, le=5)]] | None = None
+    """Augmentation levels, one member each."""
+    adversary: Distinct[Natural] | None = None
+    """Adversarial levels, one member each."""
+    heads: Distinct[Head] | None = None
+    """Projection heads, one member each; the key of `none` is the group's own."""
+    training: TrainingSettings = TrainingSettings()
+    """Overrides the family's `training` for these members."""
+
+
+class FamilySettings(NetworkSettings):
+    """One family of source models."""
+
+    architecture: str
+    """Network that all members share, such as `small/resnet50`."""
+    options: dict[str, Any] = {}
+    """Options of the architecture, such as {width: 16}."""
+    dataset: str
+    """Key of the source data set."""
+    size: Side
+    """Side of the square that the members are shown, in pixels."""
+    training: TrainingSettings = TrainingSettings()
+    """Overrides the study's `training` for all members."""
+    members: Annotated[dict[Key, MemberSettings], Field(min_length=1)]
+    """What the members differ in, by name."""

@@ -1,0 +1,208 @@
+"""What ``rank:`` asks for: which models are ranked on which data sets, and the figures and tables of it.
+
+A model is named by its key, by a group of a family, or as ``library/name`` (``library/name:weights``), which
+makes a model of its own of it that is shown images as its library does.
+"""
+
+import csv
+import math
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from nctransfer.catalog.known_models import lookup
+from nctransfer.config.configuration import Configuration
+from nctransfer.config.models import LIBRARIES, LibraryModelSettings, PretrainedModelSettings
+from nctransfer.config.panels import RunsPanelSettings
+from nctransfer.config.study import Model, Study, group_members
+from nctransfer.errors import ConfigError
+from nctransfer.suggestions import suggestion
+from nctransfer.transferability.settings import MeasuredAccuracies, RankedModel
+
+KINDS = {"figures": {"": "ranking", "-units": "ranking_units"}, "tables": {"": "ranking"}}
+IMAGENET = "ImageNet-1k"
+ACCURACIES = Path(__file__).resolve().parents[1] / "catalog" / "source_accuracies.csv"
+
+
+def ranked_models(configuration: Configuration, models: Mapping[str, Model]) -> list[str]:
+    """Keys of the ranked models, groups taken apart, each once."""
+    groups, own = group_members(configuration), own_keys(configuration, models)
+    names: dict[str, None] = {}
+    for name in configuration.rank.models:
+        if name in groups and name not in models:
+            names |= dict.fromkeys(groups[name].values())
+        else:
+            names[own.get(name, name)] = None
+    return list(names)
+
+
+def derive_ranked(
+    configuration: Configuration, models: Mapping[str, Model]
+) -> tuple[dict[str, Model], list[str]]:
+    """Models that ``rank.models`` names as ``library/name``, by key, and a line for every mistake."""
+    ranked: dict[str, Model] = {}
+    mistakes: list[str] = []
+    for name, key in own_keys(configuration, models).items():
+        library, _, rest = name.partition("/")
+        model, _, weights = rest.partition(":")
+        if library not in LIBRARIES:
+            continue  # other checks tell
+        try:
+            lookup(library, model, weights or None)
+        except ConfigError as error:
+            mistakes.append(f"rank.models: {name!r}: {error}")
+            continue
+        entry = LibraryModelSettings.read(
+            {"source": library, "name": model, "preprocess": "native", "weights": weights or None}
+        )
+        ranked[key] = Model(entry, ranked_as=name)
+    return ranked, mistakes
+
+
+def own_keys(configuration: Configuration, models: Mapping[str, Model]) -> dict[str, str]:
+    """Keys of the models named as ``library/name``: the name, after the library's where it is taken."""
+    keys: dict[str, str] = {}
+    for name in configuration.rank.models:
+        library, slash, rest = name.partition("/")
+        if slash:
+            key = re.sub(r"[^A-Za-z0-9._-]", ".", rest)
+            taken = key in models and models[key].ranked_as != name
+            keys[name] = f"{library}-{key}" if taken or key in keys.values() else key
+    return keys
+
+
+def picture_keys(configuration: Configuration, section: str) -> list[str]:
+    """Keys of the figures or tables of the rankings."""
+    return [f"rank-{dataset}{end}" for dataset in configuration.rank.datasets for end in KINDS[section]]
+
+
+def ranking_pictures(configuration: Configuration) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Figures and tables of every ranking, by section and key, as a configuration would write them.
+
+    Returns:
+        the entries, and a line for every key that is taken.
+    """
+    pictures: dict[str, dict[str, Any]] = {section: {} for section in KINDS}
+    mistakes: list[str] = []
+    for dataset, (section, kinds) in product(dict.fromkeys(configuration.rank.datasets), KINDS.items()):
+        for end, kind in kinds.items():
+            key = f"rank-{dataset}{end}"
+            if key in configuration.pictures(section) or key in pictures[section]:
+                mistakes.append(f"{section}.{key}: also the key of a ranking's picture; rename it")
+            pictures[section][key] = {"kind": kind, "panels": [{"rank": dataset}]}
+    return pictures, mistakes
+
+
+def runs_panel(configuration: Configuration, model: str, dataset: str) -> RunsPanelSettings | None:
+    """The fine-tuning runs of a model that a ranking is compared with, as a panel asks for them."""
+    sweeps = configuration.rank.runs
+    return RunsPanelSettings(model=model, dataset=dataset, runs=sweeps) if sweeps else None
+
+
+def runs_panels(
+    configuration: Configuration, models: Mapping[str, Model]
+) -> Iterator[tuple[str, RunsPanelSettings]]:
+    """Place and panel of all fine-tuning runs that rankings are compared with."""
+    for dataset in configuration.rank.datasets:
+        for model in ranked_models(configuration, models):
+            if panel := runs_panel(configuration, model, dataset):
+                yield "rank.runs", panel
+
+
+def ranked_model(study: Study, key: str, view: str) -> RankedModel:
+    """A model of a ranking: its accuracy (%) on its source data, or whose training's history holds it.
+
+    A fine-tuned model's is that of the model it was tuned from.
+    """
+    base = study.base(key)
+    model = study.models[base]
+    entry = model.entry
+    accuracy = getattr(entry, "source_accuracy", None)
+    if accuracy is not None:
+        return RankedModel(model=key, view=view, accuracy=accuracy)
+    if isinstance(entry, PretrainedModelSettings):
+        trained = model.snapshot_of or base
+        return RankedModel(model=key, view=view, data=entry.dataset, history=trained, epoch=model.epoch)
+    if isinstance(entry, LibraryModelSettings):
+        published = _published().get(weights_of(entry))
+        return RankedModel(
+            model=key, view=view, data=None if published is None else IMAGENET, accuracy=published
+        )
+    return RankedModel(model=key, view=view)
+
+
+def weights_of(entry: LibraryModelSettings) -> tuple[str, str, str]:
+    """Source, name and weights of a library's model, default weights by their name."""
+    known = entry.known()
+    return known.source, known.name, known.weights
+
+
+@lru_cache(maxsize=1)
+def _published() -> dict[tuple[str, str, str], float]:
+    """ImageNet-1k top-1 (%) that libraries publish with their weights."""
+    with ACCURACIES.open(newline="") as file:
+        return {
+            (row["source"], row["name"], row["weights"]): float(row["accuracy"])
+            for row in csv.DictReader(file)
+        }
+
+
+def measured_accuracies(study: Study, dataset: str) -> MeasuredAccuracies | None:
+    """Accuracies (%) of the ranked models on a data set that were measured elsewhere (``rank.measured``).
+
+    Returns:
+        the name of the file without folder and suffix, and accuracies by model; None without a file.
+
+    Raises:
+        ConfigError: the file is missing or not such a table, a model stands twice, an accuracy is no number
+            from 0 to 100, or the file says nothing of any ranked model on this data set.
+    """
+    if study.configuration.rank.measured is None:
+        return None
+    path = Path(study.configuration.rank.measured).expanduser()
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            rows, columns = list(reader), reader.fieldnames or []
+    except (OSError, ValueError, csv.Error) as error:
+        raise ConfigError(f"rank.measured: {str(path)!r} cannot be read ({error})") from None
+    for column in ("dataset", "model", "accuracy"):
+        if column not in columns:
+            given = ", ".join(columns) or "none"
+            raise ConfigError(f"rank.measured: {path}: no column {column!r}; it has: {given}")
+    models = ranked_models(study.configuration, study.models)
+    accuracies: dict[str, float] = {}
+    for row in rows:
+        model = row["model"]
+        if row["dataset"] != dataset or model not in models:
+            continue
+        if model in accuracies:
+            raise ConfigError(f"rank.measured: {path}: {model} on {dataset} stands more than once")
+        accuracies[model] = _percentage(path, row)
+    if not accuracies:
+        known = sorted({row["dataset"] for row in rows})
+        raise ConfigError(
+            f"rank.measured: {path}: no accuracy of any ranked model on {dataset!r}"
+            f"{suggestion(dataset, known)}; it has data sets: {', '.join(known)}"
+        )
+    if all(0 < value <= 1 for value in accuracies.values()):
+        raise ConfigError(
+            f"rank.measured: {path}: accuracies of {dataset} are shares; they must be percentages"
+        )
+    return MeasuredAccuracies(name=path.stem, accuracies=accuracies)
+
+
+def _percentage(path: Path, row: Mapping[str, str]) -> float:
+    try:
+        value = float(row["accuracy"])
+    except (TypeError, ValueError):
+        value = math.nan
+    if not 0 <= value <= 100:
+        raise ConfigError(
+            f"rank.measured: {path}: accuracy {row['accuracy']!r} of {row['model']} on {row['dataset']}; "
+            "allowed are numbers from 0 to 100 (%)"
+        )
+    return value

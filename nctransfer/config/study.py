@@ -1,0 +1,317 @@
+"""A study: the configuration, and all models that follow from it.
+
+Beside the entries of ``models:`` these are the members of families, snapshots of trainings, models that
+rankings name, and fine-tuning runs, whether they have a name or figures and tables ask for them in sweeps.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from nctransfer.catalog.model_facts import ModelFacts, describe_model
+from nctransfer.config.configuration import Configuration
+from nctransfer.config.models import (
+    FamilySettings,
+    LibraryModelSettings,
+    LocalModelSettings,
+    MemberSettings,
+    PretrainedModelSettings,
+)
+from nctransfer.config.overrides import overridden
+from nctransfer.config.training import TrainingSettings
+from nctransfer.data.settings import Geometry
+from nctransfer.errors import ConfigError
+from nctransfer.features.settings import KeptUnits
+from nctransfer.finetuning.method import Method, method_facts
+
+AXES = ("augmentation", "adversary", "heads")
+Entry = LibraryModelSettings | LocalModelSettings | PretrainedModelSettings
+
+
+@dataclass(frozen=True)
+class Run:
+    """One fine-tuning run.
+
+    Attributes:
+        model: key of the base model.
+        dataset: key of the downstream data set.
+        method: name of the method.
+        units: the tuned units, from 1, ascending; empty where the method names none.
+        per_class: training images per class, None for all.
+        learning_rate, weight_decay: None where nothing trains.
+        seed: index of the repetition, from 0.
+        options: what the method reads otherwise than the study's ``finetuning:`` says, at every depth.
+    """
+
+    model: str
+    dataset: str
+    method: str
+    units: tuple[int, ...]
+    per_class: int | None
+    learning_rate: float | None
+    weight_decay: float | None
+    seed: int
+    options: Mapping[str, object]
+
+    @property
+    def facts(self) -> Method:
+        """What is known of its method."""
+        return method_facts(self.method)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of a study.
+
+    Attributes:
+        entry: what the configuration says of it; of a fine-tuned model what it says of the base model.
+        group: place in the configuration of the group of a family that it is a member of, else empty.
+        axis: what members of that group run through.
+        snapshot_of: key of the model that it is a snapshot of.
+        epoch: of the snapshot.
+        ranked_as: name by which a ranking asks for it.
+        run: that tuned it.
+        store: key of that run's store.
+        kept: whose features are kept of a fine-tuned model; None for those of the base model.
+    """
+
+    entry: Entry
+    group: str = ""
+    axis: str = ""
+    snapshot_of: str | None = None
+    epoch: int | None = None
+    ranked_as: str | None = None
+    run: Run | None = None
+    store: str = ""
+    kept: KeptUnits | None = None
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether it is a snapshot or of a run: too many to list."""
+        return self.snapshot_of is not None or self.run is not None
+
+    @property
+    def family(self) -> str:
+        """Key of the family that it is a member of, empty for none."""
+        return self.group.removeprefix("families.").partition(".members.")[0]
+
+    @property
+    def source_dataset(self) -> str | None:
+        """Key of the data set that it, or its base model, was pre-trained on, where that is known."""
+        return self.entry.dataset if isinstance(self.entry, PretrainedModelSettings) else None
+
+
+@dataclass(frozen=True)
+class Study:
+    """A configuration with all models that follow from it.
+
+    Attributes:
+        configuration: the configuration; its figures and tables hold those of rankings too.
+        models: all models, by key.
+        notes: for whoever wrote it, such as names that changed.
+    """
+
+    configuration: Configuration
+    models: Mapping[str, Model]
+    notes: tuple[str, ...] = ()
+
+    def facts(self, model: str) -> ModelFacts:
+        """Facts of a model; a tuned model's are those of its base.
+
+        Raises:
+            ConfigError: its name, weights, architecture or poolings are not known.
+        """
+        key = self.base(model)
+        try:
+            return describe(self.models[model].entry)
+        except ConfigError as error:
+            raise ConfigError(f"models.{key}.{error}") from None
+
+    def base(self, model: str) -> str:
+        """Key of the model that a run began with; of other models their own."""
+        run = self.models[model].run
+        return model if run is None else run.model
+
+    def geometry(self, model: str) -> Geometry:
+        """How images are brought to a model's size.
+
+        Raises:
+            ConfigError: the library's transform cannot be expressed, or is for another size.
+        """
+        entry, facts = self.models[model].entry, self.facts(model)
+        try:
+            return facts.geometry(self.preprocess(entry))
+        except ConfigError as error:
+            raise ConfigError(f"models.{self.base(model)}.{error}") from None
+
+    def preprocess(self, entry: Entry) -> str:
+        """Whether a model is shown images as the paper or as its library does."""
+        return getattr(entry, "preprocess", None) or self.configuration.preprocess
+
+    def kept_units(self, model: str, features: KeptUnits | None = None) -> KeptUnits:
+        """Whose features are kept of a model, or of a run of it that says so.
+
+        Args:
+            model: key; one that is not there keeps what the study does.
+            features: what the run says.
+        """
+        known = self.models.get(model)
+        own = (known.kept or known.entry.units) if known else None
+        return features or own or self.configuration.features.units
+
+    def training(self, entry: PretrainedModelSettings) -> TrainingSettings:
+        """The complete training of a source model."""
+        return overridden(self.configuration.training, entry.training)
+
+    def groups(self) -> dict[str, dict[str, str]]:
+        """Keys of all members by group (``<family>-<member>``) and label (level or head)."""
+        return group_members(self.configuration)
+
+
+def describe(entry: Entry) -> ModelFacts:
+    """Facts of a model, from its entry.
+
+    Raises:
+        ConfigError: the name, weights or architecture is not known, or a pooling does not suit its units.
+    """
+    return describe_model(
+        entry.known(), entry.source, entry.family, entry.side, entry.poolings, entry.build_options
+    )
+
+
+# --- families of source models ---------------------------------------------------------------
+
+
+def group_members(configuration: Configuration) -> dict[str, dict[str, str]]:
+    """Keys of all members by group (``<family>-<member>``) and label (level or head)."""
+    return {
+        group: {_label(value): _key(group, axis, value) for value in getattr(member, axis)}
+        for _, group, _, member in _groups(configuration)
+        for axis in _axes(member)
+    }
+
+
+def derive_members(
+    configuration: Configuration, models: Mapping[str, Model]
+) -> tuple[dict[str, Model], list[str]]:
+    """Models for all members of families, by key, and a line for every mistake."""
+    members: dict[str, Model] = {}
+    mistakes: list[str] = []
+    groups: set[str] = set()
+    for where, group, family, member in _groups(configuration):
+        axes = _axes(member)
+        if group in groups:
+            mistakes.append(f"{where}: {group!r} is also the key of another group; rename one of them")
+        groups.add(group)
+        if len(axes) != 1:
+            given = " and ".join(axes) or "none of them"
+            mistakes.append(f"{where}: has {given}; it takes exactly one of {', '.join(AXES)}")
+            continue
+        (axis,) = axes
+        if any(_sets(part.training, axis) for part in (family, member)):
+            mistakes.append(f"{where}: its members run through {axis}; leave it out of their training")
+        for value in getattr(member, axis):
+            key = _key(group, axis, value)
+            if key in members or key in models:
+                mistakes.append(f"{where}: {key!r} is also the key of another model; rename one of them")
+                continue
+            training = overridden(overridden(family.training, member.training), _chosen(axis, value))
+            entry = PretrainedModelSettings(
+                source="pretraining",
+                training=training,
+                **{name: getattr(family, name) for name in family.model_fields_set - {"training", "members"}},
+            )
+            members[key] = Model(entry, group=where, axis=axis)
+    return members, mistakes
+
+
+def _groups(configuration: Configuration) -> Iterator[tuple[str, str, FamilySettings, MemberSettings]]:
+    """Place in the configuration, key, family and entry of every group of members."""
+    for family, entry in configuration.families.items():
+        for name, member in entry.members.items():
+            yield f"families.{family}.members.{name}", f"{family}-{name}", entry, member
+
+
+def _axes(member: MemberSettings) -> list[str]:
+    """What members of a group run through; it must be one thing."""
+    return [axis for axis in AXES if getattr(member, axis) is not None]
+
+
+def _sets(training: TrainingSettings, axis: str) -> bool:
+    """Whether a training sets what members run through, to no effect."""
+    section, key = ("projection", "head") if axis == "heads" else (axis, "level")
+    return section in training.model_fields_set and key in getattr(training, section).model_fields_set
+
+
+def _label(value: int | str) -> str:
+    """A level's number, a head as figures write it (``MLP-2``)."""
+    return str(value).replace("mlp", "MLP-")
+
+
+def _key(group: str, axis: str, value: int | str) -> str:
+    if axis != "heads":
+        return f"{group}{value}"
+    return group if value == "none" else f"{group}-{value}"
+
+
+def _chosen(axis: str, value: int | str) -> TrainingSettings:
+    section, key = ("projection", "head") if axis == "heads" else (axis, "level")
+    return TrainingSettings.read({section: {key: value}})
+
+
+# --- snapshots of trainings -----------------------------------------------------------------
+
+
+def derive_snapshots(
+    configuration: Configuration, models: Mapping[str, Model]
+) -> tuple[dict[str, Model], list[str]]:
+    """A model for every snapshot of every training, by key, and a line for every clash of keys."""
+    snapshots: dict[str, Model] = {}
+    mistakes: list[str] = []
+    for key, model in models.items():
+        if isinstance(model.entry, PretrainedModelSettings):
+            training = overridden(configuration.training, model.entry.training)
+            for epoch in training.snapshot_epochs:
+                name = snapshot_key(key, epoch)
+                if name in models:
+                    mistakes.append(f"models.{name}: also the key of a snapshot of {key!r}; rename it")
+                snapshots[name] = replace(model, snapshot_of=key, epoch=epoch)
+    return snapshots, mistakes
+
+
+def snapshot_key(model: str, epoch: int) -> str:
+    """Key of a model as it was after an epoch."""
+    return f"{model}.epoch{epoch}"
+
+
+# --- for people ---------------------------------------------------------------------------
+
+
+def listing(study: Study) -> Iterator[tuple[str, str, str]]:
+    """Key, network, and origin of every model; snapshots and runs of figures and tables are left out."""
+    for key, model in sorted(study.models.items()):
+        run, entry = model.run, model.entry
+        if run is not None and key in study.configuration.finetuned:
+            yield key, run.model, f"fine-tuned here on {run.dataset}: {run.method}"
+        if model.is_derived:
+            continue
+        if isinstance(entry, PretrainedModelSettings):
+            training = ", ".join(_changes(entry.training.model_dump(mode="json", exclude_unset=True)))
+            trained = f"trained here on {entry.dataset}"
+            yield key, entry.network, trained + (f": {training}" if training else "")
+        else:
+            yield key, entry.network, " ".join(filter(None, (entry.source, entry.weights)))
+
+
+def _changes(training: Mapping[str, object], prefix: str = "") -> Iterator[str]:
+    for name, value in sorted(training.items()):
+        if isinstance(value, Mapping):
+            yield from _changes(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name} {_plain(value)}"
+
+
+def _plain(value: object) -> str:
+    """A value as people write it: whole floats without a point."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_plain, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)

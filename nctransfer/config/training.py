@@ -1,0 +1,234 @@
+"""The section `training:`: how source models are trained, and what a training is told of it."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from nctransfer import variants
+from nctransfer.settings import Count, Integer, Natural, NonNegative, Positive, Precision, Settings
+from nctransfer.training import losses
+from nctransfer.training.loss_settings import LossSettings
+from nctransfer.training.losses.cross_entropy.settings import CrossEntropyOptions
+from nctransfer.training.losses.mean_squared_error.settings import MeanSquaredErrorOptions
+from nctransfer.training.losses.supervised_contrastive.settings import SupervisedContrastiveOptions
+from nctransfer.training.settings import (
+    AttackSettings,
+    AugmentationSettings,
+    PretrainingLoopSettings,
+    ProjectionHeadSettings,
+    StepDecaySettings,
+)
+
+Head = Annotated[str, Field(pattern=r"^(none|linear|mlp[1-9])$")]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+BatchSize = Annotated[Integer, Field(ge=2)]
+
+
+class ProjectionSettings(Settings):
+    """Projection head between the backbone and the loss, dropped after training."""
+
+    head: Head = "none"
+    """none, linear, or mlp1, mlp2, ... by the number of hidden layers."""
+    hidden: Count | None = None
+    """Width of hidden layers; `null` takes that of the backbone's last feature."""
+    output: Count = 128
+    """Width of the projection."""
+
+
+class AdversarySettings(Settings):
+    """Adversarial training by projected gradient descent in the l-infinity ball (Madry et al. 2018)."""
+
+    level: Natural = 0
+    """0 trains on clean images; level n attacks within the n-th radius."""
+    radii: Annotated[tuple[NonNegative, ...], Field(min_length=1)] = (1, 2, 3, 5, 8)
+    """Radii of the levels, in 255ths of the pixel range."""
+    steps: Count = 7
+    """Number of steps of the attack."""
+    step_factor: Positive = 2.5
+    """Length of all steps together in radii; a step is step_factor * radius / steps."""
+    batch_norm: Literal["eval", "train"] = "eval"
+    """Statistics that batch normalisation uses during the attack in training: running ones (eval) or the
+    batch's (train). The attack updates none."""
+    evaluate_every: Count = 10
+    """Epochs between two measurements of the robust test accuracy; the last is always measured."""
+
+
+# Options of losses stand among the training's; a loss that has some is a line here.
+class TrainingSettings(CrossEntropyOptions, MeanSquaredErrorOptions, SupervisedContrastiveOptions):
+    """How a source model is trained."""
+
+    loss: str = "cross_entropy"
+    """Loss function; a variant of `nctransfer.training.losses`."""
+    projection: ProjectionSettings = ProjectionSettings()
+    """Projection head between the backbone and the loss (or, for losses on logits, the classifier); dropped
+    after training."""
+    augmentation: AugmentationSettings = AugmentationSettings()
+    """Random changes to training images; each level adds one to the level before."""
+    adversary: AdversarySettings = AdversarySettings()
+    """Adversarial training by projected gradient descent in the l-infinity ball (Madry et al. 2018)."""
+    epochs: Count = 200
+    """Passes over the source training split."""
+    batch_size: BatchSize = 128
+    """Images per step; batch normalisation needs two."""
+    learning_rate: Positive = 0.1
+    """Learning rate at the start of the cosine or step decay."""
+    learning_rate_min: NonNegative = 0.0001
+    """Learning rate at the end of the cosine."""
+    warmup_epochs: Natural = 0
+    """Epochs in which the learning rate rises linearly, step by step, before the cosine."""
+    decay_epochs: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
+    """Step decay instead of the cosine: after so many epochs, ascending, the learning rate is multiplied by
+    `decay_factor`; excludes warm-up. `null` takes the cosine."""
+    decay_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Factor of the step decay."""
+    momentum: Momentum = 0.9
+    """Momentum."""
+    weight_decay: NonNegative = 0.0001
+    """Weight decay."""
+    precision: Precision = "float32"
+    """Arithmetic of the forward pass; weights and their updates stay in float32."""
+    channels_last: bool = True
+    """Memory layout of convolutions; faster on most devices."""
+    compile: bool = False
+    """Compile the network with torch.compile (needs a C compiler); pays off in long trainings on a GPU."""
+    snapshot_every: Natural = 0
+    """Epochs between two snapshots of the weights, each a model of its own, `<model>.epoch<n>`, the last
+    epoch included; 0 takes none. Taking others trains anew."""
+
+    @property
+    def snapshot_epochs(self) -> list[int]:
+        """Epochs after which the training keeps its weights; the last is one of them."""
+        every, last = self.snapshot_every, self.epochs
+        return sorted({*range(every, last, every), last}) if every else []
+
+
+# --- what follows from it -----------------------------------------------------------------------
+
+
+def loss_class(name: str) -> type[LossSettings]:
+    """What a loss is told.
+
+    Raises:
+        ConfigError: there is no such loss.
+    """
+    found = variants.settings_class(losses, name, LossSettings)
+    assert issubclass(found, LossSettings)
+    return found
+
+
+def loop_settings(training: TrainingSettings) -> PretrainingLoopSettings:
+    """What the training loop is told of a complete section.
+
+    Levels are resolved to what they mean; options that a choice does not read are left as if nobody had set
+    them, so that a change reruns the trainings that it changes.
+    """
+    decay = None
+    cosine: dict[str, Any] = {}
+    if training.decay_epochs:
+        decay = StepDecaySettings(epochs=training.decay_epochs, factor=training.decay_factor)
+    else:
+        cosine = {"learning_rate_min": training.learning_rate_min, "warmup_epochs": training.warmup_epochs}
+    loss = loss_class(training.loss)
+    options = {name: getattr(training, name) for name in loss.model_fields if name != "name"}
+    return PretrainingLoopSettings(
+        **cosine,
+        **{name: getattr(training, name) for name in _PLAIN},
+        decay=decay,
+        augmentation=as_read(training.augmentation),
+        adversary=_attack(training.adversary),
+        snapshots=tuple(training.snapshot_epochs),
+        loss=loss(name=training.loss, **options),
+        projection=_projection_head(training.projection),
+    )
+
+
+# From which level on an option of augmentation is read.
+_READ_FROM = {"crop_padding": 2, "jitter": 4, "grayscale": 5}
+
+
+def as_read(augmentation: AugmentationSettings) -> AugmentationSettings:
+    """An augmentation as far as its level reads it: other options as if nobody had set them."""
+    read = {"level"} | {name for name, level in _READ_FROM.items() if augmentation.level >= level}
+    return AugmentationSettings(**{name: getattr(augmentation, name) for name in read})
+
+
+_PLAIN = (
+    "epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "precision", "channels_last",
+    "compile",
+)  # fmt: skip
+
+
+def _attack(adversary: AdversarySettings) -> AttackSettings | None:
+    if not adversary.level:
+        return None
+    radius = adversary.radii[adversary.level - 1] / 255
+    return AttackSettings(
+        radius=radius,
+        steps=adversary.steps,
+        step_size=adversary.step_factor * radius / adversary.steps,
+        batch_norm=adversary.batch_norm,
+        evaluate_every=adversary.evaluate_every,
+    )
+
+
+def _projection_head(projection: ProjectionSettings) -> ProjectionHeadSettings | None:
+    if projection.head == "none":
+        return None
+    layers = 0 if projection.head == "linear" else int(projection.head.removeprefix("mlp"))
+    hidden = projection.hidden if layers else None
+    return ProjectionHeadSettings(layers=layers, hidden=hidden, output=projection.output)
+
+
+def keeps_classifier(training: TrainingSettings) -> bool:
+    """Whether the model keeps the classifier that it was trained with."""
+    return not loss_class(training.loss).embeds and training.projection.head == "none"
+
+
+def training_problems(training: TrainingSettings) -> Iterator[tuple[str, str]]:
+    """Find what types do not tell: for each mistake the key and the message."""
+    level, radii = training.adversary.level, training.adversary.radii
+    if level > len(radii):
+        yield "adversary.level", f"{level} has no radius; adversary.radii has {len(radii)}"
+    if training.decay_epochs:
+        yield from _decay_problems(training, training.decay_epochs)
+    else:
+        yield from schedule_problems(
+            training.epochs, training.warmup_epochs, training.learning_rate, training.learning_rate_min
+        )
+    if training.loss in variants.names(losses) and loss_class(training.loss).embeds:
+        if training.augmentation.level == 1:
+            yield (
+                "augmentation.level",
+                f"1 does not suit loss {training.loss}, whose two views would be the same",
+            )
+        if training.projection.head == "none":
+            yield (
+                "projection.head",
+                f"none does not suit loss {training.loss}; allowed: linear, mlp1, mlp2, ...",
+            )
+        if level:
+            yield "adversary.level", f"{level} does not suit loss {training.loss}, which has no classifier"
+
+
+def schedule_problems(
+    epochs: int, warmup_epochs: int, learning_rate: float, learning_rate_min: float
+) -> Iterator[tuple[str, str]]:
+    """Find what suits no cosine: key and message."""
+    if warmup_epochs >= epochs:
+        yield "warmup_epochs", f"{warmup_epochs} leaves nothing of {epochs} epochs for the cosine"
+    if learning_rate_min > learning_rate:
+        yield "learning_rate_min", f"{learning_rate_min} is above learning_rate {learning_rate}"
+
+
+def _decay_problems(training: TrainingSettings, after: tuple[int, ...]) -> Iterator[tuple[str, str]]:
+    epochs = training.epochs
+    if list(after) != sorted(set(after)):
+        yield "decay_epochs", f"{list(after)} does not ascend"
+    if max(after) >= epochs:
+        yield "decay_epochs", f"{max(after)} leaves nothing of {epochs} epochs for the rate after it"
+    if training.warmup_epochs:
+        yield (
+            "decay_epochs",
+            f"excludes warmup_epochs ({training.warmup_epochs}), which come before a cosine; set one of them",
+        )

@@ -1,0 +1,105 @@
+"""Read and merge YAML files: ``1e-3`` is a number, and no key stands twice."""
+
+import json
+import re
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nctransfer.errors import ConfigError
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with YAML 1.2 floats; collects repeated keys."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.repeated: list[str] = []
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        first: dict[Hashable, int] = {}
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key: Hashable = self.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
+            if key in first:
+                self.repeated.append(f"line {line}: key {key!r} stands already in line {first[key]}")
+            first.setdefault(key, line)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+0123456789."),
+)
+
+
+def parse(text: str, origin: str) -> Any:
+    """Parse a YAML text.
+
+    Args:
+        text: the document.
+        origin: where it comes from, for messages.
+
+    Raises:
+        ConfigError: the text is no YAML, or keys are repeated (all of them are named).
+    """
+    try:
+        loader = _Loader(text)
+        try:
+            value = loader.get_single_data()
+        finally:
+            loader.dispose()
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{origin}: not readable as YAML: {' '.join(str(error).split())}") from None
+    try:
+        json.dumps(value, default=str, skipkeys=True)
+    except ValueError:
+        raise ConfigError(f"{origin}: an alias (*) refers to what it is a part of") from None
+    if loader.repeated:
+        raise ConfigError("\n".join(f"{origin}, {repeat}" for repeat in loader.repeated))
+    return value
+
+
+def read(path: Path) -> Any:
+    """Read a YAML file.
+
+    Raises:
+        ConfigError: the file is missing, no text, no YAML or repeats keys.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text ({error})") from None
+    return parse(text, str(path))
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds one mapping (an empty file holds an empty one).
+
+    Raises:
+        ConfigError: as :func:`read`, or the file holds no mapping.
+    """
+    value = read(path)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: holds a {type(value).__name__}; a configuration is a mapping of keys")
+    return value
+
+
+def merge(base: Mapping[str, Any], *overlays: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay mappings over each other, the last on top: mappings key by key, everything else whole."""
+    merged = dict(base)
+    for overlay in overlays:
+        for key, value in overlay.items():
+            below = merged.get(key)
+            both = isinstance(below, Mapping) and isinstance(value, Mapping)
+            merged[key] = merge(below, value) if both else value  # type: ignore[arg-type]
+    return merged

@@ -1,0 +1,59 @@
+"""A job of the workflow: what it is told, what it reads, and its stamp."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any, Protocol, TypeVar
+
+from nctransfer.settings import Settings
+from nctransfer.stamp import Stamp
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of the workflow.
+
+    Attributes:
+        rule: its rule, and the name of its script.
+        keys: its wildcards.
+        settings: what the configuration says to it.
+        stamp: digests of all that decides its result: code, settings, inputs.
+        inputs: files that it reads, by name.
+        variants: dotted names of the modules that its settings choose.
+    """
+
+    rule: str
+    keys: tuple[str, ...]
+    settings: Settings
+    stamp: Stamp
+    inputs: Mapping[str, str]
+    variants: frozenset[str]
+
+    @property
+    def script(self) -> str:
+        """Path of its script, relative to the project's root."""
+        return f"workflow/scripts/{self.rule}.py"
+
+    def told(self) -> dict[str, Any]:
+        """The parameter that carries the job to its script; Snakemake compares its ``repr``."""
+        return {"settings": self.settings.told(), "stamp": self.stamp.to_json()}
+
+
+class _Planner(Protocol):
+    jobs: dict[tuple[str, ...], Job]
+
+
+P = TypeVar("P", bound=_Planner)
+
+
+def once(method: Callable[..., Job]) -> Callable[..., Job]:
+    """Derive each job once: Snakemake asks for its inputs and settings one by one."""
+
+    @wraps(method)
+    def derived(plan: P, *keys: str) -> Job:
+        name = (method.__name__, *keys)
+        if name not in plan.jobs:
+            plan.jobs[name] = replace(method(plan, *keys), keys=keys)
+        return plan.jobs[name]
+
+    return derived

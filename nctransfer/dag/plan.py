@@ -1,0 +1,222 @@
+"""The plan: from a study to every job's settings, inputs and stamp.
+
+Stages follow the river of data: images, models, features, metrics and probes (``stages``), and here what is
+shown of
+them: figures, tables, the scorecard and what describes the run.
+"""
+
+import hashlib
+import json
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nctransfer import variants
+from nctransfer.config import claims
+from nctransfer.config.configuration import PictureSettings
+from nctransfer.config.kinds import SECTIONS, kind_of
+from nctransfer.config.load import load
+from nctransfer.config.ranking import picture_keys
+from nctransfer.config.study import listing
+from nctransfer.dag import nc1_measurements, set_ups, shown
+from nctransfer.dag.digest import FACTS
+from nctransfer.dag.job import Job, once
+from nctransfer.dag.stages import Stages
+from nctransfer.dag.tidy_inputs import TidyInputs
+from nctransfer.reporting import titles
+from nctransfer.reporting.scorecard.settings import ScorecardJobSettings
+from nctransfer.reporting.settings import (
+    Listed,
+    ListingJobSettings,
+    OverviewJobSettings,
+    ProvenanceJobSettings,
+)
+from nctransfer.settings import Settings
+from nctransfer.storage.files import file_checksum
+from nctransfer.storage.ledger import LEDGER
+
+# Sections that change no result, nor the digest of anything that is told of results.
+UNREAD = {"paths", "resources", "runs"}
+SCORECARD = {"scorecard": "csv", "scorecard_made": "json"}
+
+
+class Plan(Stages):
+    """Every job of a study.
+
+    Args:
+        study: the study.
+        root: the project's root, where the package and the scripts are.
+    """
+
+    @cached_property
+    def shown(self) -> list[str]:
+        """``model/view`` of everything whose transfer accuracy a figure or table shows."""
+        return sorted(
+            {
+                f"{model}/{view}"
+                for section in SECTIONS
+                for picture in self.configuration.pictures(section).values()
+                for panel in picture.panels
+                for model, view in shown.probed(self, panel)
+            }
+        )
+
+    def reported(self, section: str) -> list[str]:
+        """Keys of the figures or tables that the report is about."""
+        wanted = self.configuration.report.pictures
+        return [key for key in self.configuration.pictures(section) if wanted is None or key in wanted]
+
+    def asked_for(self, section: str) -> list[str]:
+        """Those of them that the configuration lists itself, unlike those of ``rank:``."""
+        derived = picture_keys(self.configuration, section)
+        return [key for key in self.reported(section) if key not in derived]
+
+    @once
+    def figure(self, figure: str) -> Job:
+        """Draw a figure from tidy tables."""
+        entry = self.configuration.figures[figure]
+        options = {
+            name: getattr(entry, name)
+            for option in kind_of("figures", entry.kind).options
+            for name in option.model_fields
+        }
+        options |= {"style": self.configuration.style.look(), "seed": self._seed("figure", figure)}
+        return self._picture("figure", entry, options)
+
+    @once
+    def table(self, table: str) -> Job:
+        """Write a table from tidy tables."""
+        return self._picture("table", self.configuration.tables[table], {})
+
+    def picture(self, section: str, key: str) -> Job:
+        """Draw a figure or write a table."""
+        return self.figure(key) if section == "figures" else self.table(key)
+
+    def _picture(self, rule: str, entry: PictureSettings, options: dict[str, Any]) -> Job:
+        kind, inputs = kind_of(f"{rule}s", entry.kind), TidyInputs(self.results)
+        panels: list[Settings] = [shown.show(panel, self, kind, inputs) for panel in entry.panels]
+        if kind.panel is None:
+            panels += nc1_measurements.rows(self)
+        if kind.probes:  # of all rates and decays the first are shown
+            probes = self.configuration.probes
+            options["learning_rate"] = probes.learning_rates[0]
+            options["weight_decay"] = probes.weight_decays[0]
+        settings = kind.settings(
+            kind=entry.kind, panels=tuple(panels), tables=tuple(inputs.tables), **options
+        )
+        modules = [variants.module_name(SECTIONS[f"{rule}s"], entry.kind, rule)]
+        shown_methods = {
+            part.method
+            for panel in panels
+            for part in (panel, *getattr(panel, "runs", ()))
+            if getattr(part, "method", None) is not None
+        }
+        modules += sorted(f"nctransfer.finetuning.methods.{method}{FACTS}" for method in shown_methods)
+        return self._job(rule, settings, inputs.paths, inputs.parents, modules)
+
+    @once
+    def scorecard(self) -> Job:
+        """Test claims on the numbers behind figures and tables."""
+        path = claims.claims_file(self.configuration.report.claims)
+        rows = claims.read_claims(path)
+        sections = {key: section for section in SECTIONS for key in self.reported(section)}
+        pictures = {key: sections[key] for key in claims.pictures_read(rows) if key in sections}
+        inputs: dict[str, str] = {}
+        parents: dict[str, Job] = {}
+        for key, section in pictures.items():
+            folder = getattr(self, section)
+            inputs |= {key: f"{folder}/{key}.csv", f"{key}_made": f"{folder}/{key}.json"}
+            parents[f"{key}_made"] = self.picture(section, key)
+        published = claims.published_tables(rows, path)
+        names = {name: f"published_{index}" for index, name in enumerate(published)}
+        settings = ScorecardJobSettings(
+            claims=rows,
+            pictures=tuple(pictures),
+            published=names,
+            set_ups=self._set_ups(pictures),
+            study=self.configuration.study,
+            paper=set_ups.PAPER,
+        )
+        modules = {f"nctransfer.reporting.scorecard.statistics.{claim.statistic}" for claim in rows}
+        contents = "".join(file.read_text(encoding="utf-8") for file in published.values())
+        job = self._job("scorecard", settings, inputs, parents, sorted(modules), outside=contents)
+        # where the published numbers lie is no part of the digest, what they say is
+        files = {names[name]: str(file) for name, file in published.items()}
+        return replace(job, inputs={**job.inputs, **files})
+
+    def _set_ups(self, pictures: dict[str, str]) -> dict[str, str]:
+        """Of every picture whether it is the paper's, or what it is of instead."""
+        return {key: self._set_up(section, key) for key, section in pictures.items()}
+
+    def _set_up(self, section: str, key: str) -> str:
+        papers = self._paper.configuration.pictures(section)
+        job = self._paper.picture(section, key) if key in papers else None
+        if set_ups.is_papers(job, self.picture(section, key)):
+            return set_ups.PAPER
+        panels = self.configuration.pictures(section)[key].panels
+        count = len(papers[key].panels) if key in papers else 0
+        style = self.configuration.style
+        return set_ups.set_up(self.configuration.study, panels, count, style.titles)
+
+    @cached_property
+    def _paper(self) -> "Plan":
+        """The plan of config.yaml alone, but for where outputs go, where jobs compute and how figures look.
+
+        These are part of digests too, but make no other study.
+        """
+        values = self.configuration.model_dump(mode="json", include={"study", "device", "style"})
+        kept = [f"{name}={json.dumps(value)}" for name, value in values.items()]
+        return Plan(load(self.root / "config.yaml", [], kept), self.root)
+
+    @once
+    def provenance(self) -> Job:
+        """Collect provenance: code, configuration, machines, times."""
+        # the configuration itself would be shown, whole, among the parameters: its digest stands for it
+        text = json.dumps(self.configuration.model_dump(mode="json", exclude=UNREAD), sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return self._of_all("provenance", ProvenanceJobSettings(configuration=digest, logs=self.logs))
+
+    @once
+    def overview(self) -> Job:
+        """List all that is shown."""
+        pictures = {key: section for section in SECTIONS for key in self.asked_for(section)}
+        settings = OverviewJobSettings(
+            study=self.configuration.study,
+            setting=set_ups.in_words(self._set_ups(pictures)),
+            results=self.results,
+            figures=self._listed("figures"),
+            tables=self._listed("tables"),
+        )
+        return self._of_all("overview", settings)
+
+    def _listed(self, section: str) -> tuple[Listed, ...]:
+        """Figures or tables as a reader is told of them, in order."""
+        folder, entries = getattr(self, section), self.configuration.pictures(section)
+        return tuple(
+            Listed(
+                path=f"{folder}/{key}",
+                name=titles.name_of(key),
+                shows=kind_of(section, entries[key].kind).shows,
+            )
+            for key in sorted(self.reported(section), key=titles.order)
+        )
+
+    def _of_all(self, rule: str, settings: Settings) -> Job:
+        """A job that reads the scorecard, the ledger and the sidecars of all that the report is about."""
+        inputs = {name: f"{self.results}/scorecard.{suffix}" for name, suffix in SCORECARD.items()}
+        parents = {"scorecard_made": self.scorecard()}
+        for section in SECTIONS:
+            for key in self.reported(section):
+                inputs[f"{section}_{key}"] = f"{getattr(self, section)}/{key}.json"
+                parents[f"{section}_{key}"] = self.picture(section, key)
+        ledger = Path(self.results, LEDGER)
+        contents = ""
+        if ledger.is_file():
+            inputs["adoptions"], contents = str(ledger), file_checksum(ledger)
+        return self._job(rule, settings, inputs, parents, outside=contents)
+
+    @once
+    def models(self) -> Job:
+        """List all models but snapshots."""
+        return self._job("models", ListingJobSettings(models=tuple(listing(self.study))), {})

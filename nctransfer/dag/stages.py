@@ -1,0 +1,453 @@
+"""The stages of the graph: every job from images to metrics, probes and rankings.
+
+A job is derived when it is asked for, from keys alone; entries of the configuration that no target needs
+are never looked at.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from nctransfer.catalog.model_facts import LIBRARIES, ModelFacts
+from nctransfer.collapse.settings import ClassifierMetricsJobSettings, MetricsJobSettings
+from nctransfer.config import ranking
+from nctransfer.config.finetuning_runs import options_of, run_key, study_runs
+from nctransfer.config.mistakes import key_path
+from nctransfer.config.models import LocalModelSettings, PretrainedModelSettings
+from nctransfer.config.study import Run, Study
+from nctransfer.config.training import as_read, loop_settings
+from nctransfer.dag.digest import job_stamp
+from nctransfer.dag.job import Job, once
+from nctransfer.dag.tidy_inputs import TidyInputs
+from nctransfer.dag.views import Views
+from nctransfer.data.dataset import data_set
+from nctransfer.errors import ConfigError
+from nctransfer.features.settings import FeaturesJobSettings
+from nctransfer.fewshot.settings import FewShotJobSettings
+from nctransfer.finetuning.method import MethodSettings
+from nctransfer.finetuning.methods.zero_shot import TextTowerSettings
+from nctransfer.finetuning.settings import FineTuneJobSettings, RunNames
+from nctransfer.models.settings import ModelJobSettings
+from nctransfer.probing.settings import ProbeRecipeSettings, ProbesJobSettings
+from nctransfer.settings import Settings, ViewNames
+from nctransfer.stamp import UNSTAMPED
+from nctransfer.training.losses.cross_entropy.settings import CrossEntropyOptions
+from nctransfer.training.settings import LoopSettings, PretrainJobSettings
+from nctransfer.transferability.settings import RankingJobSettings, ScoresJobSettings, ScoringSettings
+
+SPLITS = ("train", "test")
+# What the training loop reads of ``finetuning:`` as it is.
+_LOOP = (
+    "epochs", "batch_size", "learning_rate_min", "warmup_epochs", "momentum", "precision", "channels_last",
+    "evaluate_every",
+)  # fmt: skip
+
+
+class Stages(Views):
+    """Every job of a study but figures and tables.
+
+    Args:
+        study: the study.
+        root: the project's root, where the package and the scripts are.
+    """
+
+    def __init__(self, study: Study, root: Path) -> None:
+        super().__init__(study)
+        self.root = Path(root)
+        self.results, self.figures, self.tables, self.logs = (
+            "/".join(filter(None, (folder, self.configuration.study)))
+            for folder in ("results", "figures", "tables", "logs")
+        )
+        self.jobs: dict[tuple[str, ...], Job] = {}
+
+    # --- jobs, in the order of the river -----------------------------------------------
+
+    @once
+    def images(self, key: str) -> Job:
+        """Decode a data set once and store it as uint8."""
+        view = self.image_stores[key]
+        entry = data_set(self.configuration.datasets[view.dataset])
+        if problems := list(entry.problems()):
+            lines = (f"{key_path(('datasets', view.dataset, *path))}: {text}" for path, text in problems)
+            raise ConfigError("\n".join(lines))
+        stored = None if entry.has_fixed_size else view.geometry
+        settings = entry.job_settings(stored, self._seed("images", entry.draw_name(view.dataset)))
+        # files are inputs, whose contents Snakemake compares; of folders names and sizes count
+        files = {f"file_{index}": path for index, path in enumerate(entry.input_files())}
+        reader = f"nctransfer.data.sources.{settings.source}.read"
+        return self._job("images", settings, files, variants=[reader], outside=entry.folder_digests())
+
+    @once
+    def pretrain(self, model: str) -> Job:
+        """Train a source model."""
+        entry = self.trained(model)
+        view, facts = self.view(model, entry.dataset), self.facts(model)
+        training = loop_settings(self.study.training(entry))
+        settings = PretrainJobSettings(
+            architecture=entry.architecture,
+            options=entry.options,
+            geometry=view.geometry,
+            size=facts.size,
+            training=training,
+            seed=self._seed("pretrain", model),
+            device=self.configuration.device,
+        )
+        inputs = {split: self._store("images", view.images, split) for split in SPLITS}
+        variants = [
+            f"nctransfer.training.losses.{training.loss.name}.loss",
+            f"nctransfer.models.architectures.{facts.library}",
+        ]
+        images = dict.fromkeys(SPLITS, self.images(view.images))
+        return self._job("pretrain", settings, inputs, images, variants)
+
+    def trained(self, model: str) -> PretrainedModelSettings:
+        """What the configuration says of a model that is trained here.
+
+        Raises:
+            ConfigError: it is not trained here.
+        """
+        entry = self.study.models[model].entry
+        if not isinstance(entry, PretrainedModelSettings):
+            raise ConfigError(f"{model!r} is not trained here: its source is {entry.source}")
+        return entry
+
+    def source_images(self, model: str) -> str:
+        """Key of the image store that a model is trained on."""
+        return self.view(model, self.trained(model).dataset).images
+
+    def downstream_images(self, run: str) -> str:
+        """Key of the image store that a run fine-tunes on."""
+        return self.view(run, self._asked_for(run).dataset).images
+
+    def training_of(self, model: str) -> str | None:
+        """Key of the model whose training leaves a model's weights; None where none does."""
+        known = self.study.models[model]
+        return known.snapshot_of or model if isinstance(known.entry, PretrainedModelSettings) else None
+
+    def weights_file(self, model: str) -> str | None:
+        """The user's file of weights that a model is made of; None where there is none.
+
+        Raises:
+            ConfigError: it is not there.
+        """
+        entry = self.study.models[model].entry
+        if not isinstance(entry, LocalModelSettings):
+            return None
+        path = Path(entry.weights).expanduser()
+        if not path.is_file():
+            raise ConfigError(f"models.{model}.weights: no file {entry.weights!r}")
+        return str(path)
+
+    def _asked_for(self, run: str) -> Run:
+        asked = self.run(run)
+        if asked is None:
+            raise ConfigError(f"{run!r} is no fine-tuning run")
+        return asked
+
+    @once
+    def model(self, model: str) -> Job:
+        """Fetch a model's weights and say which units it has."""
+        known, facts = self.study.models[model], self.facts(model)
+        if known.run is not None:
+            where = f"{self.results}/finetuning/{known.store}"
+            raise ConfigError(
+                f"{model!r} is a fine-tuned model: what it changed of {known.run.model!r} is in {where}"
+            )
+        entry = known.entry
+        read = set(ModelJobSettings.model_fields) - {"family", "size", "native", "epoch"}
+        chosen = {name: getattr(entry, name) for name in type(entry).model_fields if name in read}
+        native = entry.source in LIBRARIES and self.study.preprocess(entry) == "native"
+        inputs, parents = {}, {}
+        if trained := self.training_of(model):
+            inputs["checkpoint"] = self._store("pretraining", trained)
+            parents["checkpoint"] = self.pretrain(trained)
+        elif path := self.weights_file(model):
+            inputs["checkpoint"] = path
+            del chosen["weights"]
+        settings = ModelJobSettings(
+            **chosen,
+            family=facts.family,
+            size=facts.size,
+            native=facts.geometry("native") if native else None,  # checked against the installed library
+            epoch=known.epoch,
+        )
+        variants = [f"nctransfer.models.sources.{entry.source}", *self._network_variants(facts)]
+        return self._job("model", settings, inputs, parents, variants)
+
+    @once
+    def features(self, model: str, view: str) -> Job:
+        """Leave the features of all units, from one forward pass."""
+        shown, facts = self.find_view(model, view), self.facts(model)
+        options = {name: getattr(self.configuration.features, name) for name in _fields(FeaturesJobSettings)}
+        settings = FeaturesJobSettings(
+            **options | {"units": self.study.kept_units(model)},
+            geometry=shown.geometry,
+            poolings=facts.poolings,
+            loader="stored" if self.run(model) is None else "tuned",
+            device=self.configuration.device,
+        )
+        inputs, parents = self._model_inputs(model)
+        inputs |= {split: self._store("images", shown.images, split) for split in SPLITS}
+        parents |= dict.fromkeys(SPLITS, self.images(shown.images))
+        loader = f"nctransfer.models.loaders.{settings.loader}"
+        return self._job("features", settings, inputs, parents, [loader, *self._network_variants(facts)])
+
+    def _model_inputs(self, model: str) -> tuple[dict[str, str], dict[str, Job]]:
+        """What a model is read from, and the jobs that make it: its store, and a tuned one's run."""
+        base, known = self.study.base(model), self.study.models[model]
+        inputs, parents = {"model": self._store("models", base)}, {"model": self.model(base)}
+        if known.run is not None:
+            inputs["tuned"] = self._store("finetuning", known.store)
+            parents["tuned"] = self.finetune(known.store)
+        return inputs, parents
+
+    @property
+    def run_keys(self) -> list[str]:
+        """Keys of all fine-tuning runs, for wildcard constraints."""
+        return sorted({model.store for model in self.study.models.values() if model.store})
+
+    @once
+    def finetune(self, key: str) -> Job:
+        """Fine-tune a model."""
+        run = self._asked_for(key)
+        images = self.configuration.datasets[run.dataset].per_class
+        if run.per_class and images and run.per_class > images:
+            raise ConfigError(
+                f"run {key}: {run.per_class} images per class of {run.dataset!r}, which has {images} "
+                f"(datasets.{run.dataset}.per_class)"
+            )
+        view = self.view(key, run.dataset)
+        inputs = {"model": self._store("models", run.model)}
+        parents = {"model": self.model(run.model)}
+        path = self.weights_file(run.model)
+        if path and not run.facts.trains:
+            inputs["checkpoint"] = path
+        inputs |= {split: self._store("images", view.images, split) for split in SPLITS}
+        parents |= dict.fromkeys(SPLITS, self.images(view.images))
+        options = options_of(self.configuration.finetuning, run)
+        settings = FineTuneJobSettings(
+            names=RunNames(
+                run=key,
+                model=run.model,
+                dataset=run.dataset,
+                method=run.method,
+                units=" ".join(map(str, run.units)),
+                per_class=run.per_class,
+                learning_rate=run.learning_rate,
+                weight_decay=run.weight_decay,
+                seed=run.seed,
+            ),
+            method=self.method_settings(run),
+            statistics=options.statistics if run.facts.trains else "frozen",
+            per_class=run.per_class,
+            loss=CrossEntropyOptions(label_smoothing=options.label_smoothing),
+            training=self._loop(run),
+            geometry=view.geometry,
+            # the same for all methods: they begin with the same classifier, images and order
+            seed=self._seed("finetuning", run.model, run.dataset, str(run.seed)),
+            subset_seed=self._seed("subset", run.dataset, str(run.seed)),
+            device=self.configuration.device,
+        )
+        variants = [
+            f"nctransfer.finetuning.methods.{run.method}",
+            "nctransfer.training.losses.cross_entropy.loss",
+            *self._network_variants(self.facts(key)),
+        ]
+        return self._job("finetune", settings, inputs, parents, variants)
+
+    def method_settings(self, run: Run) -> MethodSettings:
+        """What a run's method is told: its name, the tuned units, and options of its own."""
+        facts, options = run.facts, options_of(self.configuration.finetuning, run)
+        own = {name: getattr(options, name) for name in facts.options if hasattr(options, name)}
+        if not facts.trains:
+            entry = self.study.models[run.model].entry
+            # a local file is an input
+            read = set(TextTowerSettings.model_fields) - ({"weights"} if entry.source == "local" else set())
+            own["model"] = TextTowerSettings(
+                **{name: getattr(entry, name) for name in type(entry).model_fields if name in read}
+            )
+            own["data_set"] = data_set(self.configuration.datasets[run.dataset]).common_name
+        return facts.settings(name=run.method, units=run.units, **own)
+
+    def _loop(self, run: Run) -> LoopSettings | None:
+        """What the training loop is told of a run; None where nothing trains."""
+        if run.learning_rate is None or run.weight_decay is None:
+            return None
+        options = options_of(self.configuration.finetuning, run)
+        return LoopSettings(
+            **{name: getattr(options, name) for name in _LOOP},
+            learning_rate=run.learning_rate,
+            weight_decay=run.weight_decay,
+            augmentation=as_read(options.augmentation),
+            adversary=None,
+            compile=False,
+            snapshots=(),
+        )
+
+    @once
+    def metrics(self, model: str, view: str) -> Job:
+        """Measure the collapse of every unit's features."""
+        settings = MetricsJobSettings(
+            permutations=self.configuration.metrics.permutations,
+            names=ViewNames(model=model, view=view),
+            seed=self._seed("metrics", model, view),
+            device=self.configuration.device,
+        )
+        parents = dict.fromkeys(SPLITS, self.features(model, view))
+        return self._job("metrics", settings, self._feature_stores(model, view), parents)
+
+    @once
+    def fewshot(self, model: str, view: str) -> Job:
+        """Draw few-shot episodes from a view's images, and score a classifier in each."""
+        episodes = self.configuration.fewshot
+        settings = FewShotJobSettings(
+            **{name: getattr(episodes, name) for name in type(episodes).model_fields},
+            permutations=self.configuration.metrics.permutations,
+            names=ViewNames(model=model, view=view),
+            # the same for all models: they meet the same episodes
+            seed=self._seed("fewshot", self.find_view(model, view).dataset),
+        )
+        parents = dict.fromkeys(SPLITS, self.features(model, view))
+        return self._job("fewshot", settings, self._feature_stores(model, view), parents)
+
+    @once
+    def probes(self, model: str, view: str) -> Job:
+        """Train linear probes on the features of all units at once."""
+        probes = self.configuration.probes
+        settings = ProbesJobSettings(
+            **{name: getattr(probes, name) for name in ProbeRecipeSettings.model_fields},
+            names=ViewNames(model=model, view=view),
+            seeds=tuple(self._seed("probes", model, view, str(index)) for index in range(probes.seeds)),
+            device=self.configuration.device,
+        )
+        variants = [f"nctransfer.probing.solvers.{probes.solver}"]
+        parents = dict.fromkeys(SPLITS, self.features(model, view))
+        return self._job("probes", settings, self._feature_stores(model, view), parents, variants)
+
+    @once
+    def classifier_metrics(self, model: str, view: str) -> Job:
+        """Measure how the probes' classifiers align with the class means (NC3, NC4)."""
+        inputs = self._feature_stores(model, view) | {"probes": self._store("probes", f"{model}/{view}")}
+        parents = dict.fromkeys(SPLITS, self.features(model, view)) | {"probes": self.probes(model, view)}
+        return self._job("classifier_metrics", self._of_classifiers(model, view), inputs, parents)
+
+    @once
+    def head_metrics(self, model: str, view: str) -> Job:
+        """Measure how a model's own classifier aligns with the class means of its source data (NC3, NC4)."""
+        if self.run(model) is not None:
+            raise ConfigError(
+                f"{model!r} is a fine-tuned model; head_metrics are of models that come with a classifier"
+            )
+        inputs = self._feature_stores(model, view) | {"model": self._store("models", model)}
+        parents = dict.fromkeys(SPLITS, self.features(model, view)) | {"model": self.model(model)}
+        return self._job("head_metrics", self._of_classifiers(model, view), inputs, parents)
+
+    def _of_classifiers(self, model: str, view: str) -> ClassifierMetricsJobSettings:
+        return ClassifierMetricsJobSettings(
+            names=ViewNames(model=model, view=view), device=self.configuration.device
+        )
+
+    @once
+    def scores(self, model: str, view: str) -> Job:
+        """Score the features of all units: how well will they transfer?"""
+        rank = self.configuration.rank
+        settings = ScoresJobSettings(
+            **{name: getattr(rank, name) for name in ScoringSettings.model_fields},
+            names=ViewNames(model=model, view=view),
+            pooling=self.facts(model).poolings[0],
+            # the same for all models: they are scored on the same images
+            seed=self._seed("scores", self.find_view(model, view).dataset),
+            device=self.configuration.device,
+        )
+        inputs = {"train": self._store("features", f"{model}/{view}", "train")}
+        variants = [f"nctransfer.transferability.scores.{name}" for name in rank.scores]
+        return self._job("scores", settings, inputs, {"train": self.features(model, view)}, variants)
+
+    @once
+    def ranking(self, dataset: str) -> Job:
+        """Rank models and units on a data set, and compare with measured accuracies."""
+        study, rank, inputs = self.study, self.configuration.rank, TidyInputs(self.results)
+        ranked = []
+        for key in ranking.ranked_models(self.configuration, study.models):
+            view = self.view(key, dataset).key
+            inputs.add("scores", self.scores(key, view))
+            inputs.add("probes", self.probes(key, view))
+            model = ranking.ranked_model(study, key, view)
+            if model.history is not None:
+                inputs.add("history", self.pretrain(model.history))
+            ranked.append(model)
+            if panel := ranking.runs_panel(self.configuration, key, dataset):
+                for run, _ in study_runs(study, panel):
+                    inputs.add("finetuning", self.finetune(run_key(self.configuration.finetuning, run)))
+        probes = self.configuration.probes
+        settings = RankingJobSettings(
+            dataset=dataset,
+            measured=ranking.measured_accuracies(study, dataset),
+            scores=rank.scores,
+            models=tuple(ranked),
+            learning_rate=probes.learning_rates[0],
+            weight_decay=probes.weight_decays[0],
+            resamples=rank.resamples,
+            tables=tuple(inputs.tables),
+            seed=self._seed("rank", dataset),
+        )
+        variants = [f"nctransfer.transferability.scores.{name}" for name in rank.scores]
+        return self._job("ranking", settings, inputs.paths, inputs.parents, variants)
+
+    # --- pieces ------------------------------------------------------------------------
+
+    @staticmethod
+    def _network_variants(facts: ModelFacts) -> list[str]:
+        """Modules that build a network and cut it into units."""
+        return [
+            f"nctransfer.models.architectures.{facts.library}",
+            f"nctransfer.models.families.{facts.family}",
+        ]
+
+    def _feature_stores(self, model: str, view: str) -> dict[str, str]:
+        return {split: self._store("features", f"{model}/{view}", split) for split in SPLITS}
+
+    def _store(self, stage: str, key: str, split: str = "") -> str:
+        return "/".join(filter(None, (self.results, stage, key, split, "manifest.json")))
+
+    def _seed(self, *name: str) -> int:
+        """Derive a job's seed from the study's seed and the job's name."""
+        digest = hashlib.sha256("/".join((str(self.configuration.seed), *name)).encode())
+        return int.from_bytes(digest.digest()[:4], "big") >> 1
+
+    def _job(
+        self,
+        rule: str,
+        settings: Settings,
+        inputs: Mapping[str, str],
+        parents: Mapping[str, Job] | None = None,
+        variants: Iterable[str] = (),
+        outside: str = "",
+    ) -> Job:
+        """Complete a job.
+
+        Args:
+            rule: its rule.
+            settings: what it is told.
+            inputs: files that it reads, by name.
+            parents: the jobs that make those of its inputs that are made.
+            variants: modules that its settings choose.
+            outside: digest of what it reads beyond its inputs.
+        """
+        job = Job(rule, (), settings, UNSTAMPED, dict(inputs), frozenset(variants))
+        stamp = job_stamp(
+            self.root,
+            job.script,
+            settings.told(),
+            [dict(sorted(inputs.items())), outside],
+            {name: parent.stamp.digest for name, parent in (parents or {}).items()},
+            job.variants,
+        )
+        return Job(rule, (), settings, stamp, job.inputs, job.variants)
+
+
+def _fields(job: type[Settings]) -> list[str]:
+    """Names of the settings that a job shares with the section that it derives from."""
+    section = job.__mro__[1]
+    assert issubclass(section, Settings)
+    return list(section.model_fields)

@@ -1,0 +1,50 @@
+"""The tidy tables that a job of many inputs reads: figures, tables and rankings."""
+
+from nctransfer.dag.job import Job
+
+# Where each table lies below the study's results, by the wildcards of the job that makes it.
+FILES = {
+    "units": "models/{}/manifest.json",
+    "metrics": "metrics/{}/{}.parquet",
+    "probes": "probes/{}/{}/accuracy.parquet",
+    "head_metrics": "head_metrics/{}/{}.parquet",
+    "history": "pretraining/{}/history.parquet",
+    "finetuning": "finetuning/{}/accuracy.parquet",
+    "fewshot": "fewshot/{}/{}.parquet",
+    "scores": "scores/{}/{}.parquet",
+    "rank": "rank/{}.parquet",
+    "agreement": "agreement/{}.parquet",
+}
+
+
+class TidyInputs:
+    """The tidy tables that a figure, table or ranking reads, each once.
+
+    Args:
+        results: the study's folder of results.
+
+    Attributes:
+        tables: (name, model, view) of each, in the order of the inputs ``table_0``, ``table_1``, ...
+        paths: their files, by the name of the input.
+        parents: the jobs that make them, by the name of the input.
+    """
+
+    def __init__(self, results: str) -> None:
+        self._results = results
+        self.tables: list[tuple[str, str, str]] = []
+        self.paths: dict[str, str] = {}
+        self.parents: dict[str, Job] = {}
+
+    def add(self, name: str, job: Job) -> None:
+        """Read a table.
+
+        Args:
+            name: of the table, see :data:`FILES`.
+            job: that makes it.
+        """
+        first, second = (*job.keys, "", "")[:2]
+        if (name, first, second) not in self.tables:
+            key = f"table_{len(self.tables)}"
+            self.tables.append((name, first, second))
+            self.paths[key] = f"{self._results}/{FILES[name].format(*job.keys)}"
+            self.parents[key] = job

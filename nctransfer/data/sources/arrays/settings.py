@@ -1,0 +1,17 @@
+"""``.npz`` files, as the configuration tells of them."""
+
+from nctransfer.data.settings import DataSetSettings, SplitSettings
+
+
+class ArraysSettings(SplitSettings):
+    """Arrays in `.npz` files: `images` (uint8), `labels`, optionally `class_names`."""
+
+    path: str | None = None
+    """One `.npz` for both splits, with `test_fraction`."""
+    train: str | None = None
+    """The `.npz` of the training split."""
+    test: str | None = None
+    """The `.npz` of the test split."""
+
+
+SETTINGS: type[DataSetSettings] = ArraysSettings

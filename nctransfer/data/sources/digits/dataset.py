@@ -1,0 +1,31 @@
+"""scikit-learn's handwritten digits, as the plan knows them."""
+
+from collections.abc import Iterator
+
+from nctransfer.data.dataset import DataSet, DataSetSize, Problem
+from nctransfer.data.sources.digits.settings import DigitsSettings
+
+
+class DigitsDataSet(DataSet[DigitsSettings]):
+    """scikit-learn's handwritten digits: 1,797 grey images of 8 x 8 pixels, bundled with it."""
+
+    @property
+    def common_name(self) -> str:
+        """Their own."""
+        return "digits"
+
+    @property
+    def has_fixed_size(self) -> bool:
+        """8 x 8 pixels."""
+        return True
+
+    def whole_size(self) -> DataSetSize:
+        """A quarter of each class to test on."""
+        return DataSetSize(1_348, 449, 10, pixels=(8, 8))
+
+    def source_problems(self) -> Iterator[Problem]:
+        """Classes that are no digits."""
+        yield from self.class_problems([str(digit) for digit in range(10)], 10)
+
+
+DATA_SET = DigitsDataSet

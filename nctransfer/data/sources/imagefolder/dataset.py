@@ -1,0 +1,75 @@
+"""Folders of images, as the plan knows them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from nctransfer.data.dataset import DataSet, DataSetSize, Problem
+from nctransfer.data.folder_contents import count_pictures, is_hidden
+from nctransfer.data.sources.imagefolder.settings import ImageFolderSettings
+
+
+class ImageFolderDataSet(DataSet[ImageFolderSettings]):
+    """A folder of images: `train/<class>/*` and `test/<class>/*`, or `<class>/*` with `test_fraction`."""
+
+    needed = ("path",)
+    paths = ("path",)
+
+    def whole_size(self) -> DataSetSize:
+        """Counted."""
+        root = Path(self.entry.path or "").expanduser()
+        if self.entry.test_fraction is not None:
+            images, classes = count_pictures(str(root))
+            return DataSetSize(images, 0, classes)
+        (train, classes), (test, _) = (count_pictures(str(folder)) for folder in self._splits(root))
+        return DataSetSize(train, test, classes)
+
+    def class_count(self) -> int | None:
+        """Counted; None where there are no folders of classes."""
+        count = super().class_count()
+        return count if count is not None and count > 1 else None
+
+    def _splits(self, root: Path) -> list[Path]:
+        return [root / self.entry.split_name(split) for split in ("train", "test")]
+
+    def source_problems(self) -> Iterator[Problem]:
+        """Folders that are missing, or do not go together."""
+        yield from self.folder_problems("path")
+        if self.entry.path is None or not Path(self.entry.path).expanduser().is_dir():
+            return
+        root = Path(self.entry.path).expanduser()
+        folders = [root]
+        if self.entry.test_fraction is None:
+            folders = self._splits(root)
+            for folder in folders:
+                if not folder.is_dir():
+                    yield (
+                        ("path",),
+                        f"{str(folder)!r} is no folder; name the splits by train_split and test_split, or, "
+                        "for folders of classes without splits, give a test_fraction such as 0.2",
+                    )
+        else:
+            for key in ("train_split", "test_split"):
+                if getattr(self.entry, key) is not None:
+                    yield (key,), "a folder is either split by test_fraction or has folders of splits"
+        if all(folder.is_dir() for folder in folders):
+            yield from self._class_folders(folders)
+
+    def _class_folders(self, folders: list[Path]) -> Iterator[Problem]:
+        names = [
+            {item.name for item in folder.iterdir() if item.is_dir() and not is_hidden(item.name)}
+            for folder in folders
+        ]
+        for folder, here in zip(folders, names, strict=True):
+            if not here:
+                yield ("path",), f"{str(folder)!r} holds no folders of classes"
+            for other in names:
+                if other and here - other:
+                    yield (
+                        ("path",),
+                        f"only {str(folder)!r} has the classes {', '.join(sorted(here - other))}",
+                    )
+        if names[0]:
+            yield from self.class_problems(sorted(names[0]), len(names[0]))
+
+
+DATA_SET = ImageFolderDataSet

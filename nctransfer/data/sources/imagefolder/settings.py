@@ -1,0 +1,13 @@
+"""Folders of images, as the configuration tells of them."""
+
+from nctransfer.data.settings import DataSetSettings, NamedSplitsSettings
+
+
+class ImageFolderSettings(NamedSplitsSettings):
+    """A folder of images: `train/<class>/*` and `test/<class>/*`, or `<class>/*` with `test_fraction`."""
+
+    path: str | None = None
+    """The folder."""
+
+
+SETTINGS: type[DataSetSettings] = ImageFolderSettings

@@ -1,0 +1,316 @@
+"""torchvision's data sets, split as the field uses them.
+
+Three loaders know no splits, so images are drawn: SUN397 gives 50 images a class to train on and 50 others to
+test on, as its authors do; Caltech101 30 a class to train on, the rest to test on; EuroSAT 80 % of each class
+to train on.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlparse
+
+import numpy as np
+from torchvision import datasets
+
+from nctransfer.data.raw import RawSplit
+from nctransfer.data.sources.imagefolder import read as imagefolder
+from nctransfer.data.sources.imagefolder.settings import ImageFolderSettings
+from nctransfer.data.sources.torchvision.settings import TorchvisionSettings
+from nctransfer.data.subset import split_by_count, split_by_fraction
+from nctransfer.data.torchvision_downloads import Archive, downloaded
+from nctransfer.errors import DataError
+from nctransfer.suggestions import suggestion
+
+Loader = type[datasets.VisionDataset]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one of torchvision's data set objects holds: an array of pictures or their files."""
+
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    images: np.ndarray | None
+    files: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class _Set:
+    """How a data set's splits are made of torchvision's.
+
+    Attributes:
+        loader: name of torchvision's class.
+        train, test: keyword arguments of the objects that a split joins.
+        read: takes labels, names and pictures out of one object.
+        archives: what the class downloads.
+        draw: (labels, class names, seed) to rows of (train, test), where torchvision has
+            no splits; both splits then join the same objects.
+    """
+
+    loader: str
+    train: Sequence[Mapping[str, Any]]
+    test: Sequence[Mapping[str, Any]]
+    read: Callable[[Any], _Part]
+    archives: Callable[[Any], list[Archive]]
+    draw: Callable[[np.ndarray, Sequence[str], int], tuple[np.ndarray, np.ndarray]] | None = None
+
+
+def open_split(options: TorchvisionSettings, split: str, root: Path) -> RawSplit:
+    """Open one split, downloading the data set first where that is needed.
+
+    Args:
+        options: the data set, and how it is split.
+        split: ``"train"`` or ``"test"``.
+        root: folder for downloads.
+
+    Raises:
+        DataError: unknown name, failed download, or files that torchvision cannot open.
+    """
+    name = options.name
+    if name == "ImageNet":
+        if options.path is None:
+            raise DataError(
+                "ImageNet: cannot be downloaded; give the path of the folder with train/ and val/"
+            )
+        folders = ImageFolderSettings(source="imagefolder", path=options.path, test_split="val")
+        return imagefolder.open_split(folders, split, root)
+    if name not in SETS:
+        names = [*SETS, "ImageNet"]
+        raise DataError(
+            f"no torchvision data set {name!r}{suggestion(str(name), names)}; there are {', '.join(names)}"
+        )
+    entry = SETS[name]
+    loader: Any = getattr(datasets, entry.loader)
+    archives = entry.archives(loader)
+    provenance: dict[str, Any] = {"options": options.options()}
+    if options.path is not None:
+        folder = Path(options.path).expanduser()
+    else:
+        folder = downloaded(name, archives, partial(_fetch, entry, loader), root)
+        provenance["archives"] = [{"name": archive.name, "md5": archive.md5} for archive in archives]
+    draw, objects = entry.draw, entry.train if split == "train" else entry.test
+    if options.test_fraction is not None:
+        objects = entry.train if draw is not None else (*entry.train, *entry.test)
+        draw = partial(_by_fraction, options.test_fraction)
+    part = _open(name, entry, loader, objects, folder)
+    if draw is None:
+        return _raw(part, folder, provenance, None)
+    rows = draw(part.labels, part.class_names, options.split_seed or 0)
+    return _raw(part, folder, provenance, rows[split == "test"])
+
+
+def _fetch(entry: _Set, loader: Any, folder: Path) -> None:
+    for keywords in (*entry.train, *entry.test):
+        loader(folder, download=True, **keywords)
+
+
+def _open(name: str, entry: _Set, loader: Any, objects: Sequence[Mapping[str, Any]], folder: Path) -> _Part:
+    try:
+        parts = [entry.read(loader(folder, **keywords)) for keywords in objects]
+    except Exception as error:
+        raise DataError(
+            f"{folder}: torchvision cannot open {name} there: {type(error).__name__}: {error}"
+        ) from error
+    return parts[0] if len(parts) == 1 else _joined(name, parts)
+
+
+def _joined(name: str, parts: Sequence[_Part]) -> _Part:
+    if len({part.class_names for part in parts}) > 1:
+        raise DataError(f"{name}: the official splits have different classes")
+    files = [part.files for part in parts if part.files is not None]
+    images = [part.images for part in parts if part.images is not None]
+    return _Part(
+        np.concatenate([part.labels for part in parts]),
+        parts[0].class_names,
+        np.concatenate(images) if images else None,
+        np.concatenate(files) if files else None,
+    )
+
+
+def _raw(part: _Part, folder: Path, provenance: dict[str, Any], rows: np.ndarray | None) -> RawSplit:
+    chosen = np.arange(len(part.labels)) if rows is None else rows
+    if part.images is not None:
+        images = part.images if rows is None else part.images[rows]
+        locate = lambda row: f"{folder}, image {chosen[row]}"  # noqa: E731
+        return RawSplit(part.labels[chosen], part.class_names, provenance, images, locate=locate)
+    assert part.files is not None
+    files = part.files[chosen]
+    return RawSplit(
+        part.labels[chosen],
+        part.class_names,
+        provenance,
+        read=lambda row: Path(files[row]).read_bytes(),
+        locate=lambda row: str(files[row]),
+    )
+
+
+# --- what torchvision's objects hold ----------------------------------------------------
+
+
+def _array(images: Any, labels: Any, names: Sequence[str]) -> _Part:
+    images = np.asarray(images)
+    if images.shape[1] == 3 and images.shape[-1] != 3:
+        images = images.transpose(0, 2, 3, 1)
+    return _Part(np.asarray(labels, np.int64), tuple(names), images, None)
+
+
+def _files(files: Sequence[Any], labels: Any, names: Sequence[str]) -> _Part:
+    return _Part(np.asarray(labels, np.int64), tuple(names), None, np.array([str(file) for file in files]))
+
+
+def _cifar(opened: Any) -> _Part:
+    return _array(opened.data, opened.targets, opened.classes)
+
+
+def _svhn(opened: Any) -> _Part:
+    return _array(opened.data, opened.labels, [str(digit) for digit in range(10)])
+
+
+def _stl10(opened: Any) -> _Part:
+    return _array(opened.data, opened.labels, opened.classes)
+
+
+def _listed(opened: Any) -> _Part:
+    return _files(opened._image_files, opened._labels, opened.classes)
+
+
+def _sorted(opened: Any) -> _Part:
+    # SUN397's loader lists files in the order in which the file system has them.
+    order = np.argsort([str(file) for file in opened._image_files], kind="stable")
+    part = _listed(opened)
+    assert part.files is not None
+    return _Part(part.labels[order], part.class_names, None, part.files[order])
+
+
+def _pet(opened: Any) -> _Part:
+    return _files(opened._images, opened._labels, opened.classes)
+
+
+def _flowers(opened: Any) -> _Part:
+    # Older torchvision has no names for the 102 categories.
+    names = getattr(opened, "classes", None) or [str(number) for number in range(1, 103)]
+    return _files(opened._image_files, opened._labels, names)
+
+
+def _eurosat(opened: Any) -> _Part:
+    return _files(
+        [path for path, _ in opened.samples], [label for _, label in opened.samples], opened.classes
+    )
+
+
+def _caltech(opened: Any) -> _Part:
+    folder = Path(opened.root) / "101_ObjectCategories"
+    files = [
+        folder / opened.categories[label] / f"image_{number:04d}.jpg"
+        for number, label in zip(opened.index, opened.y, strict=True)
+    ]
+    return _files(files, opened.y, opened.categories)
+
+
+# --- what torchvision's classes download ------------------------------------------------
+
+
+def _archive(url: str, md5: str | None, folder: str = "", is_data: bool = False) -> Archive:
+    return Archive(str(PurePosixPath(folder, PurePosixPath(urlparse(url).path).name)), url, md5, is_data)
+
+
+def _flowers_archives(loader: Any) -> list[Archive]:
+    prefix, files = loader._download_url_prefix, loader._file_dict
+    return [
+        _archive(prefix + file, md5, "flowers-102", is_data=part != "image")
+        for part, (file, md5) in files.items()
+    ]
+
+
+def _svhn_archives(loader: Any) -> list[Archive]:
+    files = (loader.split_list[split] for split in ("train", "test"))
+    return [Archive(name, url, md5, is_data=True) for url, name, md5 in files]
+
+
+# torchvision writes these two addresses into its methods; here they only serve messages,
+# and archives that were fetched by hand.
+_EUROSAT = _archive(
+    "https://huggingface.co/datasets/torchgeo/eurosat/resolve/"
+    "c877bcd43f099cd0196738f714544e355477f3fd/EuroSAT.zip",
+    "c8fa014336c82ac7804f0398fcb19387",
+    "eurosat",
+)
+_CALTECH101 = _archive(
+    "https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",
+    "3138e1922a9193bfa496528edbbc45d0",
+    "caltech101",
+)
+
+
+def _sun397_split(labels: np.ndarray, names: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    return split_by_count(labels, names, 50, 50, seed)
+
+
+def _caltech_split(labels: np.ndarray, names: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    return split_by_count(labels, names, 30, None, seed)
+
+
+def _by_fraction(
+    share: float, labels: np.ndarray, names: Sequence[str], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    return split_by_fraction(labels, len(names), share, seed)
+
+
+def _of_split(*splits: str) -> list[dict[str, str]]:
+    return [{"split": split} for split in splits]
+
+
+def _cifar_archives(loader: Any) -> list[Archive]:
+    return [Archive(loader.filename, loader.url, loader.tgz_md5)]
+
+
+SETS: dict[str, _Set] = {
+    "CIFAR10": _Set("CIFAR10", [{"train": True}], [{"train": False}], _cifar, _cifar_archives),
+    "CIFAR100": _Set("CIFAR100", [{"train": True}], [{"train": False}], _cifar, _cifar_archives),
+    "FGVCAircraft": _Set(
+        "FGVCAircraft",
+        _of_split("trainval"),
+        _of_split("test"),
+        _listed,
+        lambda loader: [_archive(loader._URL, None)],
+    ),
+    "DTD": _Set(
+        "DTD",
+        _of_split("train", "val"),
+        _of_split("test"),
+        _listed,
+        lambda loader: [_archive(loader._URL, loader._MD5, "dtd")],
+    ),
+    "OxfordIIITPet": _Set(
+        "OxfordIIITPet",
+        _of_split("trainval"),
+        _of_split("test"),
+        _pet,
+        lambda loader: [_archive(url, md5, "oxford-iiit-pet") for url, md5 in loader._RESOURCES],
+    ),
+    "Flowers102": _Set(
+        "Flowers102", _of_split("train", "val"), _of_split("test"), _flowers, _flowers_archives
+    ),
+    "SUN397": _Set(
+        "SUN397",
+        [{}],
+        [{}],
+        _sorted,
+        lambda loader: [_archive(loader._DATASET_URL, loader._DATASET_MD5)],
+        _sun397_split,
+    ),
+    "SVHN": _Set("SVHN", _of_split("train"), _of_split("test"), _svhn, _svhn_archives),
+    "STL10": _Set("STL10", _of_split("train"), _of_split("test"), _stl10, _cifar_archives),
+    "EuroSAT": _Set("EuroSAT", [{}], [{}], _eurosat, lambda loader: [_EUROSAT], partial(_by_fraction, 0.2)),
+    "Caltech101": _Set("Caltech101", [{}], [{}], _caltech, lambda loader: [_CALTECH101], _caltech_split),
+    "Food101": _Set(
+        "Food101",
+        _of_split("train"),
+        _of_split("test"),
+        _listed,
+        lambda loader: [_archive(loader._URL, loader._MD5)],
+    ),
+}

@@ -1,0 +1,59 @@
+"""What is told to the job that fine-tunes a model."""
+
+from typing import Literal
+
+from nctransfer.data.settings import Geometry
+from nctransfer.finetuning.method import AnyMethodSettings
+from nctransfer.settings import Device, Settings
+from nctransfer.training.losses.cross_entropy.settings import CrossEntropyOptions
+from nctransfer.training.settings import LoopSettings
+
+Statistics = Literal["update", "recalibrated", "frozen"]
+
+
+class RunNames(Settings):
+    """What the table of accuracies repeats of a run."""
+
+    run: str
+    """Key of the run."""
+    model: str
+    """Key of the base model."""
+    dataset: str
+    """Key of the downstream data set."""
+    method: str
+    """Name of the method."""
+    units: str
+    """The tuned units, apart by blanks."""
+    per_class: int | None
+    """Training images per class; `null` for all."""
+    learning_rate: float | None
+    """At the start of the cosine; `null` where nothing trains."""
+    weight_decay: float | None
+    """Weight decay; `null` where nothing trains."""
+    seed: int
+    """Number of the repetition, from 0."""
+
+
+class FineTuneJobSettings(Settings):
+    """What the job is told that fine-tunes a model."""
+
+    names: RunNames
+    """Repeated in the table of accuracies."""
+    method: AnyMethodSettings
+    """The method, by name, with its units and options."""
+    statistics: Statistics
+    """Of normalisation layers, see `nctransfer.finetuning.statistics`."""
+    per_class: int | None
+    """Training images per class; `null` for all."""
+    loss: CrossEntropyOptions
+    """Options of the loss."""
+    training: LoopSettings | None
+    """How it is trained; `null` for methods that train nothing."""
+    geometry: Geometry
+    """How images are brought to the model's size."""
+    seed: int
+    """Of first values, order and augmentation."""
+    subset_seed: int
+    """Of the draw of training images."""
+    device: Device
+    """Where to train."""

@@ -1,1 +1,0 @@
-"""What is to be made, from what: configuration, grid of jobs; imports no library but YAML's."""

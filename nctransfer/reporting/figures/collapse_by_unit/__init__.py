@@ -1,0 +1,1 @@
+"""Collapse by unit after fine-tuning."""

@@ -1,0 +1,1 @@
+"""A model's units as a diagram."""

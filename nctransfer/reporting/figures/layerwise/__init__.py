@@ -1,0 +1,1 @@
+"""NC1 and transfer accuracy by unit."""

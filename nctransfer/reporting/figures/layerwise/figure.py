@@ -1,0 +1,138 @@
+"""Collapse and transfer accuracy by unit, and one against the other (Fig. 3 of the paper).
+
+A row of axes for each panel: on the left NC1 on the downstream training data and the
+probe's transfer accuracy by unit, on two axes; on the right accuracy against NC1, a dot
+a unit, with the fitted line. The same fit in log NC1 is always computed; `fit` chooses
+which of the two is drawn.
+"""
+
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from nctransfer.errors import DegenerateInputError
+from nctransfer.reporting.fits import FITS, Line, fit_line
+from nctransfer.reporting.looks import Look
+from nctransfer.reporting.measured import SIZES, Tables, probe_rows
+from nctransfer.reporting.panels import by_panel, led_by, letter, new_figure, panel_title
+from nctransfer.reporting.settings import FigureSettings, StyleSettings, UnitsPanel
+from nctransfer.reporting.style import NC1, headroom
+
+SETTINGS = FigureSettings[UnitsPanel]
+
+LINE = ("slope", "intercept", "r2", "r2_low", "r2_high")
+
+
+def tabulate(settings: FigureSettings[UnitsPanel], tables: Tables) -> pd.DataFrame:
+    """Every number of the figure, one row per panel and unit.
+
+    Returns:
+        nc1, nc1_shuffled, train and transfer accuracy (%, mean over seeds) by panel and
+        unit, and the panel's fits, repeated on its rows.
+
+    Raises:
+        DegenerateInputError: a panel's tables have no units at the pooling asked for.
+    """
+    parts = []
+    for index, panel in enumerate(settings.panels):
+        collapse, probes = (tables[name, panel.model, panel.view] for name in ("metrics", "probes"))
+        table = _collapse(collapse, panel)
+        accuracy = probe_rows(probes[probes["pooling"] == panel.pooling], settings)
+        means = accuracy.groupby(["unit", "split"])["accuracy"].agg(["mean", "std", "count"]).unstack("split")
+        table["train_accuracy"] = means["mean", "train"]
+        table["transfer_accuracy"] = means["mean", "test"]
+        table["transfer_accuracy_std"] = means["std", "test"].fillna(0.0)
+        table["seeds"] = means["count", "test"]
+        table = table.reset_index().sort_values("unit").rename_axis(columns=None)
+        for name, transform in FITS.items():
+            nc1, transfer = transform(table["nc1"].to_numpy()), table["transfer_accuracy"].to_numpy()
+            line = fit_line(nc1, transfer, settings.seed)
+            table = table.assign(**{f"{name}_{field}": asdict(line)[field] for field in LINE})
+        of_panel = panel.model_dump(include={"title", "model", "view", "pooling"})
+        parts.append(led_by(table, panel=letter(index), **of_panel))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _collapse(metrics: pd.DataFrame, panel: UnitsPanel) -> pd.DataFrame:
+    """NC1 by unit on the training data, at the panel's pooling."""
+    # the stem (0) is no unit; the penultimate feature has no pooling of its own
+    rows = metrics[
+        (metrics["split"] == "train") & (metrics["pooling"] == panel.pooling) & (metrics["unit"] > 0)
+    ]
+    if rows.empty:
+        raise DegenerateInputError(
+            f"panel {panel.title!r}: no unit with pooling {panel.pooling!r} in the metrics"
+        )
+    of_unit = ["unit", "module", "width", *(size for size in SIZES if size != "width")]
+    wide = rows[rows["metric"].isin(["nc1", "nc1_shuffled"])]
+    return wide.pivot_table(index=of_unit, columns="metric", values="value").reset_index().set_index("unit")
+
+
+def draw(numbers: pd.DataFrame, settings: FigureSettings[UnitsPanel]) -> Figure:
+    """Draw the figure from its numbers."""
+    style, panels = settings.style, by_panel(numbers)
+    with new_figure(style, style.width, 0.38 * style.width * len(panels), lay_out=False) as figure:
+        axes = figure.subplots(len(panels), 2, squeeze=False, width_ratios=[1.15, 1])
+        for part, (left, right) in zip(panels, axes, strict=True):
+            _draw_units(left, part, style)
+            _draw_law(right, part, settings.fit, style)
+            left.set_title(panel_title(part, len(panels)), loc="left")
+    return figure
+
+
+def _draw_units(axes: Axes, part: pd.DataFrame, style: StyleSettings) -> None:
+    """Left: NC1 and accuracy by unit, on two axes."""
+    other = axes.twinx()
+    nc1, accuracy = Look(NC1, style.nc1_color, "o", "-"), Look("accuracy", style.accuracy_color, "s", "--")
+    sides = (
+        (axes, "nc1", nc1, f"{NC1} on downstream training data"),
+        (other, "transfer_accuracy", accuracy, "Transfer accuracy (%)"),
+    )
+    for side, column, look, label in sides:
+        sns.lineplot(
+            part, x="unit", y=column, ax=side, color=look.color, marker=look.marker, linestyle=look.dashes,
+            mec="white", mew=0.4,
+        )  # fmt: skip
+        side.set_ylabel(label, color=look.color)
+        side.tick_params(axis="y", colors=look.color)
+    axes.set_xlabel("Layer (unit, 1 = shallowest)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9))
+    axes.set_ylim(bottom=0)
+    axes.legend(
+        handles=[axes.lines[0], other.lines[0]], labels=[nc1.name, accuracy.name], loc="upper center",
+        bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False,
+    )  # fmt: skip
+    headroom(axes)
+    headroom(other)
+    sns.despine(ax=axes, right=False)
+    sns.despine(ax=other, right=False, left=True)
+
+
+def _draw_law(axes: Axes, part: pd.DataFrame, fit: str, style: StyleSettings) -> None:
+    """Right: accuracy against NC1 with the fitted line, units shaded by depth."""
+    line = Line(**{field: part.iloc[0][f"{fit}_{field}"] for field in LINE}, points=len(part))
+    nc1 = np.linspace(part["nc1"].min(), part["nc1"].max(), 200)
+    axes.plot(nc1, line(FITS[fit](nc1)), color=style.fit_color, linewidth=1.2, zorder=1)
+    points = axes.scatter(
+        part["nc1"], part["transfer_accuracy"], c=part["unit"], cmap="viridis", s=22, edgecolor="white",
+        linewidth=0.4, zorder=2,
+    )  # fmt: skip
+    bar = axes.figure.colorbar(points, ax=axes, pad=0.02, aspect=30)
+    bar.set_label("Layer")
+    bar.locator = MaxNLocator(integer=True, nbins=6)
+    bar.update_ticks()
+    if fit == "log_nc1":
+        axes.set_xscale("log")
+    name = r"\log_{10}\mathcal{NC}_1" if fit == "log_nc1" else r"\mathcal{NC}_1"
+    fitted = f"$r^2 = {line.r2:.3f}$  [{line.r2_low:.2f}, {line.r2_high:.2f}]"
+    note = f"{fitted}\nline in ${name}$, n = {line.points}"
+    axes.text(0.97, 0.95, note, transform=axes.transAxes, ha="right", va="top")
+    axes.set_xlabel(f"{NC1} on downstream training data")
+    axes.set_ylabel("Transfer accuracy (%)")
+    headroom(axes)
+    sns.despine(ax=axes)

@@ -1,0 +1,19 @@
+"""What the plan must know of the kind ``layerwise``."""
+
+from nctransfer.config.kinds import NC1, Kind
+from nctransfer.config.panels import FitOption, UnitsPanelSettings
+from nctransfer.reporting.settings import FigureSettings, UnitsPanel
+
+KIND = Kind(
+    shows="NC1 and probe accuracy by unit",
+    caption=(
+        "Left: NC1 on the downstream training data and accuracy of a linear probe, unit by unit from the "
+        "shallowest to the deepest. Right: the same points, accuracy against NC1, with the fitted line "
+        "and its r2. The paper's law is that accuracy falls as NC1 rises."
+    ),
+    panel=UnitsPanelSettings,
+    settings=FigureSettings[UnitsPanel],
+    options=(FitOption,),
+    probes=True,
+    nc1=NC1("NC1 and probe accuracy by unit", "every unit"),
+)

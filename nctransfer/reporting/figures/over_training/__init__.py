@@ -1,0 +1,1 @@
+"""Collapse over the epochs of a pre-training."""

@@ -1,0 +1,1 @@
+"""Accuracy by samples per class."""

@@ -1,0 +1,100 @@
+"""Transfer accuracy of fine-tuning methods against samples per class (Fig. 8 of the paper).
+
+A panel is a model on a data set, a line a method. What trains on no number of samples per class
+(zero-shot, or a training on all of the data) is a dashed line across.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from nctransfer.reporting.looks import Look, draw_lines, looks_of_runs, panels_of_lines
+from nctransfer.reporting.measured import Tables
+from nctransfer.reporting.panels import by_panel
+from nctransfer.reporting.runs import ACCURACIES, name_series, over_seeds, runs_table
+from nctransfer.reporting.settings import FigureSettings, RunsPanel
+from nctransfer.reporting.style import round_ticks
+from nctransfer.reporting.tuning_methods import FULL_FT, facts_of
+
+SETTINGS = FigureSettings[RunsPanel]
+
+
+def tabulate(settings: FigureSettings[RunsPanel], tables: Tables) -> pd.DataFrame:
+    """Every number of the figure, one row per panel, series and number of samples per class.
+
+    Returns:
+        the columns of :func:`~nctransfer.reporting.runs.over_seeds` by per_class (NA across all),
+        train_accuracy and transfer_accuracy (%) with their standard deviations, and
+        full_ft_ahead_from: the number of samples per class, between those tried, from which on full
+        fine-tuning is at least as accurate (the smallest where it always is, NaN where it is not with
+        the most).
+
+    Raises:
+        DegenerateInputError: a run has no accuracy, or two runs cannot be told apart.
+    """
+    runs = runs_table(settings, tables)
+    trains = runs["method"].map(lambda method: facts_of(method).trains)
+    all_data = runs["per_class"].isna() & trains
+    runs = name_series(runs, by=("per_class",))
+    runs["name"] = runs["name"].where(~all_data, runs["name"] + ", all data")
+    table = over_seeds(runs, ACCURACIES, ("per_class",))
+    return pd.concat([_with_crossings(part) for part in by_panel(table)], ignore_index=True)
+
+
+def _with_crossings(part: pd.DataFrame) -> pd.DataFrame:
+    """A panel's rows, and on those of each series from where full fine-tuning is ahead of it."""
+    is_full = part["method"] == FULL_FT
+    full = _curve(part[is_full])
+    crossings = {name: ahead_from(_curve(series), full) for name, series in part[~is_full].groupby("name")}
+    return part.assign(full_ft_ahead_from=part["name"].map(crossings))
+
+
+def _curve(series: pd.DataFrame) -> pd.Series:
+    """Accuracy by samples per class."""
+    placed = series.dropna(subset="per_class").drop_duplicates("per_class")
+    return placed.set_index("per_class")["transfer_accuracy"].sort_index()
+
+
+def ahead_from(method: pd.Series, full: pd.Series) -> float:
+    """Samples per class from which on ``full`` is at least as accurate as ``method``.
+
+    Both are indexed by samples per class; between two numbers of them, accuracies are taken as linear
+    in the logarithm. NaN where full is not ahead at the largest number that both have, or they share none.
+    """
+    lead = (full - method).dropna()
+    if lead.empty or lead.iloc[-1] < 0:
+        return float("nan")
+    behind = np.flatnonzero(lead < 0)
+    if not len(behind):
+        return float(lead.index[0])
+    last = behind[-1]
+    (n0, n1), (lead0, lead1) = lead.index[last : last + 2], lead.iloc[last : last + 2]
+    return float(n0 * (n1 / n0) ** (lead0 / (lead0 - lead1)))
+
+
+def draw(numbers: pd.DataFrame, settings: FigureSettings[RunsPanel]) -> Figure:
+    """Draw the figure from its numbers."""
+    looks = looks_of_runs(numbers)
+    with panels_of_lines(numbers, settings.style, tall=0.78) as (figure, drawn, columns):
+        for index, (ax, part) in enumerate(drawn):
+            _draw_panel(ax, part, looks)
+            if index % columns == 0:
+                ax.set_ylabel("Transfer accuracy (%)")
+    return figure
+
+
+def _draw_panel(axes: Axes, part: pd.DataFrame, looks: Mapping[str, Look]) -> None:
+    axes.set_xscale("log")
+    draw_lines(axes, part, "per_class", looks)
+    tried = sorted(set(part["per_class"].dropna().astype(int)))
+    axes.set_xticks(tried, [str(number) for number in tried])
+    axes.xaxis.set_minor_locator(NullLocator())
+    round_ticks(axes.yaxis)
+    axes.margins(0.06)
+    axes.set_xlabel("Training samples per class")
+    sns.despine(ax=axes)

@@ -1,0 +1,16 @@
+"""What the plan must know of the kind ``samples``."""
+
+from nctransfer.config.kinds import Kind
+from nctransfer.config.panels import RunsPanelSettings
+from nctransfer.reporting.settings import FigureSettings, RunsPanel
+
+KIND = Kind(
+    shows="Accuracy by samples per class",
+    caption=(
+        "Test accuracy against training samples per class (log axis), a curve a method; bands or bars are "
+        "the spread over seeds where there are several."
+    ),
+    panel=RunsPanelSettings,
+    settings=FigureSettings[RunsPanel],
+    collapse=False,
+)

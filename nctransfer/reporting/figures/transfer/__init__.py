@@ -1,0 +1,1 @@
+"""Transfer accuracy against NC1."""

@@ -1,0 +1,1 @@
+"""Accuracy and NC1 by the tuned unit."""

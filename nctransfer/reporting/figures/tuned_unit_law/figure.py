@@ -1,0 +1,97 @@
+"""Layer FT of each unit: transfer accuracy and penultimate NC1 (Fig. 14 of the paper).
+
+A panel is a model on a data set; by tuned unit it shows NC1 of the penultimate feature on the
+downstream training data and the transfer accuracy, on two axes, and how the two correlate.
+"""
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from nctransfer.errors import DegenerateInputError
+from nctransfer.reporting.looks import DASHES, Look, draw_mean, panels_of_lines
+from nctransfer.reporting.measured import Tables
+from nctransfer.reporting.panels import by_panel
+from nctransfer.reporting.runs import (
+    ACCURACIES,
+    COLLAPSE,
+    FEATURE_SIZES,
+    name_series,
+    one_unit,
+    over_seeds,
+    require_nc1,
+    runs_table,
+    with_correlation,
+)
+from nctransfer.reporting.settings import FigureSettings, RunsPanel, StyleSettings
+from nctransfer.reporting.style import NC1, headroom, minus, round_ticks
+
+SETTINGS = FigureSettings[RunsPanel]
+
+
+def tabulate(settings: FigureSettings[RunsPanel], tables: Tables) -> pd.DataFrame:
+    """Every number of the figure, one row per panel and tuned unit.
+
+    Returns:
+        the columns of :func:`~nctransfer.reporting.runs.over_seeds`, tuned (the unit), samples,
+        classes and width of the penultimate feature on the training data, means and standard
+        deviations of train_accuracy, transfer_accuracy (%), nc1, nc1_shuffled and cdnv, and the correlation
+        of nc1 with transfer_accuracy over units, repeated on the panel's rows: pearson, its interval
+        (95 %) pearson_low and pearson_high, spearman.
+
+    Raises:
+        DegenerateInputError: a run has no accuracy or no NC1, or tunes no single unit; or a panel has
+            several methods.
+    """
+    runs = runs_table(settings, tables)
+    require_nc1(runs)
+    runs = name_series(
+        runs.assign(tuned=[one_unit(run) for run in runs.to_dict("records")]), ("tuned", "units")
+    )
+    table = over_seeds(runs, (*ACCURACIES, *COLLAPSE), ("tuned",), FEATURE_SIZES)
+    for part in by_panel(table):
+        if part["name"].nunique() > 1:
+            names = ", ".join(part["name"].unique())
+            raise DegenerateInputError(f"panel {part['title'].iloc[0]!r}: shows one method, not {names}")
+    return with_correlation(table).sort_values(["panel", "tuned"], ignore_index=True)
+
+
+def draw(numbers: pd.DataFrame, settings: FigureSettings[RunsPanel]) -> Figure:
+    """Draw the figure from its numbers."""
+    with panels_of_lines(numbers, settings.style, tall=0.66, legend=0.3, narrowest=3) as (figure, drawn, _):
+        for ax, part in drawn:
+            _draw_panel(ax, part, settings.style)
+    return figure
+
+
+def _draw_panel(axes: Axes, part: pd.DataFrame, style: StyleSettings) -> None:
+    """NC1 and accuracy by tuned unit, on two axes, with room above them for their correlation."""
+    other = axes.twinx()
+    nc1 = Look(f"penultimate {NC1} on training data", style.nc1_color, "o", "-")
+    accuracy = Look("transfer accuracy", style.accuracy_color, "s", DASHES[1])
+    sides = (
+        (axes, "nc1", f"Penultimate {NC1}", nc1),
+        (other, "transfer_accuracy", "Transfer accuracy (%)", accuracy),
+    )
+    for side, value, label, look in sides:
+        draw_mean(side, part, "tuned", value, look)
+        side.set_ylabel(label, color=look.color)
+        side.tick_params(axis="y", colors=look.color)
+        round_ticks(side.yaxis)
+        headroom(side)
+    axes.text(0.5, 0.98, _related(part), transform=axes.transAxes, ha="center", va="top", fontsize="small")
+    axes.set_xlabel("Tuned unit (1 = shallowest)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9))
+    sns.despine(ax=axes, right=False)
+    sns.despine(ax=other, right=False, left=True)
+    other.tick_params(axis="y", right=True)  # despining hides them
+
+
+def _related(part: pd.DataFrame) -> str:
+    """Correlation of a panel, in words."""
+    r, low, high = (part[field].iloc[0] for field in ("pearson", "pearson_low", "pearson_high"))
+    if pd.isna(r):
+        return f"r undefined, n = {len(part)}"
+    return minus(f"r = {r:.2f} [{low:.2f}, {high:.2f}], n = {len(part)}")

@@ -1,0 +1,1 @@
+"""Accuracy by which units are tuned, or how many."""

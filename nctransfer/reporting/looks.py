@@ -1,0 +1,239 @@
+"""How series are told apart: colour, marker and line style, the same in every figure, and one legend."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from nctransfer.reporting.panels import Panels, break_titles, grid, new_figure, panel_axes
+from nctransfer.reporting.settings import StyleSettings
+from nctransfer.reporting.style import COLORS, MARKERS, shades
+from nctransfer.reporting.tuning_methods import facts_of, places
+
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
+MARKER_SIZES = {"p": 5.5, "*": 7}  # of markers that look smaller than they are
+GREY = "0.45"  # of what is no training
+BARS: dict[str, Any] = {"fmt": "none", "elinewidth": 0.7, "capsize": 1.5}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a series, or a point of it, looks.
+
+    Attributes:
+        name: what the legend calls it.
+        color: of its line, or inside its marker.
+        marker: matplotlib's marker.
+        dashes: matplotlib's line style; ``none`` for a point.
+        rim: colour of the marker's rim.
+        group: looks of one group stand together in the legend.
+    """
+
+    name: str
+    color: str
+    marker: str
+    dashes: Any = "none"
+    rim: str = "white"
+    group: str = ""
+
+    def line(self) -> dict[str, Any]:
+        """Arguments of matplotlib's ``plot``."""
+        return {
+            "label": self.name, "color": self.color, "linestyle": self.dashes, "marker": self.marker,
+            "markersize": MARKER_SIZES.get(self.marker, 4), "markeredgecolor": self.rim,
+            "markeredgewidth": 0.4,
+        }  # fmt: skip
+
+    def handle(self) -> Line2D:
+        """A point in a legend."""
+        return Line2D(
+            [], [], linestyle="none", marker=self.marker, markersize=5.5, markerfacecolor=self.color,
+            markeredgecolor=self.rim, markeredgewidth=0.6, label=self.name,
+        )  # fmt: skip
+
+
+PointLooks = Mapping[tuple[str, str], Look]  # by series and label
+
+
+def _pair(place: int) -> tuple[str, str]:
+    """Colour and marker; the pairs repeat after all of them only."""
+    return COLORS[place % len(COLORS)], MARKERS[(place + place // len(COLORS)) % len(MARKERS)]
+
+
+def looks_of_points(table: pd.DataFrame) -> PointLooks:
+    """A look for every (series, label) of a table of points.
+
+    A series has a marker and a colour, its points the shades of it from light to dark. Where every
+    panel holds one series of models of its own, its title says which, and looks tell the labels
+    apart instead: the same label has the same look in all panels.
+
+    Args:
+        table: points (:func:`~nctransfer.reporting.points.points_table`).
+    """
+    apart = table["panel"].nunique() > 1 and (table.groupby("model")["panel"].nunique() == 1).all()
+    if apart and (table.groupby("panel")["series"].nunique() == 1).all():
+        return looks_of_labels(table)
+    looks = {}
+    points = table[["series", "label"]].drop_duplicates()
+    for place, (series, part) in enumerate(points.groupby("series", sort=False)):
+        color, marker = _pair(place)
+        for label, shade in zip(part["label"], shades(color, len(part)), strict=True):
+            name = f"{series} {label}".strip()
+            looks[str(series), label] = Look(name, shade, marker, rim=color, group=str(series))
+    return looks
+
+
+def looks_of_labels(table: pd.DataFrame) -> PointLooks:
+    """A look for every (series, label), the same wherever the label is, in the order of the labels."""
+    points = table.sort_values("order", kind="stable")[["series", "label"]].drop_duplicates()
+    ranks = {label: rank for rank, label in enumerate(dict.fromkeys(points["label"]))}
+    return {
+        (series, label): Look(label, *_pair(ranks[label])) for series, label in points.itertuples(index=False)
+    }
+
+
+def looks_of_runs(table: pd.DataFrame) -> Mapping[str, Look]:
+    """A look for every name of a table, in the order of its rows: that of the method, and dashes of its own.
+
+    Args:
+        table: means over seeds (:func:`~nctransfer.reporting.runs.over_seeds`).
+    """
+    series = table.drop_duplicates("name")[["name", "method"]]
+    place = places(series["method"])
+    looks: dict[str, Look] = {}
+    for method, names in series.groupby("method", sort=False)["name"]:
+        color, marker = _pair(place[str(method)]) if facts_of(str(method)).trains else (GREY, MARKERS[-1])
+        for index, name in enumerate(names):
+            turns, dashes = divmod(index, len(DASHES))  # with all dashes taken, markers follow
+            turned = MARKERS[(MARKERS.index(marker) + turns) % len(MARKERS)]
+            looks[name] = Look(name, color, turned, DASHES[dashes])
+    return {name: looks[name] for name in series["name"]}
+
+
+def draw_points(axes: Axes, part: pd.DataFrame, looks: PointLooks, x: str, y: str) -> None:
+    """Draw a panel's points, a path collection each, with bars of one standard deviation over seeds."""
+    repeated = part[part["seeds"] > 1]
+    axes.errorbar(repeated[x], repeated[y], yerr=repeated[f"{y}_std"], ecolor="0.5", zorder=2, **BARS)
+    for row in part.to_dict("records"):
+        look = looks[row["series"], row["label"]]
+        axes.scatter(
+            row[x], row[y], s=30, marker=look.marker, facecolor=[look.color], edgecolor=look.rim,
+            linewidth=0.6, zorder=3, label=look.name,
+        )  # fmt: skip
+
+
+def draw_mean(axes: Axes, part: pd.DataFrame, x: str, y: str, look: Look, **changes: Any) -> None:
+    """Draw means as a line, with bars of one standard deviation where there are several seeds.
+
+    Args:
+        axes: axes to draw on.
+        part: means and their spread (``y``, ``<y>_std``, ``seeds``) by ``x``.
+        x: column that runs from left to right.
+        y: column that is drawn.
+        look: of the series.
+        changes: of its look, as arguments of matplotlib's ``plot``.
+    """
+    style, numbers = look.line() | changes, part[[x, y, f"{y}_std"]].astype(float)
+    axes.plot(numbers[x].to_numpy(), numbers[y].to_numpy(), **style)
+    across, mean, std = numbers[(part["seeds"] > 1).to_numpy()].to_numpy().T
+    axes.errorbar(across, mean, yerr=std, ecolor=style["color"], capthick=0.7, **BARS)
+
+
+def draw_lines(axes: Axes, part: pd.DataFrame, x: str, looks: Mapping[str, Look]) -> None:
+    """Draw a panel's accuracies, a line a series; what has no place on the abscissa is a level across."""
+    for name, line in part.groupby("name", sort=False):
+        look, placed = looks[str(name)], line.dropna(subset=x).sort_values(x)
+        if len(placed):
+            draw_mean(axes, placed, x, "transfer_accuracy", look)
+        level: dict[str, Any] = {"linestyle": (0, (5, 2.5)), "linewidth": 1.1, "zorder": 1.5}
+        for mean in line.loc[line[x].isna(), "transfer_accuracy"]:
+            axes.axhline(mean, color=look.color, label=look.name, **level)
+
+
+def legend_of_points(figure: Figure, looks: PointLooks, beside: bool = False, most: int = 7) -> None:
+    """Name every look once: below the axes one row per group, or to their right one column per group.
+
+    Below, a group of more than ``most`` goes on in the next row; groups that are more than the looks in any
+    of them have a column each, which makes fewer rows.
+    """
+    by_group: dict[str, dict[str, Look]] = {}
+    for look in looks.values():
+        by_group.setdefault(look.group, {})[look.name] = look
+    groups = [list(group.values()) for group in by_group.values()]
+    if beside or max(map(len, groups)) < len(groups) <= most:
+        columns: Iterable[Any] = zip(*zip_longest(*groups), strict=True)
+    else:
+        rows = [group[start : start + most] for group in groups for start in range(0, len(group), most)]
+        columns = zip_longest(*rows)
+    # a legend fills its columns first; blanks keep the rows apart
+    blank = Line2D([], [], linestyle="none", label="")
+    handles = [[look.handle() if look else blank for look in column] for column in columns]
+    figure.legend(
+        handles=[handle for column in handles for handle in column], ncols=len(handles), frameon=False,
+        loc="outside right upper" if beside else "outside lower center", handletextpad=0.3, columnspacing=1.2,
+    )  # fmt: skip
+
+
+def legend_of_lines(figure: Figure, axes: Sequence[Axes]) -> None:
+    """Name every labelled line of the axes once below them, in as few rows as the figure's width takes."""
+    handles: dict[str, Line2D] = {}
+    for line in [line for ax in axes for line in ax.lines]:
+        if not str(line.get_label()).startswith("_"):
+            handles.setdefault(str(line.get_label()), line)
+    for columns in range(len(handles), 0, -1):
+        legend = figure.legend(
+            handles=[_placed_nowhere(line) for line in handles.values()], loc="outside lower center",
+            ncols=columns, frameon=False, columnspacing=1.4, handlelength=2.2,
+        )  # fmt: skip
+        if columns == 1 or legend.get_window_extent().width < figure.bbox.width:
+            return
+        legend.remove()
+
+
+def _placed_nowhere(line: Line2D) -> Line2D:
+    """A line that looks the same in the legend, wherever it stands on its axes."""
+    handle = Line2D([], [])
+    handle.update_from(line)
+    handle.set_label(str(line.get_label()))
+    return handle
+
+
+@contextmanager
+def panels_of_lines(
+    table: pd.DataFrame,
+    style: StyleSettings,
+    tall: float,
+    legend: float = 0.35,
+    narrowest: float = 2.1,
+    shape: tuple[int, int] | None = None,
+    lowest: float = 0.0,
+    **options: Any,
+) -> Iterator[tuple[Figure, Panels, int]]:
+    """A figure with titled axes for every panel, to be drawn on; then a legend below and the layout.
+
+    Args:
+        table: means over seeds.
+        style: of the figure, which holds meanwhile.
+        tall: height of axes, as a share of their width.
+        legend: inches for the legend.
+        narrowest: width of axes in inches from which on they share a row.
+        shape: rows and columns of axes in place of those that ``narrowest`` gives.
+        lowest: least height of axes in inches.
+        options: of matplotlib's ``subplots``.
+
+    Yields:
+        the figure, axes with their panel's rows, and how many columns of axes there are.
+    """
+    rows, columns = shape or grid(table["panel"].nunique(), style.width, narrowest)
+    width = style.width if columns > 1 else 0.6 * style.width
+    with new_figure(style, width, max(lowest, tall * width / columns) * rows + legend) as figure:
+        drawn = panel_axes(figure, table, (rows, columns), **options)
+        yield figure, drawn, columns
+        legend_of_lines(figure, figure.axes)
+        break_titles(figure, [ax for ax, _ in drawn])

@@ -1,0 +1,44 @@
+"""What was measured: rows of tidy tables that figures and tables show."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from nctransfer.errors import DegenerateInputError
+from nctransfer.reporting.settings import PictureSettings
+
+Tables = Mapping[tuple[str, str, str], pd.DataFrame]  # tidy tables by name, model and view
+
+PENULTIMATE = "penultimate"
+SIZES = ("samples", "classes", "width", "rank")  # what NC1 depends on
+
+
+def penultimate_metrics(
+    metrics: pd.DataFrame, split: str, name: str, needed: Sequence[str] = ("nc1",)
+) -> pd.DataFrame:
+    """Rows of the penultimate feature on a split.
+
+    Args:
+        metrics: of a model on a view.
+        split: that was measured.
+        name: of what is shown, for messages.
+        needed: metrics that must be there.
+
+    Raises:
+        DegenerateInputError: one is missing; it is named with those that are there.
+    """
+    rows = metrics[(metrics["module"] == PENULTIMATE) & (metrics["split"] == split)]
+    for metric in needed:
+        if metric not in set(rows["metric"]):
+            raise DegenerateInputError(
+                f"{name}: the metrics have no {metric} of the penultimate feature, {split} split; "
+                f"there are: {', '.join(rows['metric']) or 'none'}"
+            )
+    return rows
+
+
+def probe_rows(probes: pd.DataFrame, settings: PictureSettings[Any]) -> pd.DataFrame:
+    """Rows of the probes that are shown, by their learning rate and weight decay."""
+    at_rate = probes["learning_rate"] == settings.learning_rate
+    return probes[at_rate & (probes["weight_decay"] == settings.weight_decay)]

@@ -1,0 +1,90 @@
+"""Figures of panels: their letters and titles, and axes for each."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from nctransfer.reporting.settings import StyleSettings
+from nctransfer.reporting.style import styled
+
+Panels = list[tuple[Axes, pd.DataFrame]]  # axes, and the rows that they show
+
+
+def letter(index: int) -> str:
+    """Name of a panel: a, b, ..."""
+    return chr(ord("a") + index)
+
+
+def by_panel(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """Rows of every panel."""
+    return [part for _, part in table.groupby("panel", sort=False)]
+
+
+def led_by(table: pd.DataFrame, **columns: Any) -> pd.DataFrame:
+    """A table with further columns in front, each of one value."""
+    return table.assign(**columns)[[*columns, *table.columns]]
+
+
+def panel_title(part: pd.DataFrame, panels: int) -> str:
+    """Title of a panel's axes, with its letter where there are several panels."""
+    first = part.iloc[0]
+    return f"({first['panel']}) {first['title']}" if panels > 1 else str(first["title"])
+
+
+def grid(count: int, width: float, narrowest: float = 2.1) -> tuple[int, int]:
+    """Rows and columns for axes no narrower than ``narrowest`` inches, rows as equal as can be.
+
+    Four panels on a page of 6.75 inches are 2 x 2, three one row.
+    """
+    fitting = max(1, int(width // narrowest))
+    rows = -(-count // fitting)
+    return rows, -(-count // rows)
+
+
+@contextmanager
+def new_figure(style: StyleSettings, width: float, height: float, lay_out: bool = True) -> Iterator[Figure]:
+    """An empty figure, in inches, whose axes make room for what stands around them.
+
+    The style holds while it is drawn on; then it is laid out, or only when it is written: every further
+    layout moves the axes by a hair's breadth.
+    """
+    with styled(style):
+        figure = Figure((width, height), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06))
+        yield figure
+        if lay_out:
+            figure.draw_without_rendering()  # fonts and ticks are set while the style holds
+
+
+def panel_axes(figure: Figure, table: pd.DataFrame, shape: tuple[int, int], **options: Any) -> Panels:
+    """Axes for every panel of a table, titled.
+
+    Args:
+        figure: to be drawn on.
+        table: rows of all panels.
+        shape: rows and columns of axes; those that are left over are removed.
+        options: of matplotlib's ``subplots``.
+    """
+    panels = by_panel(table)
+    axes = list(figure.subplots(*shape, squeeze=False, **options).flat)
+    for spare in axes[len(panels) :]:
+        spare.remove()
+    for ax, part in zip(axes, panels, strict=False):
+        ax.set_title(panel_title(part, len(panels)), loc="left")
+    return list(zip(axes, panels, strict=False))
+
+
+def break_titles(figure: Figure, axes: Sequence[Axes]) -> None:
+    """Break titles that are wider than their axes."""
+    figure.draw_without_rendering()
+    for ax in axes:
+        title = ax.set_title(ax.get_title(loc="left"), loc="left")
+        room, width = ax.get_window_extent().width, title.get_window_extent().width
+        if width > room:
+            text = title.get_text()
+            title.set_text(textwrap.fill(text, max(1, int(len(text) * room / width)), break_long_words=False))

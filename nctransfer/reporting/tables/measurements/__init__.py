@@ -1,0 +1,1 @@
+"""Which figures and tables show NC1."""

@@ -1,0 +1,1 @@
+"""Methods of fine-tuning side by side."""

@@ -1,0 +1,100 @@
+"""Methods of fine-tuning side by side: accuracy, collapse and cost (Table 3 of the paper)."""
+
+import numpy as np
+import pandas as pd
+
+from nctransfer.reporting.cells import Cell, as_written, emphasised, heading, seeds_in_words, spread
+from nctransfer.reporting.measured import Tables
+from nctransfer.reporting.panels import by_panel
+from nctransfer.reporting.runs import (
+    ACCURACIES,
+    COLLAPSE,
+    FEATURE_SIZES,
+    name_series,
+    over_seeds,
+    require_nc1,
+    require_titles,
+    runs_table,
+    with_correlation,
+)
+from nctransfer.reporting.settings import RunsPanel, TableSettings
+from nctransfer.reporting.tuning_methods import facts_of
+
+SETTINGS = TableSettings[RunsPanel]
+
+
+def tabulate(settings: TableSettings[RunsPanel], tables: Tables) -> pd.DataFrame:
+    """Every number of the table, one row per panel and method.
+
+    Returns:
+        the columns of :func:`~nctransfer.reporting.runs.over_seeds`, samples, classes and width of the
+        penultimate feature on the training data, and means and standard deviations of train_accuracy and
+        transfer_accuracy (%), of that feature's nc1, nc1_shuffled and cdnv, and of nc1_summed (NC1 of what
+        the classifier of SCL FT sees). The correlation of nc1 with transfer_accuracy over the panel's
+        methods is repeated on its rows: pearson, its interval (95 %) pearson_low and pearson_high,
+        spearman.
+
+    Raises:
+        DegenerateInputError: a run has no accuracy or, but for zero-shot, no NC1; two runs cannot be told
+            apart; or two panels have one title.
+    """
+    runs = runs_table(settings, tables)
+    require_titles(runs)
+    require_nc1(runs[[facts_of(method).trains for method in runs["method"]]])
+    nc1, nc1_shuffled, cdnv = COLLAPSE
+    values = (*ACCURACIES, nc1, nc1_shuffled, "nc1_summed", cdnv)
+    return with_correlation(over_seeds(name_series(runs), values, sizes=FEATURE_SIZES))
+
+
+def present(numbers: pd.DataFrame, settings: TableSettings[RunsPanel]) -> pd.DataFrame:
+    """What a reader sees: three blocks of methods, one column per panel; the best stand out.
+
+    Returns:
+        ``Method`` and one column per panel; a block is a heading and one row per method, and says how many
+        seeds its means are over. A method that a panel does not have is a dash.
+    """
+    seeds = seeds_in_words(numbers["seeds"].tolist())
+    blocks = {
+        f"Transfer accuracy (%){seeds}": _accuracies,
+        "NC1 of the penultimate feature on the training data": _collapses,
+        "Share of parameters trained (%)": _shares,
+    }
+    names = list(dict.fromkeys(numbers["name"]))
+    panels = {str(part["title"].iloc[0]): part.set_index("name").reindex(names) for part in by_panel(numbers)}
+    rows: list[list[str | Cell]] = []
+    for text, column in blocks.items():
+        rows.append(heading(text, len(panels) + 1))
+        rows += map(list, zip(names, *(column(part) for part in panels.values()), strict=True))
+    return pd.DataFrame(rows, columns=["Method", *panels], dtype=object)
+
+
+def _accuracies(part: pd.DataFrame) -> list[str | Cell]:
+    """Mean and spread, the highest emphasised."""
+    digits = [".2f"] * len(part)
+    scores = [as_written(mean, ".2f") for mean in part["transfer_accuracy"]]
+    return emphasised(_texts(part, "transfer_accuracy", digits), scores)
+
+
+def _collapses(part: pd.DataFrame) -> list[str | Cell]:
+    """Mean and spread, the lowest emphasised."""
+    digits = [_digits(mean) for mean in part["nc1"]]
+    scores = [-as_written(*mean) for mean in zip(part["nc1"], digits, strict=True)]
+    return emphasised(_texts(part, "nc1", digits), scores)
+
+
+def _shares(part: pd.DataFrame) -> list[str | Cell]:
+    """Share of the parameters, which has no best."""
+    digits = [".1e" if 0 < share < 0.005 else ".2f" for share in part["share"]]
+    return [spread(share, 0, 1, form) for share, form in zip(part["share"], digits, strict=True)]
+
+
+def _texts(part: pd.DataFrame, value: str, digits: list[str]) -> list[str]:
+    columns = part[value], part[f"{value}_std"], part["seeds"], digits
+    return [spread(*row) for row in zip(*columns, strict=True)]
+
+
+def _digits(nc1: float) -> str:
+    """Two decimals, more where they would leave fewer than three digits."""
+    if np.isnan(nc1) or nc1 >= 1:
+        return ".2f"
+    return f".{2 - int(np.floor(np.log10(nc1)))}f" if nc1 >= 0.001 else ".1e"

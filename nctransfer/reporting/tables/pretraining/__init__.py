@@ -1,0 +1,1 @@
+"""Pre-trainings with their source NC1 and transfer accuracy."""

@@ -1,0 +1,15 @@
+"""What the plan must know of the kind ``ranking``."""
+
+from nctransfer.config.kinds import Kind
+from nctransfer.config.panels import RankingPanelSettings
+from nctransfer.reporting.settings import RankingPanel, TableSettings
+
+KIND = Kind(
+    shows="Models ranked",
+    caption=(
+        "Every transferability score of every model, and how far each order agrees with measured accuracies. "
+        "Bold is best, underlined second."
+    ),
+    panel=RankingPanelSettings,
+    settings=TableSettings[RankingPanel],
+)

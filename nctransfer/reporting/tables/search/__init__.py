@@ -1,0 +1,1 @@
+"""Search for learning rate and weight decay."""

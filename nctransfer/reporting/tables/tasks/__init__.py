@@ -1,0 +1,1 @@
+"""Methods of fine-tuning over many tasks."""

@@ -1,0 +1,72 @@
+"""Methods of fine-tuning over many tasks (Table 5 of the paper)."""
+
+import pandas as pd
+
+from nctransfer.reporting.cells import Cell, as_written, emphasised, seeds_in_words, spread
+from nctransfer.reporting.measured import Tables
+from nctransfer.reporting.runs import ACCURACIES, name_series, over_seeds, require_titles, runs_table
+from nctransfer.reporting.settings import RunsPanel, TableSettings
+
+SETTINGS = TableSettings[RunsPanel]
+
+AVERAGE = "Average"
+DIGITS = ".1f"
+
+
+def tabulate(settings: TableSettings[RunsPanel], tables: Tables) -> pd.DataFrame:
+    """Every number of the table, one row per task and method, and an average per method.
+
+    Returns:
+        the columns of :func:`~nctransfer.reporting.runs.over_seeds`, train_accuracy and transfer_accuracy
+        (%) with their standard deviations, and difference: transfer accuracy of the first method minus
+        this one's, so that the first wins where it is positive (missing for the first itself, and for
+        tasks that one of the two lacks). With several tasks, the last rows (no panel, titled Average)
+        are each method's average over tasks and its spread over seeds; missing where no seed of a
+        method has every task.
+
+    Raises:
+        DegenerateInputError: a run has no accuracy, two runs cannot be told apart, or two panels have one
+            title.
+    """
+    runs = name_series(runs_table(settings, tables))
+    require_titles(runs)
+    table = over_seeds(runs, ACCURACIES)
+    if runs["panel"].nunique() > 1:
+        table = pd.concat([table, _averages(runs)], ignore_index=True)
+    first = table["name"].iloc[0]
+    of_first = table[table["name"] == first].set_index("title")["transfer_accuracy"]
+    difference = table["title"].map(of_first) - table["transfer_accuracy"]
+    return table.assign(difference=difference.where(table["name"] != first))
+
+
+def _averages(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per method: its average over tasks, from the seeds that all tasks have."""
+    tasks = runs["panel"].nunique()
+    rows = []
+    for (method, name), part in runs.groupby(["method", "name"], sort=False):
+        seeds = part.groupby("seed")
+        of_seeds = seeds[list(ACCURACIES)].mean()[seeds.size() == tasks]
+        row = {"title": AVERAGE, "method": method, "name": name, "seeds": len(of_seeds)}
+        for value in ACCURACIES:
+            row[value] = of_seeds[value].mean()
+            row[f"{value}_std"] = of_seeds[value].std() if len(of_seeds) > 1 else 0.0
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def present(numbers: pd.DataFrame, settings: TableSettings[RunsPanel]) -> pd.DataFrame:
+    """What a reader sees: one row per task, the average last, one column per method; the best stands out.
+
+    Returns:
+        the task, headed by what is shown and over how many seeds, and one column per method. A method that
+        lacks a task has a dash there.
+    """
+    names = list(dict.fromkeys(numbers["name"]))
+    corner = f"Transfer accuracy (%){seeds_in_words(numbers['seeds'].tolist())}"
+    rows: list[list[str | Cell]] = []
+    for title, part in numbers.groupby("title", sort=False):
+        methods = part.set_index("name").reindex(names)
+        columns = methods["transfer_accuracy"], methods["transfer_accuracy_std"], methods["seeds"]
+        texts = [spread(*row, digits=DIGITS) for row in zip(*columns, strict=True)]
+        rows.append([str(title), *emphasised(texts, [as_written(mean, DIGITS) for mean in columns[0]])])
+    return pd.DataFrame(rows, columns=[corner, *names], dtype=object)

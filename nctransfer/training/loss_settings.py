@@ -1,0 +1,27 @@
+"""What a loss is told, by its name."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import BeforeValidator, SerializeAsAny
+
+from nctransfer import variants
+from nctransfer.settings import Settings
+from nctransfer.training import losses
+
+
+class LossSettings(Settings):
+    """Base of what losses are told; a loss with options derives its own in ``settings.py`` of its folder.
+
+    Attributes:
+        embeds: whether the loss is one of embeddings; others end in a classifier.
+    """
+
+    embeds: ClassVar[bool] = False
+
+    name: str
+    """Variant of `nctransfer.training.losses`."""
+
+
+AnyLossSettings = Annotated[
+    SerializeAsAny[LossSettings], BeforeValidator(variants.settings_reader(losses, "name", LossSettings))
+]

@@ -1,0 +1,20 @@
+"""Options of the squared error."""
+
+from nctransfer.settings import Positive, Settings
+from nctransfer.training.loss_settings import LossSettings
+
+
+class MeanSquaredErrorOptions(Settings):
+    """Options of the squared error."""
+
+    mse_weight: Positive = 1
+    """Weight of the true class's square, k of Hui & Belkin (mean_squared_error); 1 rescales nothing."""
+    mse_target: Positive = 1
+    """Target of the true class, M of Hui & Belkin (mean_squared_error)."""
+
+
+class MeanSquaredErrorSettings(LossSettings, MeanSquaredErrorOptions):
+    """What the squared error is told."""
+
+
+SETTINGS = MeanSquaredErrorSettings

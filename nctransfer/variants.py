@@ -1,0 +1,92 @@
+"""Variants: one module or folder each, found by name.
+
+A data source, a loss, a fine-tuning method or a figure is a module, or a folder of modules, in its package;
+the package is the registry. Nothing imports variants statically, so that a job's digest covers only the
+variants that its settings name (``nctransfer.dag.digest``). A folder keeps apart what the plan must know of
+a variant (``settings.py``, no torch) from the code that computes.
+"""
+
+import importlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from nctransfer.errors import ConfigError
+from nctransfer.settings import Settings
+from nctransfer.suggestions import suggestion
+
+
+@cache
+def names(package: ModuleType) -> list[str]:
+    """Names of the variants in a package, sorted."""
+    entries = [entry for folder in package.__path__ for entry in Path(folder).iterdir()]
+    return sorted(
+        entry.stem
+        for entry in entries
+        if not entry.name.startswith(("_", "."))
+        and (entry.suffix == ".py" or (entry.is_dir() and any(entry.glob("*.py"))))
+    )
+
+
+def module_name(package: ModuleType, name: str, part: str = "") -> str:
+    """Dotted name of a variant's module.
+
+    Args:
+        package: that holds the variants.
+        name: of the variant.
+        part: module of the variant's folder; a variant that is one module holds all parts itself.
+
+    Raises:
+        ConfigError: there is no such variant.
+    """
+    known = names(package)
+    if name not in known:
+        kind = package.__name__.rpartition(".")[2]
+        raise ConfigError(f"no {name!r} in {kind}{suggestion(name, known)}; there are: {', '.join(known)}")
+    dotted = f"{package.__name__}.{name}"
+    is_folder = any(Path(folder, name).is_dir() for folder in package.__path__)
+    return f"{dotted}.{part}" if part and is_folder else dotted
+
+
+def load(package: ModuleType, name: str, part: str = "") -> ModuleType:
+    """Import a variant, or a part of it.
+
+    Raises:
+        ConfigError: there is no such variant.
+    """
+    return importlib.import_module(module_name(package, name, part))
+
+
+def settings_class(package: ModuleType, name: str, base: type[Settings]) -> type[Settings]:
+    """The class of a variant's settings, ``SETTINGS`` of its ``settings.py``; the base where it has none.
+
+    Raises:
+        ConfigError: there is no such variant.
+    """
+    try:
+        module = load(package, name, "settings")
+    except ModuleNotFoundError as error:
+        if error.name != f"{package.__name__}.{name}.settings":
+            raise
+        return base
+    found: type[Settings] = getattr(module, "SETTINGS", base)
+    return found
+
+
+def settings_reader(package: ModuleType, key: str, base: type[Settings]) -> Callable[[Any], Any]:
+    """A validator that reads values by the class of the variant that they name.
+
+    Args:
+        package: that holds the variants.
+        key: of the variant's name among the values.
+        base: class of the settings of variants that have none of their own.
+    """
+
+    def read(values: Any) -> Any:
+        if isinstance(values, base) or not isinstance(values, dict) or key not in values:
+            return values
+        return settings_class(package, values[key], base).read(values)
+
+    return read
