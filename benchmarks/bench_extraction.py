@@ -23,15 +23,15 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
-from nctransfer.data.geometry import apply_geometry  # noqa: E402
 from nctransfer.data.image_store import ImageStore  # noqa: E402
+from nctransfer.data.resize import apply_geometry  # noqa: E402
 from nctransfer.data.settings import Geometry  # noqa: E402
 from nctransfer.features.extract import extract_features  # noqa: E402
 from nctransfer.features.settings import FeaturesJobSettings  # noqa: E402
 from nctransfer.models.architecture import Architecture  # noqa: E402
-from nctransfer.models.backbone import Backbone, Identity, Unit, measure  # noqa: E402
-from nctransfer.models.layout import Layout, Tap  # noqa: E402
-from nctransfer.models.zoo import describe  # noqa: E402
+from nctransfer.models.backbone import Backbone, Identity, measure  # noqa: E402
+from nctransfer.models.model_store import describe  # noqa: E402
+from nctransfer.models.unit_layout import Tap, Unit, UnitLayout  # noqa: E402
 from nctransfer.storage.stores import create_store  # noqa: E402
 
 BATCH = 16
@@ -122,7 +122,7 @@ def compare(count: int, repeats: int) -> None:
 def wide_backbone() -> Backbone:
     """A network of one unit, 2,048 wide, cheap to compute."""
     network = nn.Sequential(nn.Conv2d(3, 2048, 8), nn.Flatten(), nn.Identity())
-    layout = Layout(units=("0",), penultimate=Tap("2", "input"))
+    layout = UnitLayout(units=("0",), penultimate=Tap("2", "input"))
     units = [Unit(0, "stem", "", 3), Unit(1, "0", "Conv2d", 2048)]
     identity = Identity("", "wide", "", "", (0.5,) * 3, (0.25,) * 3, (8, 8), None, "")
     return Backbone(network.eval(), layout, units, 2048, None, identity).eval()

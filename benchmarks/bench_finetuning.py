@@ -32,12 +32,12 @@ from torch.nn import functional  # noqa: E402
 from nctransfer import variants  # noqa: E402
 from nctransfer.finetuning import methods  # noqa: E402
 from nctransfer.finetuning.method import MethodSettings  # noqa: E402
-from nctransfer.finetuning.network import TunedNetwork  # noqa: E402
 from nctransfer.finetuning.prefix import Prefix  # noqa: E402
+from nctransfer.finetuning.tuned_network import TunedNetwork  # noqa: E402
 from nctransfer.finetuning.tuning import Task  # noqa: E402
 from nctransfer.models.architecture import Architecture  # noqa: E402
 from nctransfer.models.backbone import Backbone, Identity, measure  # noqa: E402
-from nctransfer.models.zoo import describe  # noqa: E402
+from nctransfer.models.model_store import describe  # noqa: E402
 
 MODELS = {
     "resnet50": ("torchvision/resnet50", "resnet"),

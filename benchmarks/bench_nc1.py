@@ -29,9 +29,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from nctransfer.collapse.class_statistics import class_statistics
 from nctransfer.collapse.nc1 import nc1
 from nctransfer.collapse.rows import class_sorted_rows
-from nctransfer.collapse.statistics import class_statistics
 
 
 def problem(samples: int, width: int, classes: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nctransfer.data.keyed import Stream, sample_keys, uniform
+from nctransfer.data.keyed_random import Stream, sample_keys, uniform
 from nctransfer.training.pgd_attack import Adversary
 from nctransfer.training.settings import AttackSettings
 

@@ -11,7 +11,7 @@ from scipy import stats
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as torchvision
 
-from nctransfer.data.keyed import sample_keys
+from nctransfer.data.keyed_random import sample_keys
 from nctransfer.training.augmentation import JitterDraws, augment, draw_jitter, jitter_colours
 from nctransfer.training.settings import AugmentationSettings, JitterSettings
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nctransfer.collapse import rows as rows_module
+from nctransfer.collapse.class_statistics import class_statistics
 from nctransfer.collapse.measure import measure, measure_classifier
 from nctransfer.collapse.nc1 import cdnv, nc1, numerical_rank, shuffled_nc1, vci
 from nctransfer.collapse.nc2_to_nc4 import (
@@ -17,7 +18,6 @@ from nctransfer.collapse.nc2_to_nc4 import (
     etf_distance,
     self_duality,
 )
-from nctransfer.collapse.statistics import class_statistics
 from nctransfer.errors import DegenerateInputError
 
 # ---------------------------------------------------------------- references, from the definitions

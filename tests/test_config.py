@@ -226,7 +226,10 @@ def test_mistakes_of_two_files_are_reported_together(tmp_path):
             "study: x\nfigures: {fig3: {panels: [{model: resnet34, dataset: cifar10, pooling: cls}]}}\n",
             "figures.fig3.panels[0].pooling: model 'resnet34' has no 'cls'; it has: avg",
         ),
-        ("study: x\nmodels: {resnet34: {family: vit}}\n", "models.resnet34.poolings: missing; family 'vit'"),
+        (
+            "study: x\nmodels: {resnet34: {unit_layout: vit}}\n",
+            "models.resnet34.poolings: missing; unit_layout 'vit'",
+        ),
     ],
 )
 def test_one_clear_message_each(tmp_path, text, words):
@@ -380,7 +383,7 @@ FAMILY = "families: {f: {architecture: small/resnet18, dataset: cifar10, size: 3
         ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd]}]}}\n", "figures.fig4.panels[0].abscissa: missing; allowed: nc1, train_accuracy"),
         ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd], abscissa: unit}]}}\n", "figures.fig4.panels[0].abscissa: 'unit' is not allowed; allowed: nc1, train_accuracy"),
         ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd], abscissa: nc2}]}}\n", "figures.fig4.panels[0].abscissa: 'nc2' is not allowed (did you mean 'nc1'?)"),
-        ("tables: {table1.csv: {kind: measurements}}\n", "tables: 'table1.csv' ends like a file; call it 'table1'"),
+        ("tables: {table1.csv: {kind: nc1_measurements}}\n", "tables: 'table1.csv' ends like a file; call it 'table1'"),
         ("figures: {fig3: {panels: [{model: resnet34, dataset: dtd, abscissa: nc1}]}}\n", "figures.fig3.panels[0].abscissa: unknown key of kind 'layerwise'"),
         ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd], dataset: pet, abscissa: nc1}]}}\n", "figures.fig4.panels[0].dataset: unknown key of kind 'across_datasets'"),
         ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd], pooling: avg, abscissa: nc1}]}}\n", "figures.fig4.panels[0].pooling: unknown key of kind 'across_datasets'"),

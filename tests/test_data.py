@@ -19,8 +19,8 @@ from nctransfer.data import sources, subset
 from nctransfer.data.dataset import DataSet, data_set
 from nctransfer.data.decode import decode
 from nctransfer.data.folder_contents import folder_digest
-from nctransfer.data.geometry import _resize_in_float, apply_geometry
 from nctransfer.data.images import ImageStore, prepare_images
+from nctransfer.data.resize import _resize_in_float, apply_geometry
 from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings
 from nctransfer.data.sources.torchvision.dataset import SETS
 from nctransfer.errors import ConfigError, DataError, StoreError

@@ -17,14 +17,14 @@ from nctransfer.finetuning.method import method_facts
 from nctransfer.finetuning.tuning import Task, count_parameters
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.backbone import Backbone, Identity, measure
+from nctransfer.models.model_store import UNIT_COLUMNS, describe, unit_rows
 from nctransfer.models.parameters import locate_parameters
-from nctransfer.models.zoo import UNIT_COLUMNS, describe, unit_rows
 from nctransfer.reporting.figures.diagram import figure as diagram
 from nctransfer.reporting.figures.diagram.chain import inches
 from nctransfer.reporting.figures.diagram.layouts import LAYOUTS, caption_of
 from nctransfer.reporting.output import save_figure, save_numbers
 from nctransfer.reporting.style import SPLITS
-from nctransfer.reporting.tables.measurements import table as measurements
+from nctransfer.reporting.tables.nc1_measurements import table as measurements
 
 ROOT = Path(__file__).resolve().parents[1]
 NETWORKS = {
@@ -44,10 +44,10 @@ STYLE = {"width": 6.5, "font_size": 8, "dpi": 60}
 @cache
 def built(name: str):
     """A network without memory, its layout and size."""
-    path, family, side = NETWORKS[name]
+    path, unit_layout, side = NETWORKS[name]
     with torch.device("meta"):
         network = Architecture.parse(path).build().eval()
-    return network, describe(network, family), (side, side)
+    return network, describe(network, unit_layout), (side, side)
 
 
 @cache
@@ -94,12 +94,12 @@ def test_parameters_are_those_that_fine_tuning_counts(model, method):
     unit = {"resnet18": 5, "vit": 8, "densenet121": 2, "clip": 8, "googlenet": 4}[model]
     tuned = [] if method in ("lp", "mlp", "full_ft") else [unit]
     shown = parts(panel(model, method, tuned, classes=7)).iloc[0]
-    path, family, side = NETWORKS[model]
+    path, unit_layout, side = NETWORKS[model]
     with torch.device("meta"):
         network = Architecture.parse(path).build().eval()
-    layout = describe(network, family)
+    layout = describe(network, unit_layout)
     units, width = measure(network, layout, (side, side), "meta")
-    identity = Identity("", model, "", family, (0.0,) * 3, (1.0,) * 3, (side, side), None, "")
+    identity = Identity("", model, "", unit_layout, (0.0,) * 3, (1.0,) * 3, (side, side), None, "")
     backbone = Backbone(network, layout, units, width, None, identity).to("meta")
     settings = method_facts(method).settings(name=method, units=tuple(tuned))
     task = Task(backbone, [""] * 7, settings, "update", 0)
@@ -307,8 +307,8 @@ def test_a_mistake_is_told_before_anything_is_planned(figure, words, tmp_path):
     [
         ("{kind: methods}", "tables.wrong.panels: missing; it has no default"),
         (
-            "{kind: measurements, panels: [{model: resnet18, dataset: cifar10}]}",
-            "tables.wrong.panels: an entry of kind 'measurements' takes none",
+            "{kind: nc1_measurements, panels: [{model: resnet18, dataset: cifar10}]}",
+            "tables.wrong.panels: an entry of kind 'nc1_measurements' takes none",
         ),
     ],
 )

@@ -337,12 +337,12 @@ NOTHING = {
     "words of an error of decoding": [("nctransfer/data/decode.py", "corrupt or truncated (", "damaged (")],
     "a log line": [("nctransfer/training/loop.py", '"goes on after epoch %d, step %d"', '"resumed: epoch %d, step %d"')],
     "one more log line": [
-        ("nctransfer/collapse/statistics.py", "", "\nimport logging\n\nlogger = logging.getLogger(__name__)\nlogger.info('read')\n")
+        ("nctransfer/collapse/class_statistics.py", "", "\nimport logging\n\nlogger = logging.getLogger(__name__)\nlogger.info('read')\n")
     ],
     "a new exception class": [("nctransfer/errors.py", "", '\n\nclass QuotaError(StoreError):\n    """No room."""\n')],
     "a docstring": [("nctransfer/features/extract.py", '"""Write the feature store of one split.', '"""Leave the features.')],
     "a comment": [("nctransfer/training/loop.py", "\nCHECKED_EVERY", "\n# seldom\nCHECKED_EVERY")],
-    "an annotation": [("nctransfer/training/schedule.py", "def cosine(epoch: int, epochs: int,", "def cosine(epoch, epochs: float,")],
+    "an annotation": [("nctransfer/training/learning_rate_schedule.py", "def cosine(epoch: int, epochs: int,", "def cosine(epoch, epochs: float,")],
     "a new variant": [
         ("nctransfer/transferability/scores/mine.py", "", "def score(problem):\n    return {}\n"),
         ("nctransfer/training/losses/mine.py", "", "def build(settings, classes):\n    return None\n"),
@@ -378,7 +378,7 @@ def test_no_job_of_the_paper_is_stale_after_a_module_is_renamed(paper, edit):
 
 CHANGES = {
     "a constant": ("nctransfer/training/evaluation.py", "", "\nX = 2\n", ("pretrain", "finetune")),
-    "an operator": ("nctransfer/training/schedule.py", "return end + (", "return end - (", ("pretrain", "finetune")),
+    "an operator": ("nctransfer/training/learning_rate_schedule.py", "return end + (", "return end - (", ("pretrain", "finetune")),
     "a default": ("nctransfer/features/extract.py", "", "\ndef f(x=1):\n    return x\n", ("features",)),
     "a default of a setting": (
         "nctransfer/training/settings.py", "warmup_epochs: int = 0", "warmup_epochs: int = 5", ("pretrain", "finetune"),
@@ -387,7 +387,7 @@ CHANGES = {
         "nctransfer/features/extract.py", "except RuntimeError as error:", "except ValueError as error:", ("features",),
     ),
     "a called function of a library": (
-        "nctransfer/training/schedule.py", "math.cos(", "math.sin(", ("pretrain", "finetune"),
+        "nctransfer/training/learning_rate_schedule.py", "math.cos(", "math.sin(", ("pretrain", "finetune"),
     ),
     "a dtype": ("nctransfer/finetuning/data.py", "dtype=torch.uint8", "dtype=torch.int16", ("finetune",)),
     "words of an error that are written": (

@@ -26,7 +26,7 @@ from PIL import Image
 from torchvision import datasets
 
 from nctransfer.data.decode import decode
-from nctransfer.data.raw import RawSplit
+from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.sources.torchvision import read as source
 from nctransfer.data.sources.torchvision.settings import TorchvisionSettings
 from nctransfer.errors import DataError

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from nctransfer.data.geometry import apply_geometry
 from nctransfer.data.image_store import ImageStore
+from nctransfer.data.resize import apply_geometry
 from nctransfer.data.settings import Geometry
 from nctransfer.errors import DegenerateInputError, ModelError, StoreError
 from nctransfer.features.extract import extract_features, forward_pass
+from nctransfer.features.feature_store import FeatureStore
 from nctransfer.features.settings import FeaturesJobSettings
-from nctransfer.features.store import FeatureStore
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.backbone import Backbone, Head, Identity, measure
-from nctransfer.models.zoo import describe
+from nctransfer.models.model_store import describe
 from nctransfer.stamp import UNSTAMPED
 from nctransfer.storage.stores import create_store
 

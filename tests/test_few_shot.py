@@ -11,31 +11,30 @@ import torch
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
-from nctransfer.catalog import known_models
 from nctransfer.collapse.measure import measure
 from nctransfer.config.load import load
 from nctransfer.dag.plan import Plan
 from nctransfer.data.images import ImageStore, prepare_images
 from nctransfer.data.settings import Geometry, ImagesJobSettings
 from nctransfer.errors import ConfigError, DegenerateInputError, ModelError
-from nctransfer.features.store import FeatureStore, write_columns
-from nctransfer.fewshot.episodes import Shape, draw_episodes, require_enough
-from nctransfer.fewshot.evaluation import episode_accuracies, mean_interval, query_nc1, unit_length
-from nctransfer.fewshot.settings import FewShotJobSettings
-from nctransfer.models import table
+from nctransfer.features.feature_store import FeatureStore, write_columns
+from nctransfer.few_shot.episodes import Shape, draw_episodes, require_enough
+from nctransfer.few_shot.evaluation import episode_accuracies, mean_interval, query_nc1, unit_length
+from nctransfer.few_shot.settings import FewShotJobSettings
+from nctransfer.models import write_known_models
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.backbone import Backbone, Head, Identity
 from nctransfer.models.backbone import measure as measure_units
-from nctransfer.models.zoo import describe
-from nctransfer.reporting.cells import Cell, Emphasis
+from nctransfer.models.model_store import describe
 from nctransfer.reporting.output import save_table
 from nctransfer.reporting.settings import EpisodesPanel, EpisodesPoint, TableSettings
+from nctransfer.reporting.table_cells import Cell, Emphasis
 from nctransfer.reporting.tables.few_shot import table as few_shot
 from nctransfer.settings import ViewNames
 from nctransfer.stamp import UNSTAMPED
 from nctransfer.storage.stores import create_store
 from nctransfer.tidy.few_shot import few_shot_table
-from nctransfer.training.schedule import learning_rate
+from nctransfer.training.learning_rate_schedule import learning_rate
 from nctransfer.training.settings import AugmentationSettings, LoopSettings, StepDecaySettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,16 +54,16 @@ def test_backbones_have_the_published_numbers_of_parameters():
     published = {"convnet4": 113_088, "resnet12": 12_424_320, "seresnet12": 12_424_320 + gates}
     for name, count in published.items():
         with torch.device("meta"):
-            network = Architecture.parse(f"fewshot/{name}", {}, 64).build()
+            network = Architecture.parse(f"few_shot/{name}", {}, 64).build()
         assert parameters(network) - parameters(network.fc) == count, name
 
 
 def backbone(name: str, size: int, **options: Any) -> Backbone:
     torch.manual_seed(0)
-    network = Architecture.parse(f"fewshot/{name}", options, 7).build().eval()
-    layout = describe(network, "fewshot")
+    network = Architecture.parse(f"few_shot/{name}", options, 7).build().eval()
+    layout = describe(network, "few_shot")
     units, width = measure_units(network, layout, (size, size))
-    identity = Identity("", name, "", "fewshot", (0.5,) * 3, (0.5,) * 3, (size, size), None, "")
+    identity = Identity("", name, "", "few_shot", (0.5,) * 3, (0.5,) * 3, (size, size), None, "")
     return Backbone(network, layout, units, width, Head("fc", 7), identity).eval()
 
 
@@ -106,13 +105,13 @@ def test_resnet12_computes_what_its_definition_says():
 
 def test_dropout_follows_two_blocks_and_dropblock_the_others():
     network = Architecture.parse(
-        "fewshot/resnet12", {"width": 4, "drop_rate": 0.3, "block_size": 2}, 3
+        "few_shot/resnet12", {"width": 4, "drop_rate": 0.3, "block_size": 2}, 3
     ).build()
     assert [type(block.drop).__name__ for block in network.blocks] == ["Dropout"] * 2 + ["DropBlock2d"] * 2
     x = torch.randn(2, 3, 16, 16)
     assert not torch.equal(network(x), network(x))
     torch.testing.assert_close(network.eval()(x), network(x), rtol=0, atol=0)
-    plain = Architecture.parse("fewshot/resnet12", {"width": 4}, 3).build()
+    plain = Architecture.parse("few_shot/resnet12", {"width": 4}, 3).build()
     assert {type(block.drop) for block in plain.blocks} == {torch.nn.Identity}
     assert plain.state_dict().keys() == network.state_dict().keys()
 
@@ -131,16 +130,16 @@ def test_dropout_follows_two_blocks_and_dropblock_the_others():
 )
 def test_unknown_networks_and_options_are_refused(name, options, words):
     with pytest.raises(ModelError) as raised:
-        Architecture.parse(f"fewshot/{name}", options, 3).build()
+        Architecture.parse(f"few_shot/{name}", options, 3).build()
     assert words in str(raised.value)
 
 
 def test_the_table_of_known_models_is_what_its_writer_finds():
-    rows = list(table.local_rows("fewshot"))
+    rows = list(write_known_models.own_rows("few_shot"))
     assert [row["name"] for row in rows] == list(NETWORKS)
     for row in rows:
         text = {key: str(value) for key, value in row.items()}
-        assert known_models._rows()["fewshot"][row["name"]] == [text]
+        assert write_known_models._rows()["few_shot"][row["name"]] == [text]
 
 
 # --- step decay ---------------------------------------------------------------------------------
@@ -236,12 +235,12 @@ def test_every_class_and_image_has_its_turn():
 def test_too_few_classes_or_images_are_refused_by_name():
     names = ["a", "b", "no image", "c", "d", "e", "no image either", "f"]
     require_enough(LABELS, names, Shape(6, 5, 15))
-    with pytest.raises(DegenerateInputError, match=r"fewshot\.ways: 7 classes an episode, but there are 6"):
+    with pytest.raises(DegenerateInputError, match=r"few_shot\.ways: 7 classes an episode, but there are 6"):
         require_enough(LABELS, names, Shape(7, 1, 1))
     with pytest.raises(DegenerateInputError) as raised:
         require_enough(LABELS, names, Shape(5, 8, 15))
     assert str(raised.value) == (
-        "fewshot: an episode takes 23 images of a class (8 shots, 15 queries), but 'b' has 22, 'e' has 20"
+        "few_shot: an episode takes 23 images of a class (8 shots, 15 queries), but 'b' has 22, 'e' has 20"
     )
 
 
@@ -406,10 +405,10 @@ def episodes_of(accuracy: float, nc1: float, query: float) -> pd.DataFrame:
 
 
 TABLES = {
-    ("fewshot", "a", "v"): episodes_of(60.123, 38.12, 2.0),
-    ("fewshot", "b", "v"): episodes_of(66.0, 29.13, 0.1234),
-    ("fewshot", "c", "v"): episodes_of(63.0, 28.4, np.nan),
-    ("fewshot", "a", "w"): episodes_of(50.0, 0.5, 1.0),
+    ("few_shot", "a", "v"): episodes_of(60.123, 38.12, 2.0),
+    ("few_shot", "b", "v"): episodes_of(66.0, 29.13, 0.1234),
+    ("few_shot", "c", "v"): episodes_of(63.0, 28.4, np.nan),
+    ("few_shot", "a", "w"): episodes_of(50.0, 0.5, 1.0),
 }
 
 
@@ -462,7 +461,7 @@ PANEL = "tables: {t: {kind: few_shot, panels: [{dataset: %s, series: [{models: {
     [
         (
             PANEL % ("d", "") + "datasets: {d: {source: digits, classes: ['0', '1', '2']}}\n",
-            "tables.t.panels[0].dataset: 'd' has 3 classes; an episode takes 5 (fewshot.ways)",
+            "tables.t.panels[0].dataset: 'd' has 3 classes; an episode takes 5 (few_shot.ways)",
         ),
         (
             PANEL % ("d", "") + "datasets: {d: {source: digits, per_class: 12, test_per_class: 7}}\n",
@@ -473,9 +472,9 @@ PANEL = "tables: {t: {kind: few_shot, panels: [{dataset: %s, series: [{models: {
             "tables: {t: {kind: few_shot, panels: [{dataset: cifar10, model: resnet34}]}}\n",
             "tables.t.panels[0].model: unknown key of kind 'few_shot'; allowed: dataset, series, title\ntables.t.panels[0].series: missing",
         ),
-        ("fewshot: {episodes: 1}\n", "fewshot.episodes: 1 is out of range; it must be >= 2"),
-        ("fewshot: {ways: 11}\ntables: {t: {kind: few_shot, panels: [{dataset: digits, series: [{models: {a: resnet34}}]}]}}\ndatasets: {digits: {source: digits}}\n",
-         "tables.t.panels[0].dataset: 'digits' has 10 classes; an episode takes 11 (fewshot.ways)"),
+        ("few_shot: {episodes: 1}\n", "few_shot.episodes: 1 is out of range; it must be >= 2"),
+        ("few_shot: {ways: 11}\ntables: {t: {kind: few_shot, panels: [{dataset: digits, series: [{models: {a: resnet34}}]}]}}\ndatasets: {digits: {source: digits}}\n",
+         "tables.t.panels[0].dataset: 'digits' has 10 classes; an episode takes 11 (few_shot.ways)"),
         ("training: {decay_epochs: [60, 200]}\n", "training.decay_epochs: 200 leaves nothing of 200 epochs"),
         ("training: {decay_epochs: [60, 40]}\n", "training.decay_epochs: [60, 40] does not ascend"),
         ("training: {decay_epochs: [60, 60]}\n", "training.decay_epochs: [60, 60] does not ascend"),
@@ -487,7 +486,7 @@ PANEL = "tables: {t: {kind: few_shot, panels: [{dataset: %s, series: [{models: {
             "models.m.training.decay_epochs: 9 leaves nothing of 9 epochs",
         ),
         (
-            "models: {m: {source: pretraining, architecture: fewshot/convnet5, dataset: cifar10, size: 32}}\n",
+            "models: {m: {source: pretraining, architecture: few_shot/convnet5, dataset: cifar10, size: 32}}\n",
             "did you mean 'convnet4'",
         ),
     ],

@@ -22,20 +22,20 @@ datasets:
 models:
   conv:
     source: pretraining
-    architecture: fewshot/convnet4
+    architecture: few_shot/convnet4
     options: {width: 4}
     size: 8
     dataset: digits04
     training: &steps {epochs: 3, batch_size: 20, decay_epochs: [1, 2], decay_factor: 0.5}
   res:
     source: pretraining
-    architecture: fewshot/seresnet12
+    architecture: few_shot/seresnet12
     options: {width: 4, drop_rate: 0.1, block_size: 2}
     size: 8
     dataset: digits04
     units: penultimate
     training: *steps
-fewshot: {episodes: 6}
+few_shot: {episodes: 6}
 tables:
   table2:
     panels: [{dataset: digits59, title: digits 5-9, series: [{models: {ConvNet4: conv, SEResNet12: res}}]}]
@@ -59,7 +59,7 @@ def test_the_table_says_what_the_episodes_gave(finished):
         ("ConvNet4", 1), ("ConvNet4", 5), ("SEResNet12", 1), ("SEResNet12", 5),
     ]  # fmt: skip
     for model in ("conv", "res"):
-        tidy = pd.read_parquet(finished.folder / f"results/few/fewshot/{model}/{VIEW}.parquet")
+        tidy = pd.read_parquet(finished.folder / f"results/few/few_shot/{model}/{VIEW}.parquet")
         shown = numbers.loc[numbers["model"] == model, list(tidy.columns)].reset_index(drop=True)
         pd.testing.assert_frame_equal(shown, tidy, check_dtype=False)
     assert (numbers[["ways", "queries", "episodes", "samples", "classes"]] == [5, 15, 6, 125, 5]).all(
@@ -86,15 +86,15 @@ def test_the_units_are_the_blocks_and_the_rate_fell_in_steps(finished):
 @pytest.mark.parametrize(
     ("old", "new", "jobs"),
     [
-        ("{episodes: 6}", "{episodes: 7}", Counter(fewshot=2, table=1)),
-        ("{episodes: 6}", "{episodes: 6, normalise: false}", Counter(fewshot=2, table=1)),
-        ("study: few", "study: few\nmetrics: {permutations: 4}", Counter(fewshot=2, table=1)),
+        ("{episodes: 6}", "{episodes: 7}", Counter(few_shot=2, table=1)),
+        ("{episodes: 6}", "{episodes: 6, normalise: false}", Counter(few_shot=2, table=1)),
+        ("study: few", "study: few\nmetrics: {permutations: 4}", Counter(few_shot=2, table=1)),
         ("title: digits 5-9", "title: other digits", Counter(table=1)),
         ("study: few", "study: few\nprobes: {epochs: 3}", Counter()),
         (
             "decay_factor: 0.5",
             "decay_factor: 0.6",
-            Counter(pretrain=2, model=2, features=2, fewshot=2, table=1),
+            Counter(pretrain=2, model=2, features=2, few_shot=2, table=1),
         ),
     ],
 )
@@ -104,13 +104,13 @@ def test_what_is_changed_runs_again_and_nothing_else(project, old, new, jobs):
 
 
 def test_code_of_the_episodes_reruns_them_alone(project):
-    project.edit("nctransfer/fewshot/evaluation.py", "C=1.0", "C=2.0")
-    assert project.planned(TABLE, overlay="few.yaml") == Counter(fewshot=2, table=1)
+    project.edit("nctransfer/few_shot/evaluation.py", "C=1.0", "C=2.0")
+    assert project.planned(TABLE, overlay="few.yaml") == Counter(few_shot=2, table=1)
 
 
 def test_the_same_job_gives_the_same_bytes(project):
     before = project.contents("results", "tables")
-    for folder in ("results/few/fewshot", "results/few/features", "tables/few"):
+    for folder in ("results/few/few_shot", "results/few/features", "tables/few"):
         shutil.rmtree(project.folder / folder)
     run = project.run(TABLE, overlay="few.yaml")
     assert run.returncode == 0, run.stdout + run.stderr
@@ -123,7 +123,7 @@ def test_too_few_images_end_the_job_with_one_message(project):
     project.edit("few.yaml", "{episodes: 6}", "{episodes: 6, queries: 500}")
     run = project.run(TABLE, overlay="few.yaml")
     assert run.returncode != 0
-    assert "fewshot: an episode takes 505 images of a class (5 shots, 500 queries), but '5' has" in (
+    assert "few_shot: an episode takes 505 images of a class (5 shots, 500 queries), but '5' has" in (
         run.stdout + run.stderr
     )
 
@@ -165,7 +165,7 @@ def test_a_network_trained_on_64_classes_tells_20_others_apart(tmp_path, shared_
             "meta-test": meta["test"] | {"per_class": 50, "test_per_class": 50},
         },
         "models": {"convnet4": model | {"dataset": "meta-train"}},
-        "fewshot": {"episodes": 300},
+        "few_shot": {"episodes": 300},
         "tables": {
             "table2": {"panels": [{"dataset": "meta-test", "series": [{"models": {"ConvNet4": "convnet4"}}]}]}
         },

@@ -16,39 +16,39 @@ from nctransfer.errors import DataError, ModelError, StoreError, TrainingError
 from nctransfer.finetuning import methods, prefix_cache
 from nctransfer.finetuning.data import Pixels
 from nctransfer.finetuning.method import MethodSettings, method_facts
-from nctransfer.finetuning.network import TunedNetwork
 from nctransfer.finetuning.prefix import Prefix, why_not
 from nctransfer.finetuning.run import finetune
 from nctransfer.finetuning.settings import FineTuneJobSettings
+from nctransfer.finetuning.tuned_network import TunedNetwork
 from nctransfer.finetuning.tuning import Task, count_parameters
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.backbone import Backbone, Identity, measure
 from nctransfer.models.checkpoint import read_weights, write_weights
+from nctransfer.models.model_store import describe, load_model, save_model
 from nctransfer.models.settings import ModelJobSettings
 from nctransfer.models.tuned import load_tuned
-from nctransfer.models.zoo import describe, load_model, save_model
 from nctransfer.stamp import UNSTAMPED
 from nctransfer.storage.stores import create_store
 from nctransfer.storage.tables import read_table
 from nctransfer.training.evaluation import UNAUGMENTED
-from nctransfer.training.run_options import RunOptions
+from nctransfer.training.operation import Operation
 from nctransfer.training.stop_signals import StopRequest
 
 CLASSES = ("a", "b", "c")
 METHODS = ("lp", "mlp", "layer_ft", "scl_ft", "layer_lp", "full_ft", "layer_lora")
 UNITLESS = ("lp", "mlp", "full_ft")
 MODELS = {
-    "resnet": {"architecture": "small/resnet18", "options": {"width": 4}, "family": "resnet", "size": 8},
+    "resnet": {"architecture": "small/resnet18", "options": {"width": 4}, "unit_layout": "resnet", "size": 8},
     "mobilenet": {
         "architecture": "torchvision/mobilenet_v2",
         "options": {"width_mult": 0.25},
-        "family": "mobilenet",
+        "unit_layout": "mobilenet",
         "size": 32,
     },
     "vit": {
         "architecture": "small/vit",
         "options": {"image_size": 8, "patch": 2, "width": 16, "heads": 2},
-        "family": "vit",
+        "unit_layout": "vit",
         "size": 8,
     },
 }
@@ -162,8 +162,8 @@ def stores(tmp_path_factory) -> dict[str, dict[str, ImageStore]]:
 
 def run(bases, stores, kind: str, folder: Path, wanted: FineTuneJobSettings, cache: float = 0.0) -> Path:
     manifest = folder / "run" / "manifest.json"
-    run_options = RunOptions(torch.device("cpu"), folder / "checkpoints", 1e9, None, cache)
-    finetune(bases[kind], stores[kind], manifest, wanted, UNSTAMPED, run_options)
+    operation = Operation(torch.device("cpu"), folder / "checkpoints", 1e9, None, cache)
+    finetune(bases[kind], stores[kind], manifest, wanted, UNSTAMPED, operation)
     return manifest
 
 
@@ -194,13 +194,13 @@ PAPER = {
 }
 
 
-def meta_backbone(name: str, family: str, size: tuple[int, int]) -> Backbone:
+def meta_backbone(name: str, unit_layout: str, size: tuple[int, int]) -> Backbone:
     """A backbone without memory."""
     with torch.device("meta"):
         network = Architecture.parse(name).build().eval()
-    layout = describe(network, family)
+    layout = describe(network, unit_layout)
     units, width = measure(network, layout, size, "meta")
-    identity = Identity("", name, "", family, (0.0,) * 3, (1.0,) * 3, size, None, "")
+    identity = Identity("", name, "", unit_layout, (0.0,) * 3, (1.0,) * 3, size, None, "")
     return Backbone(network, layout, units, width, None, identity).to("meta")
 
 
@@ -446,13 +446,13 @@ ARCHITECTURES = {
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_any_architecture_begins_at_the_tuned_unit_with_the_same_bits(name):
-    family, size, unit = ARCHITECTURES[name]
+    unit_layout, size, unit = ARCHITECTURES[name]
     options = {"num_classes": 7} if name.startswith("timm/") else {}
     torch.manual_seed(0)
     network = Architecture.parse(name, {} if options else options).build().eval()
-    layout = describe(network, family)
+    layout = describe(network, unit_layout)
     units, width = measure(network, layout, (size, size))
-    identity = Identity("", name, "", family, (0.5,) * 3, (0.5,) * 3, (size, size), None, "")
+    identity = Identity("", name, "", unit_layout, (0.5,) * 3, (0.5,) * 3, (size, size), None, "")
     backbone = Backbone(network, layout, units, width, None, identity)
     task = Task(backbone, CLASSES, method_settings("layer_ft", unit), "frozen", 0)
     tuned = variants.load(methods, "layer_ft").prepare(task).train()
@@ -507,14 +507,14 @@ LORA = {
 
 @pytest.mark.parametrize("name", LORA)
 def test_layer_lora_is_pefts(name):
-    family, options, size, unit = LORA[name]
+    unit_layout, options, size, unit = LORA[name]
     torch.manual_seed(0)
     network = Architecture.parse(name, options).build().eval()
     copy = Architecture.parse(name, options).build().eval()
     copy.load_state_dict(network.state_dict())
-    layout = describe(network, family)
+    layout = describe(network, unit_layout)
     units, width = measure(network, layout, (size, size))
-    identity = Identity("", name, "", family, (0.5,) * 3, (0.5,) * 3, (size, size), None, "")
+    identity = Identity("", name, "", unit_layout, (0.5,) * 3, (0.5,) * 3, (size, size), None, "")
     task = Task(
         Backbone(network, layout, units, width, None, identity),
         CLASSES,

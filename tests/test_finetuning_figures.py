@@ -13,15 +13,15 @@ from nctransfer import variants
 from nctransfer.errors import DegenerateInputError
 from nctransfer.finetuning import methods as finetuning_methods
 from nctransfer.finetuning.method import method_facts
-from nctransfer.reporting.cells import Cell, Emphasis, emphasised, seeds_in_words, spread
 from nctransfer.reporting.figures.collapse_by_unit import figure as collapse_by_unit
 from nctransfer.reporting.figures.samples import figure as samples
 from nctransfer.reporting.figures.tuned_unit_law import figure as tuned_unit_law
 from nctransfer.reporting.figures.tuned_units import figure as tuned_units
-from nctransfer.reporting.looks import looks_of_runs
+from nctransfer.reporting.finetuning_runs import name_series, over_seeds, runs_table
 from nctransfer.reporting.output import save_figure, save_numbers, save_table
-from nctransfer.reporting.runs import name_series, over_seeds, runs_table
+from nctransfer.reporting.series_style import looks_of_runs
 from nctransfer.reporting.settings import FigureSettings, RunsPanel
+from nctransfer.reporting.table_cells import Cell, Emphasis, emphasised, seeds_in_words, spread
 from nctransfer.reporting.tables.methods import table as methods
 from nctransfer.reporting.tables.search import table as search
 from nctransfer.reporting.tables.tasks import table as tasks

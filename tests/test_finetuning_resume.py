@@ -14,7 +14,7 @@ from test_finetuning import MODELS, save_base, save_images, settings
 from nctransfer.data.image_store import ImageStore
 from nctransfer.finetuning.run import finetune
 from nctransfer.stamp import UNSTAMPED
-from nctransfer.training.run_options import RunOptions
+from nctransfer.training.operation import Operation
 
 pytestmark = pytest.mark.slow
 
@@ -35,10 +35,10 @@ def job(folder: Path, target: Path, number: int) -> None:
     stores = {
         split: ImageStore(folder / kind / "images" / split / "manifest.json") for split in ("train", "test")
     }
-    run_options = RunOptions(torch.device("cpu"), target / "checkpoints", minutes, None, cache)
+    operation = Operation(torch.device("cpu"), target / "checkpoints", minutes, None, cache)
     base, manifest = folder / "bases" / kind / "manifest.json", target / "run" / "manifest.json"
     wanted = settings(kind, method, statistics, epochs=12, learning_rate=0.005)
-    finetune(base, stores, manifest, wanted, UNSTAMPED, run_options)
+    finetune(base, stores, manifest, wanted, UNSTAMPED, operation)
 
 
 def start(*arguments):

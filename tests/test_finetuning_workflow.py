@@ -151,7 +151,7 @@ CHANGES = {
     "adapters' code": (append("nctransfer/finetuning/lora.py", "\nX = 1\n"), Counter()),
     "zero-shot's prompts": (append("nctransfer/finetuning/prompts.py", "\nX = 1\n"), Counter()),
     "an option of another method": (edit("hidden: 8", "hidden: 9"), Counter()),
-    "how much is kept of a prefix": (append(OVERLAY, "runs: {prefix_cache_gb: 1}\n"), Counter()),
+    "how much is kept of a prefix": (append(OVERLAY, "operation: {prefix_cache_gb: 1}\n"), Counter()),
     "rates of another kind of network": (
         edit("rank: 2}", "rank: 2, rates: {transformer: {lp: {learning_rate: 1e-1, weight_decay: 0}}}}"), Counter()),
     "another picture of the same runs": (
@@ -188,7 +188,12 @@ def test_a_change_reruns_exactly_what_depends_on_it(project, name):
 def test_the_other_features_do_not_depend_on_fine_tuning(project):
     target = "results/tuned/metrics/net/digits59.40pc.test10pc-8px.parquet"
     assert project.run(target).returncode == 0
-    for name in ("models/tuned.py", "models/loaders/tuned.py", "finetuning/run.py", "finetuning/network.py"):
+    for name in (
+        "models/tuned.py",
+        "models/loaders/tuned.py",
+        "finetuning/run.py",
+        "finetuning/tuned_network.py",
+    ):
         append(f"nctransfer/{name}", "\nX = 1\n")(project)
     assert project.planned(target) == Counter()
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from nctransfer.data.keyed import Stream, sample_keys, uniform
+from nctransfer.data.keyed_random import Stream, sample_keys, uniform
 
 
 def splitmix64(state: int, count: int) -> list[int]:

@@ -21,9 +21,9 @@ EVERY = yaml_files.read_mapping(ROOT / "tests" / "every_key.yaml")
 # Read while a job runs, since no result depends on them: the plan knows nothing of these.
 WHILE_RUNNING = {
     "PathsSettings.downloads",
-    "RunsSettings.checkpoint_minutes",
-    "RunsSettings.prefix_cache_gb",
-    "RunsSettings.tensorboard",
+    "OperationSettings.checkpoint_minutes",
+    "OperationSettings.prefix_cache_gb",
+    "OperationSettings.tensorboard",
     "ResourcesSettings.threads",
 }
 Place = tuple[str | int, ...]
@@ -66,7 +66,7 @@ PLACES: dict[str, Place] = {
     "CollapseSettings": ("metrics",),
     "ProbeRecipeSettings": ("probes",),
     "ProbesSettings": ("probes",),
-    "FewShotSettings": ("fewshot",),
+    "FewShotSettings": ("few_shot",),
     "FineTunedSettings": ("finetuned", "run"),
     "ReportSettings": ("report",),
     "PictureSettings": POINTS,
@@ -107,7 +107,7 @@ CHANGES: dict[str, tuple[Place | None, Any]] = {
     "TorchvisionSettings.name": (("datasets", "photos"), "Flowers102"),
     "TorchvisionSettings.path": (("datasets", "photos"), "other"),
     "ModelSettings.source": (PUBLISHED, "timm"),
-    "NetworkSettings.family": (("models", "cut"), "stages"),
+    "NetworkSettings.unit_layout": (("models", "cut"), "stages"),
     "NetworkSettings.poolings": (("models", "vit"), ["patch_mean"]),
     "NetworkSettings.units": (("models", "squared"), "penultimate"),
     "SizedSettings.size": (None, 12),

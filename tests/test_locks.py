@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from nctransfer.errors import NCTransferError
-from nctransfer.runtime import gpus, run_lock, signals
+from nctransfer.runtime import gpus, signals, study_lock
 from nctransfer.runtime.locks import Lock
 
 PROCESSES = multiprocessing.get_context("fork")
@@ -78,19 +78,19 @@ def test_no_link_is_followed_to_lock_a_file(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / run_lock.FOLDER).mkdir(parents=True)
-    (tmp_path / run_lock.SNAKEMAKE_LOCKS).mkdir()
+    (tmp_path / study_lock.FOLDER).mkdir(parents=True)
+    (tmp_path / study_lock.SNAKEMAKE_LOCKS).mkdir()
     yield tmp_path
-    if run_lock._run is not None:
-        run_lock._run.release()
-    run_lock.leave()
+    if study_lock._run is not None:
+        study_lock._run.release()
+    study_lock.leave()
 
 
 def crashed(folder: Path, host: str, pid: int = 4711, study: str = "") -> Path:
     """What a run that was killed leaves."""
     record = {"pid": pid, "host": host, "since": "2024-05-01 12:00:00"}
-    (folder / run_lock.FOLDER / f"{study or 'paper'}.json").write_text(json.dumps(record))
-    left = folder / run_lock.SNAKEMAKE_LOCKS / "0.input.lock"
+    (folder / study_lock.FOLDER / f"{study or 'paper'}.json").write_text(json.dumps(record))
+    left = folder / study_lock.SNAKEMAKE_LOCKS / "0.input.lock"
     left.write_text(f"results/{study + '/' if study else ''}images/digits/train/manifest.json\n")
     return left
 
@@ -105,13 +105,13 @@ def gone() -> int:
 def begin(folder: Path, study: str = "") -> list[str]:
     """Begin a run; what it says."""
     told: list[str] = []
-    run_lock.begin(study, told.append, folder)
+    study_lock.begin(study, told.append, folder)
     return told
 
 
 def test_a_second_run_is_told_who_is_at_work_and_what_to_do(folder, held_by):
     crashed(folder, socket.gethostname(), pid=os.getpid())
-    held_by(folder / run_lock.FOLDER / "paper.run")
+    held_by(folder / study_lock.FOLDER / "paper.run")
     words = rf"process {os.getpid()} on .*since 2024-05-01.*kill -INT {os.getpid()}.*same command again"
     with pytest.raises(NCTransferError, match=words):
         begin(folder)
@@ -122,9 +122,9 @@ def test_a_second_run_is_told_who_is_at_work_and_what_to_do(folder, held_by):
 def test_nobody_is_told_to_stop_who_is_not_at_work(folder, held_by, monkeypatch, record):
     crashed(folder, socket.gethostname(), pid=gone())
     if record == "damaged":
-        (folder / run_lock.FOLDER / "paper.json").write_text("{damaged")
-    monkeypatch.setattr(run_lock, "RECORD_SECONDS", 0.2)
-    held_by(folder / run_lock.FOLDER / "paper.run")
+        (folder / study_lock.FOLDER / "paper.json").write_text("{damaged")
+    monkeypatch.setattr(study_lock, "RECORD_SECONDS", 0.2)
+    held_by(folder / study_lock.FOLDER / "paper.run")
     with pytest.raises(NCTransferError, match="another run is at work there") as caught:
         begin(folder)
     assert "kill" not in str(caught.value)
@@ -134,16 +134,16 @@ def test_what_a_killed_run_left_is_removed(folder):
     left = crashed(folder, socket.gethostname())
     assert "process 4711" in begin(folder)[0]
     assert not left.exists()
-    assert json.loads((folder / run_lock.FOLDER / "paper.json").read_text())["pid"] == os.getpid()
+    assert json.loads((folder / study_lock.FOLDER / "paper.json").read_text())["pid"] == os.getpid()
 
 
 @pytest.mark.parametrize("study", ["", "mine"])
 def test_beside_another_study_only_what_is_ones_own_is_removed(folder, held_by, study):
     left = crashed(folder, socket.gethostname(), study=study)
-    others = folder / run_lock.SNAKEMAKE_LOCKS / "1.output.lock"
+    others = folder / study_lock.SNAKEMAKE_LOCKS / "1.output.lock"
     others.write_text("results/other/images/digits/train/manifest.json\n")
-    held_by(folder / run_lock.FOLDER / "other.run")
-    (folder / run_lock.FOLDER / "other.json").write_text(json.dumps({"host": socket.gethostname()}))
+    held_by(folder / study_lock.FOLDER / "other.run")
+    (folder / study_lock.FOLDER / "other.json").write_text(json.dumps({"host": socket.gethostname()}))
     begin(folder, study)
     assert not left.exists()
     assert others.exists()
@@ -156,34 +156,34 @@ def test_locks_that_may_be_somebody_elses_stay(folder, why):
     left = crashed(folder, "elsewhere" if why.startswith("this") else socket.gethostname())
     if why.startswith("another"):
         left.write_text("results/other/images/digits/train/manifest.json\n")
-        (folder / run_lock.FOLDER / "other.run").touch()
-        (folder / run_lock.FOLDER / "other.json").write_text(json.dumps({"host": "elsewhere"}))
+        (folder / study_lock.FOLDER / "other.run").touch()
+        (folder / study_lock.FOLDER / "other.json").write_text(json.dumps({"host": "elsewhere"}))
     if why == "nobody's":
-        (folder / run_lock.FOLDER / "paper.json").write_text("{damaged")
+        (folder / study_lock.FOLDER / "paper.json").write_text("{damaged")
     assert begin(folder) == []
     assert left.exists()
 
 
 def test_a_run_waits_for_the_jobs_of_a_killed_one(folder, held_by, monkeypatch):
-    job = held_by(folder / run_lock.FOLDER / "paper.jobs", shared=True)
-    monkeypatch.setattr(run_lock, "ORPHAN_SECONDS", 0.3)
+    job = held_by(folder / study_lock.FOLDER / "paper.jobs", shared=True)
+    monkeypatch.setattr(study_lock, "ORPHAN_SECONDS", 0.3)
     with pytest.raises(NCTransferError, match=r"jobs of an earlier run are still at work.*scancel"):
         begin(folder)
     job.kill()
-    monkeypatch.setattr(run_lock, "ORPHAN_SECONDS", 5.0)
+    monkeypatch.setattr(study_lock, "ORPHAN_SECONDS", 5.0)
     begin(folder)
 
 
 def test_a_job_that_a_killed_run_left_in_a_queue_does_nothing_once_another_run_began(folder, monkeypatch):
     monkeypatch.chdir(folder)
     begin(Path())
-    run_lock.join("")
-    run_lock.leave()
-    monkeypatch.setenv(run_lock.TOKEN, "of-the-killed-run")
+    study_lock.join("")
+    study_lock.leave()
+    monkeypatch.setenv(study_lock.TOKEN, "of-the-killed-run")
     with pytest.raises(NCTransferError, match="another has begun since"):
-        run_lock.join("")
-    monkeypatch.delenv(run_lock.TOKEN)  # a cluster that passes no environment on
-    run_lock.join("")
+        study_lock.join("")
+    monkeypatch.delenv(study_lock.TOKEN)  # a cluster that passes no environment on
+    study_lock.join("")
 
 
 def test_a_file_system_without_such_locks_leaves_it_to_snakemake(folder, monkeypatch):
@@ -193,7 +193,7 @@ def test_a_file_system_without_such_locks_leaves_it_to_snakemake(folder, monkeyp
     monkeypatch.setattr("fcntl.flock", refuse)
     monkeypatch.chdir(folder)
     assert begin(Path()) == []
-    run_lock.join("")
+    study_lock.join("")
 
 
 def test_files_of_ones_own_are_locked_through_descriptors_that_can_write(tmp_path, monkeypatch):

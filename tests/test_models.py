@@ -27,20 +27,19 @@ from torch import nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from nctransfer import variants
-from nctransfer.catalog import known_models
 from nctransfer.catalog.known_models import lookup, lookup_architecture
-from nctransfer.data.geometry import apply_geometry
+from nctransfer.data.resize import apply_geometry
 from nctransfer.errors import ConfigError, ModelError, StoreError
-from nctransfer.models import families, sources, table, zoo
+from nctransfer.models import model_store, sources, unit_layouts, write_known_models
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import timm as timm_library
 from nctransfer.models.architectures import torchvision as torchvision_library
-from nctransfer.models.backbone import Backbone, Identity, Unit, measure
+from nctransfer.models.backbone import Backbone, Identity, measure
 from nctransfer.models.checkpoint import load_strictly, read_metadata, read_weights, write_weights
-from nctransfer.models.layout import Layout, Tap
+from nctransfer.models.model_store import describe, load_model
 from nctransfer.models.pooling import mean_of_last
 from nctransfer.models.settings import ModelJobSettings
-from nctransfer.models.zoo import describe, load_model
+from nctransfer.models.unit_layout import Tap, Unit, UnitLayout
 from nctransfer.stamp import UNSTAMPED, Stamp
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -59,20 +58,20 @@ def one_thread() -> Iterator[None]:
 def save_model(
     manifest: Path, settings: dict, stamp: Stamp = UNSTAMPED, checkpoint: Path | None = None
 ) -> None:
-    zoo.save_model(manifest, ModelJobSettings.read(settings), stamp, checkpoint)
+    model_store.save_model(manifest, ModelJobSettings.read(settings), stamp, checkpoint)
 
 
-def backbone_of(network: nn.Module, family: str, size: tuple[int, int]) -> Backbone:
+def backbone_of(network: nn.Module, unit_layout: str, size: tuple[int, int]) -> Backbone:
     """A backbone without a store, for networks made in a test."""
     network = network.eval()
-    layout = describe(network, family)
+    layout = describe(network, unit_layout)
     units, width = measure(network, layout, size)
-    identity = Identity("test", family, "", family, (0.5,) * 3, (0.5,) * 3, size, None, "")
+    identity = Identity("test", unit_layout, "", unit_layout, (0.5,) * 3, (0.5,) * 3, size, None, "")
     return Backbone(network, layout, units, width, None, identity)
 
 
 def normaliser(mean: tuple[float, ...], std: tuple[float, ...]) -> Backbone:
-    layout = Layout(units=("",), penultimate=Tap("", "output"))
+    layout = UnitLayout(units=("",), penultimate=Tap("", "output"))
     identity = Identity("test", "", "", "", mean, std, (1, 1), None, "")
     return Backbone(nn.Identity(), layout, [Unit(0, "stem", "", 3), Unit(1, "", "", 3)], 3, None, identity)
 
@@ -87,7 +86,7 @@ def tiny_local(tmp_path: Path, **state: torch.Tensor) -> dict:
         "architecture": "small/resnet18",
         "options": {"width": 4},
         "weights": str(path),
-        "family": "resnet",
+        "unit_layout": "resnet",
         **MEAN_STD,
     }
 
@@ -98,22 +97,22 @@ def tiny_local(tmp_path: Path, **state: torch.Tensor) -> dict:
 def test_the_table_names_every_model_once_with_a_family_and_units() -> None:
     models = [
         lookup(source, name, row["weights"])
-        for source, names in known_models._rows().items()
+        for source, names in write_known_models._rows().items()
         for name, rows in names.items()
         for row in rows
     ]
     assert len(models) == len({(model.source, model.name, model.weights) for model in models}) > 1500
-    assert known_models.TABLE.stat().st_size < 500_000
+    assert write_known_models.TABLE.stat().st_size < 500_000
     for model in models:
-        variants.load(families, model.family)
+        variants.load(unit_layouts, model.unit_layout)
         assert model.units > 0
         assert min(model.size) > 0
         assert model.interpolation in ("bilinear", "bicubic")
 
 
 def test_the_table_agrees_with_the_installed_torchvision() -> None:
-    for name in known_models.names("torchvision"):
-        for row in known_models._rows()["torchvision"][name]:
+    for name in write_known_models.names("torchvision"):
+        for row in write_known_models._rows()["torchvision"][name]:
             known, found = (
                 lookup("torchvision", name, row["weights"]),
                 torchvision_library.metadata(name, row["weights"]),
@@ -124,7 +123,7 @@ def test_the_table_agrees_with_the_installed_torchvision() -> None:
 
 
 def test_the_table_agrees_with_the_installed_timm() -> None:
-    names = known_models.names("timm")
+    names = write_known_models.names("timm")
     assert set(names) <= set(timm.list_pretrained())
     for name in names:
         known = lookup("timm", name)
@@ -135,8 +134,8 @@ def test_the_table_agrees_with_the_installed_timm() -> None:
 
 
 def test_the_table_agrees_with_the_installed_open_clip() -> None:
-    for name in known_models.names("open_clip"):
-        for row in known_models._rows()["open_clip"][name]:
+    for name in write_known_models.names("open_clip"):
+        for row in write_known_models._rows()["open_clip"][name]:
             known = lookup("open_clip", name, row["weights"])
             found = Architecture("open_clip", name).metadata(row["weights"])
             assert known.size == found.size
@@ -147,18 +146,18 @@ def test_the_table_agrees_with_the_installed_open_clip() -> None:
     ("rows", "names"),
     [
         (
-            table.torchvision_rows,
+            write_known_models.torchvision_rows,
             ["resnet34", "densenet121", "mobilenet_v3_small", "googlenet", "squeezenet1_1", "vit_b_32"],
         ),
         (
-            table.timm_rows,
+            write_known_models.timm_rows,
             ["vit_base_patch32_384", "regnety_002", "test_efficientnet", "swin_tiny_patch4_window7_224"],
         ),
-        (table.open_clip_rows, ["ViT-B-32-quickgelu", "RN50-quickgelu", "ViT-B-16-SigLIP"]),
+        (write_known_models.open_clip_rows, ["ViT-B-32-quickgelu", "RN50-quickgelu", "ViT-B-16-SigLIP"]),
     ],
 )
 def test_the_table_is_what_its_writer_finds(rows, names) -> None:
-    written = known_models._rows()
+    written = write_known_models._rows()
     for row in rows(names):
         text = {key: str(value) for key, value in row.items()}
         assert text in written[row["source"]][row["name"]]
@@ -166,9 +165,9 @@ def test_the_table_is_what_its_writer_finds(rows, names) -> None:
 
 def test_the_papers_models_are_known_as_the_paper_uses_them() -> None:
     resnet = lookup("torchvision", "resnet34", "IMAGENET1K_V1")
-    assert (resnet.family, resnet.units, resnet.poolings) == ("resnet", 16, ("avg",))
+    assert (resnet.unit_layout, resnet.units, resnet.poolings) == ("resnet", 16, ("avg",))
     vit = lookup("timm", "vit_base_patch32_384.augreg_in21k_ft_in1k")
-    assert (vit.family, vit.units, vit.size) == ("vit", 12, (384, 384))
+    assert (vit.unit_layout, vit.units, vit.size) == ("vit", 12, (384, 384))
     assert "cls" in vit.poolings
     assert "token_mean" in vit.poolings
     assert lookup("torchvision", "resnet18").units == 8
@@ -210,7 +209,7 @@ def test_an_unknown_architecture_is_refused() -> None:
 
 
 def test_a_transform_that_no_geometry_expresses_is_refused_only_as_native() -> None:
-    without = [name for name in known_models.names("timm") if lookup("timm", name).resize is None]
+    without = [name for name in write_known_models.names("timm") if lookup("timm", name).resize is None]
     assert without
     model = lookup("timm", without[0])
     with pytest.raises(ConfigError, match="preprocess: paper"):
@@ -332,7 +331,7 @@ def test_both_orders_of_channels_normalise_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "family", "count"),
+    ("name", "options", "unit_layout", "count"),
     [
         ("resnet18", {}, "resnet", 8),
         ("densenet121", {}, "densenet", 4),
@@ -352,7 +351,7 @@ def test_both_orders_of_channels_normalise_alike() -> None:
         ("vgg11", {"init_weights": False}, "stages", 5),
     ],
 )
-def test_units_are_torchvisions_own_intermediate_features(name, options, family, count) -> None:
+def test_units_are_torchvisions_own_intermediate_features(name, options, unit_layout, count) -> None:
     size = 80 if name == "inception_v3" else 64
     if name == "vit_b_32":
         network = torchvision.models.VisionTransformer(
@@ -360,7 +359,7 @@ def test_units_are_torchvisions_own_intermediate_features(name, options, family,
         )
     else:
         network = Architecture("torchvision", name, options).build()
-    backbone = backbone_of(network, family, (size, size))
+    backbone = backbone_of(network, unit_layout, (size, size))
     assert len(backbone.units) == count
     images = torch.randn(2, 3, size, size)
     nodes = [unit.name for unit in backbone.units]
@@ -376,13 +375,13 @@ def test_units_are_torchvisions_own_intermediate_features(name, options, family,
         torch.testing.assert_close(raw, theirs[node], atol=1e-6, rtol=1e-6)
         pooled = seen.units[unit.index][backbone.layout.poolings[0]]
         positions = (1, 2) if name == "swin_t" else (2, 3)
-        expected = raw[:, 0] if family == "vit" else raw.mean(positions)
+        expected = raw[:, 0] if unit_layout == "vit" else raw.mean(positions)
         torch.testing.assert_close(pooled, expected, atol=1e-6, rtol=1e-6)
         assert unit.width == pooled.shape[1]
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "family"),
+    ("name", "options", "unit_layout"),
     [
         ("vit_tiny_patch16_224", {"img_size": 64}, "vit"),
         ("vit_small_patch14_reg4_dinov2", {"img_size": 56, "depth": 3}, "vit"),
@@ -390,10 +389,10 @@ def test_units_are_torchvisions_own_intermediate_features(name, options, family,
         ("eva02_tiny_patch14_224", {"img_size": 56, "depth": 3}, "vit"),
     ],
 )
-def test_token_units_are_timms_own_intermediate_features(name, options, family) -> None:
+def test_token_units_are_timms_own_intermediate_features(name, options, unit_layout) -> None:
     network = timm.create_model(name, **options).eval()
     size = options["img_size"]
-    backbone = backbone_of(network, family, (size, size))
+    backbone = backbone_of(network, unit_layout, (size, size))
     images = torch.randn(2, 3, size, size)
     with torch.no_grad():
         seen = backbone.capture(images, poolings=["cls", "token_mean", "patch_mean"])
@@ -415,11 +414,12 @@ def test_token_units_are_timms_own_intermediate_features(name, options, family) 
 
 
 @pytest.mark.parametrize(
-    ("name", "family"), [("test_resnet", "stages"), ("test_convnext", "stages"), ("regnetx_002", "stages")]
+    ("name", "unit_layout"),
+    [("test_resnet", "stages"), ("test_convnext", "stages"), ("regnetx_002", "stages")],
 )
-def test_map_units_are_timms_own_intermediate_features(name, family) -> None:
+def test_map_units_are_timms_own_intermediate_features(name, unit_layout) -> None:
     network = timm.create_model(name).eval()
-    backbone = backbone_of(network, family, (64, 64))
+    backbone = backbone_of(network, unit_layout, (64, 64))
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         seen = backbone.capture(images, poolings=["avg"])
@@ -507,7 +507,7 @@ class InPlace(nn.Module):
 
 def test_later_steps_in_place_do_not_alter_what_was_read() -> None:
     network = InPlace().eval()
-    layout = Layout(units=("unit",), penultimate=Tap("fc", "input"))
+    layout = UnitLayout(units=("unit",), penultimate=Tap("fc", "input"))
     backbone = Backbone(
         network, layout, [Unit(0, "stem", "", 3), Unit(1, "unit", "Conv2d", 4)], 4, None,
         Identity("", "", "", "", (0.0,) * 3, (1.0,) * 3, (4, 4), None, ""),
@@ -664,7 +664,7 @@ def test_tensors_that_share_memory_and_strided_ones_are_stored_in_full(tmp_path)
 def test_only_the_library_that_is_needed_is_imported(tmp_path) -> None:
     save_model(tmp_path / "model" / "manifest.json", tiny_local(tmp_path))
     code = (
-        "import sys; from pathlib import Path; from nctransfer.models.zoo import load_model;"
+        "import sys; from pathlib import Path; from nctransfer.models.model_store import load_model;"
         f"load_model(Path({str(tmp_path / 'model' / 'manifest.json')!r}));"
         "print(sorted({'timm', 'torchvision', 'open_clip'} & set(sys.modules)))"
     )
@@ -681,7 +681,7 @@ def test_a_plan_made_for_another_library_version_is_refused(tmp_path) -> None:
         "source": "local",
         "architecture": "torchvision/squeezenet1_1",
         "weights": str(tmp_path / "squeezenet.safetensors"),
-        "family": "squeezenet",
+        "unit_layout": "squeezenet",
         "size": [64, 64],
         "native": lookup("torchvision", "squeezenet1_1").native(),
     }
@@ -700,7 +700,7 @@ def test_a_size_that_the_network_does_not_take_is_refused(tmp_path) -> None:
         "source": "local",
         "architecture": "timm/test_vit",
         "weights": str(tmp_path / "vit.safetensors"),
-        "family": "vit",
+        "unit_layout": "vit",
         "size": [33, 33],
     }
     with pytest.raises(ModelError, match="33 x 33"):
@@ -823,7 +823,7 @@ def test_a_pretraining_checkpoint_describes_itself(tmp_path) -> None:
     }  # fmt: skip
     path = tmp_path / "weights.safetensors"
     write_weights(path, network.state_dict(), described)
-    settings = {"source": "pretraining", "architecture": "small/resnet18", "family": "resnet"}
+    settings = {"source": "pretraining", "architecture": "small/resnet18", "unit_layout": "resnet"}
     save_model(tmp_path / "m" / "manifest.json", settings, checkpoint=path)
     backbone = load_model(tmp_path / "m" / "manifest.json")
     assert backbone.head is not None
@@ -874,7 +874,7 @@ SQUEEZENET = {
     "source": "torchvision",
     "name": "squeezenet1_1",
     "weights": "IMAGENET1K_V1",
-    "family": "squeezenet",
+    "unit_layout": "squeezenet",
 }
 
 
@@ -928,7 +928,7 @@ def test_googlenet_is_built_as_torchvision_builds_it_for_its_weights(monkeypatch
     state = with_aux.state_dict()
     monkeypatch.setattr(type(entry), "get_state_dict", lambda self, **_: copy.copy(state))
     settings = ModelJobSettings(
-        source="torchvision", name="googlenet", weights="IMAGENET1K_V1", family="googlenet"
+        source="torchvision", name="googlenet", weights="IMAGENET1K_V1", unit_layout="googlenet"
     )
     ours = variants.load(sources, "torchvision").fetch(settings, None).network.eval()
     theirs = torchvision.models.googlenet(weights=entry).eval()
@@ -950,7 +950,7 @@ def test_densenets_old_names_are_understood() -> None:
     load_strictly(network, torchvision_library.adapt("densenet121", old), "old")
 
 
-TIMM_TEST = {"source": "timm", "name": "test_vit.r160_in1k", "family": "vit"}
+TIMM_TEST = {"source": "timm", "name": "test_vit.r160_in1k", "unit_layout": "vit"}
 
 
 def test_timm_weights_are_stored_with_their_own_normalisation(tmp_path, monkeypatch) -> None:
@@ -973,7 +973,7 @@ def test_timm_weights_are_stored_with_their_own_normalisation(tmp_path, monkeypa
 def test_without_a_network_the_hubs_models_are_refused_with_what_to_do(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    clip = {"source": "open_clip", "name": "ViT-B-32-quickgelu", "weights": "openai", "family": "clip"}
+    clip = {"source": "open_clip", "name": "ViT-B-32-quickgelu", "weights": "openai", "unit_layout": "clip"}
     for settings in (TIMM_TEST, clip):
         with pytest.raises(ModelError, match=f"{settings['name']}.*source: local"):
             save_model(tmp_path / "m" / "manifest.json", settings)
@@ -997,7 +997,7 @@ def tiny_clip(tmp_path, monkeypatch) -> str:
 
 
 def test_the_image_tower_of_a_clip_model_is_stored(tiny_clip, tmp_path) -> None:
-    settings = {"source": "open_clip", "name": "tiny-quickgelu", "weights": "test", "family": "clip"}
+    settings = {"source": "open_clip", "name": "tiny-quickgelu", "weights": "test", "unit_layout": "clip"}
     save_model(tmp_path / "m" / "manifest.json", settings)
     backbone = load_model(tmp_path / "m" / "manifest.json")
     state = torch.load(tmp_path / "clip.pt", weights_only=True)
@@ -1012,7 +1012,7 @@ def test_the_image_tower_of_a_clip_model_is_stored(tiny_clip, tmp_path) -> None:
 
 
 def test_weights_for_another_activation_are_refused(tiny_clip, tmp_path) -> None:
-    settings = {"source": "open_clip", "name": tiny_clip, "weights": "test", "family": "clip"}
+    settings = {"source": "open_clip", "name": tiny_clip, "weights": "test", "unit_layout": "clip"}
     with pytest.raises(ModelError, match=r"QuickGELU.*`name: tiny-quickgelu`"):
         save_model(tmp_path / "m" / "manifest.json", settings)
 
@@ -1021,10 +1021,10 @@ def test_unknown_names_are_refused_by_the_sources_too(tmp_path) -> None:
     for settings, words in (
         (SQUEEZENET | {"weights": "IMAGENET1K_V9"}, "did you mean 'IMAGENET1K_V1'"),
         (TIMM_TEST | {"name": "test_vit9"}, "did you mean"),
-        ({"source": "open_clip", "name": "ViT-B-32", "family": "clip"}, "must name one of"),
-        ({"source": "torchvision", "family": "resnet"}, "`name`: a model of torchvision must be named"),
+        ({"source": "open_clip", "name": "ViT-B-32", "unit_layout": "clip"}, "must name one of"),
+        ({"source": "torchvision", "unit_layout": "resnet"}, "`name`: a model of torchvision must be named"),
         (
-            {"source": "open_clip", "name": "ViT-B-32", "weights": "opanai", "family": "clip"},
+            {"source": "open_clip", "name": "ViT-B-32", "weights": "opanai", "unit_layout": "clip"},
             "did you mean 'openai'",
         ),
     ):
@@ -1035,9 +1035,9 @@ def test_unknown_names_are_refused_by_the_sources_too(tmp_path) -> None:
 # Real weights ----------------------------------------------------------------------------------
 
 
-def shared_settings(shared_data: Path, architecture: str, family: str, name: str) -> dict:
+def shared_settings(shared_data: Path, architecture: str, unit_layout: str, name: str) -> dict:
     path = shared_data / f"{name}.safetensors"
-    return {"source": "local", "architecture": architecture, "weights": str(path), "family": family}
+    return {"source": "local", "architecture": architecture, "weights": str(path), "unit_layout": unit_layout}
 
 
 def test_real_mobilenet_has_no_usable_head(shared_data, tmp_path) -> None:

@@ -135,7 +135,7 @@ TRAININGS = {
         for key, radius in zip(ADV.values(), (1, 2, 3, 5, 8), strict=True)
     },
     **{
-        f"{key}-{network}": Training(f"fewshot/{network}", side, data, level=4)
+        f"{key}-{network}": Training(f"few_shot/{network}", side, data, level=4)
         for key, (_, _, side, _, data) in FEW_SHOT.items()
         for network in CONVNETS.values()
     },
@@ -403,7 +403,7 @@ def shown(panel: Panel) -> Iterator[tuple[str, str | Run, Data]]:
                     yield "metrics", run, run.data
         case Episodes():
             for model in panel.models.values():
-                yield "fewshot", model, panel.data
+                yield "few_shot", model, panel.data
 
 
 # --- what is planned ------------------------------------------------------------------------------
@@ -412,7 +412,7 @@ def shown(panel: Panel) -> Iterator[tuple[str, str | Run, Data]]:
 KEYS = {
     "images": ("images",), "pretrain": ("model",), "model": ("model",), "finetune": ("run",),
     "features": ("model", "view"), "metrics": ("model", "view"), "probes": ("model", "view"),
-    "fewshot": ("model", "view"), "head_metrics": ("model", "view"), "scores": ("model", "view"),
+    "few_shot": ("model", "view"), "head_metrics": ("model", "view"), "scores": ("model", "view"),
     "ranking": ("ranked",), "figure": ("figure",), "table": ("table",),
 }  # fmt: skip
 
@@ -492,7 +492,7 @@ class Workflow:
 
     def data(self, job: Node) -> Data:
         """The images that a job sees, or those whose features it sees."""
-        if job.rule in ("metrics", "probes", "fewshot"):
+        if job.rule in ("metrics", "probes", "few_shot"):
             job = self.before(job, "features")
         images = self.settings(self.before(job, "images"))
         assert images.per_class is images.test_per_class is images.validation is None
@@ -509,7 +509,7 @@ class Workflow:
 
     def subject(self, job: Node) -> str | Run:
         """The model, or the fine-tuned one's run, that a job is about."""
-        if job.rule in ("metrics", "probes", "fewshot"):
+        if job.rule in ("metrics", "probes", "few_shot"):
             job = self.before(job, "features")
         tuned = [other for other in self.graph[job] if other.rule == "finetune"]
         if job.rule != "finetune" and not tuned:
@@ -536,7 +536,7 @@ class Workflow:
         points = panel.points
         models = {f"{point.series} {point.label}".strip(): point.model for point in points}
         if isinstance(panel, EpisodesPanel):
-            (data,) = {self.data(Node("fewshot", (point.model, point.view))) for point in points}
+            (data,) = {self.data(Node("few_shot", (point.model, point.view))) for point in points}
             return Episodes(models, data)
         assert panel.split == "train"  # NC1 is of training data
         nc1 = [self.data(Node("metrics", (point.model, point.nc1_view))) for point in points]
@@ -605,7 +605,7 @@ def test_the_panels_show_what_the_paper_shows(workflow, picture):
 def test_the_jobs_are_those_that_the_picture_needs_and_no_others(workflow, picture):
     wanted = {entry for panel in PAPER[picture].panels for entry in shown(panel)}
     jobs = workflow.upstream(picture) - {target(picture)}
-    for rule in ("finetune", "metrics", "probes", "fewshot"):
+    for rule in ("finetune", "metrics", "probes", "few_shot"):
         seen = [workflow.saw(job) for job in jobs if job.rule == rule]
         assert len(seen) == len(set(seen))  # each once
         assert set(seen) == {entry for entry in wanted if entry[0] == rule}
@@ -783,7 +783,7 @@ def test_nc1_after_fine_tuning_is_of_the_tuned_weights(workflow, picture):
 
 
 def test_few_shot_episodes_are_the_papers(workflow):
-    jobs = workflow.of_rule("table2", "fewshot")
+    jobs = workflow.of_rule("table2", "few_shot")
     for job in jobs:
         episodes = workflow.settings(job)
         assert (episodes.ways, episodes.shots) == (5, (1, 5))

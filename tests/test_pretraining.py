@@ -9,13 +9,13 @@ import torch
 
 from nctransfer.data.image_store import ImageStore
 from nctransfer.errors import ConfigError, DataError, ModelError, TrainingError
+from nctransfer.models.model_store import load_model, save_model
 from nctransfer.models.settings import ModelJobSettings
-from nctransfer.models.zoo import load_model, save_model
 from nctransfer.stamp import UNSTAMPED
 from nctransfer.storage.stores import Store, create_store
 from nctransfer.storage.tables import read_table
+from nctransfer.training.operation import Operation
 from nctransfer.training.pretraining import pretrain
-from nctransfer.training.run_options import RunOptions
 from nctransfer.training.settings import PretrainJobSettings
 
 CPU = torch.device("cpu")
@@ -72,29 +72,32 @@ def run(
         "device": "cpu",
     }
     manifest = folder / "pretraining" / "manifest.json"
-    run_options = RunOptions(CPU, folder / "checkpoints", 0, tensorboard)
-    pretrain(stores, manifest, PretrainJobSettings.read(told), UNSTAMPED, run_options)
+    operation = Operation(CPU, folder / "checkpoints", 0, tensorboard)
+    pretrain(stores, manifest, PretrainJobSettings.read(told), UNSTAMPED, operation)
     return manifest
 
 
-def zoo(checkpoint: Path, folder: Path, family="resnet", **settings):
+def zoo(checkpoint: Path, folder: Path, unit_layout="resnet", **settings):
     manifest = folder / "model" / "manifest.json"
     save_model(
-        manifest, ModelJobSettings(source="pretraining", family=family, **settings), UNSTAMPED, checkpoint
+        manifest,
+        ModelJobSettings(source="pretraining", unit_layout=unit_layout, **settings),
+        UNSTAMPED,
+        checkpoint,
     )
     return load_model(manifest)
 
 
 @pytest.mark.parametrize(
-    ("architecture", "family", "size"),
+    ("architecture", "unit_layout", "size"),
     [("small/resnet50", "resnet", 16), ("torchvision/mobilenet_v2", "mobilenet", 32), ("torchvision/squeezenet1_1", "squeezenet", 64),
      ("timm/resnet18.a1_in1k", "resnet", 32)],
 )  # fmt: skip
 def test_any_architecture_of_the_zoo_is_trained_and_goes_back_to_the_zoo(
-    stores, tmp_path, architecture, family, size
+    stores, tmp_path, architecture, unit_layout, size
 ):
     checkpoint = run(stores, tmp_path, architecture, size, epochs=1)
-    backbone = zoo(checkpoint, tmp_path, family)
+    backbone = zoo(checkpoint, tmp_path, unit_layout)
     assert backbone.head.classes == 3
     assert backbone.head.class_names == ("a", "b", "c")
     assert torch.isfinite(backbone.capture(torch.rand(2, 3, size, size)).logits).all()
@@ -174,7 +177,7 @@ def test_tensorboard_is_told_what_the_history_holds(stores, tmp_path):
 
 def test_tensorboard_that_is_not_installed_is_an_error_before_training(stores, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(ConfigError, match=r"runs.tensorboard: true needs the package tensorboard"):
+    with pytest.raises(ConfigError, match=r"operation.tensorboard: true needs the package tensorboard"):
         run(stores, tmp_path, tensorboard=tmp_path / "board")
     assert not (tmp_path / "checkpoints").exists()
 

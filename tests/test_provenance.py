@@ -22,7 +22,7 @@ from nctransfer.dag.set_ups import PAPER, in_words
 from nctransfer.reporting import provenance, titles
 from nctransfer.reporting.overview import FIGURE_FILES, TABLE_FILES, overview
 from nctransfer.reporting.settings import OverviewJobSettings
-from nctransfer.runtime import run_log
+from nctransfer.runtime import job_log
 from nctransfer.stamp import Stamp
 from nctransfer.versions import revision
 
@@ -67,13 +67,13 @@ def line(rule="figure", study="s", start="2026-01-01T00:00:00+00:00", seconds=1.
 
 def test_a_jobs_line_is_read_back(tmp_path, monkeypatch):
     records = []
-    monkeypatch.setattr(run_log.logger, "handlers", [handler := logging.Handler()])
-    monkeypatch.setattr(run_log.logger, "level", logging.INFO)
+    monkeypatch.setattr(job_log.logger, "handlers", [handler := logging.Handler()])
+    monkeypatch.setattr(job_log.logger, "level", logging.INFO)
     handler.emit = records.append
-    run_log.write_line("s", "figure", {"figure": "fig3"}, "abc", 2)
+    job_log.write_line("s", "figure", {"figure": "fig3"}, "abc", 2)
     (tmp_path / "figure").mkdir()
     (tmp_path / "figure/fig3.log").write_text(f"x INFO nctransfer: {records[0].getMessage()}\nx INFO: done\n")
-    (job,) = run_log.read_lines(tmp_path, "s")
+    (job,) = job_log.read_lines(tmp_path, "s")
     assert (job["rule"], job["wildcards"], job["threads"], job["device"]) == (
         "figure",
         {"figure": "fig3"},
@@ -84,7 +84,7 @@ def test_a_jobs_line_is_read_back(tmp_path, monkeypatch):
     assert job["host"]
     assert job["device_name"]
     assert 0 < job["seconds"] < 1e5
-    assert run_log.read_lines(tmp_path, "other") == []
+    assert job_log.read_lines(tmp_path, "other") == []
 
 
 def test_logs_are_read_in_order_of_starts_without_unfinished_jobs_and_other_studies(tmp_path):
@@ -98,7 +98,7 @@ def test_logs_are_read_in_order_of_starts_without_unfinished_jobs_and_other_stud
     for name, text in logs.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / f"{name}.log").write_text(text)
-    assert [job["rule"] for job in run_log.read_lines(tmp_path, "s")] == ["images", "figure"]
+    assert [job["rule"] for job in job_log.read_lines(tmp_path, "s")] == ["images", "figure"]
 
 
 def test_jobs_are_summed_up_by_rule_and_machine():

@@ -16,7 +16,7 @@ from nctransfer.config.load import load
 from nctransfer.config.yaml_files import merge
 from nctransfer.dag.plan import Plan
 from nctransfer.errors import ConfigError
-from nctransfer.features.store import Column, FeatureStore, write_columns
+from nctransfer.features.feature_store import Column, FeatureStore, write_columns
 from nctransfer.reporting.figures.ranking import figure as figure_of_models
 from nctransfer.reporting.figures.ranking_units import figure as ranking_units
 from nctransfer.reporting.ranks import main_accuracy, verdict

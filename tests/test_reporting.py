@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 from scipy import stats
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting import cells
+from nctransfer.reporting import table_cells
 from nctransfer.reporting.figures.layerwise import figure as layerwise
 from nctransfer.reporting.fits import correlation, fit_line, fit_parabola
 from nctransfer.reporting.output import save_figure, save_numbers, save_page, save_sidecar
@@ -295,9 +295,12 @@ def test_a_sidecar_says_what_made_a_figure_the_same_every_time(tmp_path):
 
 
 def test_a_page_emphasises_heads_and_escapes_and_loads_nothing(tmp_path):
-    best, second = cells.Cell("5 < 6", cells.Emphasis.BEST), cells.Cell("4 ± 1", cells.Emphasis.SECOND)
+    best, second = (
+        table_cells.Cell("5 < 6", table_cells.Emphasis.BEST),
+        table_cells.Cell("4 ± 1", table_cells.Emphasis.SECOND),
+    )
     readable = pd.DataFrame(
-        [[cells.Cell("A & B", cells.Emphasis.HEADING), "", ""], ["<script>", best, second]],
+        [[table_cells.Cell("A & B", table_cells.Emphasis.HEADING), "", ""], ["<script>", best, second]],
         columns=["Method", "C<1>", "D"],
         dtype=object,
     )

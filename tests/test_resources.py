@@ -93,7 +93,7 @@ def test_costs_of_own_networks_follow_their_width_and_the_size_of_images():
     assert costs_of("small/vit", patch=8).multiply_adds == costs_of("small/vit").multiply_adds / 4
 
 
-@pytest.mark.parametrize(("architecture", "options"), [("small/resnet18", {"width": 32}), ("small/vit", {"width": 96}), ("fewshot/resnet12", {"width": 32})])  # fmt: skip
+@pytest.mark.parametrize(("architecture", "options"), [("small/resnet18", {"width": 32}), ("small/vit", {"width": 96}), ("few_shot/resnet12", {"width": 32})])  # fmt: skip
 def test_scaled_costs_are_near_the_counted_ones(architecture, options):
     from torch import nn
 

@@ -16,8 +16,8 @@ from nctransfer.data.image_store import ImageStore
 from nctransfer.data.images import prepare_images
 from nctransfer.data.settings import ImagesJobSettings
 from nctransfer.stamp import UNSTAMPED
+from nctransfer.training.operation import Operation
 from nctransfer.training.pretraining import pretrain
-from nctransfer.training.run_options import RunOptions
 from nctransfer.training.settings import PretrainJobSettings
 
 pytestmark = pytest.mark.slow
@@ -86,9 +86,9 @@ def job(images: Path, folder: Path, kind: int) -> None:
     torch.set_num_threads(1)
     changes, minutes = KINDS[kind]
     stores = {split: ImageStore(images / split / "manifest.json") for split in ("train", "test")}
-    run_options = RunOptions(torch.device("cpu"), folder / "checkpoints", checkpoint_minutes=minutes)
+    operation = Operation(torch.device("cpu"), folder / "checkpoints", checkpoint_minutes=minutes)
     settings = PretrainJobSettings.read(SETTINGS | {"training": SETTINGS["training"] | changes})
-    pretrain(stores, folder / "pretraining" / "manifest.json", settings, UNSTAMPED, run_options)
+    pretrain(stores, folder / "pretraining" / "manifest.json", settings, UNSTAMPED, operation)
 
 
 def start(images: Path, folder: Path, kind: int):

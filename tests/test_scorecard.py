@@ -512,7 +512,7 @@ def made_up(name, model, view, plan):
                 "epochs": 200, "trained": 10, "parameters": 100, "share": 10.0,
             }
         )  # fmt: skip
-    if name == "fewshot":
+    if name == "few_shot":
         return pd.DataFrame(
             {
                 "model": model,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nctransfer.collapse.settings import MetricsJobSettings
-from nctransfer.features.store import Column, FeatureStore, write_columns
+from nctransfer.features.feature_store import Column, FeatureStore, write_columns
 from nctransfer.probing.settings import ProbesJobSettings
 from nctransfer.settings import ViewNames
 from nctransfer.stamp import UNSTAMPED

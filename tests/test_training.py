@@ -11,15 +11,15 @@ import torch
 from torch import nn
 
 from nctransfer import variants
-from nctransfer.data.keyed import sample_keys
+from nctransfer.data.keyed_random import sample_keys
 from nctransfer.errors import TrainingError
 from nctransfer.stamp import Stamp
 from nctransfer.storage.tables import read_table
 from nctransfer.training import losses
 from nctransfer.training.checkpoints import Checkpoints
 from nctransfer.training.evaluation import Split, Standardisation, Standardised, evaluate
+from nctransfer.training.learning_rate_schedule import cosine, learning_rate
 from nctransfer.training.loop import Data, Training
-from nctransfer.training.schedule import cosine, learning_rate
 from nctransfer.training.settings import PretrainingLoopSettings
 from nctransfer.training.stop_signals import StopRequest
 

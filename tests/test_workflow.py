@@ -108,20 +108,20 @@ CHANGES = {
     "another loss's code": (append("nctransfer/training/losses/supervised_contrastive/loss.py", "\nX = 1\n"), Counter()),
     "an option of another loss": (append(TINY, "training: {temperature: 0.5}\n"), Counter()),
     "an option of a higher augmentation level": (append(TINY, "training: {augmentation: {grayscale: 0.5}}\n"), Counter()),
-    "how often a training is saved": (append(TINY, "runs: {checkpoint_minutes: 1}\n"), Counter()),
+    "how often a training is saved": (append(TINY, "operation: {checkpoint_minutes: 1}\n"), Counter()),
     "how failures are told": (append("nctransfer/runtime/machine_errors.py", "\nX = 1\n"), Counter()),
     "how long jobs live": (append("nctransfer/runtime/signals.py", "\nX = 1\n"), Counter()),
-    "what jobs tell of machines and times": (append("nctransfer/runtime/run_log.py", "\nX = 1\n"), Counter()),
+    "what jobs tell of machines and times": (append("nctransfer/runtime/job_log.py", "\nX = 1\n"), Counter()),
     "how devices and runs are locked": (append("nctransfer/runtime/locks.py", "\nX = 1\n"), Counter()),
     "a family of other models": (
         append(TINY, "families: {f: {architecture: small/resnet18, dataset: digits04, size: 8, members: {aug: {augmentation: [1, 2]}}}}\n"),
         Counter()),
     "a new kind of table": (add("nctransfer/reporting/tables/other.py", "from nctransfer.reporting.tables.tasks.kind import KIND\n"), Counter()),
-    "a new architecture family": (add("nctransfer/models/families/other.py", "X = 1\n"), Counter()),
+    "a new architecture family": (add("nctransfer/models/unit_layouts/other.py", "X = 1\n"), Counter()),
     "a new kind of figure": (add("nctransfer/reporting/figures/other.py", "from nctransfer.reporting.figures.samples.kind import KIND\n"), Counter()),
     "another figure of the same model": (
         edit(TINY, NEW_FIGURE, "  again: {kind: layerwise, panels: [{model: tiny, dataset: digits59}]}\n" + NEW_FIGURE), Counter()),
-    "another family's code": (append("nctransfer/models/families/vit.py", "\nX = 1\n"), Counter()),
+    "another family's code": (append("nctransfer/models/unit_layouts/vit.py", "\nX = 1\n"), Counter()),
     "another model": (edit(TINY, "models:\n", "models:\n  more: {source: torchvision, name: resnet34}\n"), Counter()),
     "resources": (edit(TINY, "mem_mb: 500", "mem_mb: 600"), Counter()),
     "estimated resources": (edit(TINY, "mem_mb: 500, runtime: 5", "runtime_factor: 2"), Counter()),
@@ -153,7 +153,7 @@ CHANGES = {
         append(TINY, "seed: 1\n"),
         Counter(images=2, pretrain=1, model=1, features=1, metrics=1, probes=1, figure=1)),
     "the family's code": (
-        append("nctransfer/models/families/resnet.py", "\nX = 1\n"), Counter(model=1, features=1, metrics=1, probes=1, figure=1)),
+        append("nctransfer/models/unit_layouts/resnet.py", "\nX = 1\n"), Counter(model=1, features=1, metrics=1, probes=1, figure=1)),
 }  # fmt: skip
 
 

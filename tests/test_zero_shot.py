@@ -13,15 +13,14 @@ from safetensors.torch import save_file
 from torch.nn.functional import normalize
 from torchvision import datasets
 
-from nctransfer.catalog.text_towers import has_text_tower
 from nctransfer.data.sources.torchvision.dataset import SETS
 from nctransfer.errors import ConfigError, ModelError
 from nctransfer.finetuning import prompts, text
 from nctransfer.finetuning.methods.zero_shot import TextTowerSettings
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import open_clip as library
-from nctransfer.models.settings import ModelJobSettings
-from nctransfer.models.zoo import load_model, save_model
+from nctransfer.models.model_store import load_model, save_model
+from nctransfer.models.settings import ModelJobSettings, has_text_tower
 
 TINY = {
     "layers": 2,
@@ -183,7 +182,7 @@ def test_rows_follow_the_order_of_the_classes(settings) -> None:
 def test_logits_are_the_models_own(whole, settings, tmp_path) -> None:
     """With one prompt a class; the image's embedding is that of the model store."""
     embeddings, scale = text_classifier(settings, None, NAMES, TEMPLATES[:1], "cpu")
-    extra = {"family": "clip", "mean": [0.5] * 3, "std": [0.5] * 3, "size": [16, 16]}
+    extra = {"unit_layout": "clip", "mean": [0.5] * 3, "std": [0.5] * 3, "size": [16, 16]}
     save_model(tmp_path / "m" / "manifest.json", ModelJobSettings.read(settings | extra))
     backbone = load_model(tmp_path / "m" / "manifest.json")
     images = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -402,7 +401,7 @@ def test_the_plan_knows_which_models_have_text_towers() -> None:
 
 def test_prompts_and_the_plan_import_no_library() -> None:
     code = (
-        "import sys, nctransfer.catalog.text_towers, nctransfer.finetuning.prompts as prompts\n"
+        "import sys, nctransfer.models.settings, nctransfer.finetuning.prompts as prompts\n"
         "import nctransfer.finetuning.methods.zero_shot\n"
         "prompts.templates('ImageNet'), prompts.readable('a_b', 'SVHN')\n"
         "print(sorted({'torch', 'timm', 'open_clip', 'numpy', 'yaml'} & set(sys.modules)))"

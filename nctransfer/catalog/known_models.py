@@ -1,8 +1,8 @@
 """What the plan must know about pre-trained models without importing their libraries.
 
 ``known_models.csv`` is generated from the installed libraries by
-``python -m nctransfer.models.table``. A job compares it with the library that it
-finds (``nctransfer.models.zoo``), so that an outdated row cannot go unnoticed.
+``python -m nctransfer.models.write_known_models``. A job compares it with the library that it
+finds (``nctransfer.models.model_store``), so that an outdated row cannot go unnoticed.
 """
 
 import csv
@@ -18,7 +18,7 @@ from nctransfer.suggestions import suggestion
 
 TABLE = Path(__file__).with_name("known_models.csv")
 COLUMNS = (
-    "source", "name", "weights", "family", "units", "poolings", "resize", "crop", "interpolation",
+    "source", "name", "weights", "unit_layout", "units", "poolings", "resize", "crop", "interpolation",
     "parameters", "multiply_adds", "activations", "unit_widths", "width",
 )  # fmt: skip
 
@@ -28,11 +28,11 @@ class KnownModel:
     """One row of the table: a network with one set of weights.
 
     Attributes:
-        source: ``torchvision``, ``timm``, ``open_clip``; ``cifar``, ``fewshot`` and ``small`` are
+        source: ``torchvision``, ``timm``, ``open_clip``; ``cifar``, ``few_shot`` and ``small`` are
             architectures of this project, without published weights.
         name: as in the configuration.
         weights: torchvision's entry, open_clip's tag; empty for timm, whose names hold the tag.
-        family: module of ``nctransfer.models.families``.
+        unit_layout: module of ``nctransfer.models.unit_layouts``.
         units: their number, L.
         poolings: what the units' outputs allow; the first is the default.
         resize: of the library's evaluation transform: the shorter side, or height and width
@@ -49,7 +49,7 @@ class KnownModel:
     source: str
     name: str
     weights: str
-    family: str
+    unit_layout: str
     units: int
     poolings: tuple[str, ...]
     resize: int | tuple[int, int] | None
@@ -87,7 +87,7 @@ def _parse(row: Mapping[str, str]) -> KnownModel:
         source=row["source"],
         name=row["name"],
         weights=row["weights"],
-        family=row["family"],
+        unit_layout=row["unit_layout"],
         units=int(row["units"]),
         poolings=tuple(row["poolings"].split()),
         resize=_sides(row["resize"]),

@@ -25,7 +25,7 @@ class ModelFacts:
     Attributes:
         source: where the weights come from.
         known: the network's row in the table.
-        family: module of nctransfer/models/families that cuts it into units.
+        unit_layout: module of nctransfer/models/unit_layouts that cuts it into units.
         size: height and width that it is shown, in pixels.
         poolings: what features are stored; the first is shown where a figure asks for none.
         options: of its builder.
@@ -33,7 +33,7 @@ class ModelFacts:
 
     source: str
     known: KnownModel
-    family: str
+    unit_layout: str
     size: tuple[int, int]
     poolings: tuple[str, ...]
     options: Mapping[str, Any]
@@ -69,7 +69,7 @@ class ModelFacts:
 def describe_model(
     known: KnownModel,
     source: str,
-    family: str | None,
+    unit_layout: str | None,
     side: int | None,
     poolings: Sequence[str] | None,
     options: Mapping[str, Any],
@@ -79,17 +79,17 @@ def describe_model(
     Args:
         known: the network's row in the table.
         source: where the weights come from.
-        family: how it is cut into units, None for as the table says.
+        unit_layout: how it is cut into units, None for as the table says.
         side: of the square that it is shown, in pixels; None for the weights' own.
         poolings: what is stored, None for the usual ones.
         options: of its builder.
 
     Raises:
-        ConfigError: a pooling does not suit its units, or the family is not the table's and no poolings are
-            given.
+        ConfigError: a pooling does not suit its units, or the unit layout is not the table's and
+            no poolings are given.
     """
     size = (side, side) if side else known.size
-    if family in (None, known.family):
+    if unit_layout in (None, known.unit_layout):
         for pooling in poolings or ():
             if pooling not in known.poolings:
                 raise ConfigError(
@@ -99,5 +99,9 @@ def describe_model(
     elif poolings:
         default = ()  # cut otherwise than the table says: the features job checks them
     else:
-        raise ConfigError(f"poolings: missing; family {family!r} is not the usual {known.family!r}")
-    return ModelFacts(source, known, family or known.family, size, tuple(poolings or default), options)
+        raise ConfigError(
+            f"poolings: missing; unit_layout {unit_layout!r} is not the usual {known.unit_layout!r}"
+        )
+    return ModelFacts(
+        source, known, unit_layout or known.unit_layout, size, tuple(poolings or default), options
+    )

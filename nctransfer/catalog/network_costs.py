@@ -6,7 +6,7 @@ from nctransfer.catalog.model_facts import ModelFacts
 
 # Defaults of this project's own architectures, of which the table of known models has the costs:
 # ``options.width``, and of the ViT the side of a patch in pixels.
-WIDTHS = {"small/vit": 192, "small": 64, "fewshot": 64}
+WIDTHS = {"small/vit": 192, "small": 64, "few_shot": 64}
 PATCHES = {"small/vit": 4}
 
 

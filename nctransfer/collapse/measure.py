@@ -7,6 +7,7 @@ from functools import partial
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nctransfer.collapse.class_statistics import ClassStatistics, class_statistics
 from nctransfer.collapse.nc1 import cdnv, nc1, numerical_rank, shuffled_nc1, vci
 from nctransfer.collapse.nc2_to_nc4 import (
     centre_disagreement,
@@ -15,7 +16,6 @@ from nctransfer.collapse.nc2_to_nc4 import (
     etf_distance,
     self_duality,
 )
-from nctransfer.collapse.statistics import ClassStatistics, class_statistics
 from nctransfer.errors import DegenerateInputError
 
 
@@ -71,7 +71,7 @@ def measure(
 
     Raises:
         DegenerateInputError: no metric has a meaning, see
-            :func:`~nctransfer.collapse.statistics.class_statistics`.
+            :func:`~nctransfer.collapse.class_statistics.class_statistics`.
     """
     return _measured(
         class_statistics(features, labels, classes=classes, name=name),

@@ -1,18 +1,18 @@
 """How far samples scatter about their class means, against how far the means lie apart.
 
-Every function takes the statistics of :func:`~nctransfer.collapse.statistics.class_statistics`;
+Every function takes the statistics of :func:`~nctransfer.collapse.class_statistics.class_statistics`;
 smaller values mean more collapse. Notation as there.
 """
 
 import torch
 
-from nctransfer.collapse.rows import product_dtype
-from nctransfer.collapse.statistics import (
+from nctransfer.collapse.class_statistics import (
     MEAN_TOLERANCE,
     ClassStatistics,
     class_statistics,
     discriminant_directions,
 )
+from nctransfer.collapse.rows import product_dtype
 from nctransfer.errors import DegenerateInputError
 
 

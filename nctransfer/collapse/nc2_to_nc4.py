@@ -1,6 +1,6 @@
 """Geometry of class means and classifier: NC2, NC3 and NC4 (Papyan, Han and Donoho 2020).
 
-Every function takes the statistics of :func:`~nctransfer.collapse.statistics.class_statistics`;
+Every function takes the statistics of :func:`~nctransfer.collapse.class_statistics.class_statistics`;
 0 is full collapse. Means are centred on the mean of class means m, classes count alike, whatever
 their n_k. With K > d + 1 classes a simplex ETF does not fit into the features, so that NC2 and NC3
 cannot reach 0.
@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nctransfer.collapse.class_statistics import MEAN_TOLERANCE, ClassStatistics
 from nctransfer.collapse.inputs import as_tensor
 from nctransfer.collapse.rows import block_rows, product_dtype
-from nctransfer.collapse.statistics import MEAN_TOLERANCE, ClassStatistics
 from nctransfer.errors import DegenerateInputError
 
 

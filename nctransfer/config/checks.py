@@ -42,7 +42,7 @@ from nctransfer.data.dataset import data_set
 from nctransfer.errors import ConfigError
 from nctransfer.finetuning import methods
 from nctransfer.finetuning.method import method_facts
-from nctransfer.models import families
+from nctransfer.models import unit_layouts
 from nctransfer.probing import solvers
 from nctransfer.suggestions import suggestion
 from nctransfer.training import losses
@@ -180,20 +180,21 @@ def _check_series(where: str, series: tuple[SeriesSettings, ...], named: Named) 
 
 def _check_episodes(where: str, key: str, study: Study) -> Iterator[str]:
     """Whether a data set has the classes and images for an episode, as far as its entry tells."""
-    dataset, episodes = study.configuration.datasets.get(key), study.configuration.fewshot
+    dataset, episodes = study.configuration.datasets.get(key), study.configuration.few_shot
     if dataset is None:
         return  # other checks tell
     classes = len(dataset.classes) if dataset.classes else _known_classes(study, key)
     if classes is not None and classes < episodes.ways:
         yield (
-            f"{where}.dataset: {key!r} has {classes} classes; an episode takes {episodes.ways} (fewshot.ways)"
+            f"{where}.dataset: {key!r} has {classes} classes; an episode takes {episodes.ways} "
+            "(few_shot.ways)"
         )
     needed = max(episodes.shots) + episodes.queries
     both = dataset.per_class, dataset.test_per_class
     if both[0] is not None and both[1] is not None and sum(both) < needed:
         yield (
             f"{where}.dataset: {key!r} has {sum(both)} images per class (per_class, test_per_class); an "
-            f"episode takes {needed} (the most of fewshot.shots, and fewshot.queries)"
+            f"episode takes {needed} (the most of few_shot.shots, and few_shot.queries)"
         )
 
 
@@ -271,8 +272,8 @@ def _check_model(key: str, model: Model, named: Named) -> Iterator[str]:
         for name in ("mean", "std"):
             if getattr(entry, name) is None:
                 yield f"{where}.{name}: missing; open_clip publishes its architectures with several"
-    if entry.family is not None:
-        yield from check_variant(f"{where}.family", families, entry.family)
+    if entry.unit_layout is not None:
+        yield from check_variant(f"{where}.unit_layout", unit_layouts, entry.unit_layout)
     if isinstance(entry, PretrainedModelSettings):
         yield from named.check(f"{where}.dataset", entry.dataset, "datasets")
         shared = set(_check_training("", study.configuration.training))  # the study's own are told once
@@ -320,7 +321,7 @@ def _check_twins(keys: list[str], study: Study) -> Iterator[str]:
             weights = weights_of(entry)
         except ConfigError:
             continue  # told where the model is checked
-        twin = first.setdefault((*weights, study.preprocess(entry), entry.size, entry.family), key)
+        twin = first.setdefault((*weights, study.preprocess(entry), entry.size, entry.unit_layout), key)
         if twin != key:
             yield f"rank.models: {twin!r} and {key!r} are the same weights; name one of them"
 

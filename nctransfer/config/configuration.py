@@ -23,7 +23,7 @@ from nctransfer.config.training import TrainingSettings
 from nctransfer.data import sources
 from nctransfer.data.settings import DataSetSettings
 from nctransfer.features.settings import FeatureSettings
-from nctransfer.fewshot.settings import FewShotSettings
+from nctransfer.few_shot.settings import FewShotSettings
 from nctransfer.probing.settings import ProbesSettings
 from nctransfer.reporting.settings import StyleSettings
 from nctransfer.settings import (
@@ -71,7 +71,7 @@ class RankSettings(ScoringSettings):
     """Number of resamples of the models behind the intervals of correlations."""
 
 
-class RunsSettings(Settings):
+class OperationSettings(Settings):
     """How trainings behave while they run; changing it reruns nothing."""
 
     checkpoint_minutes: NonNegative = 10
@@ -228,7 +228,7 @@ class Configuration(Settings):
     """The collapse metrics."""
     probes: ProbesSettings = ProbesSettings()
     """Linear probes on frozen features; figures show the first learning rate and weight decay."""
-    fewshot: FewShotSettings = FewShotSettings()
+    few_shot: FewShotSettings = FewShotSettings()
     """Few-shot episodes, drawn from all images of a data set, both splits together (few_shot)."""
     training: TrainingSettings = TrainingSettings()
     """How source models are trained (models of source `pretraining`)."""
@@ -237,7 +237,7 @@ class Configuration(Settings):
     finetuned: dict[Key, FineTunedSettings] = {}
     """Fine-tuned models, by key; each is a model like any other. Figures and tables also ask for runs of
     their own (`runs` of their panels)."""
-    runs: RunsSettings = RunsSettings()
+    operation: OperationSettings = OperationSettings()
     """How trainings behave while they run; changing it reruns nothing."""
     report: ReportSettings = ReportSettings()
     """What `snakemake`, `figures`, `tables` and the report are about: all figures and tables, or some; and

@@ -39,8 +39,7 @@ def load(base: Path, overlays: Sequence[Path] = (), settings: Iterable[str] = ()
     Raises:
         ConfigError: one line for every mistake.
     """
-    given, lines = _merged(base, overlays, settings)
-    given, notes = with_new_names(given)
+    given, lines, notes = _merged(base, overlays, settings)
     study, further = _study(given)
     lines += further
     if lines:
@@ -66,9 +65,10 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
 
 def _merged(
     base: Path, overlays: Sequence[Path], settings: Iterable[str]
-) -> tuple[dict[str, Any], list[str]]:
-    """The configuration as it was given, and a line for every file that cannot be read as one."""
+) -> tuple[dict[str, Any], list[str], list[str]]:
+    """The configuration as it was given, a line for every unreadable file, a note for every old name."""
     lines: list[str] = []
+    notes: list[str] = []
     given: dict[str, Any] = {}
     silent: list[Path] = []  # overlays that do not say where their outputs go
     for path in (base, *overlays):
@@ -79,19 +79,23 @@ def _merged(
             continue
         if path != base and "study" not in part:
             silent.append(path)
+        part, renamed = with_new_names(part)
+        notes += renamed
         given = _merge(given, part)
     try:
         single = parse_settings(settings)
     except ConfigError as error:
         lines += str(error).splitlines()
         single = {}
+    single, renamed = with_new_names(single)
+    notes += renamed
     if "study" not in single:
         lines += [
             f"{path}: an overlay says where its outputs go: set `study: {Path(path).stem}` "
             "(results/, figures/ subfolder), or `study: null` to write to the paper's own folders"
             for path in silent
         ]
-    return _merge(given, single), lines
+    return _merge(given, single), lines, notes
 
 
 def _merge(given: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,8 +19,8 @@ LIBRARIES = ("torchvision", "timm", "open_clip")
 class NetworkSettings(Settings):
     """How a network is cut into units, and what is kept of them."""
 
-    family: str | None = None
-    """How the network is cut into units; a variant of `nctransfer.models.families`. `null` takes what is
+    unit_layout: str | None = None
+    """How the network is cut into units; a variant of `nctransfer.models.unit_layouts`. `null` takes what is
     known of the architecture."""
     poolings: Distinct[Pooling] | None = None
     """How a unit's output becomes one vector: avg (maps); cls, token_mean (class token included), patch_mean

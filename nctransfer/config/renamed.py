@@ -3,33 +3,65 @@
 from collections.abc import Mapping
 from typing import Any
 
-# Kinds of figures and tables: the new kind, and what else the entry says.
-_KINDS: dict[str, tuple[str, dict[str, str]]] = {
-    "layerwise_diagram": ("diagram", {"layout": "layerwise"}),
-    "tuning_diagram": ("diagram", {"layout": "tuning"}),
-    "candidates_diagram": ("diagram", {"layout": "candidates"}),
+SECTIONS = {"fewshot": "few_shot", "runs": "operation"}
+"""New names of keys of the configuration itself, by old name."""
+
+ENTRY_KEYS = {"models": {"family": "unit_layout"}, "families": {"family": "unit_layout"}}
+"""New names of keys of a section's entries, by section and old name."""
+
+KINDS: dict[str, dict[str, str]] = {
+    "layerwise_diagram": {"kind": "diagram", "layout": "layerwise"},
+    "tuning_diagram": {"kind": "diagram", "layout": "tuning"},
+    "candidates_diagram": {"kind": "diagram", "layout": "candidates"},
+    "measurements": {"kind": "nc1_measurements"},
 }
+"""What an entry of ``figures:`` or ``tables:`` says now, by its old kind."""
+
+LIBRARIES = {"fewshot": "few_shot"}
+"""New names of this project's libraries of architectures (``<library>/<network>``), by old name."""
+
+_UNTIL = "the old name works until the next release"
 
 
 def with_new_names(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A configuration with new names in place of old ones, and a note for each.
+    """A configuration, or an overlay, with new names in place of old ones, and a note for each.
+
+    Where both names of a key are given, both are left: the old one is then refused as unknown.
 
     Args:
         given: as it was written.
     """
-    renewed, notes = dict(given), []
-    for section in ("figures", "tables"):
-        entries = given.get(section)
-        if not isinstance(entries, dict):
-            continue
-        renewed[section] = dict(entries)
-        for key, entry in entries.items():
-            kind = entry.get("kind") if isinstance(entry, dict) else None
-            if isinstance(kind, str) and kind in _KINDS:
-                new, further = _KINDS[kind]
-                renewed[section][key] = {**entry, **further, "kind": new}
-                said = ", ".join(f"{name}: {value}" for name, value in {"kind": new, **further}.items())
-                notes.append(
-                    f"{section}.{key}.kind: {kind!r} is now `{said}`; the old name goes with the next release"
-                )
+    notes: list[str] = []
+    renewed = _renamed(given, SECTIONS, "", notes)
+    for section in ("models", "families", "figures", "tables"):
+        if isinstance(renewed.get(section), dict):
+            renewed[section] = {
+                key: _entry(section, entry, f"{section}.{key}.", notes) if isinstance(entry, dict) else entry
+                for key, entry in renewed[section].items()
+            }
     return renewed, notes
+
+
+def _renamed(
+    given: Mapping[str, Any], names: Mapping[str, str], where: str, notes: list[str]
+) -> dict[str, Any]:
+    """A mapping whose old keys are replaced, in their places."""
+    old = {key for key in names.keys() & given.keys() if names[key] not in given}
+    notes += [f"{where}{key}: is now `{names[key]}`; {_UNTIL}" for key in sorted(old)]
+    return {names[key] if key in old else key: value for key, value in given.items()}
+
+
+def _entry(section: str, given: Mapping[str, Any], where: str, notes: list[str]) -> dict[str, Any]:
+    """An entry of a section under its new names."""
+    entry = _renamed(given, ENTRY_KEYS.get(section, {}), where, notes)
+    kind, architecture = entry.get("kind"), entry.get("architecture")
+    if section in ("figures", "tables") and isinstance(kind, str) and kind in KINDS:
+        entry |= KINDS[kind]
+        new = ", ".join(f"{key}: {value}" for key, value in KINDS[kind].items())
+        notes.append(f"{where}kind: {kind!r} is now `{new}`; {_UNTIL}")
+    if isinstance(architecture, str):
+        library, slash, network = architecture.partition("/")
+        if slash and library in LIBRARIES:
+            entry["architecture"] = f"{LIBRARIES[library]}/{network}"
+            notes.append(f"{where}architecture: {architecture!r} is now {entry['architecture']!r}; {_UNTIL}")
+    return entry

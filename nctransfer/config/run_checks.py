@@ -6,7 +6,6 @@ Every mistake is one line that names the key.
 from collections.abc import Iterator, Sequence
 
 from nctransfer import variants
-from nctransfer.catalog.text_towers import has_text_tower
 from nctransfer.config.configuration import StyleSectionSettings
 from nctransfer.config.finetuning import FineTunedSettings, SweepSettings
 from nctransfer.config.panels import PanelSettings, RunsPanelSettings, TunedUnitsPanelSettings
@@ -15,6 +14,7 @@ from nctransfer.config.study import Study, describe
 from nctransfer.errors import ConfigError
 from nctransfer.finetuning import methods
 from nctransfer.finetuning.method import method_facts
+from nctransfer.models.settings import has_text_tower
 
 
 def is_method(name: str) -> bool:
@@ -107,7 +107,7 @@ def _check_method(where: str, method: str, model: str, has_units: bool, study: S
 def check_units(where: str, units: Sequence[int], model: str, study: Study) -> Iterator[str]:
     """Units against the table of known models; options may change their number, which the job sees."""
     known = study.models.get(model)
-    if known is None or known.run is not None or known.entry.family:
+    if known is None or known.run is not None or known.entry.unit_layout:
         return
     if set(known.entry.build_options) - {"width"}:
         return

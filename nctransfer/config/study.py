@@ -174,7 +174,7 @@ def describe(entry: Entry) -> ModelFacts:
         ConfigError: the name, weights or architecture is not known, or a pooling does not suit its units.
     """
     return describe_model(
-        entry.known(), entry.source, entry.family, entry.side, entry.poolings, entry.build_options
+        entry.known(), entry.source, entry.unit_layout, entry.side, entry.poolings, entry.build_options
     )
 
 

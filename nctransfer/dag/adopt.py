@@ -26,8 +26,8 @@ from nctransfer.dag.digest import reached_code
 from nctransfer.dag.job import Job
 from nctransfer.dag.plan import Plan
 from nctransfer.errors import ConfigError, NCTransferError, StoreError
-from nctransfer.runtime import run_lock
-from nctransfer.runtime.run_log import read_lines
+from nctransfer.runtime import study_lock
+from nctransfer.runtime.job_log import read_lines
 from nctransfer.stamp import Stamp
 from nctransfer.storage.ledger import LEDGER, Adoption, read_ledger, write_ledger
 from nctransfer.storage.restamp import restamp, verify
@@ -46,7 +46,7 @@ STAMPED = {
     "probes": ("{results}/probes/*/*/manifest.json",),
     **{
         rule: (f"{{results}}/{rule}/*/*.parquet",)
-        for rule in ("metrics", "classifier_metrics", "head_metrics", "fewshot", "scores")
+        for rule in ("metrics", "classifier_metrics", "head_metrics", "few_shot", "scores")
     },
     "ranking": ("{results}/rank/*.parquet", "{results}/agreement/*.parquet"),
     "figure": ("{figures}/*.json",),
@@ -304,7 +304,7 @@ def main(words: Sequence[str] | None = None) -> int:
         study = load(ROOT / "config.yaml", arguments.configfile, arguments.config)
         plan = Plan(study, ROOT)
         if arguments.yes:
-            run_lock.begin(study.configuration.study, _tell)
+            study_lock.begin(study.configuration.study, _tell)
         inventory = Inventory(plan)
         sys.stdout.write("".join(f"{line}\n" for line in listing(inventory)))
         if not inventory.kept:
@@ -315,7 +315,7 @@ def main(words: Sequence[str] | None = None) -> int:
             )
             return 0
         entry = adopt(inventory, arguments.reason.strip())
-        run_lock.end()
+        study_lock.end()
         _refresh_pages(plan, arguments)
         sys.stdout.write(f"Kept {len(entry.jobs)} jobs; {plan.results}/{LEDGER} says so.\n")
     except NCTransferError as error:

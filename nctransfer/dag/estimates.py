@@ -1,7 +1,7 @@
 """Estimates of the host memory and time that a job needs, by arithmetic on what it computes.
 
 Sizes of data sets (``data.dataset``), costs of networks (``catalog.network_costs``) and the speed of a modest
-GPU (``dag.speeds``). Estimates are meant to be enough, not to be close: a job that is killed
+GPU (``dag.device_speeds``). Estimates are meant to be enough, not to be close: a job that is killed
 at its limit costs more than one that waits a little longer.
 
 Memory is the host's. On a GPU it holds the process, images on their way and features; the network's
@@ -17,7 +17,7 @@ from nctransfer.catalog.network_costs import NetworkCosts, network_costs
 from nctransfer.config.finetuning_runs import options_of
 from nctransfer.config.study import Run
 from nctransfer.config.training import loss_class
-from nctransfer.dag import speeds
+from nctransfer.dag import device_speeds
 from nctransfer.dag.stages import Stages
 from nctransfer.dag.views import View
 from nctransfer.data.dataset import DataSetSize, data_set
@@ -170,11 +170,11 @@ class Needs:
         memory = SCORE_COPIES * samples * costs.widest * FLOAT32 + 10 * costs.widest**2 * FLOAT64
         return Need(PROCESS + memory / MB, matrices * SCORES + each + algebra)
 
-    def fewshot(self, model: str, view: str) -> Need:
+    def few_shot(self, model: str, view: str) -> Need:
         """Episodes on the penultimate feature, in float64."""
-        fewshot, size = self.plan.configuration.fewshot, self._size_of(model, view)
+        few_shot, size = self.plan.configuration.few_shot, self._size_of(model, view)
         features = size.images * self._costs(model).width * FLOAT64
-        seconds = EPISODE * fewshot.episodes * len(fewshot.shots)
+        seconds = EPISODE * few_shot.episodes * len(few_shot.shots)
         return Need(PROCESS + COPIES * features / MB, 60 + seconds)
 
     # --- pieces ----------------------------------------------------------------------
@@ -202,8 +202,8 @@ class Needs:
         return self.plan.configuration.resources.threads
 
     @property
-    def _device(self) -> speeds.Device:
-        return speeds.cpu(self._threads) if self.on_cpu else speeds.GPU
+    def _device(self) -> device_speeds.Device:
+        return device_speeds.cpu(self._threads) if self.on_cpu else device_speeds.GPU
 
     def _passes(self, costs: NetworkCosts, images: int, batch: int) -> float:
         return self._device.passes(costs.multiply_adds, costs.activations, images, batch)
@@ -275,5 +275,5 @@ ESTIMATES: Mapping[str, Callable[..., Need]] = {
     "head_metrics": Needs.classifier_metrics,
     "probes": Needs.probes,
     "scores": Needs.scores,
-    "fewshot": Needs.fewshot,
+    "few_shot": Needs.few_shot,
 }

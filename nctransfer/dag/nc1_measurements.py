@@ -18,7 +18,7 @@ from nctransfer.config.panels import (
     UnitsPanelSettings,
 )
 from nctransfer.config.ranking import picture_keys
-from nctransfer.dag.shown import labelled_models
+from nctransfer.dag.shown_panels import labelled_models
 from nctransfer.dag.stages import Stages
 from nctransfer.reporting.settings import NC1Row
 

@@ -19,7 +19,7 @@ from nctransfer.config.kinds import SECTIONS, kind_of
 from nctransfer.config.load import load
 from nctransfer.config.ranking import picture_keys
 from nctransfer.config.study import listing
-from nctransfer.dag import nc1_measurements, set_ups, shown
+from nctransfer.dag import nc1_measurements, set_ups, shown_panels
 from nctransfer.dag.digest import FACTS
 from nctransfer.dag.job import Job, once
 from nctransfer.dag.stages import Stages
@@ -37,7 +37,7 @@ from nctransfer.storage.files import file_checksum
 from nctransfer.storage.ledger import LEDGER
 
 # Sections that change no result, nor the digest of anything that is told of results.
-UNREAD = {"paths", "resources", "runs"}
+UNREAD = {"paths", "resources", "operation"}
 SCORECARD = {"scorecard": "csv", "scorecard_made": "json"}
 
 
@@ -58,7 +58,7 @@ class Plan(Stages):
                 for section in SECTIONS
                 for picture in self.configuration.pictures(section).values()
                 for panel in picture.panels
-                for model, view in shown.probed(self, panel)
+                for model, view in shown_panels.probed(self, panel)
             }
         )
 
@@ -95,7 +95,7 @@ class Plan(Stages):
 
     def _picture(self, rule: str, entry: PictureSettings, options: dict[str, Any]) -> Job:
         kind, inputs = kind_of(f"{rule}s", entry.kind), TidyInputs(self.results)
-        panels: list[Settings] = [shown.show(panel, self, kind, inputs) for panel in entry.panels]
+        panels: list[Settings] = [shown_panels.show(panel, self, kind, inputs) for panel in entry.panels]
         if kind.panel is None:
             panels += nc1_measurements.rows(self)
         if kind.probes:  # of all rates and decays the first are shown

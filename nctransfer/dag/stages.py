@@ -23,7 +23,7 @@ from nctransfer.dag.views import Views
 from nctransfer.data.dataset import data_set
 from nctransfer.errors import ConfigError
 from nctransfer.features.settings import FeaturesJobSettings
-from nctransfer.fewshot.settings import FewShotJobSettings
+from nctransfer.few_shot.settings import FewShotJobSettings
 from nctransfer.finetuning.method import MethodSettings
 from nctransfer.finetuning.methods.zero_shot import TextTowerSettings
 from nctransfer.finetuning.settings import FineTuneJobSettings, RunNames
@@ -154,7 +154,7 @@ class Stages(Views):
                 f"{model!r} is a fine-tuned model: what it changed of {known.run.model!r} is in {where}"
             )
         entry = known.entry
-        read = set(ModelJobSettings.model_fields) - {"family", "size", "native", "epoch"}
+        read = set(ModelJobSettings.model_fields) - {"unit_layout", "size", "native", "epoch"}
         chosen = {name: getattr(entry, name) for name in type(entry).model_fields if name in read}
         native = entry.source in LIBRARIES and self.study.preprocess(entry) == "native"
         inputs, parents = {}, {}
@@ -166,7 +166,7 @@ class Stages(Views):
             del chosen["weights"]
         settings = ModelJobSettings(
             **chosen,
-            family=facts.family,
+            unit_layout=facts.unit_layout,
             size=facts.size,
             native=facts.geometry("native") if native else None,  # checked against the installed library
             epoch=known.epoch,
@@ -297,9 +297,9 @@ class Stages(Views):
         return self._job("metrics", settings, self._feature_stores(model, view), parents)
 
     @once
-    def fewshot(self, model: str, view: str) -> Job:
+    def few_shot(self, model: str, view: str) -> Job:
         """Draw few-shot episodes from a view's images, and score a classifier in each."""
-        episodes = self.configuration.fewshot
+        episodes = self.configuration.few_shot
         settings = FewShotJobSettings(
             **{name: getattr(episodes, name) for name in type(episodes).model_fields},
             permutations=self.configuration.metrics.permutations,
@@ -308,7 +308,7 @@ class Stages(Views):
             seed=self._seed("fewshot", self.find_view(model, view).dataset),
         )
         parents = dict.fromkeys(SPLITS, self.features(model, view))
-        return self._job("fewshot", settings, self._feature_stores(model, view), parents)
+        return self._job("few_shot", settings, self._feature_stores(model, view), parents)
 
     @once
     def probes(self, model: str, view: str) -> Job:
@@ -401,7 +401,7 @@ class Stages(Views):
         """Modules that build a network and cut it into units."""
         return [
             f"nctransfer.models.architectures.{facts.library}",
-            f"nctransfer.models.families.{facts.family}",
+            f"nctransfer.models.unit_layouts.{facts.unit_layout}",
         ]
 
     def _feature_stores(self, model: str, view: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ FILES = {
     "head_metrics": "head_metrics/{}/{}.parquet",
     "history": "pretraining/{}/history.parquet",
     "finetuning": "finetuning/{}/accuracy.parquet",
-    "fewshot": "fewshot/{}/{}.parquet",
+    "few_shot": "few_shot/{}/{}.parquet",
     "scores": "scores/{}/{}.parquet",
     "rank": "rank/{}.parquet",
     "agreement": "agreement/{}.parquet",

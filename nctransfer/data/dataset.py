@@ -5,12 +5,13 @@ no library of data sets: the Snakefile reads this. Jobs do not: what is told her
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from nctransfer import variants
 from nctransfer.data import sources
+from nctransfer.data.dataset_size import UNKNOWN, DataSetSize
 from nctransfer.data.folder_contents import folder_digest
 from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings, SubsetSettings
 from nctransfer.suggestions import suggestion
@@ -19,33 +20,6 @@ Problem = tuple[tuple[str, ...], str]
 
 # How each choice of images is written into the keys of views and image stores.
 _IN_KEY = {"per_class": "{}pc", "test_per_class": "test{}pc", "count": "{}n", "validation": "val{}"}
-
-
-@dataclass(frozen=True)
-class DataSetSize:
-    """Size of a data set, or of what is used of it; only what a job asks a cluster for depends on it.
-
-    Attributes:
-        train, test: number of images of each split.
-        classes: number of classes.
-        download: what is fetched for it, in MB.
-        pixels: height and width where all images have one size and are stored so, else None.
-    """
-
-    train: int
-    test: int
-    classes: int
-    download: int = 0
-    pixels: tuple[int, int] | None = None
-
-    @property
-    def images(self) -> int:
-        """Images of both splits."""
-        return self.train + self.test
-
-
-# A data set of which nothing is known is taken to be large: a job that asks for too little is killed.
-UNKNOWN = DataSetSize(100_000, 50_000, 1_000, 20_000)
 
 
 S = TypeVar("S", bound=DataSetSettings)

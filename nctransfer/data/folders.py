@@ -14,7 +14,7 @@ import numpy as np
 
 from nctransfer.data.decode import is_picture_name
 from nctransfer.data.folder_contents import is_hidden
-from nctransfer.data.raw import RawSplit
+from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.settings import DataSetSettings
 from nctransfer.errors import DataError
 

@@ -23,9 +23,9 @@ from tqdm import tqdm
 from nctransfer import variants
 from nctransfer.data import sources
 from nctransfer.data.decode import decode
-from nctransfer.data.geometry import apply_geometry
 from nctransfer.data.image_store import ImageStore
-from nctransfer.data.raw import RawSplit
+from nctransfer.data.raw_split import RawSplit
+from nctransfer.data.resize import apply_geometry
 from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings, SubsetSettings
 from nctransfer.data.subset import class_indices, draw_rows, subset_rows
 from nctransfer.errors import DataError

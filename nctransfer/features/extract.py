@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from nctransfer.data.geometry import apply_geometry
 from nctransfer.data.image_store import ImageStore
+from nctransfer.data.resize import apply_geometry
 from nctransfer.data.settings import Geometry
 from nctransfer.errors import DegenerateInputError, ModelError
+from nctransfer.features.feature_store import LOGITS, PENULTIMATE, SUMMED, Column, column_name, write_columns
 from nctransfer.features.settings import FeaturesJobSettings
-from nctransfer.features.store import LOGITS, PENULTIMATE, SUMMED, Column, column_name, write_columns
 from nctransfer.models.backbone import Backbone, Capture
 from nctransfer.stamp import UNSTAMPED, Stamp
 from nctransfer.storage.stores import create_store

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from nctransfer.data.geometry import apply_geometry
 from nctransfer.data.image_store import ImageStore
+from nctransfer.data.resize import apply_geometry
 from nctransfer.data.settings import Geometry
 from nctransfer.data.subset import subset_rows
 from nctransfer.training.augmentation import augment

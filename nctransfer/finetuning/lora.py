@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from nctransfer.errors import ModelError
-from nctransfer.finetuning.network import TunedNetwork
+from nctransfer.finetuning.tuned_network import TunedNetwork
 from nctransfer.models.tuned import LORA, low_rank_change
 
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from nctransfer.finetuning.data import Pixels
-from nctransfer.finetuning.network import TunedNetwork
-from nctransfer.models.layout import Tap
+from nctransfer.finetuning.tuned_network import TunedNetwork
+from nctransfer.models.unit_layout import Tap
 from nctransfer.training.augmentation import CROP
 
 

@@ -140,8 +140,8 @@ def keep(
         values = _empty((len(split), *sample.shape[1:]), sample, place, room.folder) if place else None
         if values is None:
             logger.info(
-                "%s: the frozen prefix is computed in every step: to keep it would take %.2f GB "
-                "(allowed are runs.prefix_cache_gb: %g, and half of what is free or of resources.mem_mb)",
+                "%s: the frozen prefix is computed in every step: to keep it would take %.2f GB (allowed are "
+                "operation.prefix_cache_gb: %g, and half of what is free or of resources.mem_mb)",
                 name,
                 needed / GB,
                 room.budget_gb,

@@ -16,15 +16,15 @@ from nctransfer.data.image_store import ImageStore
 from nctransfer.errors import DataError
 from nctransfer.finetuning import methods
 from nctransfer.finetuning.data import Pixels
-from nctransfer.finetuning.network import TunedNetwork
 from nctransfer.finetuning.prefix import Prefix, why_not
 from nctransfer.finetuning.prefix_cache import Room, keep
+from nctransfer.finetuning.running_statistics import recalibrate
 from nctransfer.finetuning.settings import FineTuneJobSettings
-from nctransfer.finetuning.statistics import recalibrate
+from nctransfer.finetuning.tuned_network import TunedNetwork
 from nctransfer.finetuning.tuning import ParameterCount, Task, count_parameters
 from nctransfer.models.checkpoint import write_weights
+from nctransfer.models.model_store import load_model
 from nctransfer.models.tuned import KIND, WEIGHTS
-from nctransfer.models.zoo import load_model
 from nctransfer.stamp import Stamp
 from nctransfer.storage.stores import create_store
 from nctransfer.storage.tables import write_table
@@ -32,11 +32,11 @@ from nctransfer.training import losses
 from nctransfer.training.checkpoints import Checkpoints
 from nctransfer.training.evaluation import UNAUGMENTED, Shown, evaluate
 from nctransfer.training.loop import Data, Training, memory_format
-from nctransfer.training.monitoring import tensorboard
 from nctransfer.training.objective import Objective
-from nctransfer.training.run_options import RunOptions
+from nctransfer.training.operation import Operation
 from nctransfer.training.settings import LoopSettings
 from nctransfer.training.stop_signals import stop_requests
+from nctransfer.training.tensorboard import tensorboard
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def finetune(
     manifest: Path,
     settings: FineTuneJobSettings,
     stamp: Stamp,
-    run_options: RunOptions,
+    operation: Operation,
     checkpoint: Path | None = None,
 ) -> None:
     """Fine-tune a model, and write what it changed, its history and its accuracies as one store.
@@ -62,7 +62,7 @@ def finetune(
             included.
         settings: see :class:`~nctransfer.finetuning.settings.FineTuneJobSettings`.
         stamp: of the job.
-        run_options: device, checkpoints, log, room for the frozen prefix.
+        operation: device, checkpoints, log, room for the frozen prefix.
         checkpoint: weights file of a local base model, which holds its text tower too.
 
     Raises:
@@ -70,7 +70,7 @@ def finetune(
         ModelError: a unit that cannot be tuned, no skip connection from it, a rank too large, no text tower.
         TrainingError: the loss is not finite, or a stop was asked for.
     """
-    began, device = time.monotonic(), run_options.device
+    began, device = time.monotonic(), operation.device
     names = list(stores["train"].class_names)
     task = Task(
         backbone=load_model(model, device),
@@ -87,7 +87,7 @@ def finetune(
     logger.info("%d of %d parameters train (%.2f %%)", count.trained, count.all, count.share)
     objective = variants.load(losses, LOSS, "loss").build(settings.loss, len(names)).to(device)
     with ExitStack() as opened:
-        history, scores = _train(tuned, objective, splits, settings, stamp, run_options, opened)
+        history, scores = _train(tuned, objective, splits, settings, stamp, operation, opened)
     with create_store(manifest, KIND, stamp) as store:
         described = {
             "base": base,
@@ -107,7 +107,7 @@ def finetune(
             "settings": settings.told(),
             "images": {name: store.fingerprint for name, store in stores.items()},
         }
-    Checkpoints(run_options.checkpoints, stamp, 0).clear()
+    Checkpoints(operation.checkpoints, stamp, 0).clear()
     _log_costs(device, time.monotonic() - began)
 
 
@@ -130,7 +130,7 @@ def _train(
     splits: dict[str, Pixels],
     settings: FineTuneJobSettings,
     stamp: Stamp,
-    run_options: RunOptions,
+    operation: Operation,
     opened: ExitStack,
 ) -> tuple[pd.DataFrame, dict[str, dict[str, float]]]:
     """Train to the end; returns the history, and loss and accuracy on both splits."""
@@ -142,17 +142,17 @@ def _train(
     size = training.batch_size
     if settings.statistics == "recalibrated":
         recalibrate(tuned, _batches(splits["train"], size))
-    shown = _shown(tuned, splits, training, run_options, opened)
+    shown = _shown(tuned, splits, training, operation, opened)
     run = Training(
         tuned,
         objective,
         Data(shown["train"], shown["test"], settings.seed),
         training,
-        Checkpoints(run_options.checkpoints, stamp, run_options.checkpoint_minutes),
+        Checkpoints(operation.checkpoints, stamp, operation.checkpoint_minutes),
         tuned.kept,
         advice="lower the run's learning rate (finetuning.rates) or set finetuning.warmup_epochs",
     )
-    log = opened.enter_context(tensorboard(run_options.tensorboard))
+    log = opened.enter_context(tensorboard(operation.tensorboard))
     history = run.run(opened.enter_context(stop_requests()), log)
     with run.autocast():
         trained = evaluate(tuned, objective, shown["train"], 4 * size)
@@ -164,7 +164,7 @@ def _shown(
     tuned: TunedNetwork,
     splits: dict[str, Pixels],
     training: LoopSettings,
-    run_options: RunOptions,
+    operation: Operation,
     opened: ExitStack,
 ) -> Mapping[str, Shown]:
     """What enters the network: pixels, or the output of its frozen prefix."""
@@ -172,11 +172,11 @@ def _shown(
     if reason is not None:
         logger.info("every step computes the whole network: %s", reason)
         return splits
-    layout, size = memory_format(training, run_options.device), training.batch_size
+    layout, size = memory_format(training, operation.device), training.batch_size
     tuned.to(memory_format=layout)  # as the training loop will have it
     prefix = Prefix(tuned, training.precision == "bfloat16", layout)
     sizes = {"train": size, "test": 4 * size}
-    room = Room(run_options.prefix_cache_gb, run_options.memory_gb, run_options.checkpoints)
+    room = Room(operation.prefix_cache_gb, operation.memory_gb, operation.checkpoints)
     entering = keep(prefix, splits, sizes, room)
     opened.callback(prefix.cut())
     return entering

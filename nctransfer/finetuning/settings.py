@@ -42,7 +42,7 @@ class FineTuneJobSettings(Settings):
     method: AnyMethodSettings
     """The method, by name, with its units and options."""
     statistics: Statistics
-    """Of normalisation layers, see `nctransfer.finetuning.statistics`."""
+    """Of normalisation layers, see `nctransfer.finetuning.running_statistics`."""
     per_class: int | None
     """Training images per class; `null` for all."""
     loss: CrossEntropyOptions

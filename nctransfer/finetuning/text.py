@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nctransfer.catalog.known_models import lookup
-from nctransfer.catalog.text_towers import has_text_tower
 from nctransfer.errors import ConfigError, ModelError
 from nctransfer.finetuning.methods.zero_shot import TextTowerSettings
-from nctransfer.finetuning.network import TunedNetwork
+from nctransfer.finetuning.tuned_network import TunedNetwork
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import open_clip as library
 from nctransfer.models.checkpoint import load_strictly, read_weights, refuse_non_finite
 from nctransfer.models.fetched import existing
+from nctransfer.models.settings import has_text_tower
 from nctransfer.models.sources import open_clip as published
 
 logger = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from nctransfer.errors import ModelError
 from nctransfer.finetuning.method import MethodSettings
-from nctransfer.finetuning.network import TunedNetwork
 from nctransfer.finetuning.settings import Statistics
+from nctransfer.finetuning.tuned_network import TunedNetwork
 from nctransfer.models.backbone import Backbone
 from nctransfer.models.tuned import without_head
 

@@ -11,27 +11,11 @@ from torch import Tensor, nn
 
 from nctransfer.data.settings import Geometry
 from nctransfer.errors import ModelError
-from nctransfer.models.layout import Layout, Tap
-from nctransfer.models.pooling import penultimate_vector, poolings_for, summed_feature
+from nctransfer.models.pooling import penultimate_vector, poolings_for
+from nctransfer.models.skip_connection import summed_feature
+from nctransfer.models.unit_layout import Tap, Unit, UnitLayout
 
 STEM = 0
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A fine-tuning unit: residual block, encoder layer, ...
-
-    Attributes:
-        index: 1 is the shallowest, L the deepest; 0 is the stem, that is the input of unit 1.
-        name: path of the module in the network.
-        type: class name of the module.
-        width: length of the pooled output.
-    """
-
-    index: int
-    name: str
-    type: str
-    width: int
 
 
 @dataclass(frozen=True)
@@ -48,7 +32,7 @@ class Identity:
     """Which weights these are and how their inputs are prepared.
 
     Attributes:
-        source, name, weights, family: as in the configuration.
+        source, name, weights, unit_layout: as in the configuration.
         mean, std: normalisation of the pixels scaled to [0, 1], one value a channel.
         size: height and width of the input.
         native: geometry of the library's own evaluation transform, None where it cannot be expressed.
@@ -58,7 +42,7 @@ class Identity:
     source: str
     name: str
     weights: str
-    family: str
+    unit_layout: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
     size: tuple[int, int]
@@ -110,7 +94,7 @@ class Backbone(nn.Module):
     def __init__(
         self,
         network: nn.Module,
-        layout: Layout,
+        layout: UnitLayout,
         units: Sequence[Unit],
         width: int,
         head: Head | None,
@@ -262,7 +246,7 @@ def first_tensor(value: Any) -> Tensor:
 
 
 def measure(
-    network: nn.Module, layout: Layout, size: tuple[int, int], device: torch.device | str = "cpu"
+    network: nn.Module, layout: UnitLayout, size: tuple[int, int], device: torch.device | str = "cpu"
 ) -> tuple[list[Unit], int]:
     """Units with their widths, and the penultimate width, by one forward pass of a blank image.
 
@@ -283,7 +267,7 @@ def measure(
     return units, seen.penultimate.shape[1]
 
 
-def blank_backbone(network: nn.Module, layout: Layout, size: tuple[int, int]) -> Backbone:
+def blank_backbone(network: nn.Module, layout: UnitLayout, size: tuple[int, int]) -> Backbone:
     """A backbone of unknown weights and widths, to look at a network with."""
     modules = [(STEM, "stem", "input of unit 1"), *_numbered(network, layout)]
     unmeasured = [Unit(index, name, kind, 0) for index, name, kind in modules]
@@ -291,7 +275,7 @@ def blank_backbone(network: nn.Module, layout: Layout, size: tuple[int, int]) ->
     return Backbone(network, layout, unmeasured, 0, None, blank)
 
 
-def _numbered(network: nn.Module, layout: Layout) -> list[tuple[int, str, str]]:
+def _numbered(network: nn.Module, layout: UnitLayout) -> list[tuple[int, str, str]]:
     return [
         (index, path, type(network.get_submodule(path)).__name__)
         for index, path in enumerate(layout.units, start=1)

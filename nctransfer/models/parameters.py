@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nctransfer.models.backbone import STEM, blank_backbone
-from nctransfer.models.layout import Layout
+from nctransfer.models.unit_layout import UnitLayout
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ParameterPlaces:
 
 
 def locate_parameters(
-    network: nn.Module, layout: Layout, size: tuple[int, int], device: torch.device | str = "cpu"
+    network: nn.Module, layout: UnitLayout, size: tuple[int, int], device: torch.device | str = "cpu"
 ) -> ParameterPlaces:
     """Count parameters by place, by one forward pass of a blank image.
 
@@ -64,7 +64,7 @@ def locate_parameters(
     return ParameterPlaces(outside[STEM], tuple(inside), between, outside["penultimate"])
 
 
-def head_parameters(network: nn.Module, layout: Layout) -> int:
+def head_parameters(network: nn.Module, layout: UnitLayout) -> int:
     """Parameters of the modules that make logits."""
     return sum(
         parameter.numel() for path in layout.heads for parameter in network.get_submodule(path).parameters()
@@ -72,7 +72,7 @@ def head_parameters(network: nn.Module, layout: Layout) -> int:
 
 
 def _graphs(
-    network: nn.Module, layout: Layout, size: tuple[int, int], device: torch.device | str
+    network: nn.Module, layout: UnitLayout, size: tuple[int, int], device: torch.device | str
 ) -> Mapping[Any, Any]:
     """Nodes of the graph that make the stem's, every unit's and the penultimate output; None for an input."""
     probe = blank_backbone(network, layout, size)

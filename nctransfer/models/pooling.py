@@ -6,14 +6,13 @@
 the output as it is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from nctransfer.errors import ModelError
-from nctransfer.models.layout import Layout
+from nctransfer.models.unit_layout import UnitLayout
 from nctransfer.suggestions import suggestion
 
 
@@ -26,34 +25,34 @@ def mean_of_last(x: Tensor) -> Tensor:
     return x.float().mean(-1) if x.dtype in (torch.bfloat16, torch.float16) else x.mean(-1)
 
 
-def average(x: Tensor, layout: Layout) -> Tensor:
+def average(x: Tensor, layout: UnitLayout) -> Tensor:
     """Mean over positions: (N, C, H, W), (N, H, W, C), (N, L, C) or (N, C) -> (N, C)."""
     if x.ndim == 4:
         return mean_of_last(x.flatten(2) if layout.channel_dim == 1 else x.flatten(1, 2).transpose(1, 2))
     return mean_of_last(x[:, layout.prefix :].transpose(1, 2)) if x.ndim == 3 else x.clone()
 
 
-def class_token(x: Tensor, layout: Layout) -> Tensor:
+def class_token(x: Tensor, layout: UnitLayout) -> Tensor:
     """The first token, (N, L, C) -> (N, C); a copy, so that later in-place steps cannot alter it."""
     return x[:, 0].clone()
 
 
-def token_mean(x: Tensor, layout: Layout) -> Tensor:
+def token_mean(x: Tensor, layout: UnitLayout) -> Tensor:
     """Mean over all tokens, class token and registers included, (N, L, C) -> (N, C)."""
     return mean_of_last(x.transpose(1, 2))
 
 
-def patch_mean(x: Tensor, layout: Layout) -> Tensor:
+def patch_mean(x: Tensor, layout: UnitLayout) -> Tensor:
     """Mean over the patches alone, (N, L, C) -> (N, C)."""
     return mean_of_last(x[:, layout.prefix :].transpose(1, 2))
 
 
-def unpooled(x: Tensor, layout: Layout) -> Tensor:
+def unpooled(x: Tensor, layout: UnitLayout) -> Tensor:
     """A copy of the output as it is."""
     return x.clone()
 
 
-Pooling = Callable[[Tensor, Layout], Tensor]
+Pooling = Callable[[Tensor, UnitLayout], Tensor]
 POOLINGS: dict[str, Pooling] = {
     "avg": average,
     "cls": class_token,
@@ -63,7 +62,7 @@ POOLINGS: dict[str, Pooling] = {
 }
 
 
-def poolings_for(layout: Layout, names: tuple[str, ...]) -> dict[str, Pooling]:
+def poolings_for(layout: UnitLayout, names: tuple[str, ...]) -> dict[str, Pooling]:
     """The poolings of these names.
 
     Raises:
@@ -78,7 +77,7 @@ def poolings_for(layout: Layout, names: tuple[str, ...]) -> dict[str, Pooling]:
     return {name: POOLINGS[name] for name in names}
 
 
-def penultimate_vector(x: Tensor, layout: Layout) -> Tensor:
+def penultimate_vector(x: Tensor, layout: UnitLayout) -> Tensor:
     """The backbone's last feature as one vector an image.
 
     Maps that enter a convolutional classifier are averaged, tokens give the class
@@ -89,21 +88,3 @@ def penultimate_vector(x: Tensor, layout: Layout) -> Tensor:
     if x.ndim == 3:
         return class_token(x, layout) if "cls" in layout.poolings else average(x, layout)
     return x.clone()
-
-
-def summed_feature(penultimate: Tensor, outputs: Sequence[Tensor]) -> Tensor:
-    """What the classifier of SCL FT sees: the penultimate feature and the tuned units' outputs.
-
-    Source: the paper, section 4: units narrower than the penultimate feature are zero-padded.
-
-    Args:
-        penultimate: (N, d).
-        outputs: of the tuned units, pooled, each (N, at most d).
-
-    Returns:
-        (N, d); the penultimate feature itself where there is nothing to add.
-    """
-    for output in outputs:
-        missing = penultimate.shape[1] - output.shape[1]
-        penultimate = penultimate + (functional.pad(output, (0, missing)) if missing else output)
-    return penultimate

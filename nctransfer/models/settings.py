@@ -23,8 +23,8 @@ class ModelJobSettings(Settings):
     """`library/name` of the network (local, pretraining)."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Of the architecture's builder."""
-    family: str
-    """How the network is cut into units: module of `nctransfer.models.families`."""
+    unit_layout: str
+    """How the network is cut into units: module of `nctransfer.models.unit_layouts`."""
     size: tuple[int, int] | None = None
     """Height and width that the network is shown, in pixels; `null` takes the weights' own."""
     native: Geometry | None = None
@@ -37,3 +37,14 @@ class ModelJobSettings(Settings):
     """Standard deviation of the input (local)."""
     head: bool = True
     """Whether the classifier of a local checkpoint is usable."""
+
+
+def has_text_tower(source: str, name: str | None) -> bool:
+    """Whether a model comes with a text tower, so that ``zero_shot`` is possible.
+
+    Args:
+        source: of the model's entry.
+        name: its ``name``, or its ``architecture`` where the weights are the user's. Whether
+            a file of weights holds more than the image tower only the job can tell.
+    """
+    return source == "open_clip" or (source == "local" and str(name).startswith("open_clip/"))

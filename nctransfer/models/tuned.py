@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from nctransfer.errors import ModelError, StoreError
 from nctransfer.models.backbone import Backbone
 from nctransfer.models.checkpoint import drop_heads, read_weights
-from nctransfer.models.layout import Tap
-from nctransfer.models.zoo import load_model
+from nctransfer.models.model_store import load_model
+from nctransfer.models.skip_connection import check_skip
+from nctransfer.models.unit_layout import Tap
 from nctransfer.storage.stores import Store
 
 KIND = "finetuning"
@@ -63,13 +64,7 @@ def without_head(backbone: Backbone, skip: Sequence[int] = (), last: int | None 
             for path in removed:
                 parent, _, name = path.rpartition(".")
                 setattr(backbone.network.get_submodule(parent), name, PassThrough())
-    for unit in (units[index - 1] for index in skip):
-        if unit.width > width:
-            raise ModelError(
-                f"{backbone.identity.name}: no skip connection from unit {unit.index} ({unit.name}), which "
-                f"is {unit.width} wide, to the penultimate feature of width {width}; choose a narrower unit, "
-                "or method layer_ft"
-            )
+    check_skip([units[index - 1] for index in skip], width, backbone.identity.name)
     return Backbone(
         backbone.network, layout, (backbone.stem, *units), width, None, backbone.identity, skip
     ).to(next(backbone.buffers()).device)

@@ -172,3 +172,16 @@ def _check_finite(name: str, rows: Tensor) -> None:
     if not torch.isfinite(rows).all():
         bad = int((~torch.isfinite(rows)).any(dim=1).sum())
         raise DegenerateInputError(f"unit {name}: features hold NaN or infinity (in {bad} or more rows)")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Classifiers of the U units of a group under P settings.
+
+    Attributes:
+        weight: (U, P, K, d).
+        bias: (U, P, K).
+    """
+
+    weight: Tensor
+    bias: Tensor

@@ -10,9 +10,8 @@ from torch import Tensor
 from nctransfer import variants
 from nctransfer.errors import DataError, DegenerateInputError
 from nctransfer.probing import solvers
-from nctransfer.probing.data import Array, ProbeData, UnitGroup, check_labels, gather, row_slices
+from nctransfer.probing.data import Array, ProbeData, UnitGroup, Weights, check_labels, gather, row_slices
 from nctransfer.probing.settings import ProbeSettings
-from nctransfer.probing.weights import Weights
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nctransfer.reporting import cells, pages
+from nctransfer.reporting import pages, table_cells
 from nctransfer.stamp import Stamp
 from nctransfer.storage.files import atomic_path, file_checksum, save_text
 from nctransfer.versions import library_versions, package_version, software
@@ -43,7 +43,7 @@ def save_table(
 
     Args:
         numbers: every number, in full precision, for the CSV.
-        readable: what a reader sees, text and :class:`~nctransfer.reporting.cells.Cell`; the first
+        readable: what a reader sees, text and :class:`~nctransfer.reporting.table_cells.Cell`; the first
             column names the row. Columns that ``attrs["text"]`` lists begin on the left like it.
         csv: where the numbers go.
         md: where the Markdown goes.
@@ -54,7 +54,9 @@ def save_table(
     save_numbers(numbers, csv)
     on_the_left = (readable.columns[0], *readable.attrs.get("text", ()))
     sides = ["left" if column in on_the_left else "right" for column in readable.columns]
-    markdown = readable.map(cells.markdown).to_markdown(index=False, disable_numparse=True, colalign=sides)
+    markdown = readable.map(table_cells.markdown).to_markdown(
+        index=False, disable_numparse=True, colalign=sides
+    )
     latex = _latex(readable, "".join(side[0] for side in sides))
     for path, text in ((md, f"{markdown}\n\n<!-- {note} -->\n"), (tex, f"% {note}\n{latex}")):
         save_text(text, path)
@@ -109,26 +111,26 @@ def save_sidecar(
     save_text(json.dumps(facts, indent=2) + "\n", path)
 
 
-def _html_cells(row: list[str | cells.Cell]) -> str:
+def _html_cells(row: list[str | table_cells.Cell]) -> str:
     """Cells of a row; a heading spans it."""
     first, *others = row
-    if cells.is_heading(first):
+    if table_cells.is_heading(first):
         return f'<th class=block colspan="{len(row)}">{pages.escape(str(first))}</th>'
-    return f'<th scope="row">{cells.html(first)}</th>' + "".join(
-        f"<td>{cells.html(cell)}</td>" for cell in others
+    return f'<th scope="row">{table_cells.html(first)}</th>' + "".join(
+        f"<td>{table_cells.html(cell)}</td>" for cell in others
     )
 
 
 def _latex(readable: pd.DataFrame, columns: str) -> str:
     """A table as a booktabs ``tabular``, everything escaped; headings span it, below a rule of their own."""
     readable = readable.reset_index(drop=True)
-    commands = readable.map(cells.latex_command)
+    commands = readable.map(table_cells.latex_command)
     style = readable.map(str).style.hide(axis="index").apply(lambda _: commands, axis=None)
     style = style.format(escape="latex").format_index(escape="latex", axis="columns")
     head, body = style.to_latex(hrules=True, column_format=columns).split("\\midrule\n", 1)
     lines = body.splitlines(keepends=True)
     for row, cell in enumerate(readable.iloc[:, 0]):
-        if cells.is_heading(cell):
+        if table_cells.is_heading(cell):
             rule = "\\midrule\n" if row else ""
             name = lines[row].split(" & ")[0]
             lines[row] = f"{rule}\\multicolumn{{{len(columns)}}}{{l}}{{{name}}} \\\\\n"

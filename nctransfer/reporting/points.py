@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting.measured import PENULTIMATE, SIZES, Tables, penultimate_metrics, probe_rows
 from nctransfer.reporting.panels import letter
 from nctransfer.reporting.settings import PictureSettings, PointsPanel
+from nctransfer.reporting.tidy_rows import PENULTIMATE, SIZES, Tables, penultimate_metrics, probe_rows
 
 
 def points_table(settings: PictureSettings[PointsPanel], tables: Tables) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from nctransfer.reporting import pages
-from nctransfer.runtime.run_log import read_lines
+from nctransfer.runtime.job_log import read_lines
 from nctransfer.stamp import Stamp
 from nctransfer.storage.files import save_text
 from nctransfer.storage.ledger import Adoption, read_ledger

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting.measured import Tables
 from nctransfer.reporting.panels import by_panel, led_by, letter
 from nctransfer.reporting.settings import PictureSettings, RankingPanel
+from nctransfer.reporting.tidy_rows import Tables
 from nctransfer.transferability.agreement import Agreement
 
 MODELS, UNITS, ALL = "models", "units", "all"

@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nctransfer.reporting.fits import CORRELATION, FITS, Line, Parabola, correlation, fit_line, fit_parabola
-from nctransfer.reporting.looks import PointLooks, draw_points, legend_of_points
 from nctransfer.reporting.panels import by_panel, grid, new_figure, panel_axes
+from nctransfer.reporting.series_style import PointLooks, draw_points, legend_of_points
 from nctransfer.reporting.settings import FigureSettings, PointsPanel
 from nctransfer.reporting.style import NC1, minus, place_note, plain_ticks, round_ticks
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nctransfer.errors import NCTransferError, StoppedError, StoreError
-from nctransfer.runtime import run_lock, run_log, signals
+from nctransfer.runtime import job_log, signals, study_lock
 from nctransfer.runtime.machine_errors import explain
 from nctransfer.stamp import Stamp
 from nctransfer.storage.stamps import read_stamp
@@ -47,7 +47,7 @@ class Job:
             them, whatever ``-j`` is, since sums over more threads differ in their last bits.
         gpus: GPUs that Snakemake granted; ``--resources gpu=0`` grants none.
         downloads: folder for published data sets and weights.
-        runs: how long trainings behave while they run.
+        operation: how long trainings behave while they run.
     """
 
     settings: dict[str, Any]
@@ -55,7 +55,7 @@ class Job:
     threads: int
     gpus: int
     downloads: Path
-    runs: dict[str, Any]
+    operation: dict[str, Any]
 
     def device(self) -> "torch.device":
         """Device to compute on, for this job alone; torch's thread count is set to the job's.
@@ -80,7 +80,7 @@ class Job:
             )
         device = torch.device("cuda" if usable and wanted != "cpu" else "cpu")
         logger.info("device %s, %d threads", device, self.threads)
-        run_log.computes_on(device)
+        job_log.computes_on(device)
         return device
 
 
@@ -95,7 +95,7 @@ def job(snakemake: Any) -> Iterator[Job]:
     gc.enable()
     signals.stop_in_order()
     try:
-        run_lock.join(snakemake.config["study"])
+        study_lock.join(snakemake.config["study"])
         _log_to(Path(snakemake.log[0]))
         _refuse_namesake(Path(snakemake.scriptdir).resolve().parents[1])
         told = snakemake.params.job
@@ -108,16 +108,16 @@ def job(snakemake: Any) -> Iterator[Job]:
             gpus=snakemake.resources.get("gpu", 0),
             # no parameters: neither where files are cached nor how often a training is saved changes a result
             downloads=Path(snakemake.config["paths"]["downloads"]),
-            runs=dict(snakemake.config["runs"]),
+            operation=dict(snakemake.config["operation"]),
         )
         yield task
-        run_log.write_line(
+        job_log.write_line(
             snakemake.config["study"], snakemake.rule, snakemake.wildcards, stamp.digest, task.threads
         )
         logger.info("done")
     except (StoppedError, signals.Stopped) as error:
         logger.error("%s", error)
-        run_lock.leave()
+        study_lock.leave()
         if error.signal == "SIGTERM":
             signals.await_the_end()
         _fail(snakemake, str(error))

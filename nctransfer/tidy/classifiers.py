@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from nctransfer.collapse.measure import measure_classifier
-from nctransfer.features.store import FeatureStore
+from nctransfer.features.feature_store import FeatureStore
 from nctransfer.settings import ViewNames
 from nctransfer.storage.stores import Store
 from nctransfer.tidy.collapse import label, metric_rows

@@ -9,7 +9,7 @@ import torch
 
 from nctransfer.collapse.measure import Measurement, measure
 from nctransfer.collapse.settings import MetricsJobSettings
-from nctransfer.features.store import Column, FeatureStore
+from nctransfer.features.feature_store import Column, FeatureStore
 from nctransfer.settings import ViewNames
 
 logger = logging.getLogger(__name__)

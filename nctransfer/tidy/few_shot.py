@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from nctransfer.collapse.class_statistics import class_statistics
 from nctransfer.collapse.nc1 import nc1, shuffled_nc1
-from nctransfer.collapse.statistics import class_statistics
-from nctransfer.features.store import PENULTIMATE, FeatureStore
-from nctransfer.fewshot.episodes import Shape, draw_episodes, require_enough
-from nctransfer.fewshot.evaluation import episode_accuracies, mean_interval, query_nc1, unit_length
-from nctransfer.fewshot.settings import FewShotJobSettings
+from nctransfer.features.feature_store import PENULTIMATE, FeatureStore
+from nctransfer.few_shot.episodes import Shape, draw_episodes, require_enough
+from nctransfer.few_shot.evaluation import episode_accuracies, mean_interval, query_nc1, unit_length
+from nctransfer.few_shot.settings import FewShotJobSettings
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ def few_shot_table(stores: Mapping[str, FeatureStore], settings: FewShotJobSetti
 
     Args:
         stores: feature stores by split.
-        settings: see :class:`~nctransfer.fewshot.settings.FewShotJobSettings`.
+        settings: see :class:`~nctransfer.few_shot.settings.FewShotJobSettings`.
 
     Returns:
         columns model, view, ways, shots, queries, episodes, normalise; accuracy (%), mean over the

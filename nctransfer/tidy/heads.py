@@ -9,7 +9,7 @@ import torch
 
 from nctransfer.collapse.measure import measure_classifier
 from nctransfer.errors import DegenerateInputError
-from nctransfer.features.store import PENULTIMATE, FeatureStore
+from nctransfer.features.feature_store import PENULTIMATE, FeatureStore
 from nctransfer.models.checkpoint import read_weights
 from nctransfer.settings import ViewNames
 from nctransfer.storage.stores import Store

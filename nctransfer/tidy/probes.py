@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nctransfer.features.store import FeatureStore
+from nctransfer.features.feature_store import FeatureStore
 from nctransfer.probing.probes import Probe, Score, score, train_probes
 from nctransfer.probing.settings import ProbeSettings, ProbesJobSettings
 from nctransfer.settings import ViewNames

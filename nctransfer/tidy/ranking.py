@@ -15,7 +15,7 @@ import pandas as pd
 
 from nctransfer import variants
 from nctransfer.errors import DegenerateInputError
-from nctransfer.features.store import PENULTIMATE
+from nctransfer.features.feature_store import PENULTIMATE
 from nctransfer.transferability import scores as score_modules
 from nctransfer.transferability.agreement import Agreement, agreement, interval
 from nctransfer.transferability.evaluate import needs_head

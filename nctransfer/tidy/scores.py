@@ -7,7 +7,7 @@ import torch
 
 from nctransfer import variants
 from nctransfer.errors import DegenerateInputError
-from nctransfer.features.store import LOGITS, PENULTIMATE, Column, FeatureStore
+from nctransfer.features.feature_store import LOGITS, PENULTIMATE, Column, FeatureStore
 from nctransfer.tidy.collapse import label
 from nctransfer.transferability import scores
 from nctransfer.transferability.evaluate import evaluate, needs_head

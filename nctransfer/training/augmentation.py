@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nctransfer.data.keyed import Stream, uniform
+from nctransfer.data.keyed_random import Stream, uniform
 from nctransfer.training.settings import AugmentationSettings, JitterSettings
 
 CROP, FLIP, JITTER, GRAYSCALE = 2, 3, 4, 5  # the level that adds each operation

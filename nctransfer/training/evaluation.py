@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from nctransfer.data.keyed import sample_keys
+from nctransfer.data.keyed_random import sample_keys
 from nctransfer.training.augmentation import augment
 from nctransfer.training.objective import Objective
 from nctransfer.training.pgd_attack import Adversary

@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nctransfer.data.keyed import sample_keys
+from nctransfer.data.keyed_random import sample_keys
 from nctransfer.errors import StoppedError, TrainingError
 from nctransfer.training.checkpoints import Checkpoints
 from nctransfer.training.evaluation import Shown, evaluate
 from nctransfer.training.history import HistoryRow, Log
+from nctransfer.training.learning_rate_schedule import learning_rate
 from nctransfer.training.objective import Objective
 from nctransfer.training.pgd_attack import Adversary
-from nctransfer.training.schedule import learning_rate
 from nctransfer.training.settings import LoopSettings
 from nctransfer.training.stop_signals import StopRequest
 

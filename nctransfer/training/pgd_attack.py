@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nctransfer.data.keyed import Stream, uniform
+from nctransfer.data.keyed_random import Stream, uniform
 from nctransfer.training.settings import AttackSettings
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 
 from nctransfer import variants
-from nctransfer.data.geometry import apply_geometry
 from nctransfer.data.image_store import ImageStore
+from nctransfer.data.resize import apply_geometry
 from nctransfer.data.settings import Geometry
 from nctransfer.errors import DataError, ModelError, TrainingError
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.checkpoint import weights_name, write_weights
-from nctransfer.models.layout import classifying_layers
+from nctransfer.models.unit_layout import classifying_layers
 from nctransfer.stamp import Stamp
 from nctransfer.storage.stores import create_store
 from nctransfer.storage.tables import write_table
@@ -23,11 +23,11 @@ from nctransfer.training.checkpoints import Checkpoints, link_or_copy
 from nctransfer.training.evaluation import Split, Standardisation, Standardised
 from nctransfer.training.heads import attach_head, without_head
 from nctransfer.training.loop import Data, Training
-from nctransfer.training.monitoring import tensorboard
 from nctransfer.training.objective import Objective
-from nctransfer.training.run_options import RunOptions
+from nctransfer.training.operation import Operation
 from nctransfer.training.settings import AugmentationSettings, PretrainJobSettings
 from nctransfer.training.stop_signals import stop_requests
+from nctransfer.training.tensorboard import tensorboard
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def pretrain(
     manifest: Path,
     settings: PretrainJobSettings,
     stamp: Stamp,
-    run_options: RunOptions,
+    operation: Operation,
 ) -> None:
     """Train a source model, and write weights, snapshots and history as one store.
 
@@ -47,7 +47,7 @@ def pretrain(
             and a file for each snapshot.
         settings: see :class:`~nctransfer.training.settings.PretrainJobSettings`.
         stamp: of the job.
-        run_options: device, checkpoints, log.
+        operation: device, checkpoints, log.
 
     Raises:
         ModelError: the architecture is not known, does not take images of this size, or has no single
@@ -57,7 +57,7 @@ def pretrain(
     """
     if list(stores["train"].class_names) != list(stores["test"].class_names):
         raise DataError("the training and the test split of the source data set name different classes")
-    device, training = run_options.device, settings.training
+    device, training = operation.device, settings.training
     splits = {
         name: load_split(store, settings.geometry, training.augmentation, device)
         for name, store in stores.items()
@@ -74,12 +74,12 @@ def pretrain(
         "class_names": list(stores["train"].class_names),
         "head": _keeps_head(settings, objective),
     }
-    checkpoints = Checkpoints(run_options.checkpoints, stamp, run_options.checkpoint_minutes, described)
+    checkpoints = Checkpoints(operation.checkpoints, stamp, operation.checkpoint_minutes, described)
     data = Data(splits["train"], splits["test"], settings.seed)
     whole = Standardised(network, scale).to(device)
     run = Training(whole, objective, data, training, checkpoints, weights)
     with ExitStack() as opened:
-        log = opened.enter_context(tensorboard(run_options.tensorboard))
+        log = opened.enter_context(tensorboard(operation.tensorboard))
         history = run.run(opened.enter_context(stop_requests()), log)
     with create_store(manifest, "pretraining", stamp) as result:
         write_weights(result.file(weights_name()), weights(), described)

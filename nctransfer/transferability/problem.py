@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nctransfer.collapse.class_statistics import ClassStatistics, class_statistics
 from nctransfer.collapse.inputs import as_tensor
 from nctransfer.collapse.spectrum import covariance_rows
-from nctransfer.collapse.statistics import ClassStatistics, class_statistics
 from nctransfer.errors import DegenerateInputError
 
 
@@ -53,7 +53,7 @@ class Problem:
 
         Raises:
             DegenerateInputError: features on which no score has a meaning
-                (:func:`~nctransfer.collapse.statistics.class_statistics`), or logits that do not fit.
+                (:func:`~nctransfer.collapse.class_statistics.class_statistics`), or logits that do not fit.
         """
         statistics = class_statistics(features, labels, classes=classes, name=name)
         if logits is None:

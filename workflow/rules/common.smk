@@ -11,7 +11,7 @@ from nctransfer.dag.plan import Plan
 from nctransfer.dag.resources import Requests
 from nctransfer.errors import NCTransferError
 from nctransfer.reporting.titles import aligned_name
-from nctransfer.runtime import run_lock, signals
+from nctransfer.runtime import study_lock, signals
 
 from snakemake.exceptions import WorkflowError
 

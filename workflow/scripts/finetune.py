@@ -7,7 +7,7 @@ from nctransfer.runtime.job import job
 from nctransfer.data.image_store import ImageStore
 from nctransfer.finetuning.run import finetune
 from nctransfer.finetuning.settings import FineTuneJobSettings
-from nctransfer.training.run_options import RunOptions
+from nctransfer.training.operation import Operation
 
 with job(snakemake) as task:
     # where the Hugging Face hub caches what zero-shot runs download, unless the user says so
@@ -15,12 +15,12 @@ with job(snakemake) as task:
     stores = {split: ImageStore(Path(snakemake.input[split])) for split in ("train", "test")}
     manifest, log = Path(snakemake.output.manifest), Path(snakemake.log[0])
     checkpoint = snakemake.input.get("checkpoint")
-    run_options = RunOptions(
+    operation = Operation(
         device=task.device(),
         checkpoints=manifest.parents[2] / "checkpoints" / manifest.parent.name,
-        checkpoint_minutes=task.runs["checkpoint_minutes"],
-        tensorboard=log.parents[1] / "tensorboard" / log.stem if task.runs["tensorboard"] else None,
-        prefix_cache_gb=task.runs["prefix_cache_gb"],
+        checkpoint_minutes=task.operation["checkpoint_minutes"],
+        tensorboard=log.parents[1] / "tensorboard" / log.stem if task.operation["tensorboard"] else None,
+        prefix_cache_gb=task.operation["prefix_cache_gb"],
         memory_gb=snakemake.resources.get("mem_mb", 16000) / 1000,
     )
     finetune(
@@ -29,6 +29,6 @@ with job(snakemake) as task:
         manifest,
         FineTuneJobSettings.read(task.settings),
         task.stamp,
-        run_options,
+        operation,
         Path(checkpoint) if checkpoint else None,
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nctransfer.runtime.job import job
 from nctransfer.collapse.settings import MetricsJobSettings
-from nctransfer.features.store import FeatureStore
+from nctransfer.features.feature_store import FeatureStore
 from nctransfer.storage.tables import write_table
 from nctransfer.tidy.collapse import collapse_table
 

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from nctransfer.runtime.job import job
+from nctransfer.models.model_store import save_model
 from nctransfer.models.settings import ModelJobSettings
-from nctransfer.models.zoo import save_model
 
 with job(snakemake) as task:
     # where torch.hub and the Hugging Face hub cache what they download, unless the user says so

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nctransfer.runtime.job import job
-from nctransfer.features.store import FeatureStore
+from nctransfer.features.feature_store import FeatureStore
 from nctransfer.probing.settings import ProbesJobSettings
 from nctransfer.tidy.probes import write_probes
 

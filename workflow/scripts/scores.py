@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nctransfer.runtime.job import job
-from nctransfer.features.store import FeatureStore
+from nctransfer.features.feature_store import FeatureStore
 from nctransfer.storage.tables import write_table
 from nctransfer.tidy.scores import score_table
 from nctransfer.transferability.settings import ScoresJobSettings

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from nctransfer.finetuning.method import Method
 
 if TYPE_CHECKING:
-    from nctransfer.finetuning.network import TunedNetwork
+    from nctransfer.finetuning.tuned_network import TunedNetwork
     from nctransfer.finetuning.tuning import Task
 
 METHOD = Method("Layer FT", place=2)

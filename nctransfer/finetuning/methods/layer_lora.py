@@ -6,7 +6,7 @@ from nctransfer.finetuning.method import Method, MethodSettings
 from nctransfer.settings import Count, Positive, Settings
 
 if TYPE_CHECKING:
-    from nctransfer.finetuning.network import TunedNetwork
+    from nctransfer.finetuning.tuned_network import TunedNetwork
     from nctransfer.finetuning.tuning import Task
 
 

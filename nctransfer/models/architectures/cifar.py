@@ -10,6 +10,7 @@ from nctransfer.models.residual import BasicBlock, PaddedShortcut, ResidualNetwo
 from nctransfer.suggestions import suggestion
 
 DEPTHS = {f"resnet{6 * n + 2}": n for n in (3, 5, 7, 9, 18)}
+UNIT_LAYOUTS = dict.fromkeys(DEPTHS, "resnet")
 
 
 def build(name: str, options: Options, classes: int | None) -> ResidualNetwork:

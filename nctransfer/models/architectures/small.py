@@ -16,7 +16,7 @@ RESNETS: dict[str, tuple[Block, tuple[int, ...]]] = {
     "resnet50": (Bottleneck, (3, 4, 6, 3)),
 }
 VIT = "vit"
-NETWORKS = (*RESNETS, VIT)
+UNIT_LAYOUTS = {**dict.fromkeys(RESNETS, "resnet"), VIT: "vit"}
 # Options with their defaults.
 OPTIONS = {VIT: {"image_size": 32, "patch": 4, "width": 192, "heads": 3}}
 DEPTH = 6  # of the ViT
@@ -35,9 +35,9 @@ def build(name: str, options: Options, classes: int | None) -> nn.Module:
     Raises:
         ModelError: no such network or option.
     """
-    if name not in NETWORKS:
+    if name not in UNIT_LAYOUTS:
         raise ModelError(
-            f"no small-image network {name!r}{suggestion(name, NETWORKS)}; {', '.join(NETWORKS)}"
+            f"no small-image network {name!r}{suggestion(name, UNIT_LAYOUTS)}; {', '.join(UNIT_LAYOUTS)}"
         )
     chosen = with_defaults(f"small/{name}", options, OPTIONS.get(name, WIDTH))
     require_positive(f"small/{name}", chosen, chosen)

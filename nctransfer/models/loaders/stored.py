@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from nctransfer.models.backbone import Backbone
-from nctransfer.models.zoo import load_model
+from nctransfer.models.model_store import load_model
 
 
 def load(inputs: Mapping[str, str], device: torch.device) -> Backbone:

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from nctransfer import variants
 from nctransfer.errors import ModelError
-from nctransfer.models import families
+from nctransfer.models import unit_layouts
 from nctransfer.models.architecture import Architecture, Metadata
 from nctransfer.models.checkpoint import load_strictly, read_metadata, read_weights
 from nctransfer.models.fetched import Fetched, existing
-from nctransfer.models.layout import Layout
 from nctransfer.models.settings import ModelJobSettings
+from nctransfer.models.unit_layout import UnitLayout
 
 
 def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
@@ -37,24 +37,24 @@ def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
     metadata = _prepared(metadata, settings, path)
     architecture = replace(architecture, options={**metadata.options, **architecture.options})
     state = architecture.module.adapt(architecture.name, read_weights(path))
-    network, layout = _built(architecture, settings.family)
+    network, layout = _built(architecture, settings.unit_layout)
     if not settings.head:
         load_strictly(network, state, str(path), ignore=layout.heads)
         return Fetched(network, architecture, metadata, headless=True)
     classes = _classes(state, layout, network)
     if classes is not None:
         architecture = replace(architecture, classes=classes)
-        network, layout = _built(architecture, settings.family)
+        network, layout = _built(architecture, settings.unit_layout)
     load_strictly(network, state, str(path))
     return Fetched(network, architecture, metadata, headless=False)
 
 
-def _built(architecture: Architecture, family: str) -> tuple[nn.Module, Layout]:
+def _built(architecture: Architecture, unit_layout: str) -> tuple[nn.Module, UnitLayout]:
     network = architecture.build()
-    return network, variants.load(families, family).describe(network)
+    return network, variants.load(unit_layouts, unit_layout).describe(network)
 
 
-def _classes(state: Mapping[str, Tensor], layout: Layout, network: nn.Module) -> int | None:
+def _classes(state: Mapping[str, Tensor], layout: UnitLayout, network: nn.Module) -> int | None:
     """Number of classes of the file's head, where it differs from the library's default."""
     if not layout.heads:
         return None

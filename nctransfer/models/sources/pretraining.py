@@ -6,8 +6,8 @@ from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Architecture, Metadata
 from nctransfer.models.checkpoint import load_strictly, read_metadata, read_weights, weights_name
 from nctransfer.models.fetched import Fetched, existing
-from nctransfer.models.layout import classifying_layers
 from nctransfer.models.settings import ModelJobSettings
+from nctransfer.models.unit_layout import classifying_layers
 from nctransfer.storage.stores import MANIFEST, Store
 
 NEEDED = ("architecture", "options", "mean", "std", "size", "classes")

@@ -22,9 +22,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.probing.data import ProbeData, row_slices
+from nctransfer.probing.data import ProbeData, Weights, row_slices
 from nctransfer.probing.settings import ProbeSettings
-from nctransfer.probing.weights import Weights
 
 logger = logging.getLogger(__name__)
 

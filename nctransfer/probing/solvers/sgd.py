@@ -27,9 +27,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.probing.data import ProbeData
+from nctransfer.probing.data import ProbeData, Weights
 from nctransfer.probing.settings import ProbeSettings
-from nctransfer.probing.weights import Weights
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
-from nctransfer.data.raw import RawSplit, check_labels
+from nctransfer.data.raw_split import RawSplit, check_labels
 from nctransfer.data.sources.arrays.settings import ArraysSettings
 from nctransfer.data.subset import split_by_fraction
 from nctransfer.errors import DataError

@@ -6,7 +6,7 @@ import numpy as np
 import sklearn
 from sklearn.datasets import load_digits
 
-from nctransfer.data.raw import RawSplit
+from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.sources.digits.settings import DigitsSettings
 from nctransfer.data.subset import split_by_fraction
 

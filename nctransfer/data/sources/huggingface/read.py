@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nctransfer.data.raw import RawSplit
+from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.sources.huggingface.settings import HuggingFaceSettings
 from nctransfer.data.subset import split_by_fraction
 from nctransfer.errors import DataError

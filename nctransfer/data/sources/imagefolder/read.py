@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from nctransfer.data.folders import class_folders, list_classes
-from nctransfer.data.raw import RawSplit
+from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.sources.imagefolder.settings import ImageFolderSettings
 from nctransfer.data.subset import split_by_fraction
 from nctransfer.errors import DataError

@@ -15,7 +15,7 @@ from urllib.parse import urlparse
 import numpy as np
 from torchvision import datasets
 
-from nctransfer.data.raw import RawSplit
+from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.sources.imagefolder import read as imagefolder
 from nctransfer.data.sources.imagefolder.settings import ImageFolderSettings
 from nctransfer.data.sources.torchvision.settings import TorchvisionSettings

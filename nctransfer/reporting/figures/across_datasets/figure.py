@@ -10,12 +10,12 @@ models do on one of them: n, K, the width, the rank and NC1 under shuffled label
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nctransfer.reporting.looks import looks_of_labels
-from nctransfer.reporting.measured import Tables
 from nctransfer.reporting.points import points_table
 from nctransfer.reporting.relations import SCALES, Abscissa, draw_relations, with_fits
+from nctransfer.reporting.series_style import looks_of_labels
 from nctransfer.reporting.settings import FigureSettings, PointsPanel
 from nctransfer.reporting.style import NC1, SPLITS
+from nctransfer.reporting.tidy_rows import Tables
 
 SETTINGS = FigureSettings[PointsPanel]
 

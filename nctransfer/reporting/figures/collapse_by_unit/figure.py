@@ -14,12 +14,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting.looks import Look, looks_of_runs, panels_of_lines
-from nctransfer.reporting.measured import PENULTIMATE, Tables
+from nctransfer.reporting.finetuning_runs import (
+    PANEL,
+    name_series,
+    over_seeds,
+    require_nc1,
+    run_name,
+    runs_table,
+)
 from nctransfer.reporting.panels import grid
-from nctransfer.reporting.runs import PANEL, name_series, over_seeds, require_nc1, run_name, runs_table
+from nctransfer.reporting.series_style import Look, looks_of_runs, panels_of_lines
 from nctransfer.reporting.settings import FigureSettings, RunsPanel
 from nctransfer.reporting.style import NC1, plain_ticks
+from nctransfer.reporting.tidy_rows import PENULTIMATE, Tables
 
 SETTINGS = FigureSettings[RunsPanel]
 
@@ -31,7 +38,7 @@ def tabulate(settings: FigureSettings[RunsPanel], tables: Tables) -> pd.DataFram
     """Every number of the figure, one row per panel, series and unit.
 
     Returns:
-        the columns of :func:`~nctransfer.reporting.runs.over_seeds`, tuned (the units that the panel marks,
+        the columns of ``finetuning_runs.over_seeds``, tuned (the units that the panel marks,
         text), unit, module, samples and classes that NC1 was measured on, and mean and standard
         deviation of nc1, nc1_shuffled and the run's transfer_accuracy (%) over seeds. The penultimate
         feature comes last; its module says so, its unit is depth + 1.

@@ -10,9 +10,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nctransfer.reporting.looks import PointLooks, draw_points, legend_of_points, looks_of_labels
 from nctransfer.reporting.panels import by_panel, new_figure, panel_title
 from nctransfer.reporting.points import points_table as tabulate
+from nctransfer.reporting.series_style import PointLooks, draw_points, legend_of_points, looks_of_labels
 from nctransfer.reporting.settings import FigureSettings, PointsPanel
 from nctransfer.reporting.style import NC1, SPLITS, plain_ticks, round_ticks
 

@@ -26,8 +26,8 @@ from nctransfer.reporting.figures.diagram.parts import (
     TUNED,
     unit_rows,
 )
-from nctransfer.reporting.measured import PENULTIMATE
 from nctransfer.reporting.style import COLORS
+from nctransfer.reporting.tidy_rows import PENULTIMATE
 
 IMAGE, SUM = "image", "sum"
 INK, PALE = "0.25", "0.55"

@@ -20,8 +20,8 @@ from nctransfer.reporting.figures.diagram.parts import (
     TUNED,
     unit_rows,
 )
-from nctransfer.reporting.measured import PENULTIMATE
 from nctransfer.reporting.style import NC1
+from nctransfer.reporting.tidy_rows import PENULTIMATE
 from nctransfer.reporting.tuning_methods import FULL_FT
 
 STAGES = 0.42  # inches above the boxes

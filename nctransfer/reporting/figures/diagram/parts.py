@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting.measured import PENULTIMATE, Tables
 from nctransfer.reporting.panels import led_by, letter
 from nctransfer.reporting.settings import DiagramPanel, DiagramSettings
+from nctransfer.reporting.tidy_rows import PENULTIMATE, Tables
 from nctransfer.reporting.tuning_methods import FULL_FT, facts_of
 
 STEM, HEAD, CLASSIFIER = "0", "head", "classifier"

@@ -17,11 +17,11 @@ from matplotlib.ticker import MaxNLocator
 
 from nctransfer.errors import DegenerateInputError
 from nctransfer.reporting.fits import FITS, Line, fit_line
-from nctransfer.reporting.looks import Look
-from nctransfer.reporting.measured import SIZES, Tables, probe_rows
 from nctransfer.reporting.panels import by_panel, led_by, letter, new_figure, panel_title
+from nctransfer.reporting.series_style import Look
 from nctransfer.reporting.settings import FigureSettings, StyleSettings, UnitsPanel
 from nctransfer.reporting.style import NC1, headroom
+from nctransfer.reporting.tidy_rows import SIZES, Tables, probe_rows
 
 SETTINGS = FigureSettings[UnitsPanel]
 

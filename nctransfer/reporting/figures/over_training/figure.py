@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nctransfer.reporting.measured import SIZES, Tables, penultimate_metrics
 from nctransfer.reporting.panels import by_panel, grid, led_by, letter, new_figure, panel_title
 from nctransfer.reporting.settings import FigureSettings, Snapshot, SnapshotsPanel
 from nctransfer.reporting.style import COLORS, NC1, plain_ticks
+from nctransfer.reporting.tidy_rows import SIZES, Tables, penultimate_metrics
 
 SETTINGS = FigureSettings[SnapshotsPanel]
 

@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
-from nctransfer.reporting.measured import Tables
 from nctransfer.reporting.panels import by_panel, new_figure
 from nctransfer.reporting.ranks import LEAST, MODELS, ranking_numbers, statement
 from nctransfer.reporting.settings import FigureSettings, RankingPanel, StyleSettings
+from nctransfer.reporting.tidy_rows import Tables
 
 SETTINGS = FigureSettings[RankingPanel]
 

@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from nctransfer.reporting.measured import PENULTIMATE, Tables
 from nctransfer.reporting.panels import by_panel, grid, new_figure
 from nctransfer.reporting.ranks import UNITS, models_by_accuracy, panels_table
 from nctransfer.reporting.settings import FigureSettings, RankingPanel, StyleSettings
+from nctransfer.reporting.tidy_rows import PENULTIMATE, Tables
 
 SETTINGS = FigureSettings[RankingPanel]
 

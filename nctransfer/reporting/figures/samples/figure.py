@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from nctransfer.reporting.looks import Look, draw_lines, looks_of_runs, panels_of_lines
-from nctransfer.reporting.measured import Tables
+from nctransfer.reporting.finetuning_runs import ACCURACIES, name_series, over_seeds, runs_table
 from nctransfer.reporting.panels import by_panel
-from nctransfer.reporting.runs import ACCURACIES, name_series, over_seeds, runs_table
+from nctransfer.reporting.series_style import Look, draw_lines, looks_of_runs, panels_of_lines
 from nctransfer.reporting.settings import FigureSettings, RunsPanel
 from nctransfer.reporting.style import round_ticks
+from nctransfer.reporting.tidy_rows import Tables
 from nctransfer.reporting.tuning_methods import FULL_FT, facts_of
 
 SETTINGS = FigureSettings[RunsPanel]
@@ -28,7 +28,7 @@ def tabulate(settings: FigureSettings[RunsPanel], tables: Tables) -> pd.DataFram
     """Every number of the figure, one row per panel, series and number of samples per class.
 
     Returns:
-        the columns of :func:`~nctransfer.reporting.runs.over_seeds` by per_class (NA across all),
+        the columns of ``finetuning_runs.over_seeds`` by per_class (NA across all),
         train_accuracy and transfer_accuracy (%) with their standard deviations, and
         full_ft_ahead_from: the number of samples per class, between those tried, from which on full
         fine-tuning is at least as accurate (the smallest where it always is, NaN where it is not with

@@ -10,12 +10,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nctransfer.reporting.fits import FITS
-from nctransfer.reporting.looks import looks_of_points
-from nctransfer.reporting.measured import Tables
 from nctransfer.reporting.points import points_table
 from nctransfer.reporting.relations import Abscissa, draw_relations, with_fits
+from nctransfer.reporting.series_style import looks_of_points
 from nctransfer.reporting.settings import FigureSettings, PointsPanel
 from nctransfer.reporting.style import NC1, SPLITS
+from nctransfer.reporting.tidy_rows import Tables
 
 SETTINGS = FigureSettings[PointsPanel]
 

@@ -11,10 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting.looks import DASHES, Look, draw_mean, panels_of_lines
-from nctransfer.reporting.measured import Tables
-from nctransfer.reporting.panels import by_panel
-from nctransfer.reporting.runs import (
+from nctransfer.reporting.finetuning_runs import (
     ACCURACIES,
     COLLAPSE,
     FEATURE_SIZES,
@@ -25,8 +22,11 @@ from nctransfer.reporting.runs import (
     runs_table,
     with_correlation,
 )
+from nctransfer.reporting.panels import by_panel
+from nctransfer.reporting.series_style import DASHES, Look, draw_mean, panels_of_lines
 from nctransfer.reporting.settings import FigureSettings, RunsPanel, StyleSettings
 from nctransfer.reporting.style import NC1, headroom, minus, round_ticks
+from nctransfer.reporting.tidy_rows import Tables
 
 SETTINGS = FigureSettings[RunsPanel]
 
@@ -35,7 +35,7 @@ def tabulate(settings: FigureSettings[RunsPanel], tables: Tables) -> pd.DataFram
     """Every number of the figure, one row per panel and tuned unit.
 
     Returns:
-        the columns of :func:`~nctransfer.reporting.runs.over_seeds`, tuned (the unit), samples,
+        the columns of ``finetuning_runs.over_seeds``, tuned (the unit), samples,
         classes and width of the penultimate feature on the training data, means and standard
         deviations of train_accuracy, transfer_accuracy (%), nc1, nc1_shuffled and cdnv, and the correlation
         of nc1 with transfer_accuracy over units, repeated on the panel's rows: pearson, its interval

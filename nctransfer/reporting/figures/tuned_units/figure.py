@@ -14,11 +14,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nctransfer.reporting.looks import DASHES, Look, draw_lines, draw_mean, looks_of_runs, panels_of_lines
-from nctransfer.reporting.measured import Tables
-from nctransfer.reporting.runs import ACCURACIES, name_series, one_unit, over_seeds, runs_table
+from nctransfer.reporting.finetuning_runs import ACCURACIES, name_series, one_unit, over_seeds, runs_table
+from nctransfer.reporting.series_style import (
+    DASHES,
+    Look,
+    draw_lines,
+    draw_mean,
+    looks_of_runs,
+    panels_of_lines,
+)
 from nctransfer.reporting.settings import FigureSettings, RunsPanel
 from nctransfer.reporting.style import round_ticks
+from nctransfer.reporting.tidy_rows import Tables
 from nctransfer.reporting.tuning_methods import FULL_FT
 
 SETTINGS = FigureSettings[RunsPanel]
@@ -30,7 +37,7 @@ def tabulate(settings: FigureSettings[RunsPanel], tables: Tables) -> pd.DataFram
     """Every number of the figure, one row per panel, series and place on the abscissa.
 
     Returns:
-        the columns of :func:`~nctransfer.reporting.runs.over_seeds`, abscissa (unit or count), tuned (the
+        the columns of ``finetuning_runs.over_seeds``, abscissa (unit or count), tuned (the
         unit or the count; NA for what tunes no unit, or all, where units are asked for), and
         train_accuracy and transfer_accuracy (%) with their standard deviations.
 

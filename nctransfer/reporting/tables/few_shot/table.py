@@ -4,10 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from nctransfer.reporting.cells import MISSING, Cell, as_written, emphasised
-from nctransfer.reporting.measured import Tables
 from nctransfer.reporting.panels import by_panel, led_by, letter
 from nctransfer.reporting.settings import EpisodesPanel, TableSettings
+from nctransfer.reporting.table_cells import MISSING, Cell, as_written, emphasised
+from nctransfer.reporting.tidy_rows import Tables
 
 SETTINGS = TableSettings[EpisodesPanel]
 
@@ -26,7 +26,7 @@ def tabulate(settings: TableSettings[EpisodesPanel], tables: Tables) -> pd.DataF
     parts = []
     for index, panel in enumerate(settings.panels):
         for point in panel.points:
-            episodes = tables["fewshot", point.model, point.view]
+            episodes = tables["few_shot", point.model, point.view]
             of_point = point.model_dump(include={"series", "label"})
             parts.append(led_by(episodes, panel=letter(index), title=panel.title, **of_point))
     return pd.concat(parts, ignore_index=True)

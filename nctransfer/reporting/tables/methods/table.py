@@ -3,10 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from nctransfer.reporting.cells import Cell, as_written, emphasised, heading, seeds_in_words, spread
-from nctransfer.reporting.measured import Tables
-from nctransfer.reporting.panels import by_panel
-from nctransfer.reporting.runs import (
+from nctransfer.reporting.finetuning_runs import (
     ACCURACIES,
     COLLAPSE,
     FEATURE_SIZES,
@@ -17,7 +14,10 @@ from nctransfer.reporting.runs import (
     runs_table,
     with_correlation,
 )
+from nctransfer.reporting.panels import by_panel
 from nctransfer.reporting.settings import RunsPanel, TableSettings
+from nctransfer.reporting.table_cells import Cell, as_written, emphasised, heading, seeds_in_words, spread
+from nctransfer.reporting.tidy_rows import Tables
 from nctransfer.reporting.tuning_methods import facts_of
 
 SETTINGS = TableSettings[RunsPanel]
@@ -27,7 +27,7 @@ def tabulate(settings: TableSettings[RunsPanel], tables: Tables) -> pd.DataFrame
     """Every number of the table, one row per panel and method.
 
     Returns:
-        the columns of :func:`~nctransfer.reporting.runs.over_seeds`, samples, classes and width of the
+        the columns of ``finetuning_runs.over_seeds``, samples, classes and width of the
         penultimate feature on the training data, and means and standard deviations of train_accuracy and
         transfer_accuracy (%), of that feature's nc1, nc1_shuffled and cdnv, and of nc1_summed (NC1 of what
         the classifier of SCL FT sees). The correlation of nc1 with transfer_accuracy over the panel's

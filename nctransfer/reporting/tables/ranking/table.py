@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nctransfer.reporting.cells import MISSING, Cell, as_written, emphasised, heading
-from nctransfer.reporting.measured import PENULTIMATE
 from nctransfer.reporting.panels import by_panel
 from nctransfer.reporting.ranks import ENOUGH, LEAST, MODELS, UNITS, statement, verdict
 from nctransfer.reporting.ranks import ranking_numbers as tabulate
 from nctransfer.reporting.settings import RankingPanel, TableSettings
 from nctransfer.reporting.style import minus
+from nctransfer.reporting.table_cells import MISSING, Cell, as_written, emphasised, heading
+from nctransfer.reporting.tidy_rows import PENULTIMATE
 
 __all__ = ["SETTINGS", "present", "tabulate"]
 

@@ -2,11 +2,17 @@
 
 import pandas as pd
 
-from nctransfer.reporting.cells import MISSING, Cell, heading, seeds_in_words, spread
-from nctransfer.reporting.measured import Tables
+from nctransfer.reporting.finetuning_runs import (
+    ACCURACIES,
+    name_series,
+    over_seeds,
+    require_titles,
+    runs_table,
+)
 from nctransfer.reporting.panels import by_panel
-from nctransfer.reporting.runs import ACCURACIES, name_series, over_seeds, require_titles, runs_table
 from nctransfer.reporting.settings import RunsPanel, TableSettings
+from nctransfer.reporting.table_cells import MISSING, Cell, heading, seeds_in_words, spread
+from nctransfer.reporting.tidy_rows import Tables
 
 SETTINGS = TableSettings[RunsPanel]
 
@@ -17,7 +23,7 @@ def tabulate(settings: TableSettings[RunsPanel], tables: Tables) -> pd.DataFrame
     """Every number of the table, one row per panel, method and cell of the grid.
 
     Returns:
-        the columns of :func:`~nctransfer.reporting.runs.over_seeds` by learning_rate and weight_decay,
+        the columns of ``finetuning_runs.over_seeds`` by learning_rate and weight_decay,
         train_accuracy and transfer_accuracy (%) with their standard deviations, and chosen: the cell
         of highest mean transfer accuracy of its panel and method; of equal ones that of the
         smaller learning rate, then of the smaller weight decay.

@@ -2,10 +2,16 @@
 
 import pandas as pd
 
-from nctransfer.reporting.cells import Cell, as_written, emphasised, seeds_in_words, spread
-from nctransfer.reporting.measured import Tables
-from nctransfer.reporting.runs import ACCURACIES, name_series, over_seeds, require_titles, runs_table
+from nctransfer.reporting.finetuning_runs import (
+    ACCURACIES,
+    name_series,
+    over_seeds,
+    require_titles,
+    runs_table,
+)
 from nctransfer.reporting.settings import RunsPanel, TableSettings
+from nctransfer.reporting.table_cells import Cell, as_written, emphasised, seeds_in_words, spread
+from nctransfer.reporting.tidy_rows import Tables
 
 SETTINGS = TableSettings[RunsPanel]
 
@@ -17,7 +23,7 @@ def tabulate(settings: TableSettings[RunsPanel], tables: Tables) -> pd.DataFrame
     """Every number of the table, one row per task and method, and an average per method.
 
     Returns:
-        the columns of :func:`~nctransfer.reporting.runs.over_seeds`, train_accuracy and transfer_accuracy
+        the columns of ``finetuning_runs.over_seeds``, train_accuracy and transfer_accuracy
         (%) with their standard deviations, and difference: transfer accuracy of the first method minus
         this one's, so that the first wins where it is positive (missing for the first itself, and for
         tasks that one of the two lacks). With several tasks, the last rows (no panel, titled Average)

@@ -15,10 +15,10 @@ from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from nctransfer.collapse.class_statistics import class_statistics
 from nctransfer.collapse.nc1 import nc1
-from nctransfer.collapse.statistics import class_statistics
 from nctransfer.errors import DegenerateInputError
-from nctransfer.fewshot.episodes import Episode
+from nctransfer.few_shot.episodes import Episode
 
 logger = logging.getLogger(__name__)
 

@@ -102,7 +102,7 @@ def looks_of_runs(table: pd.DataFrame) -> Mapping[str, Look]:
     """A look for every name of a table, in the order of its rows: that of the method, and dashes of its own.
 
     Args:
-        table: means over seeds (:func:`~nctransfer.reporting.runs.over_seeds`).
+        table: means over seeds (``finetuning_runs.over_seeds``).
     """
     series = table.drop_duplicates("name")[["name", "method"]]
     place = places(series["method"])

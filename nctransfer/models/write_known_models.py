@@ -1,16 +1,17 @@
 """Writes ``nctransfer/catalog/known_models.csv`` from the installed libraries.
 
-    python -m nctransfer.models.table
+    python -m nctransfer.models.write_known_models [library ...]
 
 Every network is built without memory (on the ``meta`` device) and blank images are sent
 through it: what is listed has units that were found and measured, and costs that were counted.
-Takes some minutes; to be run again when requirements.lock takes another version of a model library.
+All take some minutes; to be run again when requirements.lock takes another version of a model library.
 """
 
 import csv
 import io
 import json
 import logging
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -25,21 +26,22 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models as torchvision_models
 
+from nctransfer import variants
 from nctransfer.catalog.known_models import COLUMNS, TABLE
 from nctransfer.data.settings import Geometry
-from nctransfer.errors import NCTransferError
+from nctransfer.errors import ModelError, NCTransferError
+from nctransfer.models import architectures
 from nctransfer.models.architecture import Architecture, Metadata
-from nctransfer.models.architectures import cifar, fewshot, small
 from nctransfer.models.architectures import timm as timm_library
-from nctransfer.models.backbone import Unit, measure
-from nctransfer.models.layout import trunk
+from nctransfer.models.backbone import measure
+from nctransfer.models.model_store import describe
 from nctransfer.models.sources.open_clip import check_activation
-from nctransfer.models.zoo import describe
+from nctransfer.models.unit_layout import Unit, trunk
 from nctransfer.storage.files import atomic_path
 
 logger = logging.getLogger(__name__)
 
-FAMILY_OF_MODULE = {
+UNIT_LAYOUT_OF_MODULE = {
     "torchvision.models.resnet": "resnet",
     "torchvision.models.densenet": "densenet",
     "torchvision.models.mobilenetv2": "mobilenet",
@@ -65,15 +67,10 @@ FAMILY_OF_MODULE = {
     "timm.models.beit": "vit",
     "timm.models.eva": "vit",
     "open_clip.transformer": "clip",
-    "nctransfer.models.residual": "resnet",
-    "nctransfer.models.small_vit": "vit",
-    "nctransfer.models.few_shot": "fewshot",
 }
 FALLBACK = "stages"
 # Weights without a classifier, and with an input that the others do not have.
 SKIPPED = {("torchvision", "vgg16", "IMAGENET1K_FEATURES")}
-LOCAL_ARCHITECTURES = {"cifar": tuple(cifar.DEPTHS), "small": small.NETWORKS, "fewshot": fewshot.NETWORKS}
-LOCAL_MODULES = {"cifar": "residual", "small": "residual", "fewshot": "few_shot"}
 
 
 @dataclass(frozen=True)
@@ -87,13 +84,21 @@ class Costs:
     width: int
 
 
-def rows() -> Iterator[dict[str, Any]]:
-    """All rows, default weights before the others of the same network."""
-    yield from torchvision_rows(torchvision_models.list_models(module=torchvision_models))
-    yield from timm_rows(timm.list_models(pretrained=True, include_tags=False))
-    yield from open_clip_rows(list(dict.fromkeys(name for name, _ in open_clip.list_pretrained())))
-    for library in LOCAL_ARCHITECTURES:
-        yield from local_rows(library)
+def rows(libraries: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """Rows of some libraries, of all for none; default weights before the others of the same network.
+
+    Raises:
+        ConfigError: there is no such library.
+    """
+    listed = {
+        "torchvision": lambda: torchvision_rows(torchvision_models.list_models(module=torchvision_models)),
+        "timm": lambda: timm_rows(timm.list_models(pretrained=True, include_tags=False)),
+        "open_clip": lambda: open_clip_rows(
+            list(dict.fromkeys(name for name, _ in open_clip.list_pretrained()))
+        ),
+    }
+    for library in libraries or [*listed, *sorted(set(variants.names(architectures)) - set(listed))]:
+        yield from listed[library]() if library in listed else own_rows(library)
 
 
 def torchvision_rows(names: list[str]) -> Iterator[dict[str, Any]]:
@@ -104,7 +109,7 @@ def torchvision_rows(names: list[str]) -> Iterator[dict[str, Any]]:
         default = entries["DEFAULT"]
         for entry in sorted(entries, key=lambda entry: entry is not default):
             if ("torchvision", name, entry.name) not in SKIPPED:
-                yield from _row("torchvision", name, entry.name, module)
+                yield from _row("torchvision", name, entry.name, UNIT_LAYOUT_OF_MODULE.get(module, FALLBACK))
 
 
 def timm_rows(names: list[str]) -> Iterator[dict[str, Any]]:
@@ -114,7 +119,7 @@ def timm_rows(names: list[str]) -> Iterator[dict[str, Any]]:
         tags = timm.list_pretrained(f"{name}.*")
         default = f"{name}.{timm_library.entry(name).tag}"
         for tagged in sorted(tags, key=lambda tagged: (tagged != default, tagged)):
-            yield from _row("timm", tagged, "", module)
+            yield from _row("timm", tagged, "", UNIT_LAYOUT_OF_MODULE.get(module, FALLBACK))
 
 
 def open_clip_rows(names: list[str]) -> Iterator[dict[str, Any]]:
@@ -130,21 +135,24 @@ def open_clip_rows(names: list[str]) -> Iterator[dict[str, Any]]:
                 check_activation(name, tag)
             except NCTransferError:
                 continue
-            yield from _row("open_clip", name, tag, module)
+            yield from _row("open_clip", name, tag, UNIT_LAYOUT_OF_MODULE.get(module, FALLBACK))
 
 
-def local_rows(library: str) -> Iterator[dict[str, Any]]:
-    """Rows of this project's own architectures."""
-    for name in LOCAL_ARCHITECTURES[library]:
-        module = "small_vit" if (library, name) == ("small", small.VIT) else LOCAL_MODULES[library]
-        yield from _row(library, name, "", f"nctransfer.models.{module}")
+def own_rows(library: str) -> Iterator[dict[str, Any]]:
+    """Rows of a library of this project's own: of the networks in the ``UNIT_LAYOUTS`` of its module."""
+    module = variants.load(architectures, library)
+    if not hasattr(module, "UNIT_LAYOUTS"):
+        raise ModelError(
+            f"{module.__file__}: UNIT_LAYOUTS is missing, the unit layout of each network by its name"
+        )
+    for name, unit_layout in module.UNIT_LAYOUTS.items():
+        yield from _row(library, name, "", unit_layout)
 
 
-def _row(source: str, name: str, weights: str, module: str) -> Iterator[dict[str, Any]]:
+def _row(source: str, name: str, weights: str, unit_layout: str) -> Iterator[dict[str, Any]]:
     metadata = Architecture(source, name).metadata(weights or None)
-    family = FAMILY_OF_MODULE.get(module, FALLBACK)
     architecture = Architecture(source, name, metadata.options)
-    for candidate in dict.fromkeys((family, FALLBACK)):
+    for candidate in dict.fromkeys((unit_layout, FALLBACK)):
         try:
             units, poolings, costs = _described(_key(architecture, metadata), candidate)
         except Exception as error:  # a network that cannot be described is left out, whatever the reason
@@ -154,7 +162,7 @@ def _row(source: str, name: str, weights: str, module: str) -> Iterator[dict[str
             "source": source,
             "name": name,
             "weights": weights,
-            "family": candidate,
+            "unit_layout": candidate,
             "units": units,
             "poolings": " ".join(poolings),
             **_geometry(metadata),
@@ -171,15 +179,15 @@ def _key(architecture: Architecture, metadata: Metadata) -> tuple[Any, ...]:
 
 
 @lru_cache(maxsize=8)
-def _described(key: tuple[Any, ...], family: str) -> tuple[int, tuple[str, ...], Costs]:
+def _described(key: tuple[Any, ...], unit_layout: str) -> tuple[int, tuple[str, ...], Costs]:
     library, name, options, size = key
     # torchvision's RegNets compute their widths with tensors, which meta tensors cannot hold.
     device = "cpu" if library == "torchvision" and name.startswith("regnet") else "meta"
     with torch.device(device):
         network = Architecture(library, name, json.loads(options)).build().eval()
-    layout = describe(network, family)
+    layout = describe(network, unit_layout)
     units, width = measure(network, layout, size, device)
-    if family == FALLBACK:
+    if unit_layout == FALLBACK:
         _check_channels(network, units)
     if min(width, *(unit.width for unit in units)) < 2:
         raise ValueError(f"widths {[unit.width for unit in units]}, {width}")
@@ -241,13 +249,16 @@ def _geometry(metadata: Metadata) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write the table."""
+    """Write the table; arguments are libraries whose rows alone are written anew."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     warnings.simplefilter("ignore")
+    libraries = sys.argv[1:]
+    with TABLE.open(newline="") as file:
+        kept = [row for row in csv.DictReader(file) if libraries and row["source"] not in libraries]
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows())
+    writer.writerows([*kept, *rows(libraries)])
     with atomic_path(TABLE) as partial:
         partial.write_text(text.getvalue())
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from nctransfer.reporting.cells import MISSING
-from nctransfer.reporting.measured import Tables
 from nctransfer.reporting.settings import NC1Row, TableSettings
+from nctransfer.reporting.table_cells import MISSING
+from nctransfer.reporting.tidy_rows import Tables
 from nctransfer.reporting.titles import WORDS, plain_number
 
 SETTINGS = TableSettings[NC1Row]

@@ -11,9 +11,9 @@ import torch
 from nctransfer import variants
 from nctransfer.data.settings import Geometry
 from nctransfer.errors import ModelError, StoreError
-from nctransfer.models import families, sources
+from nctransfer.models import sources, unit_layouts
 from nctransfer.models.architecture import Architecture, Metadata
-from nctransfer.models.backbone import Backbone, Head, Identity, Unit, measure
+from nctransfer.models.backbone import Backbone, Head, Identity, measure
 from nctransfer.models.checkpoint import (
     drop_heads,
     fingerprint,
@@ -23,9 +23,9 @@ from nctransfer.models.checkpoint import (
     write_weights,
     zero_heads,
 )
-from nctransfer.models.layout import Layout
 from nctransfer.models.parameters import ParameterPlaces, head_parameters, locate_parameters
 from nctransfer.models.settings import ModelJobSettings
+from nctransfer.models.unit_layout import Unit, UnitLayout
 from nctransfer.stamp import UNSTAMPED, Stamp
 from nctransfer.storage.stores import Store, create_store
 
@@ -61,7 +61,7 @@ def save_model(
     network = fetched.network.eval().float()
     state = network.state_dict()
     refuse_non_finite(state, name)
-    layout = describe(network, settings.family)
+    layout = describe(network, settings.unit_layout)
     headless = fetched.headless or zero_heads(network, layout.heads)
     if headless and layout.heads:
         logger.warning("%s: without the head %s, so without logits", name, layout.heads[0])
@@ -80,7 +80,7 @@ def save_model(
             "source": settings.source,
             "name": name,
             "weights": Path(str(checkpoint or settings.weights or "")).name,
-            "family": settings.family,
+            "unit_layout": settings.unit_layout,
             "architecture": fetched.architecture.to_json(),
             "headless": headless,
             "mean": list(fetched.metadata.mean or ()),
@@ -109,7 +109,7 @@ def load_model(manifest: Path, device: torch.device | str = "cpu") -> Backbone:
     store = Store(manifest, "model")
     meta = store.manifest
     network = Architecture.from_json(meta["architecture"]).build()
-    layout = describe(network, meta["family"])
+    layout = describe(network, meta["unit_layout"])
     if meta["headless"]:
         drop_heads(network, layout.heads)
         layout = replace(layout, heads=())
@@ -128,7 +128,7 @@ def load_model(manifest: Path, device: torch.device | str = "cpu") -> Backbone:
         source=meta["source"],
         name=meta["name"],
         weights=meta["weights"],
-        family=meta["family"],
+        unit_layout=meta["unit_layout"],
         mean=tuple(meta["mean"]),
         std=tuple(meta["std"]),
         size=(meta["size"][0], meta["size"][1]),
@@ -139,19 +139,19 @@ def load_model(manifest: Path, device: torch.device | str = "cpu") -> Backbone:
     return Backbone(network.eval(), layout, units, width, head, identity).to(device).eval()
 
 
-def describe(network: torch.nn.Module, family: str) -> Layout:
-    """Where a family's units are in a network.
+def describe(network: torch.nn.Module, unit_layout: str) -> UnitLayout:
+    """Where the units of a network are, by a unit layout.
 
     Raises:
-        ConfigError: no such family.
-        ModelError: the network has no units of this family.
+        ConfigError: no such unit layout.
+        ModelError: the unit layout finds no units in the network.
     """
-    layout: Layout = variants.load(families, family).describe(network)
+    layout: UnitLayout = variants.load(unit_layouts, unit_layout).describe(network)
     return layout
 
 
 def unit_rows(
-    network: torch.nn.Module, layout: Layout, units: Sequence[Unit], width: int, located: ParameterPlaces
+    network: torch.nn.Module, layout: UnitLayout, units: Sequence[Unit], width: int, located: ParameterPlaces
 ) -> list[list[int | str]]:
     """Rows of ``units.csv``: the stem, the units, the penultimate feature, and the head if there is one.
 
@@ -187,7 +187,7 @@ def _check_plan(planned: Geometry | None, native: Geometry | None, name: str) ->
 
 
 def _measured(
-    network: torch.nn.Module, layout: Layout, size: tuple[int, int], name: str
+    network: torch.nn.Module, layout: UnitLayout, size: tuple[int, int], name: str
 ) -> tuple[list[Unit], int]:
     try:
         return measure(network, layout, size)
@@ -196,7 +196,7 @@ def _measured(
         raise ModelError(f"{name}: does not take images of {size[0]} x {size[1]} pixels ({reason})") from None
 
 
-def _head(network: torch.nn.Module, layout: Layout, metadata: Metadata) -> Head | None:
+def _head(network: torch.nn.Module, layout: UnitLayout, metadata: Metadata) -> Head | None:
     if not layout.heads:
         return None
     classes = int(network.get_submodule(layout.heads[0]).get_parameter("weight").shape[0])

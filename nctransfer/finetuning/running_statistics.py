@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from nctransfer.finetuning.network import TunedNetwork
+from nctransfer.finetuning.tuned_network import TunedNetwork
 
 logger = logging.getLogger(__name__)
 

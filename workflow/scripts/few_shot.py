@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from nctransfer.runtime.job import job
-from nctransfer.features.store import FeatureStore
-from nctransfer.fewshot.settings import FewShotJobSettings
+from nctransfer.features.feature_store import FeatureStore
+from nctransfer.few_shot.settings import FewShotJobSettings
 from nctransfer.storage.tables import write_table
 from nctransfer.tidy.few_shot import few_shot_table
 

@@ -29,8 +29,8 @@ def tensorboard(folder: Path | None) -> Iterator[Log | None]:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise ConfigError(
-            "runs.tensorboard: true needs the package tensorboard; `pip install tensorboard`, or set it to "
-            "false"
+            "operation.tensorboard: true needs the package tensorboard; `pip install tensorboard`, or set "
+            "it to false"
         ) from None
     writers: list[SummaryWriter] = []
 

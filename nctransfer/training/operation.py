@@ -7,7 +7,7 @@ import torch
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class Operation:
     """Where and how a training runs; changes no result.
 
     Attributes:

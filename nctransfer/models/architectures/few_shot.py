@@ -14,7 +14,7 @@ from nctransfer.suggestions import suggestion
 
 CONVNET = "convnet4"
 RESNETS = {"resnet12": False, "seresnet12": True}  # with squeeze and excitation?
-NETWORKS = (CONVNET, *RESNETS)
+UNIT_LAYOUTS = dict.fromkeys((CONVNET, *RESNETS), "few_shot")
 WIDTHS = (2, 5, 10, 20)  # of ResNet12's blocks, in halves of the first one's
 POOLED = (True, True, True, False)
 # Options with their defaults.
@@ -35,10 +35,12 @@ def build(name: str, options: Options, classes: int | None) -> FewShotNetwork:
     Raises:
         ModelError: no such network or option.
     """
-    if name not in NETWORKS:
-        raise ModelError(f"no few-shot network {name!r}{suggestion(name, NETWORKS)}; {', '.join(NETWORKS)}")
-    chosen = with_defaults(f"fewshot/{name}", options, OPTIONS.get(name, WIDTH))
-    require_positive(f"fewshot/{name}", chosen, [option for option in chosen if option != "drop_rate"])
+    if name not in UNIT_LAYOUTS:
+        raise ModelError(
+            f"no few-shot network {name!r}{suggestion(name, UNIT_LAYOUTS)}; {', '.join(UNIT_LAYOUTS)}"
+        )
+    chosen = with_defaults(f"few_shot/{name}", options, OPTIONS.get(name, WIDTH))
+    require_positive(f"few_shot/{name}", chosen, [option for option in chosen if option != "drop_rate"])
     outputs = 10 if classes is None else classes
     if name == CONVNET:
         return _convnet(chosen["width"], outputs)
@@ -53,9 +55,9 @@ def _convnet(width: int, classes: int) -> FewShotNetwork:
 
 def _resnet(name: str, width: int, rate: float, block_size: int, classes: int) -> FewShotNetwork:
     if not isinstance(rate, int | float) or not 0 <= rate < 1:
-        raise ModelError(f"fewshot/{name}: drop_rate {rate!r} is not a number from 0 to below 1")
+        raise ModelError(f"few_shot/{name}: drop_rate {rate!r} is not a number from 0 to below 1")
     if width % 2:
-        raise ModelError(f"fewshot/{name}: width {width} is odd, but the second block has 2.5 times as many")
+        raise ModelError(f"few_shot/{name}: width {width} is odd, but the second block has 2.5 times as many")
     widths = [width * halves // 2 for halves in WIDTHS]
     blocks = [
         ThreeConvolutionBlock(inputs, outputs, pooled, RESNETS[name], dropout)

@@ -76,7 +76,7 @@ def require_enough(labels: np.ndarray, class_names: Sequence[str], shape: Shape)
     present, counts = np.unique(labels, return_counts=True)
     if len(present) < shape.ways:
         raise DegenerateInputError(
-            f"fewshot.ways: {shape.ways} classes an episode, but there are {len(present)}"
+            f"few_shot.ways: {shape.ways} classes an episode, but there are {len(present)}"
         )
     needed = shape.shots + shape.queries
     short = [(int(label), int(count)) for label, count in zip(present, counts, strict=True) if count < needed]
@@ -84,6 +84,6 @@ def require_enough(labels: np.ndarray, class_names: Sequence[str], shape: Shape)
         named = ", ".join(f"{class_names[label]!r} has {count}" for label, count in short[:10])
         more = f" and {len(short) - 10} classes more" if len(short) > 10 else ""
         raise DegenerateInputError(
-            f"fewshot: an episode takes {needed} images of a class ({shape.shots} shots, {shape.queries} "
+            f"few_shot: an episode takes {needed} images of a class ({shape.shots} shots, {shape.queries} "
             f"queries), but {named}{more}"
         )

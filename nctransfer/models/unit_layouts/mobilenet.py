@@ -2,12 +2,12 @@
 
 from torch import nn
 
-from nctransfer.models.layout import Layout, blocks_of_type, children_of, with_head
+from nctransfer.models.unit_layout import UnitLayout, blocks_of_type, children_of, with_head
 
 BLOCKS = ("InvertedResidual", "_InvertedResidual", "MBConv", "FusedMBConv")
 
 
-def describe(network: nn.Module) -> Layout:
+def describe(network: nn.Module) -> UnitLayout:
     """Find the blocks; timm keeps them in ``blocks.{stage}.{block}``, whatever their class."""
     if hasattr(network, "blocks"):
         units = tuple(

@@ -1,22 +1,22 @@
 # Few-shot episodes on the penultimate features of a model on a view.
 
 
-rule fewshot:
+rule few_shot:
     input:
         train=rules.features.output.train,
         test=rules.features.output.test,
     output:
-        table=f"{RESULTS}/fewshot/{{model}}/{{view}}.parquet",
+        table=f"{RESULTS}/few_shot/{{model}}/{{view}}.parquet",
     log:
-        f"{LOGS}/fewshot/{{model}}/{{view}}.log",
+        f"{LOGS}/few_shot/{{model}}/{{view}}.log",
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory_of("fewshot"),
-        runtime=runtime_of("fewshot"),
+        mem_mb=memory_of("few_shot"),
+        runtime=runtime_of("few_shot"),
     params:
-        job=job_of("fewshot"),
+        job=job_of("few_shot"),
     message:
         "Few-shot episodes of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
-        "../scripts/fewshot.py"
+        "../scripts/few_shot.py"

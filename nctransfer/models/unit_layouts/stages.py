@@ -6,7 +6,7 @@ the mean over positions (without prefix tokens).
 
 from torch import nn
 
-from nctransfer.models.layout import Layout, blocks_of_type, children_of, trunk, with_head
+from nctransfer.models.unit_layout import UnitLayout, blocks_of_type, children_of, trunk, with_head
 
 TORCHVISION_BLOCKS = {
     "AlexNet": ("MaxPool2d",),
@@ -22,7 +22,7 @@ CHANNELS_LAST = ("SwinTransformer",)
 STEMS = ("stem", "act", "conv", "bn", "relu", "norm", "patch_embed", "features.conv0", "features.norm0")
 
 
-def describe(network: nn.Module) -> Layout:
+def describe(network: nn.Module) -> UnitLayout:
     """Find the stages."""
     start, inner = trunk(network)
     kind = type(inner).__name__

@@ -7,14 +7,16 @@ attention pool, whose last step is the projection.
 
 from torch import nn
 
-from nctransfer.models.layout import Layout, Tap, blocks_of_type, children_of
+from nctransfer.models.unit_layout import Tap, UnitLayout, blocks_of_type, children_of
 
 
-def describe(network: nn.Module) -> Layout:
+def describe(network: nn.Module) -> UnitLayout:
     """Find the units of open_clip's own ViT and ModifiedResNet."""
     if hasattr(network, "attnpool"):
-        return Layout(units=blocks_of_type(network, ("Bottleneck",)), penultimate=Tap("attnpool", "input"))
-    return Layout(
+        return UnitLayout(
+            units=blocks_of_type(network, ("Bottleneck",)), penultimate=Tap("attnpool", "input")
+        )
+    return UnitLayout(
         units=children_of(network, "transformer.resblocks"),
         penultimate=Tap("ln_post", "output"),
         poolings=("cls", "token_mean", "patch_mean"),

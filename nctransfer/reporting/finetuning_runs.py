@@ -8,9 +8,9 @@ import pandas as pd
 
 from nctransfer.errors import DegenerateInputError
 from nctransfer.reporting.fits import CORRELATION, correlation
-from nctransfer.reporting.measured import SIZES, Tables, penultimate_metrics
 from nctransfer.reporting.panels import by_panel, letter
 from nctransfer.reporting.settings import PictureSettings, RunsPanel, ShownRun
+from nctransfer.reporting.tidy_rows import SIZES, Tables, penultimate_metrics
 from nctransfer.reporting.tuning_methods import facts_of
 
 PANEL = ("panel", "title", "model", "dataset", "view", "pooling", "depth")

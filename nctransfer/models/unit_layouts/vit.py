@@ -7,19 +7,19 @@ after the final norm, or what the network pools instead where it has no class to
 from torch import nn
 
 from nctransfer.errors import ModelError
-from nctransfer.models.layout import Layout, children_of, trunk, with_head
+from nctransfer.models.unit_layout import UnitLayout, children_of, trunk, with_head
 
 WITH_CLASS_TOKEN = ("cls", "token_mean", "patch_mean")
 
 
-def describe(network: nn.Module) -> Layout:
+def describe(network: nn.Module) -> UnitLayout:
     """Find the encoder layers of torchvision's and timm's vision transformers."""
     if hasattr(network, "encoder") and hasattr(network, "class_token"):
         units = children_of(network, "encoder.layers")
         return with_head(network, units, poolings=WITH_CLASS_TOKEN, prefix=1)
     start, inner = trunk(network)
     if not isinstance(getattr(inner, "blocks", None), (nn.Sequential, nn.ModuleList)):
-        raise ModelError(f"{type(inner).__name__}: no list of encoder layers; set `family: stages`")
+        raise ModelError(f"{type(inner).__name__}: no list of encoder layers; set `unit_layout: stages`")
     poolings: tuple[str, ...]
     has_class_token = getattr(inner, "cls_token", None) is not None
     prefix = int(getattr(inner, "num_prefix_tokens", has_class_token))

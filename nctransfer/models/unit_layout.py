@@ -1,4 +1,4 @@
-"""What an architecture family says about a network, and helpers to find it out."""
+"""Where a network's units, head and penultimate feature are, and helpers to find them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,6 +10,23 @@ from nctransfer.errors import ModelError
 
 
 @dataclass(frozen=True)
+class Unit:
+    """A fine-tuning unit: residual block, encoder layer, ...
+
+    Attributes:
+        index: 1 is the shallowest, L the deepest; 0 is the stem, that is the input of unit 1.
+        name: path of the module in the network.
+        type: class name of the module.
+        width: length of the pooled output.
+    """
+
+    index: int
+    name: str
+    type: str
+    width: int
+
+
+@dataclass(frozen=True)
 class Tap:
     """A place in a network where a tensor is read: the input or the output of a module."""
 
@@ -18,7 +35,7 @@ class Tap:
 
 
 @dataclass(frozen=True)
-class Layout:
+class UnitLayout:
     """Places in a network, as module paths.
 
     Attributes:
@@ -96,17 +113,17 @@ def has_weights(network: nn.Module, path: str) -> bool:
     return any(True for _ in network.get_submodule(path).parameters())
 
 
-def with_head(network: nn.Module, units: tuple[str, ...], **rest: object) -> Layout:
-    """Layout of a network whose penultimate feature is the input of its classification layer.
+def with_head(network: nn.Module, units: tuple[str, ...], **rest: object) -> UnitLayout:
+    """UnitLayout of a network whose penultimate feature is the input of its classification layer.
 
     Raises:
         ModelError: no units were found.
     """
     if not units:
         raise ModelError(
-            f"{type(network).__name__}: no units of this architecture family in it; set `family` of the "
+            f"{type(network).__name__}: no units that this unit layout finds; set `unit_layout` of the "
             "model to another one (`stages` finds the stages of most timm networks)"
         )
     heads = classifying_layers(network)
     kept = tuple(path for path in heads if has_weights(network, path))
-    return Layout(units=units, penultimate=Tap(heads[0], "input"), heads=kept, **rest)  # type: ignore[arg-type]
+    return UnitLayout(units=units, penultimate=Tap(heads[0], "input"), heads=kept, **rest)  # type: ignore[arg-type]

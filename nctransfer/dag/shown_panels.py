@@ -110,7 +110,7 @@ def _episodes(panel: EpisodesPanelSettings, plan: Stages, kind: Kind, inputs: Ti
     shown = []
     for part, label, model in labelled_models(plan, panel.series):
         view = plan.view(model, panel.dataset).key
-        inputs.add("fewshot", plan.fewshot(model, view))
+        inputs.add("few_shot", plan.few_shot(model, view))
         shown.append(EpisodesPoint(series=part.name, label=label, model=model, view=view))
     return EpisodesPanel(title=panel.title or _title(plan, panel.dataset), points=tuple(shown))
 

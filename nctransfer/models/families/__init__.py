@@ -1,1 +1,0 @@
-"""Where units, head and penultimate feature of a network are: one module an architecture family."""
