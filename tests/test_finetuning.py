@@ -793,7 +793,7 @@ def test_a_stopped_run_ends_with_the_bits_of_an_undisturbed_one(
         ("resnet", "layer_ft", [9], {}, "no unit 9 to tune; allowed are 1 to 8"),
         ("vit", "scl_ft", [1, 7], {}, "no unit 7 to tune; allowed are 1 to 6"),
         ("resnet", "layer_lp", [12], {}, "no unit 12 to tune"),
-        ("vit", "layer_lora", [2], {"rank": 17}, "rank 17 is too large for blocks.1.attn.in_proj_weight"),
+        ("vit", "layer_lora", [2], {"rank": 17}, "rank 17 is too large for blocks.1.attn.qkv"),
         ("mobilenet", "layer_lora", [8], {"rank": 1000}, "rank 1000 is too large for features.8"),
     ],
 )

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Metadata, Options, require_positive, with_defaults
 from nctransfer.models.residual import BasicBlock, Block, Bottleneck, ResidualNetwork, projected_shortcut
-from nctransfer.models.small_vit import SmallVisionTransformer
 from nctransfer.suggestions import suggestion
 
 RESNETS: dict[str, tuple[Block, tuple[int, ...]]] = {
@@ -48,13 +47,23 @@ def build(name: str, options: Options, classes: int | None) -> nn.Module:
     return ResidualNetwork(block, depths, chosen["width"], projected_shortcut, "fc", outputs)
 
 
-def _vit(options: Mapping[str, int], classes: int) -> SmallVisionTransformer:
+def _vit(options: Mapping[str, int], classes: int) -> nn.Module:
+    from timm.models.vision_transformer import VisionTransformer  # takes a second, which ResNets need not
+
     for whole, part in (("image_size", "patch"), ("width", "heads")):
         if options[whole] % options[part]:
             raise ModelError(f"small/vit: {part} {options[part]} does not divide {whole} {options[whole]}")
-    return SmallVisionTransformer(
-        options["image_size"], options["patch"], options["width"], DEPTH, options["heads"], classes
+    network = VisionTransformer(
+        img_size=options["image_size"],
+        patch_size=options["patch"],
+        embed_dim=options["width"],
+        depth=DEPTH,
+        num_heads=options["heads"],
+        num_classes=classes,
     )
+    for block in network.blocks:  # fused, an image's numbers depend on the other images of its batch
+        block.attn.fused_attn = False
+    return network
 
 
 def metadata(name: str, weights: str | None) -> Metadata:
