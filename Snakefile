@@ -1,4 +1,4 @@
-# Front door of the workflow: configuration, stages of the river, names of targets.
+# Entry point of the workflow: configuration, rules of all stages, targets.
 import functools
 import os
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 min_version("9.0")
-# where this file lies, whether it is run or included (workflow/Snakefile)
+# the folder of this file, also if it is included (workflow/Snakefile)
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve()
 sys.path.insert(0, str(ROOT))
 

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "config.yaml", "profiles", "workflow", "nctransfer")
+PARTS = ("Snakefile", "config.yaml", "config", "profiles", "workflow", "nctransfer")
 
 
 def run(folder: Path, *options: str) -> tuple[str, float]:

@@ -1,12 +1,12 @@
-"""The one family of exceptions.
+"""The exceptions of this package.
 
-Every message names the key or file, the value found and what is allowed; the
-workflow prints the message alone, so it must read without a traceback.
+Every message names the key or file, its value and what is allowed. The workflow prints it without a
+traceback, so it must be understandable alone.
 """
 
 
 class NCTransferError(Exception):
-    """Base of every error that the user, not the programmer, can mend."""
+    """Base of all errors that the user, not the programmer, can fix."""
 
 
 class ConfigError(NCTransferError):
@@ -22,11 +22,11 @@ class ModelError(NCTransferError):
 
 
 class TrainingError(NCTransferError):
-    """A training cannot go on: its loss is not finite, or there is nothing to train on."""
+    """A training cannot continue: its loss is not finite, or it has no data."""
 
 
 class StoppedError(TrainingError):
-    """A signal, named here, told a training to stop, and it did so after writing a checkpoint."""
+    """A training was stopped by the named signal, after it wrote a checkpoint."""
 
     def __init__(self, message: str, signal: str) -> None:
         super().__init__(message)
@@ -38,4 +38,4 @@ class StoreError(NCTransferError):
 
 
 class DegenerateInputError(NCTransferError):
-    """Features or labels on which a metric or a probe has no meaning."""
+    """A metric or probe is not defined for these features or labels."""

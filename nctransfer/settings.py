@@ -1,8 +1,8 @@
-"""Settings: typed, immutable values that are checked when they are made.
+"""Settings: typed, immutable values that are validated when they are created.
 
-A section of the configuration is a class of settings, and so is what a job is told. Every field has a
-docstring with its unit; from these the JSON schema and docs/configuration.md are written. Names of base
-classes end in ``Settings``: by that digests know the fields that have a default
+The sections of the configuration and the settings of the jobs are such classes. Every field of the
+configuration has a docstring with its unit, from which the JSON schema and docs/configuration.md are
+generated. Names of base classes end in ``Settings``: digests recognise the optional fields by that
 (``nctransfer.dag.canonical``).
 """
 
@@ -14,25 +14,25 @@ T = TypeVar("T")
 
 
 def _whole(value: Any) -> Any:
-    """A whole number that YAML or JSON writes with a point."""
+    """Convert a float without fractional part, as YAML or JSON may write an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
     for index, value in enumerate(values):
         if value in values[:index]:
-            raise ValueError(f"{value!r} stands more than once")
+            raise ValueError(f"{value!r} is listed more than once")
     return values
 
 
 Integer = Annotated[int, BeforeValidator(_whole)]
-Count = Annotated[Integer, Field(ge=1)]  # of things of which there is at least one
+Count = Annotated[Integer, Field(ge=1)]
 Natural = Annotated[Integer, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1)]
-# A name that becomes a folder.
+# A name that is used as a folder name.
 Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Unique = Annotated[tuple[T, ...], AfterValidator(_each_once), Field(json_schema_extra={"uniqueItems": True})]
 Distinct = Annotated[Unique[T], Field(min_length=1)]
@@ -41,17 +41,17 @@ Precision = Literal["float32", "bfloat16"]  # arithmetic of the forward pass
 
 
 class Settings(BaseModel):
-    """Base of all settings: immutable, no key that the class does not know."""
+    """Base of all settings: immutable, unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def told(self) -> dict[str, Any]:
-        """Plain JSON values of all that differs from its default; :meth:`read` gives the settings back."""
+        """Plain JSON values of all fields that differ from their defaults; the inverse of :meth:`read`."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
     @classmethod
     def read(cls, values: Any) -> Self:
-        """Settings of plain values, such as :meth:`told` gave or a manifest holds.
+        """Settings from plain values, such as those of :meth:`told` or of a manifest.
 
         Raises:
             pydantic.ValidationError: values are missing, unknown or not allowed.
@@ -60,7 +60,7 @@ class Settings(BaseModel):
 
 
 class ViewNames(Settings):
-    """A model and how it is shown a data set."""
+    """A model and a view of a data set."""
 
     model: str
     """Key of the model."""

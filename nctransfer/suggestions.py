@@ -1,4 +1,4 @@
-"""The closest allowed name, for messages; a module of its own, since words of errors make no job stale."""
+"""The closest allowed name, for messages; a module of its own, because messages make no job stale."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

@@ -6,16 +6,18 @@ variants that its settings name (``nctransfer.dag.digest``). A folder keeps apar
 a variant (``settings.py``, no torch) from the code that computes.
 """
 
-import importlib
-from collections.abc import Callable
+import importlib.util
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from nctransfer.errors import ConfigError
 from nctransfer.settings import Settings
 from nctransfer.suggestions import suggestion
+
+T = TypeVar("T")
 
 
 @cache
@@ -46,33 +48,64 @@ def module_name(package: ModuleType, name: str, part: str = "") -> str:
         kind = package.__name__.rpartition(".")[2]
         raise ConfigError(f"no {name!r} in {kind}{suggestion(name, known)}; there are: {', '.join(known)}")
     dotted = f"{package.__name__}.{name}"
-    is_folder = any(Path(folder, name).is_dir() for folder in package.__path__)
+    is_folder = any(any(Path(folder, name).glob("*.py")) for folder in package.__path__)
     return f"{dotted}.{part}" if part and is_folder else dotted
 
 
-def load(package: ModuleType, name: str, part: str = "") -> ModuleType:
+def load(package: ModuleType, name: str, part: str = "", needs: Iterable[str] = ()) -> ModuleType:
     """Import a variant, or a part of it.
 
+    Args:
+        package: that holds the variants.
+        name: of the variant.
+        part: module of the variant's folder.
+        needs: what the module must define.
+
     Raises:
-        ConfigError: there is no such variant.
+        ConfigError: there is no such variant, or it lacks the module or a name that it must define.
     """
-    return importlib.import_module(module_name(package, name, part))
+    dotted = module_name(package, name, part)
+    try:
+        module = importlib.import_module(dotted)
+    except ModuleNotFoundError as error:
+        if error.name != dotted:
+            raise
+        file = Path(next(iter(package.__path__)), name, f"{part or '__init__'}.py")
+        raise ConfigError(f"{file}: missing; it must define {', '.join(needs)}") from None
+    if missing := [attribute for attribute in needs if not hasattr(module, attribute)]:
+        raise ConfigError(f"{module.__file__}: must define {', '.join(missing)}")
+    return module
+
+
+def optional(package: ModuleType, name: str, part: str, attribute: str, usual: T) -> T:
+    """What a variant says of itself in a module that its folder may leave out.
+
+    Args:
+        package: that holds the variants.
+        name: of the variant.
+        part: module of the variant's folder.
+        attribute: of the module.
+        usual: what holds where a folder has no such module, or one module for all says nothing.
+
+    Raises:
+        ConfigError: there is no such variant, or the module is there and does not define it.
+    """
+    dotted = module_name(package, name, part)
+    is_folder = dotted.endswith(f".{name}.{part}")
+    if is_folder and importlib.util.find_spec(dotted) is None:
+        return usual
+    module = load(package, name, part, [attribute] if is_folder else ())
+    found: T = getattr(module, attribute, usual)
+    return found
 
 
 def settings_class(package: ModuleType, name: str, base: type[Settings]) -> type[Settings]:
     """The class of a variant's settings, ``SETTINGS`` of its ``settings.py``; the base where it has none.
 
     Raises:
-        ConfigError: there is no such variant.
+        ConfigError: there is no such variant, or its ``settings.py`` has no ``SETTINGS``.
     """
-    try:
-        module = load(package, name, "settings")
-    except ModuleNotFoundError as error:
-        if error.name != f"{package.__name__}.{name}.settings":
-            raise
-        return base
-    found: type[Settings] = getattr(module, "SETTINGS", base)
-    return found
+    return optional(package, name, "settings", "SETTINGS", base)
 
 
 def settings_reader(package: ModuleType, key: str, base: type[Settings]) -> Callable[[Any], Any]:

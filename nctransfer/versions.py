@@ -1,4 +1,4 @@
-"""Which software makes results: this package and its revision, Python, and the libraries that matter."""
+"""Versions of the software that makes results: this package, its revision, Python and libraries."""
 
 import platform
 import subprocess
@@ -8,13 +8,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-# Read from their metadata, not imported: torch made the numbers, and nothing is drawn with it.
+# Read from their metadata without importing them.
 LIBRARIES = ("numpy", "pandas", "scipy", "matplotlib", "seaborn", "torch")
 
 
 @cache
 def package_version() -> str:
-    """Version of this package: that of the project it lies in, else that which is installed."""
+    """Version of this package: from the enclosing project, else of the installed package."""
     project = Path(__file__).resolve().parents[1] / "pyproject.toml"
     if project.is_file():
         return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
@@ -25,18 +25,18 @@ def package_version() -> str:
 
 
 def library_versions(names: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
-    """Versions of the libraries that are installed, by name."""
-    found = {}
+    """Versions of the installed ones of some libraries, by name."""
+    versions = {}
     for name in names:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def software() -> dict[str, object]:
-    """Versions as a sidecar says them."""
+    """Versions for a sidecar."""
     return {
         "package": {"nctransfer": package_version()},
         "python": platform.python_version(),
@@ -45,7 +45,7 @@ def software() -> dict[str, object]:
 
 
 def revision(root: Path) -> dict[str, Any]:
-    """Commit of the project and whether files differ from it; a reason where there is none."""
+    """Commit of the project and files that differ from it; or the reason why there is none."""
     try:
         top = Path(_git(root, "rev-parse", "--show-toplevel"))
         if top.resolve() != root.resolve():
@@ -55,11 +55,9 @@ def revision(root: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {"commit": None, "reason": "git is not installed"}
     except subprocess.CalledProcessError as error:
-        said = (error.stderr or "").strip().splitlines()
-        return {
-            "commit": None,
-            "reason": said[0].removeprefix("fatal: ") if said else "git refuses to answer",
-        }
+        lines = (error.stderr or "").strip().splitlines()
+        reason = lines[0].removeprefix("fatal: ") if lines else "git refuses to answer"
+        return {"commit": None, "reason": reason}
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -211,7 +211,7 @@ def test_an_adoption_waits_for_no_run_and_disturbs_none(project):
     change_code(project)
     program = (
         "from pathlib import Path; from nctransfer.runtime import study_lock; import sys\n"
-        "run_lock.begin('tiny', print); print('held', flush=True); sys.stdin.read()\n"
+        "study_lock.begin('tiny', print); print('held', flush=True); sys.stdin.read()\n"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", program],

@@ -219,7 +219,7 @@ def test_mistakes_of_two_files_are_reported_together(tmp_path):
             "models.mine.std: missing; open_clip publishes",
         ),
         ("study: x\ndevice: 2024-13-45\n", "not readable as YAML"),
-        ("&x {study: *x}\n", "refers to what it is a part of"),
+        ("&x {study: *x}\n", "refers to a part that contains it"),
         ("study: x\nstyle: {nc1_color: bleu}\n", "style.nc1_color: 'bleu' is no colour"),
         ("study: x\ntraining: {batch_size: 1}\n", "training.batch_size: 1 is out of range"),
         (
@@ -336,7 +336,7 @@ FAMILY = "families: {f: {architecture: small/resnet18, dataset: cifar10, size: 3
         ),
         (
             FAMILY % "{augmentation: [1], training: {augmentation: {level: 4}}}",
-            "families.f.members.aug: its members run through augmentation; leave it out of their training",
+            "families.f.members.aug: its members differ in augmentation; leave it out of their training",
         ),
         (
             FAMILY.replace("members: {aug: %s}", "members: {a-b: {augmentation: [1]}}")[:-2] + ", f-a: {architecture: small/resnet18, dataset: cifar10, size: 32, members: {b: {augmentation: [2]}}}}\n",
@@ -346,13 +346,13 @@ FAMILY = "families: {f: {architecture: small/resnet18, dataset: cifar10, size: 3
         ("training: {learning_rate: 1e-5}\n", "training.learning_rate_min: 0.0001 is above learning_rate 1e-05"),
         (
             "figures: {fig1: {panels: [{dataset: cifar10, series: [{models: {a: resnet34}}, {models: {a: resnet34}}]}]}}\n",
-            "figures.fig1.panels[0].series: two points are called 'a'; name their series",
+            "figures.fig1.panels[0].series: two points have the name 'a'; name their series",
         ),
         (
             "figures: {fig3: {panels: [{dataset: cifar10, model: resnet34, nc1_on: cifar10}]}}\n",
             "figures.fig3.panels[0].nc1_on: unknown key of kind 'layerwise'; allowed: dataset, model, pooling, title",
         ),
-        ("training: {warmup_epochs: 200}\n", "training.warmup_epochs: 200 leaves nothing of 200 epochs"),
+        ("training: {warmup_epochs: 200}\n", "training.warmup_epochs: 200 leaves none of the 200 epochs"),
         (
             "figures: {fig1: {panels: [{dataset: cifar10, series: [{group: cifar100-resnet50-agu}]}]}}\n",
             "figures.fig1.panels[0].series[0].group: no 'cifar100-resnet50-agu' in families (did you mean",
@@ -377,8 +377,8 @@ FAMILY = "families: {f: {architecture: small/resnet18, dataset: cifar10, size: 3
         ("figures: {fig4: {panels: [{datasets: [dtd], abscissa: nc1}]}}\n", "figures.fig4.panels[0].model: missing"),
         ("figures: {fig3: {panels: [{model: resnet34, datasets: [dtd]}]}}\n", "figures.fig3.panels[0].datasets: unknown key of kind 'layerwise' (did you mean 'dataset'?)"),
         ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd, cifar01], abscissa: nc1}]}}\n", "figures.fig4.panels[0].datasets[1]: no 'cifar01' in datasets (did you mean 'cifar1"),
-        ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd, pet, dtd], abscissa: nc1}]}}\n", "figures.fig4.panels[0].datasets: 'dtd' stands in it twice"),
-        ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd, vtab-dtd], abscissa: nc1}]}}\n", "figures.fig4.panels[0].datasets: two data sets are called 'DTD'; tell them apart in style.titles"),
+        ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd, pet, dtd], abscissa: nc1}]}}\n", "figures.fig4.panels[0].datasets: 'dtd' is listed twice"),
+        ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd, vtab-dtd], abscissa: nc1}]}}\n", "figures.fig4.panels[0].datasets: two data sets have the name 'DTD'; change one of them in style.titles"),
         ("figures: {fig4: {panels: [{model: resnet34, datasets: [], abscissa: nc1}]}}\n", "figures.fig4.panels[0].datasets: "),
         ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd]}]}}\n", "figures.fig4.panels[0].abscissa: missing; allowed: nc1, train_accuracy"),
         ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd], abscissa: unit}]}}\n", "figures.fig4.panels[0].abscissa: 'unit' is not allowed; allowed: nc1, train_accuracy"),
@@ -398,6 +398,11 @@ def test_mistakes_in_families_and_panels_are_named(tmp_path, text, words):
 
 
 OLD_NAMES = """
+fewshot: {ways: 3}
+runs: {checkpoint_minutes: 7}
+models: {cut: {source: torchvision, name: resnet34, family: stages, poolings: [avg]}}
+families: {f: {architecture: fewshot/convnet4, dataset: cifar10, size: 32, members: {aug: {augmentation: [1]}}}}
+tables: {t: {kind: measurements}}
 figures:
   a: {kind: layerwise_diagram, panels: [{model: resnet34}]}
   b: {kind: tuning_diagram, panels: [{model: resnet34, dataset: dtd, method: layer_ft, units: [2]}]}
@@ -405,13 +410,28 @@ figures:
 """
 
 
-def test_old_names_of_kinds_work_and_say_the_new_ones(tmp_path):
+def test_old_names_work_and_the_new_ones_are_told(tmp_path):
     study = config.load(BASE, [overlay(tmp_path, "study: x\n" + OLD_NAMES)])
-    layouts = {key: study.configuration.figures[key].layout for key in "abc"}
-    assert layouts == {"a": "layerwise", "b": "tuning", "c": "candidates"}
-    assert len(study.notes) == 3
-    assert "figures.a.kind: 'layerwise_diagram' is now `kind: diagram, layout: layerwise`" in study.notes[0]
-    assert config.load(BASE).notes == ()  # the project's own files say the new ones
+    configuration = study.configuration
+    assert {key: configuration.figures[key].layout for key in "abc"} == {
+        "a": "layerwise", "b": "tuning", "c": "candidates",
+    }  # fmt: skip
+    assert configuration.few_shot.ways == 3
+    assert configuration.operation.checkpoint_minutes == 7
+    assert configuration.models["cut"].unit_layout == "stages"
+    assert configuration.families["f"].architecture == "few_shot/convnet4"
+    assert configuration.tables["t"].kind == "nc1_measurements"
+    assert len(study.notes) == 8
+    assert "figures.a.kind: 'layerwise_diagram' is now `kind: diagram, layout: layerwise`" in "\n".join(
+        study.notes
+    )
+    assert "fewshot: is now `few_shot`" in "\n".join(study.notes)
+    assert config.load(BASE).notes == ()  # the project's own files have the new ones
+
+
+def test_a_key_given_by_both_names_is_refused(tmp_path):
+    lines = errors(overlay(tmp_path, "study: x\nfewshot: {ways: 3}\nfew_shot: {ways: 4}\n"))
+    assert any(line.startswith("fewshot: unknown key") for line in lines), lines
 
 
 def test_what_the_page_on_data_and_models_of_your_own_shows_is_a_valid_overlay(tmp_path):

@@ -346,10 +346,10 @@ def test_split_leaves_something_on_both_sides() -> None:
     ("settings", "words"),
     [
         ({"per_class": 4}, ["per_class: 4", "'dog' has 3"]),
-        ({"test_per_class": 2}, ["2 images of each class", "'cat' has 1"]),
+        ({"test_per_class": 2}, ["2 images per class", "'cat' has 1"]),
         ({"classes": ["cat", "dgo"]}, ["no class 'dgo' (did you mean 'dog'?)"]),
         ({"classes": ["cat", 2]}, ["no class 2", "there are 2"]),
-        ({"classes": ["cat", 0]}, ["0 stands more than once"]),
+        ({"classes": ["cat", 0]}, ["0 occurs more than once"]),
     ],
 )
 def test_impossible_subsets(tmp_path: Path, folder: Path, settings: dict[str, Any], words: list[str]) -> None:
@@ -374,7 +374,7 @@ def test_all_bad_files_of_both_splits_are_named_at_once(tmp_path: Path, folder: 
     for name, reason in [
         ("train/cat/half.jpg", "truncated"),
         ("train/cat/empty.png", "empty file"),
-        ("train/cat/notes.txt", "not a picture's name"),
+        ("train/cat/notes.txt", "not the name of an image"),
         ("train/cat/gone.png", "No such file"),
         ("test/dog/page.jpg", "not an image"),
         ("train/stray.png", "has no class"),
@@ -417,7 +417,7 @@ def test_hostile_names_links_and_nested_folders_are_only_data(tmp_path: Path) ->
 
 def test_links_in_a_circle_end(tmp_path: Path, folder: Path) -> None:
     (folder / "train" / "cat" / "again").symlink_to(folder / "train" / "cat")
-    assert "a link to a folder above itself" in fails(tmp_path, "imagefolder", {"path": str(folder)})
+    assert "a link to one of its parent folders" in fails(tmp_path, "imagefolder", {"path": str(folder)})
 
 
 def test_folder_without_splits_is_split_here(tmp_path: Path) -> None:
@@ -441,7 +441,7 @@ def test_wrong_folders(tmp_path: Path, folder: Path) -> None:
     assert f"only in {folder / 'test'}: bird" in message("d")
     (folder / "train" / "bird").mkdir()
     (folder / "train" / "bird" / ".hidden.png").write_bytes(encoded(1))
-    assert "no pictures in the folders of classes 'bird'" in message("e")
+    assert "no images in the class folders 'bird'" in message("e")
 
 
 # --- arrays -----------------------------------------------------------------------------
@@ -492,7 +492,7 @@ def test_arrays_with_geometry_equal_single_images(tmp_path: Path) -> None:
         ({"labels": np.zeros((6, 1), int)}, "whole numbers"),
         ({"labels": None, "label": np.arange(6)}, "no array 'labels' (did you mean 'label'?)"),
         ({"labels": np.array([{}] * 6)}, "pickled objects are not read"),
-        ({"class_names": np.array(["a", "b", "a"])}, "class names stand more than once: 'a'"),
+        ({"class_names": np.array(["a", "b", "a"])}, "class names occur more than once: 'a'"),
     ],
 )
 def test_bad_arrays(tmp_path: Path, arrays: dict[str, Any], words: str) -> None:
@@ -546,7 +546,7 @@ def test_huggingface_folder_of_parquet(tmp_path: Path) -> None:
     assert "no split 'tset' (did you mean 'test'?)" in fails(
         tmp_path / "a", "huggingface", {"path": path, "test_split": "tset"}
     )
-    assert "image_column 'imgs' is no column (did you mean 'img'?)" in fails(
+    assert "image_column 'imgs' is not a column (did you mean 'img'?)" in fails(
         tmp_path / "b", "huggingface", {"path": path, "image_column": "imgs"}
     )
 
@@ -600,14 +600,14 @@ def mistakes(entry: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
         (
             {"source": "torchvision", "name": "ImageNet", "path": "/", "test_fraction": 0.1},
             ("test_fraction",),
-            "which are not joined",
+            "they are not joined",
         ),
         ({"source": "torchvision"}, (), "needs 'name'"),
         ({"source": "torchvision", "name": "ImageNet"}, (), "cannot be downloaded"),
         ({"source": "torchvision", "name": "DTD", "classes": [1, 47]}, ("classes", "1"), "there are 47"),
         ({"source": "imagefolder"}, (), "needs 'path'"),
-        ({"source": "imagefolder", "path": "/no/such"}, ("path",), "'/no/such' is no folder"),
-        ({"source": "arrays", "train": "/no.npz", "test": "/no.npz"}, ("train",), "is no file"),
+        ({"source": "imagefolder", "path": "/no/such"}, ("path",), "'/no/such' is not a folder"),
+        ({"source": "arrays", "train": "/no.npz", "test": "/no.npz"}, ("train",), "is not a file"),
         ({"source": "arrays", "path": "/no.npz"}, (), "needs a 'test_fraction'"),
         ({"source": "digits", "class": ["1"]}, ("class",), ""),
         ({"source": "digits", "classes": ["1", "11"]}, ("classes", "1"), "no class '11'"),

@@ -266,7 +266,7 @@ TUNING = "{{kind: diagram, layout: tuning, panels: [{{model: resnet18, dataset: 
         (TUNING.format("method: layer_fd, units: [5]"), "panels[0].method: no 'layer_fd' in methods"),
         (TUNING.format("method: layer_ft, units: [9]"), "'resnet18' has no unit 9; it has units 1 to 8"),
         (TUNING.format("method: layer_ft"), "'layer_ft' tunes units; name them in units"),
-        (TUNING.format("method: lp, units: [5]"), "method 'lp' tunes no units of one's choice; leave it out"),
+        (TUNING.format("method: lp, units: [5]"), "method 'lp' has no choice of units; leave it out"),
         (TUNING.format("method: zero_shot"), "'zero_shot' trains nothing"),
         (TUNING.format("method: lp, pooling: avg"), "pooling: unknown key of kind 'diagram'"),
         (TUNING.format("title: one"), "panels[0].method: missing; layout tuning needs it"),

@@ -335,7 +335,7 @@ def edit(paper):
 NOTHING = {
     "words of an error": [("nctransfer/storage/stores.py", "no such store; it was not made", "nothing here; not made")],
     "words of an error of decoding": [("nctransfer/data/decode.py", "corrupt or truncated (", "damaged (")],
-    "a log line": [("nctransfer/training/loop.py", '"goes on after epoch %d, step %d"', '"resumed: epoch %d, step %d"')],
+    "a log line": [("nctransfer/training/loop.py", '"continues after epoch %d, step %d"', '"resumed: epoch %d, step %d"')],
     "one more log line": [
         ("nctransfer/collapse/class_statistics.py", "", "\nimport logging\n\nlogger = logging.getLogger(__name__)\nlogger.info('read')\n")
     ],

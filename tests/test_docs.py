@@ -126,11 +126,8 @@ OTHERS = (
 )
 
 
-@pytest.mark.parametrize("page", ["docs/troubleshooting.md", "docs/clusters.md"])
-def test_quoted_messages_are_the_codes(page):
-    whole = (ROOT / page).read_text()
-    about_messages = whole.partition("## When something goes wrong")[2] or whole
-    assert unknown_messages(about_messages, OTHERS) == []
+def test_quoted_messages_are_the_codes():
+    assert unknown_messages((ROOT / "docs" / "troubleshooting.md").read_text(), OTHERS) == []
 
 
 def test_a_message_that_the_code_does_not_say_is_found():
@@ -145,7 +142,8 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
+# those of extending.md name what it adds (test_extending)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "extending.md"], ids=named)
 def test_overlays_in_the_pages_are_valid(page, tmp_path):
     for index, block in enumerate(blocks(page, "yaml")):
         written = yaml_files.parse(block, f"{page.name}, block {index}")

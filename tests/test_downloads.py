@@ -491,7 +491,7 @@ def test_archive_put_there_by_hand_needs_no_network(served_dtd: Server, tmp_path
 
 def test_folder_that_is_not_ours_is_neither_trusted_nor_deleted(served_dtd: Server, tmp_path: Path) -> None:
     dtd(tmp_path / "downloads" / "DTD", pytest.MonkeyPatch())
-    with pytest.raises(DataError, match="not a complete download of ours"):
+    with pytest.raises(DataError, match="not a complete download of this program"):
         open_split({"name": "DTD"}, "train", tmp_path / "downloads")
     assert (tmp_path / "downloads/DTD/dtd/dtd/labels/train1.txt").is_file()
     assert not served_dtd.requests

@@ -11,6 +11,7 @@ import torch
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
+from nctransfer.catalog import known_models
 from nctransfer.collapse.measure import measure
 from nctransfer.config.load import load
 from nctransfer.dag.plan import Plan
@@ -139,7 +140,7 @@ def test_the_table_of_known_models_is_what_its_writer_finds():
     assert [row["name"] for row in rows] == list(NETWORKS)
     for row in rows:
         text = {key: str(value) for key, value in row.items()}
-        assert write_known_models._rows()["few_shot"][row["name"]] == [text]
+        assert known_models._rows()["few_shot"][row["name"]] == [text]
 
 
 # --- step decay ---------------------------------------------------------------------------------
@@ -235,12 +236,12 @@ def test_every_class_and_image_has_its_turn():
 def test_too_few_classes_or_images_are_refused_by_name():
     names = ["a", "b", "no image", "c", "d", "e", "no image either", "f"]
     require_enough(LABELS, names, Shape(6, 5, 15))
-    with pytest.raises(DegenerateInputError, match=r"few_shot\.ways: 7 classes an episode, but there are 6"):
+    with pytest.raises(DegenerateInputError, match=r"few_shot\.ways: 7 classes per episode, but there are 6"):
         require_enough(LABELS, names, Shape(7, 1, 1))
     with pytest.raises(DegenerateInputError) as raised:
         require_enough(LABELS, names, Shape(5, 8, 15))
     assert str(raised.value) == (
-        "few_shot: an episode takes 23 images of a class (8 shots, 15 queries), but 'b' has 22, 'e' has 20"
+        "few_shot: an episode takes 23 images per class (8 shots, 15 queries), but 'b' has 22, 'e' has 20"
     )
 
 
@@ -388,7 +389,7 @@ def test_a_single_query_image_has_no_nc1_but_an_accuracy(stores):
 
 
 def test_nothing_is_fitted_where_the_largest_episode_cannot_be_drawn(stores):
-    with pytest.raises(DegenerateInputError, match=r"takes 41 images of a class \(31 shots, 10 queries\)"):
+    with pytest.raises(DegenerateInputError, match=r"takes 41 images per class \(31 shots, 10 queries\)"):
         few_shot_table(stores, SETTINGS.model_copy(update={"shots": (31, 1)}))
 
 
@@ -475,15 +476,15 @@ PANEL = "tables: {t: {kind: few_shot, panels: [{dataset: %s, series: [{models: {
         ("few_shot: {episodes: 1}\n", "few_shot.episodes: 1 is out of range; it must be >= 2"),
         ("few_shot: {ways: 11}\ntables: {t: {kind: few_shot, panels: [{dataset: digits, series: [{models: {a: resnet34}}]}]}}\ndatasets: {digits: {source: digits}}\n",
          "tables.t.panels[0].dataset: 'digits' has 10 classes; an episode takes 11 (few_shot.ways)"),
-        ("training: {decay_epochs: [60, 200]}\n", "training.decay_epochs: 200 leaves nothing of 200 epochs"),
-        ("training: {decay_epochs: [60, 40]}\n", "training.decay_epochs: [60, 40] does not ascend"),
-        ("training: {decay_epochs: [60, 60]}\n", "training.decay_epochs: [60, 60] does not ascend"),
+        ("training: {decay_epochs: [60, 200]}\n", "training.decay_epochs: 200 leaves none of the 200 epochs"),
+        ("training: {decay_epochs: [60, 40]}\n", "training.decay_epochs: [60, 40] is not in ascending order"),
+        ("training: {decay_epochs: [60, 60]}\n", "training.decay_epochs: [60, 60] is not in ascending order"),
         ("training: {decay_epochs: [60], warmup_epochs: 5}\n", "training.decay_epochs: excludes warmup_epochs (5)"),
         ("training: {decay_epochs: [0, 60]}\n", "training.decay_epochs[0]: 0 is out of range"),
         ("training: {decay_factor: 1}\n", "training.decay_factor: 1 is out of range; it must be < 1"),
         (
             "models: {m: {source: pretraining, architecture: small/resnet18, dataset: cifar10, size: 32, training: {epochs: 9, decay_epochs: [9]}}}\n",
-            "models.m.training.decay_epochs: 9 leaves nothing of 9 epochs",
+            "models.m.training.decay_epochs: 9 leaves none of the 9 epochs",
         ),
         (
             "models: {m: {source: pretraining, architecture: few_shot/convnet5, dataset: cifar10, size: 32}}\n",

@@ -123,7 +123,7 @@ def test_too_few_images_end_the_job_with_one_message(project):
     project.edit("few.yaml", "{episodes: 6}", "{episodes: 6, queries: 500}")
     run = project.run(TABLE, overlay="few.yaml")
     assert run.returncode != 0
-    assert "few_shot: an episode takes 505 images of a class (5 shots, 500 queries), but '5' has" in (
+    assert "few_shot: an episode takes 505 images per class (5 shots, 500 queries), but '5' has" in (
         run.stdout + run.stderr
     )
 

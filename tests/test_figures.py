@@ -642,7 +642,7 @@ def test_a_table_of_several_panels_keeps_what_each_of_them_shows():
     assert list(readable["Transfer accuracy on DTD (%)"].map(bool)) == [True, False]
     panels[1]["title"] = "CIFAR-10"
     chosen = settings(panels, kind=pretraining)
-    with pytest.raises(DegenerateInputError, match="two panels are called 'CIFAR-10'"):
+    with pytest.raises(DegenerateInputError, match="two panels have the title 'CIFAR-10'"):
         pretraining.present(pretraining.tabulate(chosen, found), chosen)
 
 

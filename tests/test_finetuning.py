@@ -356,7 +356,7 @@ def test_the_prefix_is_kept_where_there_is_room_and_nothing_is_left(
 def test_a_prefix_that_does_not_fit_steps_aside(bases, stores, tmp_path, caplog):
     caplog.set_level("INFO")
     kept = run(bases, stores, "vit", tmp_path / "kept", settings("vit", "layer_ft"), cache=1e-6)
-    assert "the frozen prefix is computed in every step: to keep it would take" in caplog.text
+    assert "the frozen prefix is recomputed in every step: its cache would take" in caplog.text
     whole = run(bases, stores, "vit", tmp_path / "whole", settings("vit", "layer_ft"))
     assert_equal(tensors(whole), tensors(kept))
 
@@ -367,12 +367,12 @@ def test_training_images_are_kept_where_the_test_images_do_not_fit_beside_them(
     caplog.set_level("INFO")
     wanted = settings("vit", "layer_ft")
     run(bases, stores, "vit", tmp_path / "all", wanted, cache=1.0)
-    sizes = re.findall(r"(train|test): keeping the frozen prefix, ([\d.e-]+) GB", caplog.text)
+    sizes = re.findall(r"(train|test): caching the frozen prefix, ([\d.e-]+) GB", caplog.text)
     train, test = (float(size) for _, size in sizes)
     caplog.clear()
     kept = run(bases, stores, "vit", tmp_path / "kept", wanted, cache=train + test / 2)
-    assert "train: keeping the frozen prefix" in caplog.text
-    assert "test: the frozen prefix is computed in every step" in caplog.text
+    assert "train: caching the frozen prefix" in caplog.text
+    assert "test: the frozen prefix is recomputed in every step" in caplog.text
     whole = run(bases, stores, "vit", tmp_path / "whole", wanted)
     assert_equal(tensors(whole), tensors(kept))
     pd.testing.assert_frame_equal(
@@ -827,7 +827,7 @@ def test_a_unit_wider_than_the_penultimate_feature_allows_no_skip_connection(bas
 
 
 def test_fewer_images_of_a_class_than_asked_for_are_refused(bases, stores, tmp_path):
-    with pytest.raises(DataError, match="per_class: 8 images of each class asked, but 'a' has 7"):
+    with pytest.raises(DataError, match="per_class: 8 images per class requested, but 'a' has 7"):
         run(bases, stores, "resnet", tmp_path, settings("resnet", "lp", per_class=8))
 
 

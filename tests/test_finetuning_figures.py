@@ -678,7 +678,7 @@ def test_an_nc1_too_small_for_decimals_is_no_zero():
 @pytest.mark.parametrize("kind", [methods, search, tasks])
 def test_two_panels_of_one_title_are_refused(kind):
     study = Study().panel("A").run("lp", nc1=1.0).panel("A").run("lp", nc1=1.0)
-    with pytest.raises(DegenerateInputError, match="two panels are called 'A'"):
+    with pytest.raises(DegenerateInputError, match="two panels have the title 'A'"):
         kind.tabulate(*study.both())
 
 

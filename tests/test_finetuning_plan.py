@@ -200,7 +200,7 @@ PANEL = "tables: {{t: {{kind: methods, panels: [{{model: {model}, dataset: mine,
         (
             "m",
             "{methods: [lp], options: {warmup_epochs: 300}}",
-            "method 'lp', warmup_epochs: 300 leaves nothing of 200 epochs",
+            "method 'lp', warmup_epochs: 300 leaves none of the 200 epochs",
         ),
         ("m", "{methods: [lp], units: [0]}", "units"),
         ("m", "{method: [lp]}", "method: unknown key (did you mean 'methods'?)"),
@@ -234,8 +234,8 @@ def test_mistakes_in_runs_are_told_before_any_job(tmp_path, model, runs, words):
         ("figures: {f: {kind: collapse_by_unit, panels: [{model: clip-vit-b32, dataset: mine, runs: [{methods: [zero_shot]}]}]}}\n", "'zero_shot' tunes nothing, so kind 'collapse_by_unit'"),
         ("figures: {f: {kind: tuned_units, panels: [{model: m, dataset: mine, abscissa: unit, runs: [{methods: [layer_ft], units: [[1, 2]]}]}]}}\n", "shows units that are tuned one by one, not [1, 2]"),
         ("tables: {t: {kind: search, panels: [{model: m, dataset: mine, runs: [{methods: [lp], options: {rates: {transformer: {lpp: {learning_rate: 1, weight_decay: 0}}}}}]}]}}\n", "runs[0].options.rates.transformer.lpp: no 'lpp' in methods"),
-        ("tables: {t: {kind: methods, panels: [{model: m, dataset: dtd, runs: [{methods: [lp]}]}, {model: m, dataset: vtab-dtd, runs: [{methods: [lp]}]}]}}\n", "two panels are called 'm on DTD'"),
-        ("tables: {t: {kind: methods, panels: [{model: m, dataset: mine, runs: [{methods: [lp]}]}, {model: m, dataset: mine, runs: [{methods: [mlp]}]}]}}\n", "two panels are called 'm on mine'"),
+        ("tables: {t: {kind: methods, panels: [{model: m, dataset: dtd, runs: [{methods: [lp]}]}, {model: m, dataset: vtab-dtd, runs: [{methods: [lp]}]}]}}\n", "two panels have the title 'm on DTD'"),
+        ("tables: {t: {kind: methods, panels: [{model: m, dataset: mine, runs: [{methods: [lp]}]}, {model: m, dataset: mine, runs: [{methods: [mlp]}]}]}}\n", "two panels have the title 'm on mine'"),
     ],
 )  # fmt: skip
 def test_mistakes_in_named_runs_and_pictures_are_told_before_any_job(tmp_path, text, words):

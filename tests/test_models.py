@@ -27,6 +27,7 @@ from torch import nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from nctransfer import variants
+from nctransfer.catalog import known_models
 from nctransfer.catalog.known_models import lookup, lookup_architecture
 from nctransfer.data.resize import apply_geometry
 from nctransfer.errors import ConfigError, ModelError, StoreError
@@ -97,12 +98,12 @@ def tiny_local(tmp_path: Path, **state: torch.Tensor) -> dict:
 def test_the_table_names_every_model_once_with_a_family_and_units() -> None:
     models = [
         lookup(source, name, row["weights"])
-        for source, names in write_known_models._rows().items()
+        for source, names in known_models._rows().items()
         for name, rows in names.items()
         for row in rows
     ]
     assert len(models) == len({(model.source, model.name, model.weights) for model in models}) > 1500
-    assert write_known_models.TABLE.stat().st_size < 500_000
+    assert known_models.TABLE.stat().st_size < 500_000
     for model in models:
         variants.load(unit_layouts, model.unit_layout)
         assert model.units > 0
@@ -111,8 +112,8 @@ def test_the_table_names_every_model_once_with_a_family_and_units() -> None:
 
 
 def test_the_table_agrees_with_the_installed_torchvision() -> None:
-    for name in write_known_models.names("torchvision"):
-        for row in write_known_models._rows()["torchvision"][name]:
+    for name in known_models.names("torchvision"):
+        for row in known_models._rows()["torchvision"][name]:
             known, found = (
                 lookup("torchvision", name, row["weights"]),
                 torchvision_library.metadata(name, row["weights"]),
@@ -123,7 +124,7 @@ def test_the_table_agrees_with_the_installed_torchvision() -> None:
 
 
 def test_the_table_agrees_with_the_installed_timm() -> None:
-    names = write_known_models.names("timm")
+    names = known_models.names("timm")
     assert set(names) <= set(timm.list_pretrained())
     for name in names:
         known = lookup("timm", name)
@@ -134,8 +135,8 @@ def test_the_table_agrees_with_the_installed_timm() -> None:
 
 
 def test_the_table_agrees_with_the_installed_open_clip() -> None:
-    for name in write_known_models.names("open_clip"):
-        for row in write_known_models._rows()["open_clip"][name]:
+    for name in known_models.names("open_clip"):
+        for row in known_models._rows()["open_clip"][name]:
             known = lookup("open_clip", name, row["weights"])
             found = Architecture("open_clip", name).metadata(row["weights"])
             assert known.size == found.size
@@ -157,7 +158,7 @@ def test_the_table_agrees_with_the_installed_open_clip() -> None:
     ],
 )
 def test_the_table_is_what_its_writer_finds(rows, names) -> None:
-    written = write_known_models._rows()
+    written = known_models._rows()
     for row in rows(names):
         text = {key: str(value) for key, value in row.items()}
         assert text in written[row["source"]][row["name"]]
@@ -209,7 +210,7 @@ def test_an_unknown_architecture_is_refused() -> None:
 
 
 def test_a_transform_that_no_geometry_expresses_is_refused_only_as_native() -> None:
-    without = [name for name in write_known_models.names("timm") if lookup("timm", name).resize is None]
+    without = [name for name in known_models.names("timm") if lookup("timm", name).resize is None]
     assert without
     model = lookup("timm", without[0])
     with pytest.raises(ConfigError, match="preprocess: paper"):
@@ -903,7 +904,7 @@ def test_a_wrong_checksum_is_refused(published, tmp_path) -> None:
 def test_a_truncated_download_is_refused(published, tmp_path) -> None:
     path, _ = published
     path.write_bytes(path.read_bytes()[:10_000])
-    with pytest.raises(ModelError, match=r"squeezenet1_1.*could not be fetched"):
+    with pytest.raises(ModelError, match=r"squeezenet1_1.*could not be downloaded"):
         save_model(tmp_path / "m" / "manifest.json", SQUEEZENET)
     assert not list((tmp_path / "torch").rglob("*.pth"))
 

@@ -123,7 +123,7 @@ def test_a_projection_head_is_thrown_away_with_the_classifier_on_it(stores, tmp_
 def test_a_size_that_the_network_does_not_take_is_an_error_before_training(stores, tmp_path):
     vit = "timm/vit_tiny_patch16_224"
     with pytest.raises(
-        ModelError, match=r"vit_tiny_patch16_224: does not take images of 32 x 32 pixels .*; change size"
+        ModelError, match=r"vit_tiny_patch16_224: does not accept images of 32 x 32 px .*; change size"
     ):
         run(stores, tmp_path, vit, 32)
     checkpoint = run(
@@ -150,7 +150,7 @@ def test_a_network_with_several_classification_layers_takes_no_projection(stores
 
 def test_splits_of_other_classes_are_refused(stores, tmp_path):
     stores["test"] = image_store(tmp_path / "other", ("a", "b", "d"))
-    with pytest.raises(DataError, match="name different classes"):
+    with pytest.raises(DataError, match="have different classes"):
         run(stores, tmp_path)
 
 

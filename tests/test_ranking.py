@@ -167,7 +167,7 @@ def test_pictures_of_rankings_are_no_part_of_the_figures_and_tables_that_are_lis
         ),
         (
             "rank: {runs: [{methods: [lp]}, {methods: [lp, full_ft]}]}",
-            "rank.runs: 'lp' stands in two entries",
+            "rank.runs: 'lp' is listed in two entries",
         ),
         ("rank: {models: []}", "rank.models: empty"),
         (
@@ -177,7 +177,7 @@ def test_pictures_of_rankings_are_no_part_of_the_figures_and_tables_that_are_lis
         ("models: {resnet18: {source_accuracy: 101}}", "models.resnet18.source_accuracy"),
         (
             "figures: {rank-pet: {kind: layerwise, panels: [{model: resnet34, dataset: pet}]}}",
-            "figures.rank-pet: also the key of a ranking's picture",
+            "figures.rank-pet: is also the key of a ranking's picture",
         ),
         ("figures: {r: {kind: ranking, panels: [{rank: cifar100}]}}", "'cifar100' is not ranked"),
         (
@@ -233,7 +233,10 @@ def test_accuracies_measured_elsewhere_are_read_by_key_before_anything_runs(tmp_
         ("dataset,model\ndtd,resnet18\n", "no column 'accuracy'; it has: dataset, model"),
         ("dataset,model,accuracy\ndtd,resnet18,high\n", "accuracy 'high' of resnet18 on dtd"),
         ("dataset,model,accuracy\ndtd,resnet18,101\n", "allowed are numbers from 0 to 100"),
-        ("dataset,model,accuracy\ndtd,resnet18,1\ndtd,resnet18,2\n", "resnet18 on dtd stands more than once"),
+        (
+            "dataset,model,accuracy\ndtd,resnet18,1\ndtd,resnet18,2\n",
+            "resnet18 on dtd is listed more than once",
+        ),
         ("dataset,model,accuracy\ndtd,resnet18,0.9\n", "must be percentages"),
         (
             "dataset,model,accuracy\ndtds,resnet18,90\n",

@@ -277,7 +277,7 @@ def test_what_is_shown_is_the_same_bytes_when_it_is_made_again(study):
     again = ("figure", "table", "overview")
     run = study.run("all", options=("--forcerun", *again))
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "Drawing fig3" in run.stdout + run.stderr
+    assert "Drawing figure fig3" in run.stdout + run.stderr
     assert (study.contents(*folders), study.read("results/tiny/REPORT.md")) == before
     assert {Path(name).suffix for name in before[0]} == {
         ".pdf",

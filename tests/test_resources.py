@@ -389,14 +389,14 @@ def shown_by(project: Project, *options: str) -> str:
 
 def test_a_dry_run_shows_the_estimates(planned):
     shown = shown_by(planned)
-    for job in ("Pre-training tiny", "Training probes on tiny and digits59.40pc.test10pc-8px"):
+    for job in ("Pre-training tiny", "Training probes of tiny on digits59.40pc.test10pc-8px"):
         assert f"{job} (6000 MB, 10 min)" in shown
 
 
 def test_a_profile_or_command_line_overrides_the_estimates(planned):
     shown = shown_by(planned, "--set-resources", "pretrain:mem_mb=1234", "probes:runtime=77")
     assert "Pre-training tiny (1234 MB, 10 min)" in shown
-    assert "Training probes on tiny and digits59.40pc.test10pc-8px (6000 MB, 77 min)" in shown
+    assert "Training probes of tiny on digits59.40pc.test10pc-8px (6000 MB, 77 min)" in shown
     path = planned.folder / "profiles/default/config.yaml"
     text = path.read_text()
     path.write_text(text + "set-resources:\n  features: {mem_mb: 4321, gpu: 2}\n")

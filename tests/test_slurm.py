@@ -198,7 +198,7 @@ def test_the_demo_with_a_job_preempted_equals_a_local_run(cluster, tmp_path):
         cluster.ask("scontrol", "update", f"JobId={training_job()['jobid']}", "StartTime=now")
         output = ended(run)
     assert "stopped by SIGTERM" in first
-    assert "goes on after epoch" in log.read_text()
+    assert "continues after epoch" in log.read_text()
     assert "Trying to restart job" not in output  # Slurm started it again, not Snakemake
     for folder in ("results", "figures"):
         assert project.contents(folder) == local.contents(folder)

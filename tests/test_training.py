@@ -356,7 +356,7 @@ def test_a_checkpoint_of_another_number_of_threads_is_used_and_the_log_says_so(
     again = build(splits, tmp_path, **KINDS["clean"])
     again._resume()
     assert (again.epoch, again.step) == (3, 2)
-    assert "goes on with cuda, 64 threads, torch 3 what was begun with cpu" in caplog.text
+    assert "continues on cuda, 64 threads, torch 3 what was started on cpu" in caplog.text
 
 
 # --- failure --------------------------------------------------------------------------------

@@ -106,8 +106,8 @@ def test_so_many_a_class_of_what_is_not_held_out() -> None:
 @pytest.mark.parametrize(
     ("chosen", "count", "validation", "words"),
     [
-        (EVERY, 301, 0, "count: 301 images asked; the training split has 300"),
-        ([2], 100, 0, "count: 100 images asked"),
+        (EVERY, 301, 0, "count: 301 images requested; the training split has 300"),
+        ([2], 100, 0, "count: 100 images requested"),
         ([], 1, 0, "has 0 of these classes"),
         (EVERY, None, 300, "validation: 300 of 300 images"),
         (EVERY, 10, 10, "validation: 10 of 10 images"),
@@ -177,7 +177,7 @@ def test_held_out_images_are_tested_on_and_the_test_split_is_not_opened(
     assert few["train"].manifest["counts"] == [1] * 48
     assert not set(pixels(few["train"])) & set(pixels(few["test"]))
     assert set(opened) == {"train"}
-    with pytest.raises(DataError, match="count: 201 images asked"):
+    with pytest.raises(DataError, match="count: 201 images requested"):
         make(tmp_path / "e", "arrays", options, count=201, validation=20)
 
 
@@ -215,7 +215,7 @@ def dataset(entry: dict[str, Any]) -> DataSet[Any]:
         ({"count": 0}, ("count",), "greater than or equal to 1"),
         ({"validation": 0}, ("validation",), "greater than or equal to 1"),
         ({"count": 10, "per_class": 2}, ("count",), "excludes per_class"),
-        ({"count": 10, "validation": 10}, ("validation",), "less than 10"),
+        ({"count": 10, "validation": 10}, ("validation",), "fewer than 10"),
         ({"validation": 2, "test_per_class": 1}, ("test_per_class",), "beside validation"),
         (
             {"source": "huggingface", "name": "a/b", "label_bins": 1},
@@ -408,5 +408,5 @@ def test_named_classes_are_grouped_too_and_what_cannot_be_is_refused(tmp_path: P
     assert stores["train"].class_names == ("0", "1")
     table = datasets.Dataset.from_dict({"image": pictures, "label": ["x", "y", "z"]})
     table.cast_column("image", datasets.Image()).to_parquet(tmp_path / "text.parquet")
-    with pytest.raises(DataError, match="needs labels that are numbers"):
+    with pytest.raises(DataError, match="needs labels that are integers"):
         make(tmp_path / "c", "huggingface", options | {"path": str(tmp_path / "text.parquet")})

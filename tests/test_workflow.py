@@ -423,7 +423,7 @@ def test_the_command_works_exactly_as_typed_in_the_projects_environment(finished
     ]
     run = subprocess.run(typed, cwd=finished.folder, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "Drawing fig3" in run.stdout
+    assert "Drawing figure fig3" in run.stdout
 
 
 def test_the_catalogues_entry_is_the_same_workflow(finished):

@@ -16,11 +16,10 @@ from torchvision import datasets
 from nctransfer.data.sources.torchvision.dataset import SETS
 from nctransfer.errors import ConfigError, ModelError
 from nctransfer.finetuning import prompts, text
-from nctransfer.finetuning.methods.zero_shot import TextTowerSettings
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import open_clip as library
 from nctransfer.models.model_store import load_model, save_model
-from nctransfer.models.settings import ModelJobSettings, has_text_tower
+from nctransfer.models.settings import ModelJobSettings, TextTowerSettings, has_text_tower
 
 TINY = {
     "layers": 2,
@@ -361,7 +360,9 @@ def test_without_a_network_weights_and_tokenizers_are_refused_with_what_to_do(tm
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     clip = {"source": "open_clip", "name": "ViT-B-32-quickgelu", "weights": "openai"}
-    with pytest.raises(ModelError, match=r"ViT-B-32-quickgelu.*'openai' could not be fetched.*source: local"):
+    with pytest.raises(
+        ModelError, match=r"ViT-B-32-quickgelu.*'openai' could not be downloaded.*source: local"
+    ):
         text_classifier(clip, None, NAMES, TEMPLATES, "cpu")
 
     def offline(*_, **__):

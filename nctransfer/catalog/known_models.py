@@ -1,8 +1,8 @@
-"""What the plan must know about pre-trained models without importing their libraries.
+"""Facts about pre-trained models that the plan needs without importing their libraries.
 
 ``known_models.csv`` is generated from the installed libraries by
-``python -m nctransfer.models.write_known_models``. A job compares it with the library that it
-finds (``nctransfer.models.model_store``), so that an outdated row cannot go unnoticed.
+``python -m nctransfer.models.write_known_models``. A job compares its row with the installed library
+(``nctransfer.models.model_store``), so that an outdated row is noticed.
 """
 
 import csv
@@ -25,52 +25,37 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class KnownModel:
-    """One row of the table: a network with one set of weights.
+    """One row of the table: a network with one set of weights."""
 
-    Attributes:
-        source: ``torchvision``, ``timm``, ``open_clip``; ``cifar``, ``few_shot`` and ``small`` are
-            architectures of this project, without published weights.
-        name: as in the configuration.
-        weights: torchvision's entry, open_clip's tag; empty for timm, whose names hold the tag.
-        unit_layout: module of ``nctransfer.models.unit_layouts``.
-        units: their number, L.
-        poolings: what the units' outputs allow; the first is the default.
-        resize: of the library's evaluation transform: the shorter side, or height and width
-            where the aspect ratio is not kept; None where no geometry expresses it.
-        size: height and width of the input.
-        interpolation: ``bilinear`` or ``bicubic``.
-        parameters: their number in millions, of the whole network with the head of its weights.
-        multiply_adds: of the forward pass of one image of ``size``, in billions (half its FLOP).
-        activations: what that pass keeps for a backward pass, in MB of float32 an image.
-        unit_widths: sum of the widths of stem and units, of one pooling.
-        width: of the penultimate feature.
-    """
-
+    # ``torchvision``, ``timm``, ``open_clip``; ``cifar``, ``few_shot`` and ``small`` are architectures of
+    # this project, without published weights
     source: str
-    name: str
-    weights: str
-    unit_layout: str
-    units: int
-    poolings: tuple[str, ...]
+    name: str  # as in the configuration
+    weights: str  # torchvision's entry or open_clip's tag; empty for timm, whose names contain the tag
+    unit_layout: str  # module of ``nctransfer.models.unit_layouts``
+    units: int  # their number, L
+    poolings: tuple[str, ...]  # poolings that suit the units' outputs; the first is the default
+    # of the library's evaluation transform: the shorter side, or height and width if the aspect ratio is not
+    # kept; None if no geometry expresses it
     resize: int | tuple[int, int] | None
-    size: tuple[int, int]
-    interpolation: Literal["bilinear", "bicubic"]
-    parameters: float
-    multiply_adds: float
-    activations: float
-    unit_widths: int
-    width: int
+    size: tuple[int, int]  # height and width of the input
+    interpolation: Literal["bilinear", "bicubic"]  # ``bilinear`` or ``bicubic``
+    parameters: float  # their number in millions, for the whole network with the head of its weights
+    multiply_adds: float  # of the forward pass of one image of ``size``, in billions (half the FLOP)
+    activations: float  # kept by that pass for a backward pass, in MB of float32 per image
+    unit_widths: int  # sum of the widths of stem and units, for one pooling
+    width: int  # width of the penultimate feature
 
     def native(self) -> Geometry:
         """Geometry of ``preprocess: native``: the library's own evaluation transform.
 
         Raises:
-            ConfigError: that transform fits the longer side, or its images are not square.
+            ConfigError: that transform scales the longer side, or its images are not square.
         """
         if self.resize is None:
             raise ConfigError(
                 f"{self.source}/{self.name}: `preprocess: native` is not possible, the library's transform "
-                "fits the longer side or is not square; set `preprocess: paper`"
+                "scales the longer side or is not square; set `preprocess: paper`"
             )
         squashed = isinstance(self.resize, tuple)
         # On tensors torchvision's transforms resize in float32; timm and open_clip use PIL.
@@ -114,7 +99,7 @@ def _square(sides: int | tuple[int, int] | None) -> tuple[int, int]:
 
 @lru_cache(maxsize=1)
 def _rows() -> dict[str, dict[str, list[dict[str, str]]]]:
-    """Unparsed rows by source and name; the first of a name holds its default weights."""
+    """Unparsed rows by source and name; the first row of a name has its default weights."""
     table: dict[str, dict[str, list[dict[str, str]]]] = {}
     with TABLE.open(newline="") as file:
         for row in csv.DictReader(file):
@@ -123,7 +108,7 @@ def _rows() -> dict[str, dict[str, list[dict[str, str]]]]:
 
 
 def sources() -> list[str]:
-    """Sources that the table has models of."""
+    """Sources of the models in the table."""
     return sorted(_rows())
 
 
@@ -133,13 +118,13 @@ def names(source: str) -> list[str]:
 
 
 def lookup(source: str, name: str, weights: str | None = None) -> KnownModel:
-    """The row of a model; without weights that of its default ones.
+    """The row of a model, by default with its default weights.
 
-    A timm name without its tag means timm's default tag, as in timm itself.
+    A timm name without a tag means timm's default tag, as in timm itself.
 
     Raises:
-        ConfigError: unknown source, name or weights (with the closest match), or an
-            open_clip model whose weights are not named although there are several.
+        ConfigError: unknown source, name or weights (with the closest match), or an open_clip model with
+            several weights of which none is named.
     """
     table = _rows()
     if source not in table:
@@ -152,10 +137,10 @@ def lookup(source: str, name: str, weights: str | None = None) -> KnownModel:
         raise ConfigError(
             f"no pre-trained model {name!r} of {source} is known{_close(str(name), weights, models)}"
         )
-    known = [row["weights"] for row in rows]
+    available = [row["weights"] for row in rows]
     if not weights:
         if source == "open_clip" and len(rows) > 1:
-            raise ConfigError(f"open_clip/{name}: `weights` must name one of: {', '.join(known)}")
+            raise ConfigError(f"open_clip/{name}: `weights` must name one of: {', '.join(available)}")
         return _parse(rows[0])
     for row in rows:
         if row["weights"] == weights:
@@ -164,15 +149,15 @@ def lookup(source: str, name: str, weights: str | None = None) -> KnownModel:
         raise ConfigError(
             f"open_clip/{name}: weights {weights!r} were trained with QuickGELU; set `name: {name}-quickgelu`"
         )
-    hint = "" if any(known) else " (its weights are part of its name: leave `weights` out)"
+    hint = "" if any(available) else " (its weights are part of its name: leave `weights` out)"
     raise ConfigError(
-        f"{source}/{name} has no weights {weights!r}{suggestion(weights, known)}{hint}"
-        + (f"; there are: {', '.join(known)}" if any(known) else "")
+        f"{source}/{name} has no weights {weights!r}{suggestion(weights, available)}{hint}"
+        + (f"; there are: {', '.join(available)}" if any(available) else "")
     )
 
 
 def lookup_architecture(architecture: str) -> KnownModel:
-    """The row of ``library/name``, as ``source: local`` and pre-training name their networks.
+    """The row of ``library/name``, which is how ``source: local`` and pre-training name their networks.
 
     Raises:
         ConfigError: unknown library or name.
@@ -193,11 +178,11 @@ def _tags(models: Mapping[str, list[dict[str, str]]], name: str) -> list[str]:
 
 
 def _timm_default(models: Mapping[str, list[dict[str, str]]], name: str) -> list[dict[str, str]] | None:
-    """The first row with this architecture: the table keeps timm's order, default tag first."""
-    return next((rows for known, rows in models.items() if known.partition(".")[0] == name), None)
+    """The rows of an architecture's default tag, which is the first one in timm's order."""
+    return next((rows for full, rows in models.items() if full.partition(".")[0] == name), None)
 
 
 def _close(name: str, weights: str | None, models: Mapping[str, list[dict[str, str]]]) -> str:
     if weights in _tags(models, f"{name}-quickgelu"):
         return f" with GELU for weights {weights!r}; set `name: {name}-quickgelu`"
-    return suggestion(name, [*models, *{known.partition(".")[0] for known in models}])
+    return suggestion(name, [*models, *{full.partition(".")[0] for full in models}])

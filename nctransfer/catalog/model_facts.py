@@ -1,8 +1,8 @@
 """What the plan must know of a model before any library is imported.
 
-Importing torch, torchvision and timm takes seconds, and every job of a cluster reads
-the Snakefile again; so the facts come from the table of known models and the model's
-entry in the configuration. The job that fetches the model checks them.
+Importing torch, torchvision and timm takes seconds, and every cluster job reads the Snakefile again; so the
+facts come from the table of known models and the model's entry in the configuration. The job that fetches the
+model checks them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,29 +14,20 @@ from nctransfer.data.settings import Geometry
 from nctransfer.errors import ConfigError
 
 LIBRARIES = ("torchvision", "timm", "open_clip")
-# What is stored of a model that names no poolings, as far as its units' outputs allow.
+# Poolings that are stored by default, as far as the units' outputs allow.
 DEFAULT_POOLINGS = ("avg", "token_mean", "cls")
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """A model as the plan sees it: how it is built, cut, shown images and pooled.
+    """How a model is built, cut into units, shown images and pooled."""
 
-    Attributes:
-        source: where the weights come from.
-        known: the network's row in the table.
-        unit_layout: module of nctransfer/models/unit_layouts that cuts it into units.
-        size: height and width that it is shown, in pixels.
-        poolings: what features are stored; the first is shown where a figure asks for none.
-        options: of its builder.
-    """
-
-    source: str
-    known: KnownModel
-    unit_layout: str
-    size: tuple[int, int]
-    poolings: tuple[str, ...]
-    options: Mapping[str, Any]
+    source: str  # source of the weights
+    known: KnownModel  # the network's row in the table of known models
+    unit_layout: str  # module of nctransfer/models/unit_layouts that cuts it into units
+    size: tuple[int, int]  # height and width of its input, in pixels
+    poolings: tuple[str, ...]  # poolings of the stored features; figures show the first by default
+    options: Mapping[str, Any]  # options of its builder
 
     @property
     def library(self) -> str:
@@ -45,11 +36,11 @@ class ModelFacts:
 
     @property
     def published(self) -> bool:
-        """Whether a library publishes weights, and with them a transform of its own."""
+        """Whether a library publishes weights, and with them an image transform."""
         return self.known.source in LIBRARIES and self.source != "pretraining"
 
     def geometry(self, preprocess: str) -> Geometry:
-        """How images are brought to the model's size, as ``paper`` or ``native``.
+        """How images are brought to the model's size, for ``preprocess`` ``paper`` or ``native``.
 
         Networks without published weights have no transform of their own.
 
@@ -74,19 +65,19 @@ def describe_model(
     poolings: Sequence[str] | None,
     options: Mapping[str, Any],
 ) -> ModelFacts:
-    """Derive a model's facts from what is known of its network and what a configuration says of it.
+    """Derive a model's facts from its row in the table and its entry in the configuration.
 
     Args:
-        known: the network's row in the table.
-        source: where the weights come from.
-        unit_layout: how it is cut into units, None for as the table says.
-        side: of the square that it is shown, in pixels; None for the weights' own.
-        poolings: what is stored, None for the usual ones.
-        options: of its builder.
+        known: the network's row in the table of known models.
+        source: source of the weights.
+        unit_layout: how it is cut into units, None for the table's layout.
+        side: side of its square input, in pixels; None for that of the weights.
+        poolings: poolings to store, None for the default ones.
+        options: options of its builder.
 
     Raises:
         ConfigError: a pooling does not suit its units, or the unit layout is not the table's and
-            no poolings are given.
+            no poolings are set.
     """
     size = (side, side) if side else known.size
     if unit_layout in (None, known.unit_layout):
@@ -97,7 +88,7 @@ def describe_model(
                 )
         default = tuple(pooling for pooling in DEFAULT_POOLINGS if pooling in known.poolings)
     elif poolings:
-        default = ()  # cut otherwise than the table says: the features job checks them
+        default = ()  # not the table's layout: the features job checks the poolings
     else:
         raise ConfigError(
             f"poolings: missing; unit_layout {unit_layout!r} is not the usual {known.unit_layout!r}"

@@ -9,10 +9,9 @@ import torch
 
 @contextmanager
 def torch_threads() -> Iterator[ModuleType]:
-    """Have BLAS and OpenMP use torch's number of threads: sums over others differ in their last bits.
+    """``scipy.linalg`` with torch's number of threads, on which the last bits of sums depend.
 
-    Yields:
-        ``scipy.linalg``, imported now: most jobs that measure features never come here.
+    It is imported here because most jobs that measure features do not need it.
     """
     import scipy.linalg
     from threadpoolctl import threadpool_limits

@@ -1,14 +1,13 @@
-r"""What all collapse metrics share: the classes' means and scatter, in two passes over the rows.
+r"""Class means and scatter, which all collapse metrics share, in two passes over the rows.
 
-Notation: N samples, K classes with samples, n_k samples in class k, width d; features
-H (N, d) with rows h_i; class means mu_k; centre m = (1/K) sum_k mu_k, the mean of the
-class means (as in the paper; on imbalanced data it is not the mean of the samples);
-M~ (K, d) with rows mu_k - m and thin SVD M~ = U S V^T of rank r <= min(K - 1, d).
+Notation: N samples, K classes with samples, n_k samples in class k, width d; features H (N, d) with rows h_i;
+class means mu_k; centre m = (1/K) sum_k mu_k, the mean of the class means (as in the paper; on imbalanced
+data it is not the mean of the samples); M~ (K, d) with rows mu_k - m and thin SVD M~ = U S V^T of rank r <=
+min(K - 1, d).
 
-The first pass sums the rows of each class in float64. The second subtracts the class
-mean from every row, so that neither a large common offset nor strong collapse costs
-digits, and multiplies once by V S^-1 (d, r) in the features' own precision. No d x d
-matrix is formed: memory is O(K d) and one block of rows.
+The first pass sums the rows of each class in float64. The second subtracts the class mean from every row, so
+that neither a large common offset nor strong collapse loses digits, and multiplies once by V S^-1 (d, r) in
+the precision of the features. No d x d matrix is formed: memory is O(K d) plus one block of rows.
 """
 
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from nctransfer.errors import DegenerateInputError
 
 # Matrix products whose width is a multiple of 16 run up to 2.5 times faster on CPUs.
 PRODUCT_COLUMNS = 16
-# Means nearer than this, relative to their length, differ by the rounding of float64 sums.
+# A smaller relative distance of means is rounding of float64 sums.
 MEAN_TOLERANCE = 64 * torch.finfo(torch.float64).eps
 # Squares of numbers in this range are safe in float32, with room for uneven scatter.
 FLOAT32_RANGE = (1e-12, 1e12)
@@ -33,27 +32,19 @@ FLOAT32_RANGE = (1e-12, 1e12)
 
 @dataclass(frozen=True)
 class ClassStatistics:
-    """What the metrics need to know of the features, computed once.
+    """Statistics of the features that the metrics need, computed once."""
 
-    Attributes:
-        rows: the features, class by class.
-        means: (K, d) float64, class means mu_k.
-        scatter: (K,) float64, sum over the class of ||h - mu_k||^2.
-        squared_norms: (K,) float64, ||H_k||_F^2 = scatter + n_k ||mu_k||^2 (not centred).
-        singular_values: (r,) float64, of the centred class means M~.
-        whitened_scatter: ||(H - M[y]) V S^-1||_F^2.
-    """
-
-    rows: ClassSortedRows
-    means: Tensor = field(repr=False)
-    scatter: Tensor = field(repr=False)
+    rows: ClassSortedRows  # the features, class by class
+    means: Tensor = field(repr=False)  # (K, d) float64, class means mu_k
+    scatter: Tensor = field(repr=False)  # (K,) float64, sum over the class of ||h - mu_k||^2
+    # (K,) float64, ||H_k||_F^2 = scatter + n_k ||mu_k||^2 (not centred)
     squared_norms: Tensor = field(repr=False)
-    singular_values: Tensor = field(repr=False)
-    whitened_scatter: float
+    singular_values: Tensor = field(repr=False)  # (r,) float64, of the centred class means M~
+    whitened_scatter: float  # ||(H - M[y]) V S^-1||_F^2
 
     @property
     def name(self) -> str:
-        """What the features are called in messages."""
+        """Name of the features in messages."""
         return self.rows.name
 
     @property
@@ -78,7 +69,7 @@ class ClassStatistics:
 
     @cached_property
     def covariance(self) -> Covariance:
-        """Covariance of all samples, computed when first asked for."""
+        """Covariance of all samples, computed at the first access."""
         return Covariance(self.rows, self.means)
 
 
@@ -89,23 +80,20 @@ def class_statistics(
     classes: int | None = None,
     name: str = "features",
 ) -> ClassStatistics:
-    """Means and scatter of the classes, on the features' device.
+    """Means and scatter of the classes, on the device of the features.
 
     Args:
-        features: (N, d) float64, float32, float16 or bfloat16, in any row order; rows that
-            are sorted by class save a gather. Half precision is multiplied in float32.
+        features: (N, d) float64, float32, float16 or bfloat16, in any row order; rows sorted by class save a
+            gather. Half precision is multiplied in float32.
         labels: (N,) integers.
-        classes: number of classes that the labels may name; None: the largest label + 1.
-            Classes without samples are dropped and counted.
-        name: what the features are called in messages.
-
-    Returns:
-        the statistics that every metric of this package takes.
+        classes: number of classes that labels may name; None: the largest label + 1. Classes without samples
+            are dropped and counted.
+        name: of the features in messages.
 
     Raises:
-        DegenerateInputError: fewer than two classes, no class with two samples, features
-            that are empty, not finite or constant, class means that are all equal, or
-            labels that are out of range, not integers or not one a row.
+        DegenerateInputError: fewer than two classes, no class with two samples, features that are empty, not
+            finite or constant, class means that are all equal, or labels that are out of range, not integers
+            or not one per row.
     """
     rows = class_sorted_rows(features, labels, classes=classes, name=name)
     means = _class_means(rows)
@@ -125,16 +113,11 @@ def class_statistics(
 
 
 def discriminant_directions(centred_means: Tensor) -> tuple[Tensor, Tensor]:
-    """Directions in which the class means differ: the thin SVD M~ = U S V^T.
+    """Directions in which the class means differ: V (d, r) and S (r,) of the thin SVD M~ = U S V^T.
 
-    Singular values up to max(K, d) eps64 s_1 are the rounding of an exact zero and are
-    dropped, as is the last of K <= d, which centring makes zero.
-
-    Args:
-        centred_means: (K, d) float64, rows mu_k - m.
-
-    Returns:
-        V (d, r) and S (r,), descending, r <= min(K - 1, d).
+    Singular values up to max(K, d) eps64 s_1 are the rounding of an exact zero and are dropped, as is the
+    last of K <= d, which centring makes zero; S is descending. ``centred_means`` is (K, d) float64, with rows
+    mu_k - m.
     """
     classes, width = centred_means.shape
     _, singular_values, transposed = torch.linalg.svd(centred_means, full_matrices=False)
@@ -162,9 +145,9 @@ def _class_means(rows: ClassSortedRows) -> Tensor:
 def _residual_pass(rows: ClassSortedRows, means: Tensor, projection: Tensor) -> tuple[Tensor, float]:
     """Second pass: scatter of the classes (K,), and ||(H - M[y]) A||_F^2 for A = projection (d, r).
 
-    Sums of squares are float64 across blocks. Rows and class means are rounded to the same
-    precision before they are subtracted; what the rounding took from the mean is put back
-    after the product, where a row has r numbers only.
+    Sums of squares are float64 across blocks. Rows and class means are rounded to the same precision before
+    the subtraction; the rounding error of the mean is added back after the product, where a row has only r
+    numbers.
     """
     dtype = _residual_dtype(rows, means)
     wide = torch.nn.functional.pad(projection, (0, -projection.shape[1] % PRODUCT_COLUMNS))
@@ -194,7 +177,7 @@ def _residual_pass(rows: ClassSortedRows, means: Tensor, projection: Tensor) -> 
 
 
 def _residual_dtype(rows: ClassSortedRows, means: Tensor) -> torch.dtype:
-    """The features' precision, or float64 where squares could leave float32's range."""
+    """The features' precision, or float64 where squares could exceed the range of float32."""
     spread = float((means - means.mean(0)).square().sum(1).mean().sqrt())
     inside = FLOAT32_RANGE[0] < spread < FLOAT32_RANGE[1]
     return product_dtype(rows.features) if inside else torch.float64
@@ -216,7 +199,7 @@ def _refuse_equal_means(rows: ClassSortedRows, means: Tensor) -> None:
 
 
 def _refuse_rounding_noise(statistics: ClassStatistics) -> None:
-    """Refuse rows that differ by no more than the rounding of their own dtype."""
+    """Refuse rows that differ only by the rounding of their own dtype."""
     rows, dtype = statistics.rows, statistics.rows.features.dtype
     centre = statistics.means.mean(0)
     between = (rows.counts * (statistics.means - centre).square().sum(1)).sum()

@@ -1,4 +1,4 @@
-"""Features and labels as tensors, and the checks that come before any metric."""
+"""Features and labels as tensors, with the checks before any metric."""
 
 import warnings
 
@@ -14,21 +14,17 @@ INTEGER = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 def as_tensor(array: Tensor | NDArray) -> Tensor:
-    """Tensor on the array's memory (no copy, where the layout allows) and without gradient."""
+    """Tensor without gradient, sharing the memory of the array where its layout allows this."""
     if isinstance(array, Tensor):
         return array.detach()
     with warnings.catch_warnings():
-        # A read-only memory map is welcome: nothing here writes into its input.
+        # read-only memory maps are allowed, because nothing writes into the input
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(np.asarray(array))
 
 
 def checked_features(features: Tensor | NDArray, name: str) -> Tensor:
-    """Features (N, d) as a tensor of a floating dtype.
-
-    Raises:
-        DegenerateInputError: not a matrix, no rows, no columns or not floating numbers.
-    """
+    """Features (N, d) as a tensor; DegenerateInputError if not a matrix, empty or not of a floating dtype."""
     rows = as_tensor(features)
     if rows.ndim != 2:
         raise DegenerateInputError(f"{name}: features have shape {tuple(rows.shape)}, allowed is (N, d)")
@@ -41,16 +37,10 @@ def checked_features(features: Tensor | NDArray, name: str) -> Tensor:
 
 
 def checked_labels(labels: Tensor | NDArray, features: Tensor, classes: int | None, name: str) -> Tensor:
-    """Labels (N,) as int64 on the features' device.
-
-    Args:
-        labels: one class index a row of ``features``.
-        features: (N, d).
-        classes: number of classes, so labels lie in 0..classes - 1; None: no upper limit.
-        name: what the features are called in messages.
+    """Labels (N,) as int64 on the device of the features (N, d).
 
     Raises:
-        DegenerateInputError: wrong shape or dtype, or a label out of range.
+        DegenerateInputError: wrong shape or dtype, or a label not in 0..classes - 1 (None: negative).
     """
     targets = as_tensor(labels)
     if targets.shape != features.shape[:1]:
@@ -73,16 +63,7 @@ def checked_labels(labels: Tensor | NDArray, features: Tensor, classes: int | No
 
 
 def refuse_non_finite(features: Tensor, labels: Tensor, name: str) -> None:
-    """Say which rows hold NaN or infinity.
-
-    Args:
-        features: (N, d), known to have a sum that is not finite.
-        labels: (N,).
-        name: what the features are called in messages.
-
-    Raises:
-        DegenerateInputError: always.
-    """
+    """Raise DegenerateInputError naming rows with NaN or infinity, for features with a non-finite sum."""
     rows = torch.cat([~torch.isfinite(part).all(1) for part in features.split(4096)]).nonzero().flatten()
     if len(rows) == 0:
         raise DegenerateInputError(f"{name}: features so large that their sum overflows; scale them down")

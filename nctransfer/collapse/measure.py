@@ -21,25 +21,15 @@ from nctransfer.errors import DegenerateInputError
 
 @dataclass(frozen=True)
 class Measurement:
-    """Metrics with the numbers that say how far they compare.
+    """Metrics with the sizes on which they depend."""
 
-    Attributes:
-        values: metric name -> value, always finite.
-        undefined: metric name -> why it has no value on these features.
-        samples: N.
-        classes: K, classes with samples.
-        dropped_classes: classes without samples, left out of every metric.
-        width: d.
-        rank: rank of the centred class means, at most min(K - 1, d).
-    """
-
-    values: dict[str, float]
-    undefined: dict[str, str]
-    samples: int
-    classes: int
-    dropped_classes: int
-    width: int
-    rank: int
+    values: dict[str, float]  # metric name -> value, always finite
+    undefined: dict[str, str]  # metric name -> why it is undefined for these features
+    samples: int  # N
+    classes: int  # K, classes with samples
+    dropped_classes: int  # classes without samples, left out of every metric
+    width: int  # d
+    rank: int  # rank of the centred class means, at most min(K - 1, d)
 
 
 def measure(
@@ -51,26 +41,15 @@ def measure(
     seed: int = 0,
     name: str = "features",
 ) -> Measurement:
-    """Every metric that needs features and labels only.
+    """Every metric that needs only features (N, d) and labels (N,), with arguments as ``class_statistics``.
 
-    ``nc1``, ``nc1_shuffled`` (its mean under shuffled labels, to be stored beside every NC1),
-    ``vci``, ``cdnv``, ``numerical_rank``, ``nc2_equinorm``, ``nc2_equiangle``, ``nc2_etf``.
-    Means are centred on the mean of class means.
-
-    Args:
-        features: (N, d) float64, float32, float16 or bfloat16, on any device.
-        labels: (N,) integers.
-        classes: number of classes that the labels may name; None: the largest label + 1.
-        permutations: shuffles that ``nc1_shuffled`` averages over.
-        seed: seed of the shuffles.
-        name: what the features are called in messages, for instance ``unit 3 (layer1.2)``.
-
-    Returns:
-        the measurement; a metric that alone has no meaning here (NC2 of two classes, VCI of
-        fewer samples than dimensions, CDNV of two equal means) is named in ``undefined``.
+    ``nc1``, ``nc1_shuffled`` (its mean over label permutations, to be stored with every NC1), ``vci``,
+    ``cdnv``, ``numerical_rank``, ``nc2_equinorm``, ``nc2_equiangle``, ``nc2_etf``. Means are centred on the
+    mean of class means. A metric that is undefined here (NC2 of two classes, VCI of fewer samples than
+    dimensions, CDNV of two equal means) is listed in ``undefined``.
 
     Raises:
-        DegenerateInputError: no metric has a meaning, see
+        DegenerateInputError: no metric is defined, see
             :func:`~nctransfer.collapse.class_statistics.class_statistics`.
     """
     return _measured(
@@ -97,18 +76,10 @@ def measure_classifier(
     classes: int | None = None,
     name: str = "features",
 ) -> Measurement:
-    """The metrics of a classifier on the features that it sees: ``nc3`` and ``nc4``.
+    """The metrics of a classifier on its input features: ``nc3`` and ``nc4``.
 
-    Args:
-        features: (N, d), as :func:`measure`.
-        labels: (N,) integers.
-        weight: (C, d), the classifier's weights, one row a class.
-        bias: (C,), or None for a classifier without.
-        classes: number of classes that the labels may name; None: the largest label + 1.
-        name: what the features are called in messages.
-
-    Raises:
-        DegenerateInputError: as :func:`measure`, or weights or bias that do not fit.
+    Weights are (C, d) and bias (C,) or None; the other arguments as in :func:`measure`. Raises
+    DegenerateInputError: as :func:`measure`, or weights or bias of the wrong shape.
     """
     return _measured(
         class_statistics(features, labels, classes=classes, name=name),

@@ -1,7 +1,7 @@
-"""How far samples scatter about their class means, against how far the means lie apart.
+"""Scatter of samples about their class means, compared with the distances of the means.
 
-Every function takes the statistics of :func:`~nctransfer.collapse.class_statistics.class_statistics`;
-smaller values mean more collapse. Notation as there.
+Every function takes the statistics of :func:`~nctransfer.collapse.class_statistics.class_statistics`, whose
+notation is used here; smaller values mean more collapse.
 """
 
 import torch
@@ -19,36 +19,23 @@ from nctransfer.errors import DegenerateInputError
 def nc1(statistics: ClassStatistics) -> float:
     r"""NC1 = (1/K) tr(S_W S_B^+), Li et al. 2024 (arXiv 2212.12206) eq. 4.
 
-    S_W = (1/N) sum_i (h_i - mu_{y_i})(h_i - mu_{y_i})^T weighs samples alike, S_B = (1/K)
-    sum_k (mu_k - m)(mu_k - m)^T weighs classes alike: the paper's form, which it states for
-    balanced data. With the thin SVD M~ = U S V^T this is (1/N) ||(H - M[y]) V S^-1||_F^2,
-    a sum of squares, so it is never negative and needs no d x d matrix.
+    S_W = (1/N) sum_i (h_i - mu_{y_i})(h_i - mu_{y_i})^T gives all samples equal weight, S_B = (1/K) sum_k
+    (mu_k - m)(mu_k - m)^T all classes: the paper's form, which it states for balanced data. With the thin SVD
+    M~ = U S V^T this is (1/N) ||(H - M[y]) V S^-1||_F^2, a sum of squares, so that it is never negative and
+    needs no d x d matrix. DegenerateInputError where it is not finite.
 
-    K > d is allowed: the rank is then at most d. Invariant to rotation, scaling and shift,
-    and where r = d to any invertible map. Not comparable across N / K, d or data sets:
-    with labels that say nothing it is about n (K - 1) / d (n samples a class, d >> K), see
-    :func:`shuffled_nc1`.
-
-    Raises:
-        DegenerateInputError: the value is not finite.
+    K > d is allowed: the rank is then at most d. Invariant to rotation, scaling and shift, and where r = d to
+    any invertible map. Not comparable across N / K, d or data sets: with uninformative labels it is about n
+    (K - 1) / d (n samples per class, d >> K), see :func:`shuffled_nc1`.
     """
     return _finite(statistics.whitened_scatter / statistics.samples, "NC1", statistics)
 
 
 def shuffled_nc1(statistics: ClassStatistics, *, permutations: int = 3, seed: int = 0) -> float:
-    """NC1 of the same features under shuffled labels, the level of "no collapse at all".
+    """NC1 of the same features under shuffled labels, mean over permutations: the level without collapse.
 
-    Args:
-        statistics: of the features under their true labels.
-        permutations: number of shuffles to average over.
-        seed: seed of the shuffles, which are the same on every device.
-
-    Returns:
-        the mean over the shuffles.
-
-    Raises:
-        DegenerateInputError: the class means coincide under a shuffle (few, repeated rows).
-        ValueError: no shuffle is asked for.
+    The shuffles depend only on ``seed``, not on the device. Raises DegenerateInputError: the class means
+    coincide under a shuffle (few, repeated rows). Raises ValueError: fewer than one shuffle.
     """
     if permutations < 1:
         raise ValueError(f"permutations is {permutations}, allowed is 1 or more")
@@ -65,12 +52,10 @@ def shuffled_nc1(statistics: ClassStatistics, *, permutations: int = 3, seed: in
 def cdnv(statistics: ClassStatistics) -> float:
     """Class-distance normalised variance, Galanti et al. 2022 (arXiv 2112.15121) def. 1.
 
-    Mean over pairs i != j of (Var_i + Var_j) / (2 ||mu_i - mu_j||^2) with Var_k = (1/n_k)
-    sum ||h - mu_k||^2; the distance is squared. Every pair counts alike, whatever its n_k;
-    K > d makes no difference. Invariant to rotation, scaling and shift.
-
-    Raises:
-        DegenerateInputError: two class means are equal up to rounding.
+    Mean over pairs i != j of (Var_i + Var_j) / (2 ||mu_i - mu_j||^2) with Var_k = (1/n_k) sum ||h - mu_k||^2;
+    the distance is squared. All pairs have equal weight, whatever their n_k; K > d is no special case.
+    Invariant to rotation, scaling and shift. DegenerateInputError where two class means are equal up to
+    rounding.
     """
     classes = len(statistics.means)
     centred = statistics.centred_means
@@ -90,18 +75,15 @@ def cdnv(statistics: ClassStatistics) -> float:
 def numerical_rank(statistics: ClassStatistics) -> float:
     """Mean numerical rank of the classes, Timor et al. 2023 (arXiv 2201.12760).
 
-    (1/K) sum_k ||H_k||_F^2 / ||H_k||_2^2 with H_k (n_k, d) the class's features, not centred.
-    At least 1, at most min(n_k, d) for class k; classes count alike, K > d makes no difference.
-    The spectral norm is exact, from the smaller Gram matrix, of order min(n_k, d).
-    Invariant to rotation and scaling, not to shift.
-
-    Raises:
-        DegenerateInputError: all features of a class are zero.
+    (1/K) sum_k ||H_k||_F^2 / ||H_k||_2^2 with H_k (n_k, d) the features of the class, not centred. At least
+    1, at most min(n_k, d) for class k; classes have equal weight, K > d is no special case. The spectral norm
+    is exact, from the smaller Gram matrix, of order min(n_k, d). Invariant to rotation and scaling, not to
+    shift. DegenerateInputError where all features of a class are zero.
     """
     dtype = product_dtype(statistics.rows.features)
     ratios = []
     for index, squared_norm in enumerate(statistics.squared_norms.tolist()):
-        # Rows of unit mean square: their products neither overflow nor vanish.
+        # rows of unit mean square, so that their products neither overflow nor underflow
         scale = (squared_norm / int(statistics.rows.counts[index])) ** 0.5
         if scale == 0:
             raise DegenerateInputError(
@@ -118,13 +100,10 @@ def numerical_rank(statistics: ClassStatistics) -> float:
 def vci(statistics: ClassStatistics) -> float:
     """Variability collapse index, Xu and Liu 2023 (arXiv 2306.03440): 1 - tr(S_T^+ S_B) / rank(S_B).
 
-    S_T = S_W + S_B and S_B = sum_k (n_k / N) (mu_k - h)(mu_k - h)^T about the mean h of the
-    samples: the weighted form, in which the trace is the H-score. In [0, 1], 0 = collapsed.
-    Invariant to every invertible map; K > d is allowed. Two regimes carry no information:
-    with N <= d the value is 0 for any labels, which is refused, and it is small for N near d.
-
-    Raises:
-        DegenerateInputError: the features have rank N - 1, so that any labelling looks collapsed.
+    S_T = S_W + S_B and S_B = sum_k (n_k / N) (mu_k - h)(mu_k - h)^T about the mean h of the samples: the
+    weighted form, in which the trace is the H-score. In [0, 1], 0 = collapsed. Invariant to every invertible
+    map; K > d is allowed. Two regimes are uninformative: for N <= d the value is 0 for any labels, which
+    raises DegenerateInputError (rank N - 1), and for N near d it is small.
     """
     rows, spectrum = statistics.rows, statistics.covariance.spectrum
     apart = statistics.means - statistics.covariance.centre

@@ -1,9 +1,8 @@
 """Geometry of class means and classifier: NC2, NC3 and NC4 (Papyan, Han and Donoho 2020).
 
-Every function takes the statistics of :func:`~nctransfer.collapse.class_statistics.class_statistics`;
-0 is full collapse. Means are centred on the mean of class means m, classes count alike, whatever
-their n_k. With K > d + 1 classes a simplex ETF does not fit into the features, so that NC2 and NC3
-cannot reach 0.
+Every function takes the statistics of :func:`~nctransfer.collapse.class_statistics.class_statistics`; 0 is
+full collapse. Means are centred on the mean of class means m, and classes have equal weight, whatever their
+n_k. For K > d + 1 classes a simplex ETF does not fit into the features, so that NC2 and NC3 cannot reach 0.
 """
 
 import torch
@@ -19,8 +18,7 @@ from nctransfer.errors import DegenerateInputError
 def equinorm(statistics: ClassStatistics) -> float:
     """NC2, equal norms: standard deviation over mean of ||mu_k - m||, k = 1..K (population form).
 
-    Raises:
-        DegenerateInputError: two classes, whose means are as far from m by construction.
+    DegenerateInputError for two classes, whose means have the same distance from m by construction.
     """
     norms = _nc2_means(statistics).norm(dim=1)
     return float(norms.std(correction=0) / norms.mean())
@@ -29,9 +27,7 @@ def equinorm(statistics: ClassStatistics) -> float:
 def equiangle(statistics: ClassStatistics) -> float:
     """NC2, equal angles: mean over pairs i != j of |cos(mu_i - m, mu_j - m) + 1 / (K - 1)|.
 
-    Raises:
-        DegenerateInputError: two classes, whose angle is right by construction, or a class
-            whose mean is m.
+    DegenerateInputError for two classes, whose angle is exact by construction, or a class whose mean is m.
     """
     means = _nc2_means(statistics)
     classes = len(means)
@@ -47,27 +43,21 @@ def equiangle(statistics: ClassStatistics) -> float:
 
 
 def etf_distance(statistics: ClassStatistics) -> float:
-    """NC2, distance to the simplex equiangular tight frame, of its Gram matrix.
+    """NC2, distance of the Gram matrix of the means to that of a simplex equiangular tight frame (ETF).
 
-    || S / ||S||_F - (I - 11^T / K) / sqrt(K - 1) ||_F with S = M~ M~^T (K, K); at most 2.
-
-    Raises:
-        DegenerateInputError: two classes, whose means are a simplex by construction.
+        || S / ||S||_F - (I - 11^T / K) / sqrt(K - 1) ||_F with S = M~ M~^T (K, K); at most 2.
+            DegenerateInputError for two
+    classes, whose means are a simplex by construction.
     """
     means = _nc2_means(statistics)
     return _simplex_distance(means @ means.T)
 
 
 def self_duality(statistics: ClassStatistics, weight: Tensor | NDArray) -> float:
-    """NC3: distance of W M~^T (K, K) to the simplex ETF, as :func:`etf_distance` of M~ M~^T.
+    """NC3: distance of W M~^T (K, K) to the simplex ETF, like :func:`etf_distance` of M~ M~^T.
 
-    Args:
-        statistics: of the features that the classifier sees.
-        weight: (C, d), the classifier's weights, one row a class; rows of classes without
-            samples are left out.
-
-    Raises:
-        DegenerateInputError: the shape does not fit, weights are not finite, or W M~^T is 0.
+    ``weight`` is (C, d), one row per class; rows of classes without samples are left out. Raises
+    DegenerateInputError: the shape does not fit, weights are not finite, or W M~^T is 0.
     """
     matrix = _classifier(statistics, weight)[statistics.rows.classes]
     product = matrix @ statistics.centred_means.T
@@ -84,22 +74,14 @@ def centre_disagreement(
 ) -> float:
     """NC4: share of samples where the classifier and the nearest class mean disagree.
 
-    Args:
-        statistics: of the features that the classifier sees.
-        weight: (C, d), one row a class; a vote for a class without samples is a disagreement.
-        bias: (C,), or None for a classifier without.
-
-    Returns:
-        argmax_c (w_c h + b_c) != argmin_k ||h - mu_k||, averaged over the N samples (so larger
-        classes weigh more).
-
-    Raises:
-        DegenerateInputError: shapes do not fit, or weights are not finite.
+    argmax_c (w_c h + b_c) != argmin_k ||h - mu_k||, averaged over the N samples (so that larger classes have
+    more weight). ``weight`` is (C, d), ``bias`` (C,) or None; a prediction of a class without samples is a
+    disagreement. Raises DegenerateInputError: shapes do not fit, or weights are not finite.
     """
     matrix = _classifier(statistics, weight)
     offset = _bias(statistics, bias, len(matrix))
     rows, dtype = statistics.rows, product_dtype(statistics.rows.features)
-    # About the centre, where neither logits nor distances lose digits to a common offset.
+    # relative to the centre, so that neither logits nor distances lose digits to a common offset
     centre, means = statistics.means.mean(0), statistics.centred_means
     logit_offset = (offset + matrix @ centre).to(dtype)
     distance_offset = (-0.5 * means.square().sum(1)).to(dtype)
@@ -107,9 +89,9 @@ def centre_disagreement(
     disagreements = 0
     for part in rows.features.split(block_rows(rows.features, dtype)):
         product = (part.to(dtype) - centre.to(dtype)) @ factor
-        votes = (product[:, : len(matrix)] + logit_offset).argmax(1)
+        predictions = (product[:, : len(matrix)] + logit_offset).argmax(1)
         nearest = rows.classes[(product[:, len(matrix) :] + distance_offset).argmax(1)]
-        disagreements += int((votes != nearest).sum())
+        disagreements += int((predictions != nearest).sum())
     return disagreements / statistics.samples
 
 
@@ -131,11 +113,11 @@ def _simplex_distance(product: Tensor) -> float:
 
 def _classifier(statistics: ClassStatistics, weight: Tensor | NDArray) -> Tensor:
     matrix = as_tensor(weight).to(device=statistics.means.device, dtype=torch.float64)
-    least = int(statistics.rows.classes[-1]) + 1
-    if matrix.ndim != 2 or matrix.shape[1] != statistics.width or len(matrix) < least:
+    minimum = int(statistics.rows.classes[-1]) + 1
+    if matrix.ndim != 2 or matrix.shape[1] != statistics.width or len(matrix) < minimum:
         raise DegenerateInputError(
             f"{statistics.name}: the classifier's weights have shape {tuple(matrix.shape)}, allowed is "
-            f"({least} or more classes, {statistics.width})"
+            f"({minimum} or more classes, {statistics.width})"
         )
     return _finite_parameters(statistics, matrix, "weights")
 

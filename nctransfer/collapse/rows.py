@@ -1,4 +1,4 @@
-"""The rows of a feature matrix, class by class, without moving them."""
+"""The rows of a feature matrix, class by class, without copying the matrix."""
 
 import threading
 from bisect import bisect_right
@@ -16,8 +16,8 @@ from torch import Tensor
 from nctransfer.collapse.inputs import checked_features, checked_labels
 from nctransfer.errors import DegenerateInputError
 
-# A block of rows fits in a CPU core's share of the cache, so that each row is read from
-# memory once a pass; a GPU prefers few large kernels.
+# A block of rows fits in the cache of a CPU core, so that each row is read from memory once per pass; a
+# GPU prefers few large kernels.
 BLOCK_BYTES = {"cpu": 4 << 20, "cuda": 256 << 20}
 
 R = TypeVar("R")
@@ -27,27 +27,18 @@ Segment = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class ClassSortedRows:
-    """Rows of a feature matrix, visited class by class.
+    """Rows of a feature matrix, visited class by class."""
 
-    Attributes:
-        name: what the features are called in messages, for instance ``unit 3 (layer1.2)``.
-        features: (N, d), as given.
-        labels: (N,) int64, as given.
-        order: (N,) row indices sorted by class (stable), or None where the rows are sorted.
-        classes: (K,) int64, labels of the classes that have samples, ascending.
-        counts: (K,) int64, samples of these classes.
-        bounds: K + 1 positions in the sorted rows; class k lies in bounds[k]:bounds[k + 1].
-        dropped_classes: number of classes without samples.
-    """
-
-    name: str
-    features: Tensor = field(repr=False)
-    labels: Tensor = field(repr=False)
+    name: str  # of the features in messages, for instance ``unit 3 (layer1.2)``
+    features: Tensor = field(repr=False)  # (N, d), as passed
+    labels: Tensor = field(repr=False)  # (N,) int64, as passed
+    # (N,) row indices sorted by class (stable), or None where the rows are sorted
     order: Tensor | None = field(repr=False)
-    classes: Tensor = field(repr=False)
-    counts: Tensor = field(repr=False)
+    classes: Tensor = field(repr=False)  # (K,) int64, labels of the classes that have samples, ascending
+    counts: Tensor = field(repr=False)  # (K,) int64, samples of these classes
+    # K + 1 positions in the sorted rows; class k is in bounds[k]:bounds[k + 1]
     bounds: tuple[int, ...] = field(repr=False)
-    dropped_classes: int
+    dropped_classes: int  # number of classes without samples
 
     def class_rows(self, index: int) -> Tensor:
         """Rows of the index-th class that has samples, (n_k, d), in the features' dtype."""
@@ -56,16 +47,9 @@ class ClassSortedRows:
     def map_blocks(self, dtype: torch.dtype, function: Callable[[Tensor, list[Segment]], R]) -> list[R]:
         """Visit all rows once, sorted by class, in blocks that stay in the cache.
 
-        On the CPU blocks are worked on side by side, one thread each: a block is too small for
-        several threads to share. Results come in the order of the rows and do not depend on the
-        number of threads.
-
-        Args:
-            dtype: precision that a block is converted to.
-            function: gets a block (B, d), a scratch copy that it may overwrite, and its segments.
-
-        Returns:
-            what the function gave for each block.
+        The function gets a block (B, d), a scratch copy in ``dtype`` that it may overwrite, and its segments.
+        On the CPU blocks are processed in parallel, one thread each: a block is too small for several
+        threads. The results are in the order of the rows and do not depend on the number of threads.
         """
         samples, width = self.features.shape
         size = block_rows(self.features, dtype)
@@ -88,7 +72,7 @@ class ClassSortedRows:
         threads = torch.get_num_threads()
         if self.features.device.type != "cpu" or threads == 1 or len(starts) == 1:
             return [visit(start) for start in starts]
-        with one_thread_an_operation(), ThreadPoolExecutor(threads) as pool:
+        with one_thread_per_operation(), ThreadPoolExecutor(threads) as pool:
             return list(pool.map(visit, starts))
 
     def _rows(self, start: int, stop: int) -> Tensor:
@@ -100,10 +84,9 @@ class ClassSortedRows:
 def class_sorted_rows(
     features: Tensor | NDArray, labels: Tensor | NDArray, *, classes: int | None, name: str
 ) -> ClassSortedRows:
-    """Sort the rows by class, without moving them; arguments as :func:`class_statistics`.
+    """Sort the rows by class, without copying them; arguments and errors as :func:`class_statistics`.
 
-    Raises:
-        DegenerateInputError: see :func:`class_statistics`; the values are not looked at.
+    The values of the features are not checked.
     """
     matrix = checked_features(features, name)
     targets = checked_labels(labels, matrix, classes, name)
@@ -141,15 +124,15 @@ def block_rows(features: Tensor, dtype: torch.dtype) -> int:
 
 
 def product_dtype(features: Tensor) -> torch.dtype:
-    """Precision of products over all rows: the features' own, float32 for half types."""
+    """Precision of products over all rows: that of the features, but float32 for half precision."""
     return torch.float64 if features.dtype == torch.float64 else torch.float32
 
 
 @contextmanager
-def one_thread_an_operation() -> Iterator[None]:
-    """Have torch's operations run on the thread that calls them."""
+def one_thread_per_operation() -> Iterator[None]:
+    """Run torch's operations on the calling thread."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # threads started from here on take it over
+    torch.set_num_threads(1)  # inherited by threads that start from now on
     try:
         yield
     finally:
@@ -157,11 +140,7 @@ def one_thread_an_operation() -> Iterator[None]:
 
 
 def segments(bounds: tuple[int, ...], start: int, stop: int) -> list[Segment]:
-    """Cut the sorted rows start:stop at the classes' bounds.
-
-    Returns:
-        ``(class index, first row, end row)`` for each class in the block, rows counted from ``start``.
-    """
+    """Cut the sorted rows start:stop at the bounds of the classes; rows are counted from ``start``."""
     cut: list[Segment] = []
     index = bisect_right(bounds, start) - 1
     while index < len(bounds) - 1 and bounds[index] < stop:

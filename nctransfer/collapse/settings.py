@@ -1,4 +1,4 @@
-"""What is told to the jobs that measure collapse."""
+"""Settings of the jobs that measure collapse."""
 
 from nctransfer.settings import Count, Device, Settings, ViewNames
 
@@ -7,24 +7,24 @@ class CollapseSettings(Settings):
     """The collapse metrics."""
 
     permutations: Count = 3
-    """Number of label permutations whose mean NC1 stands beside each NC1."""
+    """Number of label permutations over which `nc1_shuffled`, reported with each NC1, is averaged."""
 
 
 class MetricsJobSettings(CollapseSettings):
-    """What the job is told that measures a model's features."""
+    """Settings of the job that measures a model's features."""
 
     names: ViewNames
-    """Repeated in every row."""
+    """Model and view, repeated in every row."""
     seed: int
-    """Of the permutations."""
+    """Seed of the permutations."""
     device: Device
-    """Where to compute."""
+    """Device to compute on."""
 
 
 class ClassifierMetricsJobSettings(Settings):
-    """What the jobs are told that measure classifiers (NC3, NC4): the probes', or the model's own."""
+    """Settings of the jobs that measure classifiers (NC3, NC4): those of probes, or the model's own."""
 
     names: ViewNames
-    """Repeated in every row."""
+    """Model and view, repeated in every row."""
     device: Device
-    """Where to compute."""
+    """Device to compute on."""

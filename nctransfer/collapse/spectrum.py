@@ -1,7 +1,7 @@
-"""The covariance of all samples by direction: how much of each direction's variance the classes explain.
+"""The covariance of all samples by direction, and the share of each variance that the classes explain.
 
-VCI, the H-score, and every score that begins with a principal component analysis read it; each part is
-computed once, when it is first asked for.
+Used by VCI, the H-score, and every score that starts with a principal component analysis; each part is
+computed once, at the first access.
 """
 
 from collections.abc import Iterable
@@ -16,24 +16,20 @@ from torch import Tensor
 from nctransfer.collapse.blas import torch_threads
 from nctransfer.collapse.rows import ClassSortedRows
 
-# Rows of a block whose products are summed: so many that several threads can share one.
+# Size of a block whose products are summed: large enough for several threads.
 COVARIANCE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Eigenvalues of S_T = (1/N) sum_i (h_i - h)(h_i - h)^T, h the mean of the samples.
+    """Eigenvalues of S_T = (1/N) sum_i (h_i - h)(h_i - h)^T, h the mean of the samples."""
 
-    Attributes:
-        variances: (r,) float64, eigenvalues of S_T, descending; r = rank(S_T) <= min(N - 1, d).
-        explained: (r,) float64, share of a direction's variance between the classes, v^T S_B v / variance
-            with S_B = sum_k (n_k / N) (mu_k - h)(mu_k - h)^T. Their sum is tr(S_T^+ S_B), the H-score.
-        total: tr(S_T), directions below the rank included.
-    """
-
+    # (r,) float64, eigenvalues of S_T, descending; r = rank(S_T) <= min(N - 1, d)
     variances: Tensor = field(repr=False)
+    # (r,) float64, share of a direction's variance between the classes, v^T S_B v / variance with S_B = sum_k
+    # (n_k / N) (mu_k - h)(mu_k - h)^T. Their sum is tr(S_T^+ S_B), the H-score.
     explained: Tensor = field(repr=False)
-    total: float
+    total: float  # tr(S_T), including directions below the rank
 
     @property
     def rank(self) -> int:
@@ -43,11 +39,9 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class Covariance:
-    """S_T of the samples in float64; where N <= d the N x N Gram matrix of the centred rows stands for it.
+    """S_T of the samples in float64; for N <= d represented by the N x N Gram matrix of the centred rows.
 
-    Attributes:
-        rows: the features, class by class.
-        means: (K, d) float64, class means.
+    ``rows`` are the features, ``means`` (K, d) float64 the class means.
     """
 
     rows: ClassSortedRows = field(repr=False)
@@ -76,12 +70,12 @@ class Covariance:
 
     @cached_property
     def spectrum(self) -> Spectrum:
-        """All variances, and what the classes explain of each."""
+        """All variances, and the shares explained by the classes."""
         values, vectors = torch.linalg.eigh(self.matrix)
-        kept = values > len(values) * torch.finfo(torch.float64).eps * values[-1]
-        values, vectors = values[kept].flip(0), vectors[:, kept].flip(1)
+        significant = values > len(values) * torch.finfo(torch.float64).eps * values[-1]
+        values, vectors = values[significant].flip(0), vectors[:, significant].flip(1)
         counts = self.rows.counts.double()
-        if self.is_gram:  # the vectors are left singular ones: no division by small variances
+        if self.is_gram:  # left singular vectors need no division by small variances
             members = (self.rows.labels[:, None] == self.rows.classes).double() / counts.sqrt()
             explained = (members.T @ vectors).square().sum(0)
         else:
@@ -90,17 +84,13 @@ class Covariance:
         return Spectrum(values, explained, float(self.matrix.trace()))
 
     def leading(self, count: int) -> tuple[Tensor, Tensor]:
-        """The largest variances, descending, with their directions.
+        """The ``count`` largest variances (p,), descending, and their directions (d, p), both float64.
 
-        Args:
-            count: how many; less where the rank is.
-
-        Returns:
-            (p,) and (d, p) float64; a direction's largest component is positive.
+        There are at most as many as the rank. The largest component of each direction is positive.
         """
         values, vectors = _largest(self.matrix, count)
-        kept = values > len(self.matrix) * torch.finfo(torch.float64).eps * values[0]
-        values, vectors = values[kept], vectors[:, kept]
+        significant = values > len(self.matrix) * torch.finfo(torch.float64).eps * values[0]
+        values, vectors = values[significant], vectors[:, significant]
         if self.is_gram:
             residual = self.rows.features.double() - self.centre
             vectors = residual.T @ vectors / (values * len(residual)).sqrt()
@@ -112,7 +102,7 @@ def _largest(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Largest eigenvalues of a symmetric matrix, descending, with their vectors."""
     size = len(matrix)
     count = min(count, size)
-    if matrix.device.type == "cpu":  # a third of the time of all of them
+    if matrix.device.type == "cpu":  # a third of the time for all eigenvalues
         with torch_threads() as linalg:
             pair = linalg.eigh(matrix.numpy(), subset_by_index=[size - count, size - 1])
         values, vectors = (torch.from_numpy(part) for part in pair)
@@ -127,12 +117,7 @@ def covariance_rows(features: Tensor) -> int:
 
 
 def second_moment(residuals: Iterable[Tensor], samples: int) -> Tensor:
-    """(1/N) sum_i r_i r_i^T, (d, d) float64, of rows that come in blocks (B, d) float64.
-
-    Args:
-        residuals: the blocks, at least one.
-        samples: N.
-    """
+    """(1/N) sum_i r_i r_i^T, (d, d) float64, of N rows in one or more blocks (B, d) float64."""
     moment: Any = None
     with torch_threads() as linalg:
         for block in residuals:

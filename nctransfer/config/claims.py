@@ -1,9 +1,8 @@
-"""The claims that the scorecard tests: read and checked before anything is computed."""
+"""The claims that the scorecard tests, read and checked before any computation."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -19,46 +18,41 @@ OWN = Path(__file__).resolve().parents[2] / "config" / "claims.yaml"
 
 
 class ClaimsSettings(Settings):
-    """What a file of claims holds, under one key."""
+    """Contents of a file of claims, under one key."""
 
     claims: tuple[ClaimSettings, ...]
     """The claims, in order."""
 
 
-def claims_file(named: str | None) -> Path:
-    """The file of claims that a configuration names; the paper's where it names none."""
-    path = OWN if named is None else Path(named).expanduser()
-    # relative where it can be: a folder that is moved reruns nothing
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+def claims_file(path: str | None) -> Path:
+    """The file of claims of a configuration; the paper's if it names none."""
+    file = OWN if path is None else Path(path).expanduser()
+    # a relative path if possible, so that moving the project folder reruns nothing
+    return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
 
 
 def read_claims(path: Path) -> tuple[JudgedClaimSettings, ...]:
     """Read a file of claims.
 
     Returns:
-        its rows in order, each with its name: the number of the claim, with a letter where several rows
-        test one.
+        its rows in order, each named by the number of its claim, with a letter if a claim has several rows.
 
     Raises:
-        ConfigError: one line for every mistake.
+        ConfigError: one line per mistake.
     """
-    given = {"claims": yaml_files.read(path)}
+    values = {"claims": yaml_files.read(path)}
     try:
-        claims = ClaimsSettings.model_validate_json(json.dumps(given, default=str), strict=True).claims
+        claims = ClaimsSettings.model_validate_json(json.dumps(values, default=str), strict=True).claims
     except ValidationError as error:
-        lines = [f"{path}: {mistake.line}" for mistake in mistakes(error, given, ClaimsSettings)]
+        lines = [f"{path}: {mistake.line}" for mistake in mistakes(error, values, ClaimsSettings)]
         raise ConfigError("\n".join(lines)) from None
     lines = [f"{path}: {line}" for index, claim in enumerate(claims) for line in _check(index, claim, path)]
     if lines:
         raise ConfigError("\n".join(lines))
     return tuple(
-        JudgedClaimSettings(row=name, **_given(claim))
+        JudgedClaimSettings(row=name, **{field: getattr(claim, field) for field in claim.model_fields_set})
         for name, claim in zip(_rows(claims), claims, strict=True)
     )
-
-
-def _given(claim: ClaimSettings) -> Mapping[str, Any]:
-    return {name: getattr(claim, name) for name in claim.model_fields_set}
 
 
 def _check(index: int, claim: ClaimSettings, path: Path) -> Iterator[str]:
@@ -66,8 +60,8 @@ def _check(index: int, claim: ClaimSettings, path: Path) -> Iterator[str]:
     yield from check_variant(f"{where}.statistic", statistics, claim.statistic)
     ends = claim.threshold if isinstance(claim.threshold, tuple) else None
     if (claim.direction == "within") != (ends is not None):
-        told = list(ends) if ends else claim.threshold
-        yield f"{where}.threshold: {told!r}; within takes two numbers, the others one"
+        threshold = list(ends) if ends else claim.threshold
+        yield f"{where}.threshold: {threshold!r}; direction within takes two numbers, the others one"
     elif ends is not None and ends[0] > ends[1]:
         yield f"{where}.threshold: {list(ends)!r}; the first must not exceed the second"
     published = claim.published
@@ -76,7 +70,7 @@ def _check(index: int, claim: ClaimSettings, path: Path) -> Iterator[str]:
     if published.table is not None and not (path.parent / published.table).is_file():
         yield f"{where}.published.table: no file {str(path.parent / published.table)!r}"
     if published.column is not None and published.table is None:
-        yield f"{where}.published.column: is of a table, and none is named"
+        yield f"{where}.published.column: needs a table; set published.table"
 
 
 def _rows(claims: Sequence[ClaimSettings]) -> Iterator[str]:
@@ -89,9 +83,9 @@ def _rows(claims: Sequence[ClaimSettings]) -> Iterator[str]:
 
 
 def published_tables(claims: Sequence[ClaimSettings], path: Path) -> dict[str, Path]:
-    """Files of published numbers, by the name that the claims give them."""
-    named = {claim.published.table for claim in claims if claim.published and claim.published.table}
-    return {name: path.parent / name for name in sorted(named)}
+    """Files of published numbers, by the name used in the claims."""
+    names = {claim.published.table for claim in claims if claim.published and claim.published.table}
+    return {name: path.parent / name for name in sorted(names)}
 
 
 def pictures_read(claims: Sequence[ClaimSettings]) -> list[str]:

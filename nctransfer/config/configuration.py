@@ -1,4 +1,4 @@
-"""The configuration: a tree of typed, immutable settings, one class for each section."""
+"""The configuration: a tree of typed, immutable settings, one class per section."""
 
 from collections.abc import Collection, Mapping
 from functools import reduce
@@ -42,92 +42,92 @@ from nctransfer.transferability.settings import ScoringSettings
 
 
 class PathsSettings(Settings):
-    """Folders outside results/."""
+    """Folders outside the results."""
 
     downloads: Name = "downloads"
-    """Where published data sets and weights are downloaded to, once for all studies."""
+    """Folder for downloaded data sets and weights, shared by all studies."""
 
 
 class RankSettings(ScoringSettings):
-    """Transferability scores of models and units on data sets, side by side (`snakemake rank`).
+    """Ranking of models and units by transferability scores, per data set (`snakemake rank`).
 
-    They go to `results/rank/<dataset>.parquet`, `tables/rank-<dataset>`, `figures/rank-<dataset>` and
+    Outputs: `results/rank/<dataset>.parquet`, `tables/rank-<dataset>`, `figures/rank-<dataset>` and
     `figures/rank-<dataset>-units`.
     """
 
     datasets: Unique[str] = ()
     """Keys of the data sets."""
     models: Unique[str] = ()
-    """The pool of models, by key, by group of a family (`<family>-<member>`), or as `library/name` or
-    `library/name:weights` of timm, torchvision and open_clip, which is a model of its own, shown images as
-    its library does."""
+    """The candidate models: a model's key, a group of a family (`<family>-<member>`), or `library/name` or
+    `library/name:weights` of timm, torchvision and open_clip. The latter adds a model that uses its library's
+    own image transform."""
     runs: Annotated[tuple[SweepSettings, ...], Field(min_length=1)] | None = None
-    """Fine-tuning runs of every model on every data set, whose accuracies the scores are compared with too;
-    `null` compares with probes alone."""
+    """Fine-tuning runs of every model on every data set, whose accuracies are also compared with the scores;
+    `null` compares with linear probes only."""
     measured: str | None = None
-    """CSV of accuracies that were measured elsewhere, columns dataset and model (keys) and accuracy (%),
-    such as config/published/finetuned-supervised.csv; it must know every data set of the ranking."""
+    """CSV file of accuracies measured elsewhere, with the columns dataset and model (keys) and accuracy (%),
+    such as config/published/finetuned-supervised.csv; it must cover every data set of the ranking."""
     resamples: Annotated[Integer, Field(ge=100)] = 2000
-    """Number of resamples of the models behind the intervals of correlations."""
+    """Number of bootstrap resamples of the models for the intervals of the correlations."""
 
 
 class OperationSettings(Settings):
-    """How trainings behave while they run; changing it reruns nothing."""
+    """How trainings run; a change reruns nothing."""
 
     checkpoint_minutes: NonNegative = 10
-    """Minutes between two checkpoints, from which an interrupted training goes on; 0 writes one after every
-    epoch. A first stop signal (SIGTERM, Ctrl-C) writes one after the step under way."""
+    """Minutes between two checkpoints, from which an interrupted training continues; 0 writes one after every
+    epoch. The first stop signal (SIGTERM, Ctrl-C) writes one after the current step."""
     prefix_cache_gb: NonNegative = 32
-    """The most, in GB, that a fine-tuning run keeps of what its frozen units below the tuned one compute,
-    so that it computes it once; on the GPU, in memory (of resources.mem_mb) or on disk, as far as half of
-    what is free there goes. 0 keeps nothing."""
+    """Largest size, in GB, of the cache of a fine-tuning run for the outputs of the frozen units below the
+    tuned one, so that they are computed only once. It is kept on the GPU, in memory (part of
+    resources.mem_mb) or on disk, up to half of the free space there. 0 caches nothing."""
     tensorboard: bool = False
     """Whether trainings also log to logs/tensorboard (needs the package tensorboard)."""
 
 
 class ReportSettings(Settings):
-    """What `snakemake`, `figures`, `tables` and the report show, and the claims that the scorecard tests."""
+    """What `snakemake` and the report contain, and which claims the scorecard tests."""
 
     pictures: Unique[str] | None = None
-    """Keys of figures and tables. What a claim needs beyond them is not drawn: it has not enough data.
-    `null` takes all, and those of `rank`."""
+    """Keys of figures and tables. Claims that need other ones have "not enough data". `null` takes all,
+    including those of `rank`."""
     claims: Name | None = None
-    """File of claims; `null` takes the paper's, config/claims.yaml, which explains itself."""
+    """File of claims; `null` takes the paper's, config/claims.yaml, which describes the format."""
 
 
 class StyleSectionSettings(StyleSettings):
-    """How figures look; restyling reruns no science."""
+    """How figures look; a change recomputes no results, it only redraws the figures."""
 
     titles: dict[str, str] = {}
-    """Names of data sets as figures write them, by key, such as {cifar10: CIFAR-10}."""
+    """Display names of data sets in figures, by key, such as {cifar10: CIFAR-10}."""
 
     def title(self, dataset: str) -> str:
-        """Name of a data set as figures write it."""
+        """Display name of a data set."""
         return self.titles.get(dataset, dataset)
 
     def look(self) -> StyleSettings:
-        """How figures look, without names."""
+        """Style of the figures, without the display names."""
         return StyleSettings(**{name: getattr(self, name) for name in StyleSettings.model_fields})
 
 
 class ResourcesSettings(Settings):
-    """What a job asks Snakemake (and a cluster) for; changing it reruns nothing."""
+    """Resources that a job requests from Snakemake and the cluster; a change reruns nothing."""
 
     threads: Count = 8
-    """CPU threads of a job that computes, as far as the machine has them. Snakemake schedules them within
-    `-j`, but a job uses them all: sums over fewer threads would differ in their last bits."""
+    """CPU threads of a computing job, at most as many as the machine has. Snakemake schedules them within
+    `-j`, but a job always uses all of them: with fewer threads, sums would differ in their last bits."""
     mem_mb: Annotated[Integer, Field(ge=100)] | None = None
-    """Host memory of every job that computes, in MB. `null` estimates each job's: images, widths of the
-    features, on `device: cpu` the network's maps. A retry asks for twice as much."""
+    """Host memory of every computing job, in MB. `null` estimates it per job from the images, the widths of
+    the features and, with `device: cpu`, the network's activations. A retry requests twice as much."""
     runtime: Count | None = None
-    """Longest time of every job that computes, in minutes (clusters). `null` estimates each job's, with
-    ample room: images, epochs, the network, the attack. A retry asks for twice as much."""
+    """Time limit of every computing job, in minutes (clusters). `null` estimates it per job, with ample
+    margin, from the images, the epochs, the network and the attack. A retry requests twice as much."""
     runtime_limit: Count = 10080
-    """Longest time that the cluster allows a job, in minutes; neither an estimate nor a retry asks for
-    more. A training that needs longer goes on from its checkpoint when it is tried again."""
+    """Longest time limit that the cluster allows, in minutes; neither an estimate nor a retry requests more.
+    A training that needs longer continues from its checkpoint when it is retried."""
     runtime_factor: Positive = 1
-    """Factor of estimated times; above 1 for a GPU slower than a V100, or where `device: auto` falls back
-    to the CPU."""
+    """Factor on estimated times; set it above 1 for a GPU slower than a V100, or if `device: auto` uses the
+    CPU."""
 
 
 class PictureSettings(Settings):
@@ -136,13 +136,13 @@ class PictureSettings(Settings):
     kind: str
     """What is shown; a variant of `nctransfer.reporting.figures` or `tables`."""
     section: str | None = None
-    """Part of the paper that it stands in, such as Section 3 (a table of NC1 measurements reads it)."""
+    """Section of the paper that it belongs to, such as Section 3 (used by the table of NC1 measurements)."""
     panels: tuple[PanelSettings, ...] = ()
     """Panels in reading order."""
 
 
 def _data_set_classes() -> list[type[DataSetSettings]]:
-    """The settings of every source, with its name as the value of ``source``."""
+    """Settings of every data source, with the source's name as the only value of ``source``."""
     classes: list[type[DataSetSettings]] = []
     for name in variants.names(sources):
         base: Any = variants.settings_class(sources, name, DataSetSettings)
@@ -152,7 +152,7 @@ def _data_set_classes() -> list[type[DataSetSettings]]:
 
 
 def _picture_classes(section: str) -> list[type[PictureSettings]]:
-    """The settings of every kind of figure or table: its panels, and the options that it reads."""
+    """Settings of every kind of figure or table: its panels and its options."""
     classes: list[type[PictureSettings]] = []
     for name in variants.names(SECTIONS[section]):
         kind = kind_of(section, name)
@@ -168,7 +168,7 @@ def _picture_classes(section: str) -> list[type[PictureSettings]]:
     return classes
 
 
-# Of sections whose entries are of several classes, the classes and the key that tells which.
+# For sections whose entries have several classes: the key that selects the class, and the classes.
 ENTRIES: dict[str, tuple[str, list[type[Any]]]] = {
     "datasets": ("source", _data_set_classes()),
     "models": ("source", [LibraryModelSettings, LocalModelSettings, PretrainedModelSettings]),
@@ -189,7 +189,7 @@ AnyTable: TypeAlias = _one_of("tables")  # type: ignore[valid-type]
 
 
 def keys_of(section: str, entry: Mapping[str, Any]) -> Collection[str] | None:
-    """Keys that an entry of a section may have; None where it does not tell of which class it is."""
+    """Keys that are allowed in an entry of a section; None if its class is not known."""
     key, classes = ENTRIES[section]
     for settings in classes:
         if entry.get(key) in get_args(settings.model_fields[key].annotation):
@@ -201,62 +201,58 @@ class Configuration(Settings):
     """nctransfer configuration."""
 
     study: Key | None = None
-    """Subfolder of results/, figures/, tables/ and logs/ that this configuration writes to. `null` (the
-    paper) writes to the folders themselves. Every overlay has to set it."""
+    """Subfolder of results/, figures/, tables/ and logs/ for the outputs of this configuration. `null` (the
+    paper) uses the folders themselves. Every overlay has to set it."""
     seed: Natural = 0
-    """Seed from which every job derives its own (job name and this number)."""
+    """Seed; every job derives its own from this number and its name."""
     device: Device = "auto"
-    """Where torch computes; `auto` takes a GPU where there is one and the job was given one."""
+    """Device for torch; `auto` takes a GPU if there is one and the job was granted one."""
     paths: PathsSettings = PathsSettings()
-    """Folders outside results/."""
+    """Folders outside the results."""
     preprocess: Preprocess = "paper"
-    """How images meet a model's input size: `paper` resizes them to the square, whatever their shape
-    (bilinear); `native` is the transform that the model's library publishes with the weights."""
+    """How images are brought to a model's input size: `paper` resizes them to a square whatever their aspect
+    ratio (bilinear); `native` uses the transform that the model's library publishes with the weights."""
     datasets: dict[Key, AnyDataSet] = {}
     """The data sets, by key. Entries that no target needs cost nothing."""
     models: dict[Key, AnyModel] = {}
     """The pre-trained models, by key. Entries that no target needs cost nothing."""
     rank: RankSettings = RankSettings()
-    """Transferability scores of models and units on data sets, side by side (`snakemake rank`)."""
+    """Ranking of models and units by transferability scores, per data set (`snakemake rank`)."""
     families: dict[Key, FamilySettings] = {}
-    """Families of source models that differ only in how they are pre-trained. A member's key is
+    """Families of source models that differ only in their pre-training. A member's key is
     `<family>-<member><level>` or `<family>-<member>-<head>`, such as cifar100-resnet50-aug3 and
     cifar100-resnet18-supcon-mlp2; `snakemake models` lists them."""
     features: FeatureSettings = FeatureSettings()
-    """The pass that leaves every unit's features."""
+    """Feature extraction: one forward pass that saves the features of all units."""
     metrics: CollapseSettings = CollapseSettings()
     """The collapse metrics."""
     probes: ProbesSettings = ProbesSettings()
-    """Linear probes on frozen features; figures show the first learning rate and weight decay."""
+    """Linear probes on frozen features; figures show the first learning rate and the first weight decay."""
     few_shot: FewShotSettings = FewShotSettings()
-    """Few-shot episodes, drawn from all images of a data set, both splits together (few_shot)."""
+    """Few-shot episodes, drawn from all images of a data set (both splits together)."""
     training: TrainingSettings = TrainingSettings()
     """How source models are trained (models of source `pretraining`)."""
     finetuning: FineTuningSettings = FineTuningSettings()
     """How models are fine-tuned; a run's own options override it."""
     finetuned: dict[Key, FineTunedSettings] = {}
-    """Fine-tuned models, by key; each is a model like any other. Figures and tables also ask for runs of
+    """Fine-tuned models, by key; each is used like any other model. Figures and tables also request runs of
     their own (`runs` of their panels)."""
     operation: OperationSettings = OperationSettings()
-    """How trainings behave while they run; changing it reruns nothing."""
+    """How trainings run; a change reruns nothing."""
     report: ReportSettings = ReportSettings()
-    """What `snakemake`, `figures`, `tables` and the report are about: all figures and tables, or some; and
-    the claims that the scorecard tests on them."""
+    """What `snakemake` and the report contain (all figures and tables, or some of them), and which claims the
+    scorecard tests."""
     figures: dict[Key, AnyFigure] = {}
-    """The figures, by key; `figures/<key>.pdf` is the target."""
+    """The figures, by key; the target is `figures/<key>.pdf`."""
     tables: dict[Key, AnyTable] = {}
-    """The tables, by key; `tables/<key>` is the target, or one form of it (`.csv`, `.md`, `.tex`,
+    """The tables, by key; the target is `tables/<key>`, or one file format of it (`.csv`, `.md`, `.tex`,
     `.html`)."""
     style: StyleSectionSettings = StyleSectionSettings()
-    """How figures look; restyling reruns no science."""
+    """How figures look; a change recomputes no results, it only redraws the figures."""
     resources: ResourcesSettings = ResourcesSettings()
-    """What a job asks Snakemake (and a cluster) for; changing it reruns nothing."""
+    """Resources that a job requests from Snakemake and the cluster; a change reruns nothing."""
 
     def pictures(self, section: str) -> dict[str, PictureSettings]:
-        """Figures or tables by key.
-
-        Args:
-            section: ``figures`` or ``tables``.
-        """
+        """Entries of ``figures`` or ``tables`` (the section), by key."""
         entries: dict[str, PictureSettings] = getattr(self, section)
         return entries

@@ -1,4 +1,4 @@
-"""The section `finetuning:`, sweeps of fine-tuning runs, and single runs that have a name (`finetuned:`)."""
+"""The section `finetuning:`, sweeps of fine-tuning runs, and single named runs (`finetuned:`)."""
 
 from typing import Annotated
 
@@ -15,10 +15,10 @@ from nctransfer.training.settings import AugmentationSettings
 
 
 class RatesSettings(Settings):
-    """Rates of a method."""
+    """Learning rate and weight decay of a method."""
 
     learning_rate: Positive
-    """Learning rate at the start of the cosine."""
+    """Initial learning rate of the cosine decay."""
     weight_decay: NonNegative
     """Weight decay."""
 
@@ -27,60 +27,61 @@ class NetworkRatesSettings(Settings):
     """Learning rates and weight decays by kind of network and method."""
 
     convolutional: dict[str, RatesSettings] = {}
-    """Of networks whose units leave maps, by method."""
+    """For networks whose units output feature maps, by method."""
     transformer: dict[str, RatesSettings] = {}
-    """Of networks whose units leave tokens, by method."""
+    """For networks whose units output tokens, by method."""
 
 
-# Options of methods stand among the section's; a method that has some is a base here.
-class FineTuningSettings(MLPOptions, LoRAOptions, CrossEntropyOptions):
+# The options of methods are keys of `finetuning:` itself: a method with options is a base class here.
+class FineTuningSettings(MLPOptions, LoRAOptions, CrossEntropyOptions, Settings):
     """How a model is fine-tuned."""
 
     rates: NetworkRatesSettings = NetworkRatesSettings()
-    """Learning rates and weight decays by kind of network and method; the search of the paper's Table 4, and
-    `tables/table4` searches again."""
+    """Learning rates and weight decays by kind of network and method, from the search of the paper's Table 4,
+    which `tables/table4` repeats."""
     statistics: Statistics = "update"
-    """Normalisation statistics: `update` (the paper) trains with the batch's and keeps running ones,
-    `recalibrated` measures them once on the downstream training images, `frozen` keeps the source's."""
+    """Normalisation statistics: `update` (the paper) trains with the batch's statistics and updates the
+    running ones, `recalibrated` measures them once on the downstream training images, `frozen` keeps those of
+    the source data."""
     augmentation: AugmentationSettings = AugmentationSettings()
-    """Random changes to training images; each level adds one to the level before."""
+    """Random changes of training images; each level adds one to those of the level below."""
     epochs: Count = 200
     """Passes over the downstream training split."""
     batch_size: BatchSize = 128
     """Images per step; batch normalisation needs two."""
     learning_rate_min: NonNegative = 0.0001
-    """Learning rate at the end of the cosine."""
+    """Final learning rate of the cosine decay."""
     warmup_epochs: Natural = 0
-    """Epochs in which the learning rate rises linearly, step by step, before the cosine."""
+    """Epochs in which the learning rate rises linearly, step by step, before the cosine decay."""
     momentum: Momentum = 0.9
     """Momentum."""
     precision: Precision = "float32"
-    """Arithmetic of the forward pass; weights and their updates stay in float32."""
+    """Precision of the forward pass; weights and their updates stay in float32."""
     channels_last: bool = True
-    """Memory layout of convolutions on a GPU; faster there."""
+    """Channels-last memory layout for convolutions on a GPU; faster there."""
     evaluate_every: Count = 1
-    """Epochs between two measurements of the test accuracy; the last is always measured."""
+    """Epochs between two measurements of the test accuracy; the last epoch is always measured."""
     seeds: Count = 1
-    """Number of repetitions with seeds of their own, where a figure or table does not say."""
+    """Number of repetitions with different seeds, unless a figure or table sets its own."""
 
 
 class SweepSettings(Settings):
-    """Runs for every combination of what is listed; methods that do not read a list ignore it."""
+    """Runs for every combination of the listed values; a method ignores lists that it does not use."""
 
     methods: Distinct[str]
     """Variants of `nctransfer.finetuning.methods`."""
     units: Annotated[tuple[Count | Distinct[Count], ...], Field(min_length=1)] | None = None
-    """Tuned units, one run each; a list of several tunes them together."""
+    """Tuned units, one run each; a nested list tunes several units together."""
     per_class: Distinct[Count] | None = None
     """Training images per class, one run each; `null` takes all images."""
     learning_rates: Distinct[Positive] | None = None
-    """Learning rates, one run each; `null` takes that of finetuning.rates."""
+    """Learning rates, one run each; `null` takes the one of finetuning.rates."""
     weight_decays: Distinct[NonNegative] | None = None
-    """Weight decays, one run each; `null` takes that of finetuning.rates."""
+    """Weight decays, one run each; `null` takes the one of finetuning.rates."""
     seeds: Count | None = None
     """Number of repetitions; `null` takes finetuning.seeds."""
     features: KeptUnits | None = None
-    """Overrides the base model's `units`, whose features are kept, probed and measured."""
+    """Overrides the base model's `units`: whose features are kept, probed and measured."""
     options: FineTuningSettings = FineTuningSettings()
     """Overrides the study's `finetuning` for these runs."""
 
@@ -104,12 +105,12 @@ class FineTunedSettings(Settings):
     per_class: Count | None = None
     """Training images per class, a balanced seeded subset; `null` takes all."""
     learning_rate: Positive | None = None
-    """Learning rate at the start of the cosine; `null` takes that of finetuning.rates."""
+    """Initial learning rate of the cosine decay; `null` takes the one of finetuning.rates."""
     weight_decay: NonNegative | None = None
-    """Weight decay; `null` takes that of finetuning.rates."""
+    """Weight decay; `null` takes the one of finetuning.rates."""
     seed: Natural = 0
-    """Number of the repetition, from 0; runs of one number share subset, first values and order."""
+    """Number of the repetition, from 0; runs with the same number share subset, initial values and order."""
     features: KeptUnits | None = None
-    """Overrides the base model's `units`, whose features are kept, probed and measured."""
+    """Overrides the base model's `units`: whose features are kept, probed and measured."""
     options: FineTuningSettings = FineTuningSettings()
     """Overrides the study's `finetuning` for this run."""

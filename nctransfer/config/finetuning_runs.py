@@ -1,8 +1,8 @@
 """Fine-tuning runs: which ones a configuration asks for, and their keys.
 
-Figures and tables ask for many at once, in sweeps; ``finetuned:`` names single ones. Each run has a key
-that says all that sets it apart, so figures and tables that ask for the same run share it; and its key is
-that of a model, so a tuned model is measured, probed and shown like any other.
+Figures and tables ask for many runs in sweeps; ``finetuned:`` names single ones. A run's key contains
+everything that distinguishes it, so figures and tables that ask for the same run share it. The key is also
+that of a model: a tuned model is measured, probed and shown like any other.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ from nctransfer.features.settings import KeptUnits
 from nctransfer.finetuning import methods
 from nctransfer.finetuning.method import method_facts
 
-# Options that every method which trains reads.
+# Options that every training method reads.
 SHARED = (
     "epochs", "batch_size", "learning_rate_min", "warmup_epochs", "momentum", "precision", "channels_last",
     "evaluate_every", "statistics", "augmentation", "label_smoothing",
@@ -31,7 +31,7 @@ SHARED = (
 
 
 def is_convolutional(facts: ModelFacts) -> bool:
-    """Whether a model's units leave maps; the others are transformers (Table 4's two families)."""
+    """Whether a model's units output feature maps; the other models are transformers (Table 4's families)."""
     return "avg" in facts.known.poolings
 
 
@@ -39,7 +39,7 @@ def rates(finetuning: FineTuningSettings, facts: ModelFacts, method: str) -> Rat
     """Learning rate and weight decay of a method on a kind of network.
 
     Raises:
-        ConfigError: none are given for it.
+        ConfigError: there are none for it.
     """
     network = "convolutional" if is_convolutional(facts) else "transformer"
     table: Mapping[str, RatesSettings] = getattr(finetuning.rates, network)
@@ -49,24 +49,24 @@ def rates(finetuning: FineTuningSettings, facts: ModelFacts, method: str) -> Rat
 
 
 def with_options(finetuning: FineTuningSettings, options: FineTuningSettings) -> FineTuningSettings:
-    """The section ``finetuning:`` with a run's options on top; tables of rates are merged by method."""
-    whole = overridden(finetuning, options)
+    """The section ``finetuning:`` overridden by a run's options; tables of rates are merged by method."""
+    merged = overridden(finetuning, options)
     if "rates" not in options.model_fields_set:
-        return whole
-    merged = {
+        return merged
+    networks = {
         network: {**getattr(finetuning.rates, network), **getattr(options.rates, network)}
         for network in ("convolutional", "transformer")
     }
-    return whole.model_copy(update={"rates": finetuning.rates.model_copy(update=merged)})
+    return merged.model_copy(update={"rates": finetuning.rates.model_copy(update=networks)})
 
 
 def expand(
     configuration: Configuration, models: Mapping[str, Model], panel: RunsPanelSettings
 ) -> Iterator[tuple[Run, KeptUnits | None]]:
-    """The runs that a panel asks for, each with what is kept of its features.
+    """The runs that a panel asks for, each with its choice of the features to keep.
 
     Raises:
-        ConfigError: a model that is not known, or no rates for a method.
+        ConfigError: the model is not known, or a method has no rates.
     """
     facts = describe(models[panel.model].entry)
     for sweep in panel.runs:
@@ -77,23 +77,23 @@ def expand(
 def _sweep(
     finetuning: FineTuningSettings, facts: ModelFacts, panel: RunsPanelSettings, sweep: SweepSettings
 ) -> Iterator[Run]:
-    """One run for every combination; what a method has no use for it runs through once."""
-    whole = with_options(finetuning, sweep.options)
+    """One run per combination; lists that a method does not use give one run."""
+    section = with_options(finetuning, sweep.options)
     for method in sweep.methods:
         if method not in variants.names(methods):
-            continue  # other checks tell
-        known, options = method_facts(method), own_options(finetuning, method, sweep.options)
+            continue  # reported by other checks
+        facts_of_method, options = method_facts(method), own_options(finetuning, method, sweep.options)
         shared = panel.model, panel.dataset, method
-        if not known.trains:
+        if not facts_of_method.trains:
             yield Run(*shared, (), None, None, None, 0, {})
             continue
-        usual = rates(whole, facts, method)
+        default = rates(section, facts, method)
         for units, per_class, rate, decay, seed in product(
-            (sweep.tuned or [()]) if known.tunes_units else [()],
+            (sweep.tuned or [()]) if facts_of_method.tunes_units else [()],
             sweep.per_class or [None],
-            sweep.learning_rates or [usual.learning_rate],
-            sweep.weight_decays or [usual.weight_decay],
-            range(sweep.seeds or whole.seeds),
+            sweep.learning_rates or [default.learning_rate],
+            sweep.weight_decays or [default.weight_decay],
+            range(sweep.seeds or section.seeds),
         ):
             yield Run(*shared, units, per_class, rate, decay, seed, options)
 
@@ -102,72 +102,62 @@ def run_of(configuration: Configuration, models: Mapping[str, Model], entry: Fin
     """The run of an entry of ``finetuned:``.
 
     Raises:
-        ConfigError: a model that is not known, or no rates for its method.
+        ConfigError: the model is not known, or its method has no rates.
     """
     shared = entry.model, entry.dataset, entry.method, tuple(sorted(entry.units or ()))
     if not method_facts(entry.method).trains:
         return Run(*shared, None, None, None, 0, {})
-    whole = with_options(configuration.finetuning, entry.options)
-    usual = rates(whole, describe(models[entry.model].entry), entry.method)
+    section = with_options(configuration.finetuning, entry.options)
+    default = rates(section, describe(models[entry.model].entry), entry.method)
     return Run(
         *shared,
         entry.per_class,
-        usual.learning_rate if entry.learning_rate is None else entry.learning_rate,
-        usual.weight_decay if entry.weight_decay is None else entry.weight_decay,
+        default.learning_rate if entry.learning_rate is None else entry.learning_rate,
+        default.weight_decay if entry.weight_decay is None else entry.weight_decay,
         entry.seed,
         own_options(configuration.finetuning, entry.method, entry.options),
     )
 
 
-# --- options and keys -----------------------------------------------------------------------
-
-
 def own_options(study: FineTuningSettings, method: str, options: FineTuningSettings) -> dict[str, Any]:
-    """Of a run's options those that its method reads and that differ from the study's.
+    """The options of a run that its method reads and that differ from the study's section ``finetuning:``.
 
-    So one training has one key, however it is asked for.
-
-    Args:
-        study: the ``finetuning:`` section.
-        method: name of the method.
-        options: what the run overrides.
+    Thus a training has the same key however it is asked for.
     """
     read = {*SHARED, *method_facts(method).options}
-    below = study.model_dump(mode="json")
-    given = options.model_dump(mode="json", exclude_unset=True)
-    own = _differing(below, {name: value for name, value in given.items() if name in read})
-    whole = FineTuningSettings.read(merge(below, own))
-    # what a level does not read sets nothing apart, nor an alpha that is the rank
-    if as_read(whole.augmentation) == as_read(study.augmentation):
+    defaults = study.model_dump(mode="json")
+    overrides = options.model_dump(mode="json", exclude_unset=True)
+    own = _differing(defaults, {name: value for name, value in overrides.items() if name in read})
+    section = FineTuningSettings.read(merge(defaults, own))
+    # options that the augmentation level does not read, and an alpha equal to the rank, change nothing
+    if as_read(section.augmentation) == as_read(study.augmentation):
         own.pop("augmentation", None)
-    if own.get("alpha") == whole.rank and study.alpha is None:
+    if own.get("alpha") == section.rank and study.alpha is None:
         own.pop("alpha")
     return own
 
 
-def _differing(below: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Values that are not as they are below, at every depth."""
+def _differing(defaults: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that differ from their defaults, at every depth."""
     own: dict[str, Any] = {}
     for name, value in options.items():
-        if isinstance(value, Mapping) and isinstance(below.get(name), Mapping):
-            if inner := _differing(below[name], value):
+        if isinstance(value, Mapping) and isinstance(defaults.get(name), Mapping):
+            if inner := _differing(defaults[name], value):
                 own[name] = inner
-        elif value != below.get(name):
+        elif value != defaults.get(name):
             own[name] = value
     return own
 
 
 def options_of(study: FineTuningSettings, run: Run) -> FineTuningSettings:
-    """The complete ``finetuning:`` section as a run reads it."""
+    """The complete ``finetuning:`` section of a run."""
     return overridden(study, FineTuningSettings.read(run.options))
 
 
 def run_key(study: FineTuningSettings, run: Run) -> str:
-    """Name of a run: all that sets it apart; the paper's own mode of statistics goes without saying.
+    """Key of a run: everything that distinguishes it, except the paper's mode of statistics.
 
-    Args:
-        study: the ``finetuning:`` section.
-        run: the run.
+    ``study`` is the section ``finetuning:``.
     """
     parts = [run.model, run.dataset]
     parts += [f"{run.per_class}pc"] if run.per_class else []
@@ -183,7 +173,7 @@ def run_key(study: FineTuningSettings, run: Run) -> str:
 
 
 def model_key(run: str, features: KeptUnits | None) -> str:
-    """Key of the tuned model: the run's, with what is kept of its features where the run says so."""
+    """Key of the tuned model: the run's key, with the features to keep if the run chooses them."""
     return run if features is None else f"{run}.{features}"
 
 
@@ -199,9 +189,6 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value).lower()
 
 
-# --- tuned models ------------------------------------------------------------------------------
-
-
 def derive_tuned(
     configuration: Configuration,
     models: Mapping[str, Model],
@@ -209,13 +196,10 @@ def derive_tuned(
 ) -> tuple[dict[str, Model], list[str]]:
     """A model for every run that has a name or is asked for, by key.
 
-    Args:
-        configuration: the configuration.
-        models: all other models.
-        panels: place and contents of every panel that asks for runs.
+    ``models`` are all others, ``panels`` the configuration path and settings of all panels that ask for runs.
 
-    Returns: the models, and a line for every mistake that keeps some from being one; what other checks tell
-        (names that are not there) is passed over.
+    Returns:
+        the models, and one line per mistake; mistakes that other checks report (unknown names) are skipped.
     """
     tuned: dict[str, Model] = {}
     mistakes: list[str] = []
@@ -247,7 +231,7 @@ def derive_tuned(
 
 
 def is_described(models: Mapping[str, Model], model: str) -> bool:
-    """Whether a model is there and sound; other checks tell where not."""
+    """Whether a model exists, is valid and is not itself fine-tuned."""
     try:
         describe(models[model].entry)
     except (KeyError, ConfigError):
@@ -256,7 +240,7 @@ def is_described(models: Mapping[str, Model], model: str) -> bool:
 
 
 def _rate_mistakes(finetuning: FineTuningSettings, run: Run, where: str) -> Iterator[str]:
-    """A cosine that rises, or for which the warm-up leaves no epoch."""
+    """A cosine schedule that rises, or a warm-up that leaves it no epoch."""
     if run.learning_rate is None:
         return
     options = options_of(finetuning, run)

@@ -1,4 +1,4 @@
-"""Kinds of figures and tables: what the plan must know of each stands in ``kind.py`` of its folder."""
+"""Kinds of figures and tables; ``kind.py`` in the folder of each holds what the plan needs to know."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,53 +14,35 @@ SECTIONS = {"figures": figures, "tables": tables}
 
 @dataclass(frozen=True)
 class NC1:
-    """NC1 as a kind shows it, for the paper's Table 1.
+    """How a kind shows NC1, for the paper's Table 1."""
 
-    Attributes:
-        what: beside what, in words.
-        features: whose NC1 it is.
-        images: of which split.
-    """
-
-    what: str
-    features: str = "penultimate"
-    images: str = "training"
+    what: str  # what is shown, in words
+    features: str = "penultimate"  # features that NC1 is measured on
+    images: str = "training"  # split that it is measured on
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of figure or table.
+    """A kind of figure or table."""
 
-    Attributes:
-        shows: what it shows, in a line, for REPORT.md and the report.
-        caption: how to read it, for the report.
-        panel: what a panel is written as; None for a kind without panels, which shows the configuration.
-        settings: what its job is told; ``SETTINGS`` of the module that draws it.
-        options: classes of what its entry may say beside panels.
-        probes: whether it shows probes, whose rates it is told.
-        collapse: of panels of runs, whether it reads collapse metrics beside accuracies.
-        nc1: what it shows of NC1; None where it shows none.
-    """
-
-    shows: str
-    caption: str
+    shows: str  # what it shows, in a few words, for REPORT.md and the report
+    caption: str  # how to read it, for the report
+    # settings class of its panels; None for a kind without panels, which shows the configuration
     panel: type[PanelSettings] | None
+    # settings class of its job; ``SETTINGS`` of the module that draws it
     settings: type[PictureSettings[Any]]
+    # settings classes of the options of its entry besides the panels
     options: tuple[type[Settings], ...] = ()
-    probes: bool = False
-    collapse: bool = True
-    nc1: NC1 | None = None
+    probes: bool = False  # whether it shows linear probes; its job then gets their rates
+    collapse: bool = True  # for panels of runs, whether it reads collapse metrics besides accuracies
+    nc1: NC1 | None = None  # how it shows NC1; None if it does not
 
 
 def kind_of(section: str, name: str) -> Kind:
-    """The record of a kind.
-
-    Args:
-        section: ``figures`` or ``tables``.
-        name: of the kind.
+    """The record of a kind of figure or table.
 
     Raises:
-        ConfigError: there is no such kind.
+        ConfigError: there is no such kind, or its module has no ``KIND``.
     """
-    found: Kind = variants.load(SECTIONS[section], name, "kind").KIND
-    return found
+    kind: Kind = variants.load(SECTIONS[section], name, "kind", ["KIND"]).KIND
+    return kind

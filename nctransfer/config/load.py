@@ -1,7 +1,7 @@
 """Load a configuration: read, merge, check, complete.
 
 ``config.yaml`` is read first; overlays (``--configfile``) and single values (``--config``) are merged into
-it, mappings key by key, lists whole. All mistakes are told at once, before any job is planned.
+it, mappings key by key, lists as a whole. All mistakes are reported at once, before any job is planned.
 """
 
 import copy
@@ -28,20 +28,17 @@ from nctransfer.errors import ConfigError
 def load(base: Path, overlays: Sequence[Path] = (), settings: Iterable[str] = ()) -> Study:
     """Read, merge, check and complete a configuration.
 
-    Args:
-        base: config.yaml.
-        overlays: files of ``--configfile``, in order.
-        settings: ``KEY=VALUE`` entries of ``--config``.
+    ``overlays`` are the files of ``--configfile``, ``settings`` the ``KEY=VALUE`` entries of ``--config``.
 
     Returns:
-        the configuration, with the figures and tables of rankings, and all models that follow from it.
+        the configuration, including the figures and tables of rankings, and all models derived from it.
 
     Raises:
-        ConfigError: one line for every mistake.
+        ConfigError: one line per mistake.
     """
-    given, lines, notes = _merged(base, overlays, settings)
-    study, further = _study(given)
-    lines += further
+    values, lines, notes = _merged(base, overlays, settings)
+    study, mistakes_of_study = _study(values)
+    lines += mistakes_of_study
     if lines:
         count = "one mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
         raise ConfigError("\n".join([f"{count} in the configuration:", *(f"  {line}" for line in lines)]))
@@ -49,10 +46,10 @@ def load(base: Path, overlays: Sequence[Path] = (), settings: Iterable[str] = ()
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
-    """Read ``KEY=VALUE`` settings as given to ``--config``; values are YAML.
+    """Read ``KEY=VALUE`` settings of ``--config``; values are YAML.
 
     Raises:
-        ConfigError: an entry is no ``KEY=VALUE``.
+        ConfigError: an entry does not have the form ``KEY=VALUE``.
     """
     merged: dict[str, Any] = {}
     for entry in settings:
@@ -66,11 +63,11 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
 def _merged(
     base: Path, overlays: Sequence[Path], settings: Iterable[str]
 ) -> tuple[dict[str, Any], list[str], list[str]]:
-    """The configuration as it was given, a line for every unreadable file, a note for every old name."""
+    """The merged configuration as written, one line per unreadable file, and one note per old name."""
     lines: list[str] = []
     notes: list[str] = []
-    given: dict[str, Any] = {}
-    silent: list[Path] = []  # overlays that do not say where their outputs go
+    merged: dict[str, Any] = {}
+    without_study: list[Path] = []
     for path in (base, *overlays):
         try:
             part = yaml_files.read_mapping(path)
@@ -78,10 +75,10 @@ def _merged(
             lines += str(error).splitlines()
             continue
         if path != base and "study" not in part:
-            silent.append(path)
+            without_study.append(path)
         part, renamed = with_new_names(part)
         notes += renamed
-        given = _merge(given, part)
+        merged = _merge(merged, part)
     try:
         single = parse_settings(settings)
     except ConfigError as error:
@@ -91,22 +88,22 @@ def _merged(
     notes += renamed
     if "study" not in single:
         lines += [
-            f"{path}: an overlay says where its outputs go: set `study: {Path(path).stem}` "
+            f"{path}: an overlay sets where its outputs go: set `study: {Path(path).stem}` "
             "(results/, figures/ subfolder), or `study: null` to write to the paper's own folders"
-            for path in silent
+            for path in without_study
         ]
-    return _merge(given, single), lines, notes
+    return _merge(merged, single), lines, notes
 
 
-def _merge(given: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay an overlay over what is given.
+def _merge(values: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge an overlay into values.
 
-    An entry that it gives another source or kind keeps of its keys those that this one has, and ``null`` for
-    a key that it has not is the same as to leave it out.
+    If it gives an entry another source or kind, the keys that the new one does not have are dropped; setting
+    such a key to ``null`` is the same as omitting it.
     """
-    merged = yaml_files.merge(given, overlay)
+    merged = yaml_files.merge(values, overlay)
     for section, (choice, _) in ENTRIES.items():
-        before, over = _mapping(given.get(section)), _mapping(overlay.get(section))
+        before, over = _mapping(values.get(section)), _mapping(overlay.get(section))
         for name in over.keys() & _mapping(merged.get(section)).keys():
             entry, was, own = merged[section][name], _mapping(before.get(name)), _mapping(over[name])
             keys = keys_of(section, _mapping(entry))
@@ -127,9 +124,11 @@ def _mapping(part: Any) -> dict[str, Any]:
 def validate(values: Mapping[str, Any]) -> tuple[Configuration, dict[str, Any], list[str]]:
     """Read plain values as a configuration.
 
-    Returns: what is sound of it, as settings and as plain values, and a line for every mistake. One mistake
-        does not hide
-        others: of an entry with a mistake (`models.x`), or a section, the rest is left.
+    One mistake does not hide others: an entry (`models.x`) or section with a mistake is left out and the rest
+    is checked.
+
+    Returns:
+        the valid part, as settings and as plain values, and one line per mistake.
     """
     lines = list(unspeakable(values))
     if lines:
@@ -147,23 +146,23 @@ def validate(values: Mapping[str, Any]) -> tuple[Configuration, dict[str, Any], 
 
 
 def _leave_out(values: dict[str, Any], mistake: Mistake) -> None:
-    """Take out the least that can be left out with a mistake; a misspelt source or kind is mended."""
+    """Remove the smallest part that contains a mistake; correct a misspelt source or kind instead."""
     *above, last = mistake.without or ("",)
     here: Any = values
     for part in above:
         here = here.get(part) if isinstance(here, dict) else here[part]
         if here is None:
-            return  # left out already
-    if mistake.meant is not None and len(mistake.path) == 2 and isinstance(here.get(last), dict):
-        key, name = mistake.meant
+            return  # already removed
+    if mistake.correction is not None and len(mistake.path) == 2 and isinstance(here.get(last), dict):
+        key, name = mistake.correction
         here[last] = {**here[last], key: name}
     else:
         here.pop(last, None)
 
 
-def _study(given: Mapping[str, Any]) -> tuple[Study, list[str]]:
-    """The study of a configuration, and a line for every mistake."""
-    configuration, sound, lines = validate(given)
+def _study(values: Mapping[str, Any]) -> tuple[Study, list[str]]:
+    """The study of a configuration, and one line per mistake."""
+    configuration, valid, lines = validate(values)
     models = {key: Model(entry) for key, entry in configuration.models.items()}
     clashes: list[str] = []
     for derive in (derive_ranked, derive_members, derive_snapshots):
@@ -173,10 +172,10 @@ def _study(given: Mapping[str, Any]) -> tuple[Study, list[str]]:
     tuned, further = derive_tuned(configuration, models, _runs_panels(configuration, models))
     clashes += further
     study = Study(configuration, models | tuned)
-    lines += sorted({*clashes, *check(Named(study, given))} - set(lines))
+    lines += sorted({*clashes, *check(Named(study, values))} - set(lines))
     pictures, taken = ranking_pictures(configuration)
     if any(pictures.values()) and not taken:
-        configuration, _, further = validate(yaml_files.merge(sound, pictures))
+        configuration, _, further = validate(yaml_files.merge(valid, pictures))
         study = Study(configuration, study.models)
     return study, [*lines, *taken]
 
@@ -184,7 +183,7 @@ def _study(given: Mapping[str, Any]) -> tuple[Study, list[str]]:
 def _runs_panels(
     configuration: Configuration, models: Mapping[str, Model]
 ) -> Iterable[tuple[str, RunsPanelSettings]]:
-    """Place and contents of every panel that asks for runs of a model that is there, rankings' too."""
+    """Configuration path and panel of every request for runs of a valid model, including rankings."""
     for section in ("figures", "tables"):
         for key, picture in configuration.pictures(section).items():
             for index, panel in enumerate(picture.panels):

@@ -1,4 +1,4 @@
-"""Mistakes in words: one line each, with the key, its value, what is allowed and the closest name."""
+"""Messages for mistakes: one line each, with the key, its value, what is allowed and the closest name."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -37,7 +37,7 @@ def key_path(parts: Sequence[str | int]) -> str:
 
 
 def unspeakable(value: Any, path: Path = ()) -> Iterator[str]:
-    """Name keys that are no text and numbers that are not finite: JSON cannot say them."""
+    """Find keys that are not text and numbers that are not finite, which JSON cannot represent."""
     if isinstance(value, dict):
         for key, entry in value.items():
             if not isinstance(key, str):
@@ -52,55 +52,46 @@ def unspeakable(value: Any, path: Path = ()) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A mistake in a configuration.
+    """A mistake in a configuration."""
 
-    Attributes:
-        path: keys and places that lead to it.
-        line: that tells it; empty where another mistake's does.
-        without: the least that can be left out so that the rest can be checked: an optional key, or an entry.
-        meant: of an unknown source or kind the key and the closest name, with which the rest can be checked.
-    """
-
-    path: Path
-    line: str
-    without: Path
-    meant: tuple[str, str] | None = None
+    path: Path  # keys and list indices that lead to it
+    line: str  # the message; empty if the message of another mistake covers it
+    without: Path  # smallest part to leave out so that the rest can be checked: an optional key, or an entry
+    # for an unknown source or kind, the key and the closest name, to check the rest with
+    correction: tuple[str, str] | None = None
 
 
 def mistakes(error: ValidationError, values: Any, model: type[BaseModel]) -> list[Mistake]:
     """Every mistake that a validation found.
 
-    Args:
-        error: of the validation.
-        values: that were validated, plain.
-        model: class that they were validated as.
+    ``values`` are the validated plain values, ``model`` is the class that they were validated as.
     """
-    found: dict[Mistake, None] = {}
+    unique: dict[Mistake, None] = {}
     unions: dict[Path, str] = {}
-    misspelt: set[Path] = set()  # required keys that stand there under another name
+    misspelt: set[Path] = set()  # required keys that are present under another name
     for detail in sorted(error.errors(include_url=False), key=lambda detail: detail["type"] == "missing"):
         path, choice = _follow(detail["loc"], values)
         if choice is not None and unions.setdefault(path[: choice[0]], choice[1]) != choice[1]:
-            continue  # of several alternatives the first is told
+            continue  # of several alternatives only the first is reported
         if detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
-            continue  # its members are wrong, which is told
+            continue  # its members are wrong, which is reported
         if detail["type"] == "extra_forbidden":
             fields = _fields(model, detail["loc"][:-1])
             misspelt |= {(*path[:-1], name) for name in get_close_matches(str(path[-1]), fields, n=1)}
         without = _optional_part(model, detail, values)
         if detail["type"] == "missing" and path in misspelt:
-            found[Mistake(path, "", without)] = None
+            unique[Mistake(path, "", without)] = None
             continue
-        meant = None
+        correction = None
         if detail["type"] == "union_tag_invalid":
             close = get_close_matches(detail["ctx"]["tag"], _tags(detail), n=1)
-            meant = (detail["ctx"]["discriminator"].strip("'"), close[0]) if close else None
-        found[Mistake(path, _words(detail, path, values, model), without, meant)] = None
-    return list(found)
+            correction = (detail["ctx"]["discriminator"].strip("'"), close[0]) if close else None
+        unique[Mistake(path, _message(detail, path, values, model), without, correction)] = None
+    return list(unique)
 
 
 def _optional_part(model: type[BaseModel], detail: Any, values: Any) -> Path:
-    """The deepest key on the way to a mistake that may be left out, or the entry."""
+    """The deepest optional key on the path to a mistake, or the entry."""
     loc = detail["loc"]
     path = _follow(loc, values)[0]
     if detail["type"] == "extra_forbidden":
@@ -114,15 +105,14 @@ def _optional_part(model: type[BaseModel], detail: Any, values: Any) -> Path:
 
 
 def _tags(detail: Any) -> list[str]:
-    """Names that choose the alternatives of a union."""
     return sorted(name.strip("' ") for name in detail["ctx"]["expected_tags"].split(","))
 
 
 def _follow(loc: Sequence[str | int], values: Any) -> tuple[Path, tuple[int, str] | None]:
-    """Take the names of classes, which pydantic puts between keys, out of a location.
+    """Remove the class names that pydantic puts between the keys of a location.
 
     Returns:
-        the keys, and of an alternative of a union the place and the name.
+        the keys, and for an alternative of a union its position and name.
     """
     path: list[str | int] = []
     choice: tuple[int, str] | None = None
@@ -145,11 +135,11 @@ def _follow(loc: Sequence[str | int], values: Any) -> tuple[Path, tuple[int, str
 
 
 def _is_class(part: str) -> bool:
-    """Whether part of a location names a type, not a key."""
+    """Whether a part of a location names a type, not a key."""
     return "[" in part or part in ("int", "str", "float", "bool", "constrained-int", "constrained-str")
 
 
-def _words(detail: Any, path: Path, values: Any, model: type[BaseModel]) -> str:
+def _message(detail: Any, path: Path, values: Any, model: type[BaseModel]) -> str:
     kind, value, context = detail["type"], detail["input"], detail.get("ctx") or {}
     where = key_path(path)
     match kind:
@@ -201,7 +191,7 @@ def _words(detail: Any, path: Path, values: Any, model: type[BaseModel]) -> str:
 
 
 def _chosen_by(path: Path, values: Any) -> str:
-    """Where an entry's source or kind decides its keys, or those of its panels, which it is."""
+    """Words for the source or kind of an entry, which decides its allowed keys and those of its panels."""
     of_entry = path[0] in ("datasets", "models", "figures", "tables")
     if of_entry and (len(path) == 3 or (len(path) == 5 and path[2] == "panels")):
         entry = values[path[0]][path[1]]
@@ -212,7 +202,7 @@ def _chosen_by(path: Path, values: Any) -> str:
 
 
 def _choices(model: type[BaseModel], loc: Sequence[str | int]) -> str:
-    """Values that a key may have, where there are a few."""
+    """Values that a key may have, if there are only a few."""
     for kind in _at(model, loc[:-1]):
         field = kind.model_fields.get(str(loc[-1]))
         if field is not None and get_origin(field.annotation) is Literal:
@@ -221,12 +211,10 @@ def _choices(model: type[BaseModel], loc: Sequence[str | int]) -> str:
 
 
 def _fields(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
-    """Names of the fields of the class at a location."""
     return [name for kind in _at(model, loc)[:1] for name in kind.model_fields]
 
 
 def _at(model: type[BaseModel], loc: Sequence[str | int]) -> list[type[BaseModel]]:
-    """Classes at a location."""
     here: list[type[BaseModel]] = [model]
     for part in loc:
         following: list[type[BaseModel]] = []
@@ -240,7 +228,7 @@ def _at(model: type[BaseModel], loc: Sequence[str | int]) -> list[type[BaseModel
 
 
 def _tag(kind: type[BaseModel], part: str | int) -> bool:
-    """Whether a class is the alternative of a union that this tag chooses."""
+    """Whether a tag selects this class as the alternative of a union."""
     return any(
         part in get_args(field.annotation)
         for name, field in kind.model_fields.items()
@@ -249,7 +237,7 @@ def _tag(kind: type[BaseModel], part: str | int) -> bool:
 
 
 def _classes(annotation: Any) -> list[type[BaseModel]]:
-    """Classes of settings that a type is made of."""
+    """Settings classes that a type consists of."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [found for part in get_args(annotation) for found in _classes(part)]
+    return [settings for part in get_args(annotation) for settings in _classes(part)]

@@ -1,4 +1,4 @@
-"""Entries of `models:` and `families:`, by where the weights come from."""
+"""Entries of `models:` and `families:`, by the source of the weights."""
 
 from typing import Annotated, Any, Literal
 
@@ -17,14 +17,14 @@ LIBRARIES = ("torchvision", "timm", "open_clip")
 
 
 class NetworkSettings(Settings):
-    """How a network is cut into units, and what is kept of them."""
+    """How a network is cut into units, and what is kept of their outputs."""
 
     unit_layout: str | None = None
-    """How the network is cut into units; a variant of `nctransfer.models.unit_layouts`. `null` takes what is
-    known of the architecture."""
+    """How the network is cut into units; a variant of `nctransfer.models.unit_layouts`. `null` takes the
+    architecture's usual layout."""
     poolings: Distinct[Pooling] | None = None
-    """How a unit's output becomes one vector: avg (maps); cls, token_mean (class token included), patch_mean
-    (tokens). `null` takes [avg] for maps, [token_mean, cls] for tokens."""
+    """How the output of a unit becomes one vector: avg (feature maps); cls, token_mean (class token included)
+    or patch_mean (tokens). `null` takes [avg] for feature maps and [token_mean, cls] for tokens."""
     units: KeptUnits | None = None
     """Overrides the study's `features.units`."""
 
@@ -33,17 +33,17 @@ class ModelSettings(NetworkSettings):
     """One pre-trained model."""
 
     source: str
-    """Where the weights come from."""
+    """Source of the weights."""
 
     @property
     def side(self) -> int | None:
-        """Side of the square that the model is shown, where the entry says so."""
+        """Side of the square input, if the entry sets it."""
         return getattr(self, "size", None)
 
     @property
     def network(self) -> str:
-        """Name of the network."""
-        raise NotImplementedError
+        """Name of the network, of this project (``library/name``) or of the source."""
+        return str(getattr(self, "architecture", getattr(self, "name", "")))
 
     @property
     def build_options(self) -> dict[str, Any]:
@@ -63,16 +63,16 @@ class SizedSettings(ModelSettings):
     """A model whose input size may be chosen."""
 
     size: Side | None = None
-    """Side of the square that the model is shown, in pixels; `null` takes the weights' own."""
+    """Side of the square input, in pixels; `null` takes the size of the weights."""
 
 
 class GivenSettings(SizedSettings):
-    """A model whose weights are there."""
+    """A model whose weights exist already."""
 
     preprocess: Preprocess | None = None
     """Overrides the study's `preprocess` for this model."""
     source_accuracy: Percentage | None = None
-    """Accuracy on the source data in percent, a baseline of rankings; `null` takes what torchvision
+    """Accuracy on the source data in percent, a baseline of rankings; `null` takes the one that torchvision
     publishes."""
 
 
@@ -82,14 +82,9 @@ class LibraryModelSettings(GivenSettings):
     source: Literal["torchvision", "timm", "open_clip"]
     """The library."""
     name: str
-    """Name there, such as `resnet34`."""
+    """Name in the library, such as `resnet34`."""
     weights: str | None = None
-    """Which weights: torchvision's enum member or open_clip's tag; `null` takes the library's default."""
-
-    @property
-    def network(self) -> str:
-        """Name of the network."""
-        return self.name
+    """Weights: torchvision's enum member or open_clip's tag; `null` takes the library's default."""
 
     def known(self) -> KnownModel:
         """The network's row in the table of known models."""
@@ -97,60 +92,50 @@ class LibraryModelSettings(GivenSettings):
 
 
 class LocalModelSettings(GivenSettings):
-    """A model with weights in a file of the user's."""
+    """A model with weights in a local file."""
 
     source: Literal["local"]
     """`local`."""
     architecture: str
-    """Network that the weights belong to, such as `timm/vit_tiny_patch16_224`."""
+    """Network of the weights, such as `timm/vit_tiny_patch16_224`."""
     weights: str
-    """The file."""
+    """Path of the file."""
     options: dict[str, Any] = {}
     """Options of the architecture, such as {width: 16}."""
     mean: tuple[float, float, float] | None = None
-    """Mean of the input, one number per channel; `null` takes the architecture's own."""
+    """Mean of the input per channel; `null` takes the architecture's own."""
     std: tuple[Positive, Positive, Positive] | None = None
-    """Standard deviation of the input; `null` takes the architecture's own."""
+    """Standard deviation of the input per channel; `null` takes the architecture's own."""
     head: bool = True
-    """Whether the checkpoint's classifier is usable; a backbone alone says `false`."""
-
-    @property
-    def network(self) -> str:
-        """Name of the network."""
-        return self.architecture
+    """Whether the checkpoint has a usable classifier; set `false` for a backbone alone."""
 
 
 class PretrainedModelSettings(SizedSettings):
-    """A model that is trained here."""
+    """A source model that is trained here."""
 
     source: Literal["pretraining"]
     """`pretraining`."""
     architecture: str
-    """Network that is trained, such as `small/resnet18`."""
+    """Network to train, such as `small/resnet18`."""
     dataset: str
     """Key of the source data set."""
     size: Side
-    """Side of the square that the model is shown, in pixels."""
+    """Side of the square input, in pixels."""
     options: dict[str, Any] = {}
     """Options of the architecture, such as {width: 16}."""
     training: TrainingSettings = TrainingSettings()
     """Overrides the study's `training` for this model."""
 
-    @property
-    def network(self) -> str:
-        """Name of the network."""
-        return self.architecture
-
 
 class MemberSettings(Settings):
-    """Members that run through augmentation levels, adversarial levels or projection heads."""
+    """Members that differ in augmentation level, adversarial level or projection head."""
 
     augmentation: Distinct[Annotated[Integer, Field(ge=1, le=5)]] | None = None
     """Augmentation levels, one member each."""
     adversary: Distinct[Natural] | None = None
     """Adversarial levels, one member each."""
     heads: Distinct[Head] | None = None
-    """Projection heads, one member each; the key of `none` is the group's own."""
+    """Projection heads, one member each; the member `none` has the key of the group."""
     training: TrainingSettings = TrainingSettings()
     """Overrides the family's `training` for these members."""
 
@@ -159,14 +144,14 @@ class FamilySettings(NetworkSettings):
     """One family of source models."""
 
     architecture: str
-    """Network that all members share, such as `small/resnet50`."""
+    """Network of all members, such as `small/resnet50`."""
     options: dict[str, Any] = {}
     """Options of the architecture, such as {width: 16}."""
     dataset: str
     """Key of the source data set."""
     size: Side
-    """Side of the square that the members are shown, in pixels."""
+    """Side of the square input, in pixels."""
     training: TrainingSettings = TrainingSettings()
     """Overrides the study's `training` for all members."""
     members: Annotated[dict[Key, MemberSettings], Field(min_length=1)]
-    """What the members differ in, by name."""
+    """Groups of members, by name."""

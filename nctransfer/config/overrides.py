@@ -8,12 +8,7 @@ S = TypeVar("S", bound=Settings)
 
 
 def overridden(settings: S, by: S) -> S:
-    """Settings, and on top of them what others set, field by field at every depth.
-
-    Args:
-        settings: what is overridden.
-        by: settings of which only those count that were given, not defaults.
-    """
+    """Settings overridden by those fields of ``by`` that were set explicitly, at every depth."""
     changes = {}
     for name in by.model_fields_set:
         value, below = getattr(by, name), getattr(settings, name)

@@ -1,4 +1,4 @@
-"""Panels of figures and tables as the configuration writes them, by what they show."""
+"""Settings of the panels of figures and tables, by what they show."""
 
 from typing import Annotated, Literal
 
@@ -13,25 +13,25 @@ Keys = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class SeriesSettings(Settings):
-    """A group of members of a family, or models by label."""
+    """Points of a figure that belong together: members of a family, or listed models."""
 
     name: str = ""
-    """The series' name in the legend, such as `Aug.`."""
+    """Name of the series in the legend, such as `Aug.`."""
     group: str | None = None
-    """Members of a family, `<family>-<member>`, such as cifar100-resnet50-aug."""
+    """Group of a family, `<family>-<member>`, such as cifar100-resnet50-aug."""
     models: Annotated[dict[str, str], Field(min_length=1)] | None = None
-    """Keys of models by their label."""
+    """Keys of models, by their label."""
 
 
 class PanelSettings(Settings):
     """One panel."""
 
     title: str | None = None
-    """Title over the panel; `null` names model and data set."""
+    """Title above the panel; `null` names model and data set."""
 
 
 class UnitsPanelSettings(PanelSettings):
-    """A model's units on a data set."""
+    """The units of a model on a data set."""
 
     model: str
     """Key of a model."""
@@ -42,41 +42,41 @@ class UnitsPanelSettings(PanelSettings):
 
 
 class SnapshotsPanelSettings(PanelSettings):
-    """A model's snapshots."""
+    """The snapshots of a model."""
 
     model: str
     """Key of a model that is trained here."""
     dataset: str | None = None
-    """Key of the data set that is measured; `null` takes the model's source data set."""
+    """Key of the data set for the measurements; `null` takes the model's source data set."""
 
 
 class EpisodesPanelSettings(PanelSettings):
     """Few-shot episodes of several models."""
 
     dataset: str
-    """Key of the data set that episodes are drawn from."""
+    """Key of the data set from which episodes are drawn."""
     series: Annotated[tuple[SeriesSettings, ...], Field(min_length=1)]
-    """Groups of points, such as networks."""
+    """Series of models, such as one per architecture."""
 
 
 class PointsPanelSettings(EpisodesPanelSettings):
-    """Several models on a data set, a point each."""
+    """Several models on a data set, one point each."""
 
     dataset: str
     """Key of the downstream data set."""
     nc1_on: str | None = None
-    """Key of the data set whose training images NC1 is measured on; `null` takes `dataset`."""
+    """Key of the data set on whose training images NC1 is measured; `null` takes `dataset`."""
 
 
 class DataSetsPanelSettings(PanelSettings):
-    """A model on several data sets, a point each."""
+    """A model on several data sets, one point each."""
 
     model: str
     """Key of a model."""
     datasets: Keys
-    """Keys of data sets, a point each."""
+    """Keys of data sets, one point each."""
     abscissa: Literal["nc1", "train_accuracy"]
-    """What runs from left to right: NC1 on the training data, or the accuracy on them."""
+    """Quantity on the horizontal axis: NC1 on the training data, or the training accuracy."""
 
 
 class RunsPanelSettings(PanelSettings):
@@ -93,44 +93,41 @@ class RunsPanelSettings(PanelSettings):
 
 
 class TunedUnitsPanelSettings(RunsPanelSettings):
-    """Fine-tuning runs by the unit that is tuned, or by their number."""
+    """Fine-tuning runs by the tuned unit, or by the number of tuned units."""
 
     abscissa: Literal["unit", "count"]
-    """What runs from left to right: the tuned unit, or the number of tuned units."""
+    """Quantity on the horizontal axis: the tuned unit, or the number of tuned units."""
 
 
 class RankingPanelSettings(PanelSettings):
     """A ranking of models and units."""
 
     rank: str
-    """Key of a data set of `rank` whose ranking is shown."""
+    """Key of one of the data sets of `rank`."""
 
 
 class DiagramPanelSettings(PanelSettings):
-    """A model's units, as they are or under a fine-tuning method."""
+    """The units of a model, unchanged or with the effect of a fine-tuning method."""
 
     model: str
     """Key of a model."""
     dataset: str | None = None
-    """Key of the downstream data set, whose classes the classifier has (layout tuning)."""
+    """Key of the downstream data set; the classifier has its classes (layout tuning)."""
     method: str | None = None
     """Fine-tuning method whose effect on the units is drawn (layout tuning)."""
     units: Distinct[Count] | None = None
-    """Units that this method tunes (layout tuning)."""
-
-
-# --- what figures say beside panels -------------------------------------------------------------
+    """Units that the method tunes (layout tuning)."""
 
 
 class FitOption(Settings):
-    """Figures with a fitted law."""
+    """Option of figures with a fitted line."""
 
     fit: Fit = "nc1"
-    """Abscissa of fitted laws, nc1 (as the paper) or log_nc1."""
+    """Quantity in which fits are linear: nc1 (as in the paper) or log_nc1."""
 
 
 class CurveOption(Settings):
-    """Figures of points."""
+    """Option of figures of points."""
 
     curve: Curve = "line"
     """What is drawn through the points: a fitted line, a fitted parabola with its turning point, a path in
@@ -138,8 +135,8 @@ class CurveOption(Settings):
 
 
 class LayoutOption(Settings):
-    """Diagrams."""
+    """Option of diagrams."""
 
     layout: Layout
-    """What the diagram shows of a model's units: `layerwise` a linear probe on each, `tuning` what a
-    fine-tuning method trains, `candidates` which of them can be tuned."""
+    """Content of the diagram: `layerwise` shows a linear probe on each unit, `tuning` what a fine-tuning
+    method trains, `candidates` which units can be tuned."""

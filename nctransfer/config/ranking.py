@@ -1,7 +1,7 @@
-"""What ``rank:`` asks for: which models are ranked on which data sets, and the figures and tables of it.
+"""The section ``rank:``: which models are ranked on which data sets, and the resulting figures and tables.
 
-A model is named by its key, by a group of a family, or as ``library/name`` (``library/name:weights``), which
-makes a model of its own of it that is shown images as its library does.
+A model is given by its key, by a group of a family, or as ``library/name`` (``library/name:weights``). The
+latter adds a model that uses its library's own image transform.
 """
 
 import csv
@@ -28,7 +28,7 @@ ACCURACIES = Path(__file__).resolve().parents[1] / "catalog" / "source_accuracie
 
 
 def ranked_models(configuration: Configuration, models: Mapping[str, Model]) -> list[str]:
-    """Keys of the ranked models, groups taken apart, each once."""
+    """Keys of the ranked models, each once, groups replaced by their members."""
     groups, own = group_members(configuration), own_keys(configuration, models)
     names: dict[str, None] = {}
     for name in configuration.rank.models:
@@ -42,14 +42,14 @@ def ranked_models(configuration: Configuration, models: Mapping[str, Model]) -> 
 def derive_ranked(
     configuration: Configuration, models: Mapping[str, Model]
 ) -> tuple[dict[str, Model], list[str]]:
-    """Models that ``rank.models`` names as ``library/name``, by key, and a line for every mistake."""
+    """Models that ``rank.models`` lists as ``library/name``, by key, and one line per mistake."""
     ranked: dict[str, Model] = {}
     mistakes: list[str] = []
     for name, key in own_keys(configuration, models).items():
-        library, _, rest = name.partition("/")
-        model, _, weights = rest.partition(":")
+        library, _, name_and_weights = name.partition("/")
+        model, _, weights = name_and_weights.partition(":")
         if library not in LIBRARIES:
-            continue  # other checks tell
+            continue  # reported by other checks
         try:
             lookup(library, model, weights or None)
         except ConfigError as error:
@@ -63,12 +63,12 @@ def derive_ranked(
 
 
 def own_keys(configuration: Configuration, models: Mapping[str, Model]) -> dict[str, str]:
-    """Keys of the models named as ``library/name``: the name, after the library's where it is taken."""
+    """Keys of the models listed as ``library/name``: the name, prefixed by the library if it is taken."""
     keys: dict[str, str] = {}
     for name in configuration.rank.models:
-        library, slash, rest = name.partition("/")
+        library, slash, name_and_weights = name.partition("/")
         if slash:
-            key = re.sub(r"[^A-Za-z0-9._-]", ".", rest)
+            key = re.sub(r"[^A-Za-z0-9._-]", ".", name_and_weights)
             taken = key in models and models[key].ranked_as != name
             keys[name] = f"{library}-{key}" if taken or key in keys.values() else key
     return keys
@@ -80,10 +80,9 @@ def picture_keys(configuration: Configuration, section: str) -> list[str]:
 
 
 def ranking_pictures(configuration: Configuration) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Figures and tables of every ranking, by section and key, as a configuration would write them.
+    """Figures and tables of every ranking, by section and key, as in a configuration.
 
-    Returns:
-        the entries, and a line for every key that is taken.
+    The second value is one line per key that is already used.
     """
     pictures: dict[str, dict[str, Any]] = {section: {} for section in KINDS}
     mistakes: list[str] = []
@@ -91,13 +90,13 @@ def ranking_pictures(configuration: Configuration) -> tuple[dict[str, dict[str, 
         for end, kind in kinds.items():
             key = f"rank-{dataset}{end}"
             if key in configuration.pictures(section) or key in pictures[section]:
-                mistakes.append(f"{section}.{key}: also the key of a ranking's picture; rename it")
+                mistakes.append(f"{section}.{key}: is also the key of a ranking's picture; rename it")
             pictures[section][key] = {"kind": kind, "panels": [{"rank": dataset}]}
     return pictures, mistakes
 
 
 def runs_panel(configuration: Configuration, model: str, dataset: str) -> RunsPanelSettings | None:
-    """The fine-tuning runs of a model that a ranking is compared with, as a panel asks for them."""
+    """The fine-tuning runs of a model with which a ranking is compared, as a panel."""
     sweeps = configuration.rank.runs
     return RunsPanelSettings(model=model, dataset=dataset, runs=sweeps) if sweeps else None
 
@@ -105,7 +104,7 @@ def runs_panel(configuration: Configuration, model: str, dataset: str) -> RunsPa
 def runs_panels(
     configuration: Configuration, models: Mapping[str, Model]
 ) -> Iterator[tuple[str, RunsPanelSettings]]:
-    """Place and panel of all fine-tuning runs that rankings are compared with."""
+    """Configuration path and panel of all fine-tuning runs with which rankings are compared."""
     for dataset in configuration.rank.datasets:
         for model in ranked_models(configuration, models):
             if panel := runs_panel(configuration, model, dataset):
@@ -113,9 +112,9 @@ def runs_panels(
 
 
 def ranked_model(study: Study, key: str, view: str) -> RankedModel:
-    """A model of a ranking: its accuracy (%) on its source data, or whose training's history holds it.
+    """A model of a ranking, with its accuracy (%) on its source data or the training whose history has it.
 
-    A fine-tuned model's is that of the model it was tuned from.
+    A fine-tuned model gets the accuracy of its base model.
     """
     base = study.base(key)
     model = study.models[base]
@@ -135,14 +134,14 @@ def ranked_model(study: Study, key: str, view: str) -> RankedModel:
 
 
 def weights_of(entry: LibraryModelSettings) -> tuple[str, str, str]:
-    """Source, name and weights of a library's model, default weights by their name."""
+    """Source, name and weights of a library's model, with the name of the default weights."""
     known = entry.known()
     return known.source, known.name, known.weights
 
 
 @lru_cache(maxsize=1)
 def _published() -> dict[tuple[str, str, str], float]:
-    """ImageNet-1k top-1 (%) that libraries publish with their weights."""
+    """ImageNet-1k top-1 accuracy (%) that libraries publish with their weights."""
     with ACCURACIES.open(newline="") as file:
         return {
             (row["source"], row["name"], row["weights"]): float(row["accuracy"])
@@ -151,14 +150,11 @@ def _published() -> dict[tuple[str, str, str], float]:
 
 
 def measured_accuracies(study: Study, dataset: str) -> MeasuredAccuracies | None:
-    """Accuracies (%) of the ranked models on a data set that were measured elsewhere (``rank.measured``).
-
-    Returns:
-        the name of the file without folder and suffix, and accuracies by model; None without a file.
+    """Accuracies (%) of the ranked models on a data set from ``rank.measured``, None without such a file.
 
     Raises:
-        ConfigError: the file is missing or not such a table, a model stands twice, an accuracy is no number
-            from 0 to 100, or the file says nothing of any ranked model on this data set.
+        ConfigError: the file is missing or is not such a table, a model is listed twice, an accuracy is not a
+            number from 0 to 100, or the file has no ranked model on this data set.
     """
     if study.configuration.rank.measured is None:
         return None
@@ -171,8 +167,8 @@ def measured_accuracies(study: Study, dataset: str) -> MeasuredAccuracies | None
         raise ConfigError(f"rank.measured: {str(path)!r} cannot be read ({error})") from None
     for column in ("dataset", "model", "accuracy"):
         if column not in columns:
-            given = ", ".join(columns) or "none"
-            raise ConfigError(f"rank.measured: {path}: no column {column!r}; it has: {given}")
+            present = ", ".join(columns) or "none"
+            raise ConfigError(f"rank.measured: {path}: no column {column!r}; it has: {present}")
     models = ranked_models(study.configuration, study.models)
     accuracies: dict[str, float] = {}
     for row in rows:
@@ -180,13 +176,13 @@ def measured_accuracies(study: Study, dataset: str) -> MeasuredAccuracies | None
         if row["dataset"] != dataset or model not in models:
             continue
         if model in accuracies:
-            raise ConfigError(f"rank.measured: {path}: {model} on {dataset} stands more than once")
+            raise ConfigError(f"rank.measured: {path}: {model} on {dataset} is listed more than once")
         accuracies[model] = _percentage(path, row)
     if not accuracies:
-        known = sorted({row["dataset"] for row in rows})
+        datasets = sorted({row["dataset"] for row in rows})
         raise ConfigError(
             f"rank.measured: {path}: no accuracy of any ranked model on {dataset!r}"
-            f"{suggestion(dataset, known)}; it has data sets: {', '.join(known)}"
+            f"{suggestion(dataset, datasets)}; it has data sets: {', '.join(datasets)}"
         )
     if all(0 < value <= 1 for value in accuracies.values()):
         raise ConfigError(

@@ -1,7 +1,4 @@
-"""Checks of names: keys that one part of a configuration says of another, and variants found by name.
-
-Every mistake is one line that names the key.
-"""
+"""Checks of names: keys of other entries, and variants. Every mistake is one line that names the key."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,44 +13,42 @@ from nctransfer.suggestions import suggestion
 
 @dataclass(frozen=True)
 class Named:
-    """Names that a configuration gives, also to entries in which a mistake was found.
+    """Names used in a configuration, including those of entries with mistakes.
 
-    Args:
-        study: of what is sound.
-        given: the configuration as it was given, plain.
+    The study has the valid entries; ``values`` is the configuration as written.
     """
 
     study: Study
-    given: Mapping[str, Any]
+    values: Mapping[str, Any]
 
     def keys(self, section: str) -> set[str]:
         """Keys of data sets or models."""
-        entries = self.given.get(section)
+        entries = self.values.get(section)
         keys = set(map(str, entries)) if isinstance(entries, dict) else set()
         return keys | set(self.study.models if section == "models" else self.study.configuration.datasets)
 
     def listed(self, section: str) -> list[str]:
-        """Keys that a message lists: snapshots and runs of sweeps are too many."""
+        """Keys to list in a message; snapshots and runs of sweeps are too many."""
         models = self.study.models
         return sorted(key for key in self.keys(section) if key not in models or not models[key].is_derived)
 
     def is_of_refused_family(self, key: str) -> bool:
-        """Whether a key is that of a member of a family in which a mistake was found: it is told once."""
-        entries = self.given.get("families", {})
+        """Whether a key belongs to a member of a family with a mistake, which is reported only once."""
+        entries = self.values.get("families", {})
         refused = set(entries) - set(self.study.configuration.families) if isinstance(entries, dict) else {""}
         return any(key.startswith(f"{family}-" if family else "") for family in map(str, refused))
 
     def check(self, where: str, name: str, section: str) -> Iterator[str]:
-        """Refuse a key that is not there; the closest one is named, and all that there are."""
+        """Refuse a key that does not exist; the message gives the closest one and all existing ones."""
         if section == "models" and self.is_of_refused_family(name):
             return
         if name not in self.keys(section):
-            known = self.listed(section)
-            yield f"{where}: no {name!r} in {section}{suggestion(name, known)}; there are: {', '.join(known)}"
+            keys = self.listed(section)
+            yield f"{where}: no {name!r} in {section}{suggestion(name, keys)}; there are: {', '.join(keys)}"
 
 
 def check_variant(where: str, package: ModuleType, name: str) -> Iterator[str]:
-    """Refuse a name of which there is no variant."""
+    """Refuse a name that is no variant."""
     try:
         variants.module_name(package, name)
     except ConfigError as error:

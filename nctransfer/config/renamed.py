@@ -1,4 +1,4 @@
-"""Names that changed: the old ones keep working for one release, with a note that says the new one."""
+"""Renamed keys: the old names work for one more release, with a warning that gives the new name."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,16 +23,13 @@ LIBRARIES = {"fewshot": "few_shot"}
 _UNTIL = "the old name works until the next release"
 
 
-def with_new_names(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A configuration, or an overlay, with new names in place of old ones, and a note for each.
+def with_new_names(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A configuration or overlay with old names replaced, and a warning for each.
 
-    Where both names of a key are given, both are left: the old one is then refused as unknown.
-
-    Args:
-        given: as it was written.
+    If both names of a key are present, both are kept; the old one is then refused as unknown.
     """
     notes: list[str] = []
-    renewed = _renamed(given, SECTIONS, "", notes)
+    renewed = _renamed(values, SECTIONS, "", notes)
     for section in ("models", "families", "figures", "tables"):
         if isinstance(renewed.get(section), dict):
             renewed[section] = {
@@ -43,17 +40,15 @@ def with_new_names(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]
 
 
 def _renamed(
-    given: Mapping[str, Any], names: Mapping[str, str], where: str, notes: list[str]
+    values: Mapping[str, Any], names: Mapping[str, str], where: str, notes: list[str]
 ) -> dict[str, Any]:
-    """A mapping whose old keys are replaced, in their places."""
-    old = {key for key in names.keys() & given.keys() if names[key] not in given}
+    old = {key for key in names.keys() & values.keys() if names[key] not in values}
     notes += [f"{where}{key}: is now `{names[key]}`; {_UNTIL}" for key in sorted(old)]
-    return {names[key] if key in old else key: value for key, value in given.items()}
+    return {names[key] if key in old else key: value for key, value in values.items()}
 
 
-def _entry(section: str, given: Mapping[str, Any], where: str, notes: list[str]) -> dict[str, Any]:
-    """An entry of a section under its new names."""
-    entry = _renamed(given, ENTRY_KEYS.get(section, {}), where, notes)
+def _entry(section: str, values: Mapping[str, Any], where: str, notes: list[str]) -> dict[str, Any]:
+    entry = _renamed(values, ENTRY_KEYS.get(section, {}), where, notes)
     kind, architecture = entry.get("kind"), entry.get("architecture")
     if section in ("figures", "tables") and isinstance(kind, str) and kind in KINDS:
         entry |= KINDS[kind]

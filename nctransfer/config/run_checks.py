@@ -1,4 +1,4 @@
-"""What types do not tell of fine-tuning runs: methods, units and rates against model and data set.
+"""Checks of fine-tuning runs that types cannot express: methods, units and rates against model and data set.
 
 Every mistake is one line that names the key.
 """
@@ -23,7 +23,7 @@ def is_method(name: str) -> bool:
 
 
 def check_sweep(where: str, model: str, sweep: SweepSettings, study: Study) -> Iterator[str]:
-    """A panel's runs: their methods, and whether the model and the data set allow them."""
+    """The methods of a sweep, and whether the model and the data set allow them."""
     rates = sweep.options.rates
     for network in ("convolutional", "transformer"):
         for method in getattr(rates, network):
@@ -35,24 +35,24 @@ def check_sweep(where: str, model: str, sweep: SweepSettings, study: Study) -> I
 
 
 def check_runs(where: str, kind: str, panel: RunsPanelSettings, study: Study) -> Iterator[str]:
-    """What a kind of figure needs of a panel's runs; better told now than after all of them."""
+    """What a kind of figure requires of a panel's runs; reported before the runs are computed."""
     used = [method for sweep in panel.runs for method in sweep.methods if is_method(method)]
     if kind == "collapse_by_unit":
         idle = [method for method in used if not method_facts(method).trains]
         if idle:
-            yield f"{where}.runs: {idle[0]!r} tunes nothing, so kind {kind!r} has nothing to show of it"
+            yield f"{where}.runs: {idle[0]!r} tunes nothing, so kind {kind!r} cannot show it"
         for index, sweep in enumerate(panel.runs):
             if study.kept_units(panel.model, sweep.features) != "all":
                 yield (
                     f"{where}.runs[{index}].features: only the penultimate feature is kept, but kind "
-                    f"{kind!r} shows all units'; set features: all"
+                    f"{kind!r} shows those of all units; set features: all"
                 )
     by_unit = isinstance(panel, TunedUnitsPanelSettings) and panel.abscissa == "unit"
     if kind == "tuned_unit_law":
         by_unit = True
         if len(set(used)) != 1 or not method_facts(used[0]).tunes_units:
-            named = ", ".join(sorted(set(used)))
-            yield f"{where}.runs: kind {kind!r} shows one method that tunes units, not {named}"
+            names = ", ".join(sorted(set(used)))
+            yield f"{where}.runs: kind {kind!r} shows one method that tunes units, not {names}"
     if by_unit:
         for units in (units for sweep in panel.runs for units in sweep.tuned):
             if len(units) > 1:
@@ -60,18 +60,18 @@ def check_runs(where: str, kind: str, panel: RunsPanelSettings, study: Study) ->
 
 
 def check_titles(where: str, panels: Sequence[PanelSettings], style: StyleSectionSettings) -> Iterator[str]:
-    """Tables of runs name their columns or rows by the panels' titles."""
+    """Titles of panels must differ: tables of runs name their columns or rows by them."""
     titles = [
         panel.title or f"{panel.model} on {style.title(panel.dataset)}"
         for panel in panels
         if isinstance(panel, RunsPanelSettings)
     ]
     for title in sorted({title for title in titles if titles.count(title) > 1}):
-        yield f"{where}.panels: two panels are called {title!r}; give them titles that differ"
+        yield f"{where}.panels: two panels have the title {title!r}; give them titles that differ"
 
 
 def check_finetuned(where: str, entry: FineTunedSettings, named: Named) -> Iterator[str]:
-    """An entry of ``finetuned:``."""
+    """Check an entry of ``finetuned:``."""
     study = named.study
     yield from named.check(f"{where}.model", entry.model, "models")
     yield from named.check(f"{where}.dataset", entry.dataset, "datasets")
@@ -82,7 +82,7 @@ def check_finetuned(where: str, entry: FineTunedSettings, named: Named) -> Itera
         return
     facts = method_facts(entry.method)
     if tuned and not facts.tunes_units:
-        yield f"{where}.units: method {entry.method!r} tunes no units of one's choice; leave it out"
+        yield f"{where}.units: method {entry.method!r} has no choice of units; leave it out"
     if not facts.trains:
         for name in ("per_class", "learning_rate", "weight_decay", "seed"):
             if getattr(entry, name):
@@ -95,24 +95,24 @@ def _check_method(where: str, method: str, model: str, has_units: bool, study: S
     yield from check_variant(where, methods, method)
     if is_method(method) and method_facts(method).tunes_units and not has_units:
         yield f"{where}: {method!r} tunes units; name them in units"
-    known = study.models.get(model)
-    if known is None:
+    entry = study.models.get(model)
+    if entry is None:
         return
-    if known.run is not None:
-        yield f"{where}: model {model!r} is itself fine-tuned; name {known.run.model!r}"
-    elif method == "zero_shot" and not has_text_tower(known.entry.source, known.entry.network):
+    if entry.run is not None:
+        yield f"{where}: model {model!r} is itself fine-tuned; name {entry.run.model!r}"
+    elif method == "zero_shot" and not has_text_tower(entry.entry.source, entry.entry.network):
         yield f"{where}: model {model!r} has no text tower; zero_shot takes models of open_clip"
 
 
 def check_units(where: str, units: Sequence[int], model: str, study: Study) -> Iterator[str]:
-    """Units against the table of known models; options may change their number, which the job sees."""
-    known = study.models.get(model)
-    if known is None or known.run is not None or known.entry.unit_layout:
+    """Compare units with the table of known models; options may change their number, which the job checks."""
+    entry = study.models.get(model)
+    if entry is None or entry.run is not None or entry.entry.unit_layout:
         return
-    if set(known.entry.build_options) - {"width"}:
+    if set(entry.entry.build_options) - {"width"}:
         return
     try:
-        last = describe(known.entry).known.units
+        last = describe(entry.entry).known.units
     except ConfigError:
         return  # reported where the model is checked
     for index in units:

@@ -1,7 +1,7 @@
-"""A study: the configuration, and all models that follow from it.
+"""A study: the configuration, and all models derived from it.
 
-Beside the entries of ``models:`` these are the members of families, snapshots of trainings, models that
-rankings name, and fine-tuning runs, whether they have a name or figures and tables ask for them in sweeps.
+Besides the entries of ``models:``, these are the members of families, snapshots of trainings, models named in
+rankings, and fine-tuned models, from ``finetuned:`` and from the sweeps of figures and tables.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,93 +29,66 @@ Entry = LibraryModelSettings | LocalModelSettings | PretrainedModelSettings
 
 @dataclass(frozen=True)
 class Run:
-    """One fine-tuning run.
+    """One fine-tuning run."""
 
-    Attributes:
-        model: key of the base model.
-        dataset: key of the downstream data set.
-        method: name of the method.
-        units: the tuned units, from 1, ascending; empty where the method names none.
-        per_class: training images per class, None for all.
-        learning_rate, weight_decay: None where nothing trains.
-        seed: index of the repetition, from 0.
-        options: what the method reads otherwise than the study's ``finetuning:`` says, at every depth.
-    """
-
-    model: str
-    dataset: str
-    method: str
-    units: tuple[int, ...]
-    per_class: int | None
-    learning_rate: float | None
+    model: str  # key of the base model
+    dataset: str  # key of the downstream data set
+    method: str  # name of the method
+    units: tuple[int, ...]  # the tuned units, from 1, ascending; empty if the method has no choice of units
+    per_class: int | None  # training images per class, None for all
+    learning_rate: float | None  # None if the method does not train
     weight_decay: float | None
-    seed: int
+    seed: int  # index of the repetition, from 0
+    # options of the method that differ from the study's ``finetuning:``, nested
     options: Mapping[str, object]
 
     @property
     def facts(self) -> Method:
-        """What is known of its method."""
+        """Facts about its method."""
         return method_facts(self.method)
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model of a study.
+    """A model of a study."""
 
-    Attributes:
-        entry: what the configuration says of it; of a fine-tuned model what it says of the base model.
-        group: place in the configuration of the group of a family that it is a member of, else empty.
-        axis: what members of that group run through.
-        snapshot_of: key of the model that it is a snapshot of.
-        epoch: of the snapshot.
-        ranked_as: name by which a ranking asks for it.
-        run: that tuned it.
-        store: key of that run's store.
-        kept: whose features are kept of a fine-tuned model; None for those of the base model.
-    """
-
-    entry: Entry
-    group: str = ""
-    axis: str = ""
-    snapshot_of: str | None = None
-    epoch: int | None = None
-    ranked_as: str | None = None
-    run: Run | None = None
-    store: str = ""
+    entry: Entry  # its entry in the configuration; for a fine-tuned model the entry of its base model
+    group: str = ""  # configuration path of the group of a family that it is a member of, else empty
+    axis: str = ""  # what the members of that group differ in, see :data:`AXES`
+    snapshot_of: str | None = None  # key of the model that it is a snapshot of
+    epoch: int | None = None  # epoch of the snapshot
+    ranked_as: str | None = None  # name by which a ranking lists it
+    run: Run | None = None  # the fine-tuning run that produced it
+    store: str = ""  # key of that run's store
+    # which features of a fine-tuned model are kept; None for the same as of the base model
     kept: KeptUnits | None = None
 
     @property
     def is_derived(self) -> bool:
-        """Whether it is a snapshot or of a run: too many to list."""
+        """Whether it is a snapshot or fine-tuned; there are too many of these to list."""
         return self.snapshot_of is not None or self.run is not None
 
     @property
     def family(self) -> str:
-        """Key of the family that it is a member of, empty for none."""
+        """Key of its family, empty for none."""
         return self.group.removeprefix("families.").partition(".members.")[0]
 
     @property
     def source_dataset(self) -> str | None:
-        """Key of the data set that it, or its base model, was pre-trained on, where that is known."""
+        """Key of the data set that it, or its base model, was pre-trained on; None if unknown."""
         return self.entry.dataset if isinstance(self.entry, PretrainedModelSettings) else None
 
 
 @dataclass(frozen=True)
 class Study:
-    """A configuration with all models that follow from it.
+    """A configuration with all models derived from it."""
 
-    Attributes:
-        configuration: the configuration; its figures and tables hold those of rankings too.
-        models: all models, by key.
-        notes: for whoever wrote it, such as names that changed.
-    """
-
-    configuration: Configuration
-    models: Mapping[str, Model]
-    notes: tuple[str, ...] = ()
+    configuration: Configuration  # the configuration; its figures and tables include those of rankings
+    models: Mapping[str, Model]  # all models, by key
+    notes: tuple[str, ...] = ()  # warnings for the user, such as renamed keys
 
     def facts(self, model: str) -> ModelFacts:
-        """Facts of a model; a tuned model's are those of its base.
+        """Facts about a model; for a fine-tuned model those of its base model.
 
         Raises:
             ConfigError: its name, weights, architecture or poolings are not known.
@@ -127,7 +100,7 @@ class Study:
             raise ConfigError(f"models.{key}.{error}") from None
 
     def base(self, model: str) -> str:
-        """Key of the model that a run began with; of other models their own."""
+        """Key of the base model of a fine-tuned model; for other models their own key."""
         run = self.models[model].run
         return model if run is None else run.model
 
@@ -135,7 +108,7 @@ class Study:
         """How images are brought to a model's size.
 
         Raises:
-            ConfigError: the library's transform cannot be expressed, or is for another size.
+            ConfigError: the library's transform cannot be expressed, or is for another image size.
         """
         entry, facts = self.models[model].entry, self.facts(model)
         try:
@@ -144,45 +117,40 @@ class Study:
             raise ConfigError(f"models.{self.base(model)}.{error}") from None
 
     def preprocess(self, entry: Entry) -> str:
-        """Whether a model is shown images as the paper or as its library does."""
+        """Image transform of a model: ``paper`` or ``native``."""
         return getattr(entry, "preprocess", None) or self.configuration.preprocess
 
     def kept_units(self, model: str, features: KeptUnits | None = None) -> KeptUnits:
-        """Whose features are kept of a model, or of a run of it that says so.
+        """Which features of a model are kept; ``features`` is the choice of a run, if it makes one.
 
-        Args:
-            model: key; one that is not there keeps what the study does.
-            features: what the run says.
+        A key that is not in the study gets the study's default.
         """
-        known = self.models.get(model)
-        own = (known.kept or known.entry.units) if known else None
+        entry = self.models.get(model)
+        own = (entry.kept or entry.entry.units) if entry else None
         return features or own or self.configuration.features.units
 
     def training(self, entry: PretrainedModelSettings) -> TrainingSettings:
-        """The complete training of a source model."""
+        """Complete training settings of a source model."""
         return overridden(self.configuration.training, entry.training)
 
     def groups(self) -> dict[str, dict[str, str]]:
-        """Keys of all members by group (``<family>-<member>``) and label (level or head)."""
+        """Keys of all family members by group (``<family>-<member>``) and label (level or head)."""
         return group_members(self.configuration)
 
 
 def describe(entry: Entry) -> ModelFacts:
-    """Facts of a model, from its entry.
+    """Facts about a model, from its entry.
 
     Raises:
-        ConfigError: the name, weights or architecture is not known, or a pooling does not suit its units.
+        ConfigError: the name, weights or architecture is unknown, or a pooling does not suit its units.
     """
     return describe_model(
         entry.known(), entry.source, entry.unit_layout, entry.side, entry.poolings, entry.build_options
     )
 
 
-# --- families of source models ---------------------------------------------------------------
-
-
 def group_members(configuration: Configuration) -> dict[str, dict[str, str]]:
-    """Keys of all members by group (``<family>-<member>``) and label (level or head)."""
+    """Keys of all family members by group (``<family>-<member>``) and label (level or head)."""
     return {
         group: {_label(value): _key(group, axis, value) for value in getattr(member, axis)}
         for _, group, _, member in _groups(configuration)
@@ -193,7 +161,7 @@ def group_members(configuration: Configuration) -> dict[str, dict[str, str]]:
 def derive_members(
     configuration: Configuration, models: Mapping[str, Model]
 ) -> tuple[dict[str, Model], list[str]]:
-    """Models for all members of families, by key, and a line for every mistake."""
+    """Models of all members of families, by key, and one line per mistake."""
     members: dict[str, Model] = {}
     mistakes: list[str] = []
     groups: set[str] = set()
@@ -203,12 +171,12 @@ def derive_members(
             mistakes.append(f"{where}: {group!r} is also the key of another group; rename one of them")
         groups.add(group)
         if len(axes) != 1:
-            given = " and ".join(axes) or "none of them"
-            mistakes.append(f"{where}: has {given}; it takes exactly one of {', '.join(AXES)}")
+            present = " and ".join(axes) or "none of them"
+            mistakes.append(f"{where}: has {present}; it takes exactly one of {', '.join(AXES)}")
             continue
         (axis,) = axes
         if any(_sets(part.training, axis) for part in (family, member)):
-            mistakes.append(f"{where}: its members run through {axis}; leave it out of their training")
+            mistakes.append(f"{where}: its members differ in {axis}; leave it out of their training")
         for value in getattr(member, axis):
             key = _key(group, axis, value)
             if key in members or key in models:
@@ -225,25 +193,25 @@ def derive_members(
 
 
 def _groups(configuration: Configuration) -> Iterator[tuple[str, str, FamilySettings, MemberSettings]]:
-    """Place in the configuration, key, family and entry of every group of members."""
+    """Configuration path, key, family and entry of every group of members."""
     for family, entry in configuration.families.items():
         for name, member in entry.members.items():
             yield f"families.{family}.members.{name}", f"{family}-{name}", entry, member
 
 
 def _axes(member: MemberSettings) -> list[str]:
-    """What members of a group run through; it must be one thing."""
+    """What the members of a group differ in; exactly one is allowed."""
     return [axis for axis in AXES if getattr(member, axis) is not None]
 
 
 def _sets(training: TrainingSettings, axis: str) -> bool:
-    """Whether a training sets what members run through, to no effect."""
+    """Whether training settings set the key in which the members differ, which would have no effect."""
     section, key = ("projection", "head") if axis == "heads" else (axis, "level")
     return section in training.model_fields_set and key in getattr(training, section).model_fields_set
 
 
 def _label(value: int | str) -> str:
-    """A level's number, a head as figures write it (``MLP-2``)."""
+    """A level as its number, a head as figures write it (``MLP-2``)."""
     return str(value).replace("mlp", "MLP-")
 
 
@@ -258,13 +226,10 @@ def _chosen(axis: str, value: int | str) -> TrainingSettings:
     return TrainingSettings.read({section: {key: value}})
 
 
-# --- snapshots of trainings -----------------------------------------------------------------
-
-
 def derive_snapshots(
     configuration: Configuration, models: Mapping[str, Model]
 ) -> tuple[dict[str, Model], list[str]]:
-    """A model for every snapshot of every training, by key, and a line for every clash of keys."""
+    """A model for every snapshot of every training, by key, and one line per clash of keys."""
     snapshots: dict[str, Model] = {}
     mistakes: list[str] = []
     for key, model in models.items():
@@ -279,15 +244,12 @@ def derive_snapshots(
 
 
 def snapshot_key(model: str, epoch: int) -> str:
-    """Key of a model as it was after an epoch."""
+    """Key of the snapshot of a model after an epoch."""
     return f"{model}.epoch{epoch}"
 
 
-# --- for people ---------------------------------------------------------------------------
-
-
 def listing(study: Study) -> Iterator[tuple[str, str, str]]:
-    """Key, network, and origin of every model; snapshots and runs of figures and tables are left out."""
+    """Key, network and origin of every model, for the user; snapshots and runs of sweeps are omitted."""
     for key, model in sorted(study.models.items()):
         run, entry = model.run, model.entry
         if run is not None and key in study.configuration.finetuned:
@@ -311,7 +273,7 @@ def _changes(training: Mapping[str, object], prefix: str = "") -> Iterator[str]:
 
 
 def _plain(value: object) -> str:
-    """A value as people write it: whole floats without a point."""
+    """A value in plain notation: whole floats without a decimal point."""
     if isinstance(value, list):
         return f"[{', '.join(map(_plain, value))}]"
     return f"{value:g}" if isinstance(value, float) else str(value)

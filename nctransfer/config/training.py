@@ -1,4 +1,4 @@
-"""The section `training:`: how source models are trained, and what a training is told of it."""
+"""The section `training:`: how source models are trained, and the settings of the training loop."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
@@ -26,45 +26,45 @@ BatchSize = Annotated[Integer, Field(ge=2)]
 
 
 class ProjectionSettings(Settings):
-    """Projection head between the backbone and the loss, dropped after training."""
+    """Projection head between backbone and loss, removed after training."""
 
     head: Head = "none"
-    """none, linear, or mlp1, mlp2, ... by the number of hidden layers."""
+    """none, linear, or mlp1, mlp2, ... where the number counts the hidden layers."""
     hidden: Count | None = None
-    """Width of hidden layers; `null` takes that of the backbone's last feature."""
+    """Width of hidden layers; `null` takes the width of the backbone's last feature."""
     output: Count = 128
-    """Width of the projection."""
+    """Width of the head's output."""
 
 
 class AdversarySettings(Settings):
     """Adversarial training by projected gradient descent in the l-infinity ball (Madry et al. 2018)."""
 
     level: Natural = 0
-    """0 trains on clean images; level n attacks within the n-th radius."""
+    """0 trains on clean images; level n attacks with the n-th radius."""
     radii: Annotated[tuple[NonNegative, ...], Field(min_length=1)] = (1, 2, 3, 5, 8)
-    """Radii of the levels, in 255ths of the pixel range."""
+    """Radii of the levels, in 1/255 of the pixel range."""
     steps: Count = 7
-    """Number of steps of the attack."""
+    """Number of attack steps."""
     step_factor: Positive = 2.5
-    """Length of all steps together in radii; a step is step_factor * radius / steps."""
+    """Total length of all steps in radii; the step size is step_factor * radius / steps."""
     batch_norm: Literal["eval", "train"] = "eval"
-    """Statistics that batch normalisation uses during the attack in training: running ones (eval) or the
-    batch's (train). The attack updates none."""
+    """Statistics of batch normalisation during the attack in training: running ones (eval) or the batch's
+    (train). The attack does not update them."""
     evaluate_every: Count = 10
-    """Epochs between two measurements of the robust test accuracy; the last is always measured."""
+    """Epochs between two measurements of the robust test accuracy; the last epoch is always measured."""
 
 
-# Options of losses stand among the training's; a loss that has some is a line here.
-class TrainingSettings(CrossEntropyOptions, MeanSquaredErrorOptions, SupervisedContrastiveOptions):
+# The options of losses are keys of `training:` itself: a loss with options is a base class here.
+class TrainingSettings(CrossEntropyOptions, MeanSquaredErrorOptions, SupervisedContrastiveOptions, Settings):
     """How a source model is trained."""
 
     loss: str = "cross_entropy"
     """Loss function; a variant of `nctransfer.training.losses`."""
     projection: ProjectionSettings = ProjectionSettings()
-    """Projection head between the backbone and the loss (or, for losses on logits, the classifier); dropped
+    """Projection head between the backbone and the loss (or, for losses on logits, the classifier); removed
     after training."""
     augmentation: AugmentationSettings = AugmentationSettings()
-    """Random changes to training images; each level adds one to the level before."""
+    """Random changes of training images; each level adds one to those of the level below."""
     adversary: AdversarySettings = AdversarySettings()
     """Adversarial training by projected gradient descent in the l-infinity ball (Madry et al. 2018)."""
     epochs: Count = 200
@@ -72,14 +72,14 @@ class TrainingSettings(CrossEntropyOptions, MeanSquaredErrorOptions, SupervisedC
     batch_size: BatchSize = 128
     """Images per step; batch normalisation needs two."""
     learning_rate: Positive = 0.1
-    """Learning rate at the start of the cosine or step decay."""
+    """Initial learning rate of the cosine or step decay."""
     learning_rate_min: NonNegative = 0.0001
-    """Learning rate at the end of the cosine."""
+    """Final learning rate of the cosine decay."""
     warmup_epochs: Natural = 0
-    """Epochs in which the learning rate rises linearly, step by step, before the cosine."""
+    """Epochs in which the learning rate rises linearly, step by step, before the cosine decay."""
     decay_epochs: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
-    """Step decay instead of the cosine: after so many epochs, ascending, the learning rate is multiplied by
-    `decay_factor`; excludes warm-up. `null` takes the cosine."""
+    """Step decay instead of cosine decay: epochs, ascending, after which the learning rate is multiplied by
+    `decay_factor`. It cannot be combined with warm-up. `null` uses cosine decay."""
     decay_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Factor of the step decay."""
     momentum: Momentum = 0.9
@@ -87,41 +87,34 @@ class TrainingSettings(CrossEntropyOptions, MeanSquaredErrorOptions, SupervisedC
     weight_decay: NonNegative = 0.0001
     """Weight decay."""
     precision: Precision = "float32"
-    """Arithmetic of the forward pass; weights and their updates stay in float32."""
+    """Precision of the forward pass; weights and their updates stay in float32."""
     channels_last: bool = True
-    """Memory layout of convolutions; faster on most devices."""
+    """Channels-last memory layout for convolutions; faster on most devices."""
     compile: bool = False
-    """Compile the network with torch.compile (needs a C compiler); pays off in long trainings on a GPU."""
+    """Compile the network with torch.compile (needs a C compiler); worthwhile for long trainings on a GPU."""
     snapshot_every: Natural = 0
-    """Epochs between two snapshots of the weights, each a model of its own, `<model>.epoch<n>`, the last
-    epoch included; 0 takes none. Taking others trains anew."""
+    """Epochs between two snapshots of the weights; the last epoch is always one. Each snapshot is a model of
+    its own, `<model>.epoch<n>`; 0 takes none. A change repeats the training."""
 
     @property
     def snapshot_epochs(self) -> list[int]:
-        """Epochs after which the training keeps its weights; the last is one of them."""
+        """Epochs after which the weights are saved, including the last."""
         every, last = self.snapshot_every, self.epochs
         return sorted({*range(every, last, every), last}) if every else []
 
 
-# --- what follows from it -----------------------------------------------------------------------
-
-
 def loss_class(name: str) -> type[LossSettings]:
-    """What a loss is told.
-
-    Raises:
-        ConfigError: there is no such loss.
-    """
-    found = variants.settings_class(losses, name, LossSettings)
-    assert issubclass(found, LossSettings)
-    return found
+    """Settings class of a loss; ConfigError if there is no such loss."""
+    settings = variants.settings_class(losses, name, LossSettings)
+    assert issubclass(settings, LossSettings)
+    return settings
 
 
 def loop_settings(training: TrainingSettings) -> PretrainingLoopSettings:
-    """What the training loop is told of a complete section.
+    """Settings of the training loop for a complete section.
 
-    Levels are resolved to what they mean; options that a choice does not read are left as if nobody had set
-    them, so that a change reruns the trainings that it changes.
+    Levels are resolved to what they mean. Options that have no effect with the chosen settings get their
+    default values, so that changing them reruns no training.
     """
     decay = None
     cosine: dict[str, Any] = {}
@@ -143,12 +136,12 @@ def loop_settings(training: TrainingSettings) -> PretrainingLoopSettings:
     )
 
 
-# From which level on an option of augmentation is read.
+# Lowest augmentation level that reads an option.
 _READ_FROM = {"crop_padding": 2, "jitter": 4, "grayscale": 5}
 
 
 def as_read(augmentation: AugmentationSettings) -> AugmentationSettings:
-    """An augmentation as far as its level reads it: other options as if nobody had set them."""
+    """Augmentation settings with options that the level does not read set to their defaults."""
     read = {"level"} | {name for name, level in _READ_FROM.items() if augmentation.level >= level}
     return AugmentationSettings(**{name: getattr(augmentation, name) for name in read})
 
@@ -181,12 +174,12 @@ def _projection_head(projection: ProjectionSettings) -> ProjectionHeadSettings |
 
 
 def keeps_classifier(training: TrainingSettings) -> bool:
-    """Whether the model keeps the classifier that it was trained with."""
+    """Whether the pre-trained model keeps its classifier."""
     return not loss_class(training.loss).embeds and training.projection.head == "none"
 
 
 def training_problems(training: TrainingSettings) -> Iterator[tuple[str, str]]:
-    """Find what types do not tell: for each mistake the key and the message."""
+    """Mistakes that types do not exclude: key and message of each."""
     level, radii = training.adversary.level, training.adversary.radii
     if level > len(radii):
         yield "adversary.level", f"{level} has no radius; adversary.radii has {len(radii)}"
@@ -214,21 +207,18 @@ def training_problems(training: TrainingSettings) -> Iterator[tuple[str, str]]:
 def schedule_problems(
     epochs: int, warmup_epochs: int, learning_rate: float, learning_rate_min: float
 ) -> Iterator[tuple[str, str]]:
-    """Find what suits no cosine: key and message."""
+    """Values that do not suit a cosine decay: key and message."""
     if warmup_epochs >= epochs:
-        yield "warmup_epochs", f"{warmup_epochs} leaves nothing of {epochs} epochs for the cosine"
+        yield "warmup_epochs", f"{warmup_epochs} leaves none of the {epochs} epochs for the cosine decay"
     if learning_rate_min > learning_rate:
         yield "learning_rate_min", f"{learning_rate_min} is above learning_rate {learning_rate}"
 
 
-def _decay_problems(training: TrainingSettings, after: tuple[int, ...]) -> Iterator[tuple[str, str]]:
-    epochs = training.epochs
-    if list(after) != sorted(set(after)):
-        yield "decay_epochs", f"{list(after)} does not ascend"
-    if max(after) >= epochs:
-        yield "decay_epochs", f"{max(after)} leaves nothing of {epochs} epochs for the rate after it"
+def _decay_problems(training: TrainingSettings, decays: tuple[int, ...]) -> Iterator[tuple[str, str]]:
+    if list(decays) != sorted(set(decays)):
+        yield "decay_epochs", f"{list(decays)} is not in ascending order"
+    if max(decays) >= training.epochs:
+        yield "decay_epochs", f"{max(decays)} leaves none of the {training.epochs} epochs for the last rate"
     if training.warmup_epochs:
-        yield (
-            "decay_epochs",
-            f"excludes warmup_epochs ({training.warmup_epochs}), which come before a cosine; set one of them",
-        )
+        warmup = training.warmup_epochs
+        yield "decay_epochs", f"excludes warmup_epochs ({warmup}), which precede a cosine; set one of them"

@@ -1,4 +1,4 @@
-"""Read and merge YAML files: ``1e-3`` is a number, and no key stands twice."""
+"""Read and merge YAML files: ``1e-3`` is a number, and repeated keys are mistakes."""
 
 import json
 import re
@@ -39,14 +39,10 @@ _Loader.add_implicit_resolver(
 
 
 def parse(text: str, origin: str) -> Any:
-    """Parse a YAML text.
-
-    Args:
-        text: the document.
-        origin: where it comes from, for messages.
+    """Parse a YAML text; ``origin`` names its source in messages.
 
     Raises:
-        ConfigError: the text is no YAML, or keys are repeated (all of them are named).
+        ConfigError: the text is not YAML, or keys are repeated (all of them are named).
     """
     try:
         loader = _Loader(text)
@@ -59,18 +55,14 @@ def parse(text: str, origin: str) -> Any:
     try:
         json.dumps(value, default=str, skipkeys=True)
     except ValueError:
-        raise ConfigError(f"{origin}: an alias (*) refers to what it is a part of") from None
+        raise ConfigError(f"{origin}: an alias (*) refers to a part that contains it") from None
     if loader.repeated:
         raise ConfigError("\n".join(f"{origin}, {repeat}" for repeat in loader.repeated))
     return value
 
 
 def read(path: Path) -> Any:
-    """Read a YAML file.
-
-    Raises:
-        ConfigError: the file is missing, no text, no YAML or repeats keys.
-    """
+    """Read a YAML file; ConfigError if the file is missing, is not text or not YAML, or repeats keys."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
@@ -81,10 +73,10 @@ def read(path: Path) -> Any:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds one mapping (an empty file holds an empty one).
+    """Read a YAML file that holds one mapping; an empty file gives an empty one.
 
     Raises:
-        ConfigError: as :func:`read`, or the file holds no mapping.
+        ConfigError: as :func:`read`, or the file does not hold a mapping.
     """
     value = read(path)
     if value is None:
@@ -95,7 +87,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 def merge(base: Mapping[str, Any], *overlays: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay mappings over each other, the last on top: mappings key by key, everything else whole."""
+    """Merge mappings, the last one on top: mappings key by key, everything else as a whole."""
     merged = dict(base)
     for overlay in overlays:
         for key, value in overlay.items():

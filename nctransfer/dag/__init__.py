@@ -1,1 +1,1 @@
-"""The graph of jobs: what each is told, what it reads, and the digest that decides whether it runs again."""
+"""The graph of jobs: settings, inputs, and the digest that decides whether a job runs again."""

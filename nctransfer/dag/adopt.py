@@ -1,12 +1,12 @@
-"""Adopt: declare that a change of code altered no result, so that what it made stale is kept.
+"""Adopt: declare that a code change altered no result, so that the existing outputs are kept.
 
     python -m nctransfer.dag.adopt --configfile mine.yaml                       # lists what it would keep
     python -m nctransfer.dag.adopt --configfile mine.yaml --yes --reason "..."  # keeps it
 
-Kept are outputs whose stamp differs from the plan's in code alone: same settings, same inputs, every byte as
-its checksum says. They get the plan's stamp, and Snakemake's records the parameter that goes with it. The
-ledger ``adoptions.json`` in the study's results says when, at which commit, why, and which modules differed;
-REPORT.md and the page of provenance show it. Everything else is left to run again.
+Outputs are kept if their stamp differs from the plan's only in the code: same settings, same inputs, and all
+bytes match their checksums. They get the plan's stamp, and Snakemake's records the corresponding parameter.
+The ledger ``adoptions.json`` in the study's results stores time, commit, reason and the modules that
+differed; REPORT.md and the provenance page show it. All other outputs are made again.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from nctransfer.versions import revision
 
 ROOT = Path(__file__).resolve().parents[2]
 METADATA = Path(".snakemake/metadata")
-# Files that carry the stamp of a rule's jobs; each * is a wildcard, in the rule's order.
+# Files that carry the stamp of a rule's jobs; each * is a wildcard, in the order of the rule.
 STAMPED = {
     "images": ("{results}/images/*/train/manifest.json", "{results}/images/*/test/manifest.json"),
     "pretrain": ("{results}/pretraining/*/manifest.json",),
@@ -69,11 +69,7 @@ class Output:
 
 @dataclass
 class Inventory:
-    """What is on disk of a plan's outputs, and what may be kept of it.
-
-    Args:
-        plan: the plan, of the code as it is now.
-    """
+    """The existing outputs of a plan (of the present code), and which of them can be kept."""
 
     plan: Plan
     kept: list[Output] = field(default_factory=list)
@@ -82,14 +78,14 @@ class Inventory:
     def __post_init__(self) -> None:
         self._by_path: dict[Path, Output] = {}
         self._by_job: dict[str, list[Output]] = {}
-        self._verdicts: dict[str, str | None] = {}
+        self._refusals: dict[str, str | None] = {}  # by digest of the job
         for path, job in self._files():
             try:
                 output = Output(path, job, read_stamp(path))
             except StoreError as error:
-                # its job is made again, and with it what was made from any of its outputs
+                # the job runs again, and with it everything made from any of its outputs
                 self.refused[path] = str(error).removeprefix(f"{path}: ")
-                self._verdicts[job.stamp.digest] = f"{path.name} carries no stamp"
+                self._refusals[job.stamp.digest] = f"{path.name} carries no stamp"
                 continue
             self._by_path[path] = output
             self._by_job.setdefault(job.stamp.digest, []).append(output)
@@ -102,7 +98,7 @@ class Inventory:
                 self.kept.append(output)
 
     def modules(self) -> list[str]:
-        """Modules, exception classes and settings that are not as they were for the kept outputs."""
+        """Modules, exception classes and settings that have changed since the kept outputs were made."""
         differing: set[str] = set()
         for output in self.kept:
             parts = reached_code(self.plan.root, output.job.script, output.job.variants).parts
@@ -110,12 +106,12 @@ class Inventory:
         return sorted(differing)
 
     def seconds(self) -> dict[str, float]:
-        """How long the jobs of the kept outputs took, by their old digest, as far as logs tell."""
+        """Duration of the jobs of the kept outputs, by their old digest, if their logs are complete."""
         lines = read_lines(Path(self.plan.logs), self.plan.configuration.study)
         return {line["digest"]: line["seconds"] for line in lines if "digest" in line}
 
     def _files(self) -> Iterator[tuple[Path, Job]]:
-        """Every file on disk that a job of the plan makes and that carries its stamp."""
+        """Every existing file that carries the stamp of a job of the plan."""
         for rule, patterns in STAMPED.items():
             for pattern in patterns:
                 yield from self._matching(pattern, rule)
@@ -128,25 +124,24 @@ class Inventory:
         for path in sorted(Path().glob(glob)):
             matched = keys_of.fullmatch(path.as_posix())
             keys = matched.groups() if matched else ()
-            if rule is None:  # the second part is the epoch
+            if rule is None:  # the second part is the epoch, which is no key of the job
                 keys, stage = keys[:1], "finetune" if keys[0] in plan.run_keys else "pretrain"
             else:
                 stage = rule
             try:
                 yield path, getattr(plan, stage)(*keys)
             except (ConfigError, KeyError):
-                continue  # nothing of this configuration: another overlay made it
+                continue  # not part of this configuration: made with another overlay
 
     def _refusal(self, job: Job) -> str | None:
-        """Why the outputs of a job cannot be kept, None where they can (or are as the plan has them)."""
+        """Why the outputs of a job cannot be kept; None if they can, or if they are up to date."""
         digest = job.stamp.digest
-        if digest not in self._verdicts:
+        if digest not in self._refusals:
             reasons = map(self._reason, self._by_job[digest])
-            self._verdicts[digest] = next(filter(None, reasons), None)
-        return self._verdicts[digest]
+            self._refusals[digest] = next(filter(None, reasons), None)
+        return self._refusals[digest]
 
     def _reason(self, output: Output) -> str | None:
-        """Why one output cannot be kept."""
         old, new, inputs = output.old, output.job.stamp, output.job.inputs
         if old.digest == new.digest:
             return None
@@ -155,7 +150,7 @@ class Inventory:
         for name, digest in old.made_by.items():
             source = self._source(Path(inputs[name]))
             if source is None:
-                return f"its input {inputs[name]} is not there, or carries no stamp"
+                return f"its input {inputs[name]} is missing, or carries no stamp"
             if source.old.digest != digest:
                 return f"its input {inputs[name]} is not the one that it was made from"
             if reason := self._refusal(source.job):
@@ -164,7 +159,7 @@ class Inventory:
         for name in set(inputs) - set(old.made_by):
             path = Path(inputs[name])
             if not path.is_file() or path.stat().st_mtime > written:
-                return f"its input {path} is newer, or gone"
+                return f"its input {path} is newer, or missing"
         try:
             verify(output.path)
         except StoreError as error:
@@ -172,18 +167,15 @@ class Inventory:
         return None
 
     def _source(self, path: Path) -> Output | None:
-        """The output that holds an input; of a table in a store the store's manifest."""
+        """The output that contains an input; for a table in a store, the store's manifest."""
         return self._by_path.get(path) or self._by_path.get(path.with_name("manifest.json"))
 
 
 def adopt(inventory: Inventory, reason: str) -> Adoption:
-    """Keep what may be kept: write the ledger, then stamps, then Snakemake's records.
+    """Keep the outputs that can be kept: write the ledger, then the stamps, then Snakemake's records.
 
-    What was made from an output is stamped before it: so the same command goes on where it was interrupted.
-
-    Args:
-        inventory: what is there.
-        reason: why no result depends on the change.
+    Stamps are written downstream first, so that an interrupted command can simply be repeated. ``reason``
+    says why the change affects no result.
     """
     plan = inventory.plan
     entry = Adoption(
@@ -209,7 +201,7 @@ def adopt(inventory: Inventory, reason: str) -> Adoption:
 
 
 def _downstream_first(outputs: Sequence[Output]) -> list[Output]:
-    """Sort so that what reads an output comes before it."""
+    """Sort so that the jobs that read an output come before it."""
     by_digest = {output.job.stamp.digest: output.job for output in outputs}
     depths: dict[str, int] = {}
 
@@ -223,17 +215,17 @@ def _downstream_first(outputs: Sequence[Output]) -> list[Output]:
 
 
 def _update_records(plan: Plan, ledger: Sequence[Adoption]) -> None:
-    """Give Snakemake's records of kept files the parameter that their jobs have now."""
+    """Give Snakemake's records of kept files the present parameter of their jobs."""
     adopted = {job["old"]: job for entry in ledger for job in entry.jobs}
     for path in METADATA.rglob("*"):
         if not path.is_file():
             continue
         try:
             record = json.loads(path.read_text())
-            (told,) = record["params"]
-            digest = ast.literal_eval(told)["stamp"]["digest"]
+            (parameter,) = record["params"]
+            digest = ast.literal_eval(parameter)["stamp"]["digest"]
         except (ValueError, SyntaxError, KeyError, TypeError):
-            continue  # of another workflow, or half written
+            continue  # from another workflow, or incomplete
         if digest not in adopted:
             continue
         while digest in adopted and adopted[digest]["new"] != digest:
@@ -244,7 +236,7 @@ def _update_records(plan: Plan, ledger: Sequence[Adoption]) -> None:
 
 
 def listing(inventory: Inventory) -> Iterator[str]:
-    """What would be kept and what not, line by line."""
+    """Lines that list what would be kept and what not."""
     seconds, kept = inventory.seconds(), inventory.kept
     jobs = {(output.job.rule, output.job.keys): (output.old, output.job.stamp) for output in kept}
     for (rule, keys), (old, new) in sorted(jobs.items()):
@@ -257,19 +249,19 @@ def listing(inventory: Inventory) -> Iterator[str]:
         yield f"{len(jobs)} jobs can be kept, {hours:.2f} hours of work: {rules}."
         yield f"Modules that differ: {', '.join(inventory.modules()) or 'none'}."
     else:
-        yield "Nothing to keep: no output differs from the plan in code alone."
+        yield "Nothing to keep: no output differs from the plan only in its code."
     if inventory.refused:
-        yield "Not kept; these run again where a target needs them:"
+        yield "Not kept; these run again if a target needs them:"
         yield from (f"  {path}: {reason}" for path, reason in sorted(inventory.refused.items()))
 
 
 def _refresh_pages(plan: Plan, arguments: argparse.Namespace) -> None:
-    """Write the pages anew that show the ledger, where there are any."""
+    """Rewrite the pages that show the ledger, if they exist."""
     pages = (f"{plan.results}/REPORT.md", f"{plan.results}/provenance.json")
     targets = [page for page in pages if Path(page).is_file()]
     shown = plan.overview()
     if not all(_is_made_by(Path(shown.inputs[name]), made) for name, made in shown.stamp.made_by.items()):
-        return  # they are written anew with what runs again
+        return  # they are rewritten together with what runs again
     if not targets:
         return
     options = ["--configfile", *map(str, arguments.configfile)] if arguments.configfile else []
@@ -282,7 +274,7 @@ def _is_made_by(path: Path, digest: str) -> bool:
     return path.is_file() and read_stamp(path).digest == digest
 
 
-def _tell(text: str) -> None:
+def _print_error(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
@@ -299,25 +291,25 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--reason", help="why no result depends on the change; goes into the ledger")
     arguments = parser.parse_args(words)
     if arguments.yes and not (arguments.reason or "").strip():
-        parser.error("--yes needs --reason: it is what readers of the report are told")
+        parser.error("--yes needs --reason, which the report shows to its readers")
     try:
         study = load(ROOT / "config.yaml", arguments.configfile, arguments.config)
         plan = Plan(study, ROOT)
         if arguments.yes:
-            study_lock.begin(study.configuration.study, _tell)
+            study_lock.begin(study.configuration.study, _print_error)
         inventory = Inventory(plan)
         sys.stdout.write("".join(f"{line}\n" for line in listing(inventory)))
         if not inventory.kept:
             return 0
         if not arguments.yes:
             sys.stdout.write(
-                'Nothing was changed. To keep them: the same command with --yes --reason "..."\n'
+                'Nothing was changed. To keep them, repeat the command with --yes --reason "..."\n'
             )
             return 0
         entry = adopt(inventory, arguments.reason.strip())
         study_lock.end()
         _refresh_pages(plan, arguments)
-        sys.stdout.write(f"Kept {len(entry.jobs)} jobs; {plan.results}/{LEDGER} says so.\n")
+        sys.stdout.write(f"Kept {len(entry.jobs)} jobs; see {plan.results}/{LEDGER}.\n")
     except NCTransferError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

@@ -1,20 +1,21 @@
-"""Source code as what it does: a module's syntax tree, without what cannot change what a job writes.
+"""Source code reduced to what it does: a module's syntax tree without what cannot change a job's outputs.
 
-Left out, and why:
+Left out, with the reasons:
 
-- Comments, layout, docstrings, bare texts, ``pass``: nothing of them runs.
-- Annotations of functions and of assigned names: nobody reads them while a job runs. Those in class bodies
-  stay, since data classes and settings are made of them; so do those of functions whose decorator reads them.
-- Log calls, ``logger = ...`` and an ``if`` that does nothing but log: no result depends on the log.
-- Words of errors: texts given to an exception where it is made, and messages of ``assert``. An error ends the
-  work, or some code catches it. Where that code uses the words for anything but another error or the log,
-  they count (:attr:`Module.words`, :attr:`Module.read`).
-- Private functions that nothing but such words named.
+- Comments, layout, docstrings, bare strings, ``pass``: they do nothing.
+- Annotations of functions and of assigned names: they are not read while a job runs. Annotations in class
+  bodies stay, because data classes and settings are built from them; so do those of functions whose decorator
+  reads them.
+- Log calls, ``logger = ...`` and an ``if`` that only logs: no result depends on the log.
+- Error messages: texts passed to an exception where it is created, and messages of ``assert``. An error ends
+  the job, or some code catches it. If that code uses the message for anything but another error or the log,
+  the message counts (:attr:`Module.words`, :attr:`Module.read`).
+- Private functions that were used only in such messages.
 - ``if TYPE_CHECKING``: it never runs.
-- Imports that only left-out code named. An import that nothing ever named stays: it is there for its effect.
-- The order of imports and the names of own modules: an import counts by the contents of what it names.
-- Exception classes, and settings that have a default (:attr:`Module.optional`): they count where code that a
-  job reaches names them. A new one changes nothing until somebody does.
+- Imports that only left-out code used. An import that no code ever used stays: it has a purpose of its own.
+- The order of imports and the names of own modules: an import counts by the contents of the imported module.
+- Exception classes, and settings that have a default (:attr:`Module.optional`): they count if code that a job
+  reaches names them. A new one changes nothing until some code uses it.
 
 Trees are printed by :func:`printed`, because ``ast.dump`` and ``ast.unparse`` differ between Python versions.
 """
@@ -26,45 +27,37 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
-# Fields that differ between Python versions or do not change what code does.
+# Fields that differ between Python versions or do not change the behaviour.
 _IGNORED = {"ctx", "kind", "type_comment", "type_ignores", "type_params"}
 _LOGGERS = {"logger", "logging"}
 _LOG_METHODS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
-# Decorators that read a function's annotations.
+# Decorators that read the annotations of a function.
 _READS_ANNOTATIONS = {"register", "validate_call"}
 _TEXT_METHODS = {"join", "format", "strip", "removesuffix", "removeprefix"}
-# Functions without an effect, which the condition of a log call may name.
+# Functions without side effects, which the condition of a log call may use.
 _HARMLESS = {"len", "isinstance", "any", "all", "bool", "min", "max", "sum", "sorted", "set", "str", "int"}
-# What tells of a caught error without its words.
+# Functions that use a caught error but not its message.
 _WORDLESS = frozenset({"type", "isinstance", "id"})
 EVERY_SETTING = "*"
-EMPTY = "Module()"  # the text of a module in which nothing runs
+EMPTY = "Module()"  # the text of a module without any code that runs
 
 
 @dataclass(frozen=True)
 class Module:
-    """A source file as digests see it.
+    """A source file as digests see it."""
 
-    Attributes:
-        text: what is left of it, printed.
-        links: for every own module that it imports, as what and its dotted name.
-        names: that its code mentions; :data:`EVERY_SETTING` where it may read any attribute.
-        optional: definitions that count where their name is mentioned: the name, a label, what they mention
-            themselves, and their text.
-        words: of errors: the exception's name and the words.
-        read: names of exceptions whose words its code uses.
-        bases: names of the bases of its exception classes.
-    """
-
-    text: str
+    text: str  # the reduced code, printed
+    # for every own module that it imports, what is imported and the module's dotted name
     links: tuple[tuple[str, str], ...]
-    names: frozenset[str]
+    names: frozenset[str]  # names that its code mentions; :data:`EVERY_SETTING` if it may read any attribute
+    # definitions that count only if their name is mentioned: the name, a label, the names that they mention
+    # themselves, and their text
     optional: tuple[tuple[str, str, frozenset[str], str], ...]
-    words: tuple[tuple[str, str], ...]
-    read: frozenset[str]
-    bases: dict[str, frozenset[str]]
+    words: tuple[tuple[str, str], ...]  # error messages: the exception's name and the message
+    read: frozenset[str]  # names of exceptions whose messages its code uses
+    bases: dict[str, frozenset[str]]  # names of the bases of its exception classes
 
 
 def read_module(
@@ -77,11 +70,11 @@ def read_module(
     """Read a source file.
 
     Args:
-        path: of the file.
+        path: path of the file.
         module: its dotted name, ``__main__`` for a script.
-        is_own: tells whether a dotted name is a module of this project.
-        is_outside: tells whether no result depends on a module.
-        facts_only: leave out its functions, which who reads its constants never calls.
+        is_own: whether a dotted name is a module of this project.
+        is_outside: whether no result depends on a module.
+        facts_only: leave out its functions, for readers that only use its constants.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     if facts_only:
@@ -111,7 +104,7 @@ def read_module(
     tree = namer.visit(tree) if objects else tree
     links += [(f"module {namer.places.get(name, '')}", target) for name, target in objects.items()]
     optional = [*_exception_classes(tree), *_optional_settings(tree)]
-    own = set() if any(map(_is_settings, tree.body)) else {"self"}
+    own = set() if settings_classes(tree) else {"self"}
     bases = {node.name: frozenset(map(_last, node.bases)) for node in pruner.exceptions}
     return Module(
         text="\n".join([*sorted(set(others)), printed(tree)]),
@@ -125,7 +118,7 @@ def read_module(
 
 
 def printed(node: Any) -> str:
-    """Print a syntax tree, alike on Python 3.11 to 3.13."""
+    """Print a syntax tree, identically on Python 3.11 to 3.13."""
     if isinstance(node, list):
         return "[" + ",".join(map(printed, node)) + "]"
     if not isinstance(node, ast.AST):
@@ -142,9 +135,9 @@ def printed(node: Any) -> str:
 @cache
 def is_exception(name: str) -> bool:
     """Whether a class of this name is an exception: a built-in one, or named like one."""
-    known = getattr(builtins, name, None)
+    builtin = getattr(builtins, name, None)
     return name.endswith(("Error", "Exception")) or (
-        isinstance(known, type) and issubclass(known, BaseException)
+        isinstance(builtin, type) and issubclass(builtin, BaseException)
     )
 
 
@@ -152,7 +145,7 @@ def is_exception(name: str) -> bool:
 
 
 class _Pruner(ast.NodeTransformer):
-    """Takes out what cannot change a result, and notes the words of errors."""
+    """Removes what cannot change a result, and collects error messages, exception classes and imports."""
 
     def __init__(self) -> None:
         self.words: list[tuple[str, str]] = []
@@ -199,8 +192,8 @@ class _Pruner(ast.NodeTransformer):
             if isinstance(part, ast.AnnAssign):
                 body.append(self.generic_visit(part))  # type: ignore[arg-type]
             else:
-                kept = self.visit(part)
-                body += kept if isinstance(kept, list) else [] if kept is None else [kept]
+                visited = self.visit(part)
+                body += visited if isinstance(visited, list) else [] if visited is None else [visited]
         node.body = body
         node.decorator_list = [self.visit(part) for part in node.decorator_list]
         return node
@@ -226,8 +219,8 @@ class _Pruner(ast.NodeTransformer):
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt] | None:
         if _last(node.test) == "TYPE_CHECKING":
-            kept = [self.visit(part) for part in node.orelse]
-            return [part for part in kept if part is not None]
+            visited = [self.visit(part) for part in node.orelse]
+            return [part for part in visited if part is not None]
         self.generic_visit(node)
         return None if not node.body and not node.orelse and _is_harmless(node.test) else node
 
@@ -240,10 +233,10 @@ class _Pruner(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         name = _last(node.func)
         if is_exception(name):
-            spoken = [part for part in (*node.args, *node.keywords) if _is_text(part)]
-            self.words += [(name, printed(part)) for part in spoken]
-            node.args = [part for part in node.args if part not in spoken]
-            node.keywords = [part for part in node.keywords if part not in spoken]
+            texts = [part for part in (*node.args, *node.keywords) if _is_text(part)]
+            self.words += [(name, printed(part)) for part in texts]
+            node.args = [part for part in node.args if part not in texts]
+            node.keywords = [part for part in node.keywords if part not in texts]
         return self.generic_visit(node)
 
 
@@ -258,7 +251,6 @@ def _is_log_call(node: ast.expr) -> bool:
 
 
 def _is_harmless(test: ast.expr) -> bool:
-    """Whether a condition has no effect of its own."""
     effects = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
     return not any(
         isinstance(node, effects) or (isinstance(node, ast.Call) and _last(node.func) not in _HARMLESS)
@@ -267,7 +259,7 @@ def _is_harmless(test: ast.expr) -> bool:
 
 
 def _is_text(node: ast.AST) -> bool:
-    """Whether an argument is words: a text, or put together from one."""
+    """Whether an argument is a text, or composed of one."""
     match node:
         case ast.keyword():
             return _is_text(node.value)
@@ -285,7 +277,7 @@ def _is_text(node: ast.AST) -> bool:
 
 
 def _leave_out_private_functions(tree: ast.Module, before: Counter[str]) -> Counter[str]:
-    """Take out private functions that were named, and no longer are; returns what is named then."""
+    """Remove private functions that were used before and no longer are; return the names still used."""
     after = _loaded(tree)
     while True:
         unused = []
@@ -320,7 +312,7 @@ class _ModuleNames(ast.NodeTransformer):
 def _aliases(
     node: ast.Import | ast.ImportFrom, module: str, is_package: bool
 ) -> Iterator[tuple[ast.alias, str]]:
-    """What an import names, and from which module (made absolute; empty for ``import x``)."""
+    """Names of an import statement, each with its module (absolute; empty for ``import x``)."""
     source = ""
     if isinstance(node, ast.ImportFrom):
         parts = module.split(".")
@@ -341,41 +333,43 @@ def _is_exception_class(node: ast.ClassDef) -> bool:
 
 
 def _exception_classes(tree: ast.Module) -> Iterator[tuple[str, str, frozenset[str], str]]:
-    """Take exception classes out of a tree."""
-    found = [node for node in tree.body if isinstance(node, ast.ClassDef) and _is_exception_class(node)]
-    tree.body = [node for node in tree.body if node not in found]
-    for node in found:
+    """Remove the exception classes from a tree and return them."""
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and _is_exception_class(node)]
+    tree.body = [node for node in tree.body if node not in classes]
+    for node in classes:
         yield node.name, node.name, frozenset(_mentioned(node)), printed(node)
 
 
 def _optional_settings(tree: ast.Module) -> Iterator[tuple[str, str, frozenset[str], str]]:
-    """Take settings that have a default out of the classes of a tree."""
+    """Remove the settings with a default from the classes of a tree and return them."""
+    for node in settings_classes(tree):
+        for part in [part for part in node.body if _has_default(part)]:
+            node.body.remove(part)
+            name = _last(part.target)  # type: ignore[attr-defined]
+            yield name, f"{node.name}.{name}", frozenset(_mentioned(part)), printed(part)
+
+
+def settings_classes(tree: ast.Module) -> list[ast.ClassDef]:
+    """Classes of a module that define settings: a base is named ``...Settings``, or is one of them."""
+    classes: dict[str, ast.ClassDef] = {}
     for node in tree.body:
-        if _is_settings(node):
-            for part in [part for part in node.body if _has_default(part)]:
-                node.body.remove(part)
-                name = _last(part.target)  # type: ignore[attr-defined]
-                yield name, f"{node.name}.{name}", frozenset(_mentioned(part)), printed(part)
-
-
-def _is_settings(node: ast.stmt) -> TypeGuard[ast.ClassDef]:
-    """Whether a statement defines settings, which have ``...Settings`` as a base."""
-    return isinstance(node, ast.ClassDef) and any(
-        _last(base.value if isinstance(base, ast.Subscript) else base).endswith("Settings")
-        for base in node.bases
-    )
+        if isinstance(node, ast.ClassDef):
+            bases = [_last(base.value if isinstance(base, ast.Subscript) else base) for base in node.bases]
+            if any(name.endswith("Settings") or name in classes for name in bases):
+                classes[node.name] = node
+    return list(classes.values())
 
 
 def _has_default(node: ast.stmt) -> bool:
-    """Whether a statement of a class body is a setting that may be left out."""
+    """Whether a statement of a class body is an optional setting."""
     if not isinstance(node, ast.AnnAssign) or node.value is None:
         return False
     annotation = node.annotation.value if isinstance(node.annotation, ast.Subscript) else node.annotation
     if _last(annotation) == "ClassVar":
         return False
     if isinstance(node.value, ast.Call) and _last(node.value.func) == "Field":
-        given = {keyword.arg for keyword in node.value.keywords}
-        return bool(node.value.args) or bool(given & {"default", "default_factory"})
+        keywords = {keyword.arg for keyword in node.value.keywords}
+        return bool(node.value.args) or bool(keywords & {"default", "default_factory"})
     return True
 
 
@@ -390,12 +384,12 @@ def _last(node: ast.AST) -> str:
 
 
 def _loaded(tree: ast.AST) -> Counter[str]:
-    """How often each name stands in a tree, imports apart."""
+    """How often each name is used in a tree, not counting imports."""
     return Counter(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
 
 
 def _mentioned(tree: ast.AST, others: Collection[str] = ()) -> Iterator[str]:
-    """Names, attributes, arguments and texts like names; a mark where any attribute may be read."""
+    """Names, attributes, arguments and identifier-like texts; a mark if any attribute may be read."""
     for node in ast.walk(tree):
         match node:
             case ast.Name():
@@ -413,35 +407,35 @@ def _mentioned(tree: ast.AST, others: Collection[str] = ()) -> Iterator[str]:
 def _reads_all(call: ast.Call, others: Collection[str]) -> bool:
     """Whether a call may read any attribute of settings.
 
-    Args:
-        call: the call.
-        others: names of what is no settings: libraries, ``self`` where no settings are defined.
+    ``others`` are names that are not settings: libraries, and ``self`` in a module without settings.
     """
-    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    keywords = {keyword.arg: keyword.value for keyword in call.keywords}
     match _last(call.func):
         case "getattr":
             return not isinstance(call.args[1], ast.Constant) and _last(call.args[0]) not in others
         case "model_dump" | "model_dump_json":
-            named = given.get("include")
-            names = named.elts if isinstance(named, ast.Set) else [named]
-            return "exclude_defaults" not in given and not all(isinstance(key, ast.Constant) for key in names)
+            included = keywords.get("include")
+            names = included.elts if isinstance(included, ast.Set) else [included]
+            return "exclude_defaults" not in keywords and not all(
+                isinstance(key, ast.Constant) for key in names
+            )
         case "vars" | "model_fields":
             return True
     return False
 
 
-# --- words that are used ---------------------------------------------------------------------
+# --- messages that are used ------------------------------------------------------------------
 
 
 def _read_errors(tree: ast.Module, wordless: frozenset[str]) -> Iterator[str]:
-    """Exceptions that are caught and whose words end in something else than another error."""
+    """Exceptions that are caught and whose message ends up in something other than another error."""
     for handler, scope in _handlers(tree, tree):
         if handler.name is not None and _Words(scope, wordless).are_used(handler.name, handler):
             yield from _caught(handler.type)
 
 
 def _handlers(node: ast.AST, scope: ast.AST) -> Iterator[tuple[ast.ExceptHandler, ast.AST]]:
-    """Every handler of exceptions below a node, with the function, or module, around it."""
+    """Every exception handler below a node, with the enclosing function or module."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.ExceptHandler):
             yield child, scope
@@ -450,7 +444,7 @@ def _handlers(node: ast.AST, scope: ast.AST) -> Iterator[tuple[ast.ExceptHandler
 
 
 def _caught(node: ast.expr | None) -> Iterator[str]:
-    """Names of the exceptions of a handler; of what is no name (a constant of several) any."""
+    """Names of the exceptions of a handler; for anything but names (a constant of several) any exception."""
     if isinstance(node, ast.Tuple):
         for part in node.elts:
             yield from _caught(part)
@@ -460,11 +454,10 @@ def _caught(node: ast.expr | None) -> Iterator[str]:
 
 
 class _Words:
-    """Looks for uses of a caught error's words.
+    """Finds uses of the message of a caught error.
 
-    Args:
-        scope: the function, or module, around the handler.
-        wordless: functions that do not use the words of an error that they are given.
+    ``scope`` is the function or module with the handler; functions in ``wordless`` use an error without its
+    message.
     """
 
     def __init__(self, scope: ast.AST, wordless: frozenset[str]) -> None:
@@ -473,7 +466,7 @@ class _Words:
         self._seen: set[str] = set()
 
     def are_used(self, name: str, within: ast.AST) -> bool:
-        """Whether words of the error of this name, or of a name that was made of it, are used."""
+        """Whether the message of the error of this name, or of a name derived from it, is used."""
         self._seen.add(name)
         return any(
             self._is_use(node)

@@ -1,16 +1,16 @@
 """Digests: why a job runs again.
 
-Snakemake does not look inside a package that a ``script:`` imports, tests a script by its modification time
-and forgets that an upstream job failed. A rule whose only changing parameter holds its digest runs again
-exactly when its settings, the code that it can reach or the digest of one of its inputs changes.
+Snakemake does not look inside a package that a ``script:`` imports, checks a script by its modification time
+and forgets that an upstream job failed. A rule whose only changing parameter contains the job's digest runs
+again exactly if its settings, the code that it can reach or the digest of one of its inputs has changed.
 
-Code counts module by module, without what cannot change what a job writes (:mod:`nctransfer.dag.canonical`
-says what that is). There is no call graph: what it would get wrong is a result that is out of date and not
-made again. Only static imports are seen: variants (modules loaded by name) are passed in by whoever knows the
-settings, so a new variant changes no digest.
+Code counts module by module, without what cannot change the outputs of a job
+(:mod:`nctransfer.dag.canonical` lists it). There is no call graph: an error in it would leave an outdated
+result in place. Only static imports are followed: variants (modules loaded by name) are passed in by the
+caller, who knows the settings, so that a new variant changes no digest.
 
-Settings count as far as they differ from their defaults; a default counts as code, where code names the
-setting. So a new setting makes no job stale as long as nobody sets it.
+Settings count if they differ from their defaults; a default counts as code, if code names the setting. So a
+new setting makes no job stale until it is set.
 """
 
 import builtins
@@ -25,21 +25,17 @@ from typing import Any
 from nctransfer.dag.canonical import EMPTY, EVERY_SETTING, Module, read_module
 from nctransfer.stamp import Stamp
 
-# Where and how long jobs run, and how that and their failures are told: no result depends on it.
+# Where and how long jobs run, and how they report progress and failures: no result depends on it.
 OUTSIDE = "nctransfer.runtime"
 FACTS = ":facts"
 
 
 @dataclass(frozen=True)
 class Code:
-    """What a job can reach of this project's code.
+    """The code of this project that a job can reach."""
 
-    Attributes:
-        digest: of all of it.
-        parts: digests of its modules, and of exception classes and settings that it names, by name.
-    """
-
-    digest: str
+    digest: str  # digest of all of it
+    # digests of its modules, and of the exception classes and settings that it names, by name
     parts: Mapping[str, str]
 
 
@@ -54,32 +50,32 @@ def job_stamp(
     """The stamp of a job's outputs: digests of its code, its settings and its inputs.
 
     Args:
-        root: folder that holds the package and the scripts.
+        root: folder that contains the package and the scripts.
         script: path of the job's script, relative to root.
         settings: plain JSON values, those that differ from their defaults; key order does not matter.
-        inputs: plain JSON values that say what it reads.
+        inputs: plain JSON values that describe its inputs.
         made_by: digests of the jobs that make its inputs, by the name of the input.
         variants: dotted names of the modules that the settings choose.
 
     Raises:
-        TypeError: settings or inputs hold something that JSON cannot say.
+        TypeError: settings or inputs contain something that JSON cannot represent.
     """
     code = reached_code(Path(root), script, frozenset(variants))
     made_by = dict(sorted((made_by or {}).items()))
-    told = _short(json.dumps([settings, inputs], sort_keys=True, allow_nan=False))
-    digest = _short(json.dumps([code.digest, told, made_by], sort_keys=True))
-    return Stamp(digest, code.digest, told, made_by, tuple(sorted(code.parts.values())))
+    settings_digest = _short(json.dumps([settings, inputs], sort_keys=True, allow_nan=False))
+    digest = _short(json.dumps([code.digest, settings_digest, made_by], sort_keys=True))
+    return Stamp(digest, code.digest, settings_digest, made_by, tuple(sorted(code.parts.values())))
 
 
 @cache
 def reached_code(root: Path, script: str, variants: frozenset[str] = frozenset()) -> Code:
-    """Digest a script and every module under root that it reaches.
+    """Digest a script and every module that it reaches.
 
     Args:
-        root: folder that holds the package and the scripts.
+        root: folder that contains the package and the scripts.
         script: path of the script, relative to root.
-        variants: dotted names of modules that the script loads by name, ``name:facts`` where it reads their
-            constants alone.
+        variants: dotted names of modules that the script loads by name, ``name:facts`` if it only reads their
+            constants.
     """
     modules = reached_modules(root, script, variants)
     chosen = _chosen_definitions(list(modules.values()))
@@ -97,7 +93,7 @@ def reached_code(root: Path, script: str, variants: frozenset[str] = frozenset()
 
 @cache
 def reached_modules(root: Path, script: str, variants: frozenset[str] = frozenset()) -> Mapping[str, Module]:
-    """The script and every module under root that its results may depend on, by dotted name."""
+    """The script and every own module that its results may depend on, by dotted name."""
     start = _module(root, root / script, "__main__")
     reached, todo = {script: start}, {target for _, target in start.links} | set(variants)
     while todo:
@@ -113,26 +109,26 @@ def reached_modules(root: Path, script: str, variants: frozenset[str] = frozense
 
 
 def _chosen_definitions(modules: list[Module]) -> Iterator[tuple[str, str]]:
-    """Exception classes and optional settings that the code names, each with its text."""
+    """Exception classes and optional settings that the code names: label and text of each."""
     names = {name for module in modules for name in module.names}
-    waiting = [definition for module in modules for definition in module.optional]
+    definitions = [definition for module in modules for definition in module.optional]
     while True:
         every = EVERY_SETTING in names
         chosen = [
             (name, label, further, text)
-            for name, label, further, text in waiting
+            for name, label, further, text in definitions
             if name in names or (every and "." in label)
         ]
         if not chosen:
             return
         for definition in chosen:
-            waiting.remove(definition)
+            definitions.remove(definition)
             names |= definition[2]
             yield definition[1], definition[3]
 
 
 def _used_words(modules: list[Module]) -> frozenset[str]:
-    """Names of the exceptions whose words count: those that some code uses, and what derives from them."""
+    """Names of the exceptions whose messages count: those that code uses, and classes derived from them."""
     read = {name for module in modules for name in module.read}
     raised = {name for module in modules for name, _ in module.words}
     bases: dict[str, set[str]] = {}
@@ -145,21 +141,21 @@ def _used_words(modules: list[Module]) -> frozenset[str]:
             return True
         if name in bases:
             return any(counts(above, seen | {name}) for above in bases[name] - seen)
-        known = getattr(builtins, name, None)
-        if known is None:  # of a library: what it derives from is not known
+        builtin = getattr(builtins, name, None)
+        if builtin is None:  # from a library: its bases are not known
             return bool(read)
-        return any(above.__name__ in read for above in known.__mro__)
+        return any(above.__name__ in read for above in builtin.__mro__)
 
     return frozenset(name for name in raised if counts(name))
 
 
 def _whole(module: Module, used: frozenset[str]) -> str:
-    """A module's text, with those words of its errors that count."""
+    """Text of a module, including the error messages that count."""
     return "\n".join([module.text, *(text for name, text in module.words if name in used)])
 
 
 def _target(root: Path, name: str) -> str:
-    """Which module an import names: its contents; of a package its name, by which variants are found."""
+    """Identity of an imported module: its contents; for a package its name, by which variants are found."""
     path = _source(root, name)
     assert path is not None
     return name if path.name == "__init__.py" else _short(_module(root, path, name).text)
@@ -177,9 +173,9 @@ def _module(root: Path, path: Path, name: str) -> Module:
 
 @cache
 def _source(root: Path, module: str) -> Path | None:
-    """Source file of a module below root, None where it is not ours."""
+    """Source file of a module of this project, else None."""
     path = root.joinpath(*module.split("."))
-    return next((found for found in (path / "__init__.py", path.with_suffix(".py")) if found.is_file()), None)
+    return next((file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()), None)
 
 
 def _short(text: str) -> str:

@@ -1,12 +1,12 @@
-"""Estimates of the host memory and time that a job needs, by arithmetic on what it computes.
+"""Estimates of the host memory and time that a job needs, computed from what it does.
 
-Sizes of data sets (``data.dataset``), costs of networks (``catalog.network_costs``) and the speed of a modest
-GPU (``dag.device_speeds``). Estimates are meant to be enough, not to be close: a job that is killed
+They use sizes of data sets (``data.dataset``), costs of networks (``catalog.network_costs``) and the speed of
+a modest GPU (``dag.device_speeds``). Estimates should be sufficient rather than close: a job that is killed
 at its limit costs more than one that waits a little longer.
 
-Memory is the host's. On a GPU it holds the process, images on their way and features; the network's
-activations count where ``device: cpu`` says that they are there. Features count wherever they are
-computed on, because they are read through mapped files, whose pages a cluster charges to the job.
+Memory is host memory. With a GPU it holds the process, images in transit and features; the network's
+activations count only with ``device: cpu``. Features always count, because they are read from memory-mapped
+files, whose pages a cluster charges to the job.
 """
 
 import math
@@ -22,41 +22,41 @@ from nctransfer.dag.stages import Stages
 from nctransfer.dag.views import View
 from nctransfer.data.dataset import DataSetSize, data_set
 
-# MB of a process with torch and a CUDA context before it holds anything (an assumption; one on a CPU took
-# 1,500 with its images, docs/real-input.md).
+# MB of a process with torch and a CUDA context before it loads any data (an assumption; a process on a CPU
+# took 1,500 with its images, docs/real-input.md).
 PROCESS = 5_000
-# Passes through a network, in forward passes: a backward pass costs twice a forward one.
+# Cost of a training step in forward passes: a backward pass costs twice a forward one.
 TRAINING = 3.0
-# A step of an attack, in training steps: 2/3 by arithmetic (gradients of the input alone), and room for
-# what is around them; a step of training against an attack of 7 steps takes 1 + 7 * 0.76 = 6.3.
+# Cost of an attack step in training steps: 2/3 by arithmetic (only gradients of the input), plus overhead; a
+# training step with an attack of 7 steps then costs 1 + 7 * 0.76 = 6.3.
 ATTACK_STEP = 0.76
-# Share of the kept activations that is in memory at once without a backward pass (the first maps are the
-# largest), and what a backward pass takes beyond them.
+# Share of the activations that is in memory at once without a backward pass (the first feature maps are the
+# largest), and the factor on all activations with one.
 INFERENCE_SHARE = 0.2
 BACKWARD = 1.5
-# Images that a training scores at a time, in its batches; those that a method without training scores.
+# Batches that a training evaluates at once, and images that a method without training does.
 SCORED_BATCHES, SCORED_IMAGES = 4, 512
 
-FETCHED = 5e6  # bytes a second of a download with its check and unpacking
-DECODED = 50  # pictures a second and thread: photographs of some megapixels, decoded and resized
-BLOCK = 32 * 3  # pictures that a decoding thread has in memory: being prepared and waiting
-PICTURE = 40  # MB of a photograph as it is decoded: 12 megapixels
+FETCHED = 5e6  # bytes per second of a download, including verification and unpacking
+DECODED = 50  # photographs of some megapixels that one thread decodes and resizes per second
+BLOCK = 32 * 3  # images that a decoding thread has in memory: in preparation and waiting
+PHOTOGRAPH = 40  # MB of a photograph while it is decoded: 12 megapixels
 MB = 1e6
 FLOAT32, FLOAT64 = 4, 8
 
-LAUNCHES = 0.005  # seconds of a probe's step: up to five groups of units of one width, 1 ms each
+LAUNCHES = 0.005  # seconds per step of the probes: up to five groups of units of one width, 1 ms each
 ALGEBRA = 20e9  # FLOP/s of products and decompositions in float64, one core
-COPIES = 4  # of a feature matrix that a metric has in memory, in float32: mapped, read, sorted, in work
-# All scores of a feature matrix: seconds, and seconds by image, width and class. Measured on two cores with
+COPIES = 4  # float32 copies of a feature matrix that a metric has in memory: mapped, read, sorted, in use
+# All scores of a feature matrix: seconds, and seconds per image, width and class. Measured on two cores with
 # d = 2,048 (docs/ranking.md): 42 s (N = 20,000, K = 397) and 106 s (50,000 and 1,000; 10,000 in the mixture).
 SCORES, SCORES_EACH, MIXTURE = 30.0, 4e-9, 10_000
-SCORE_COPIES = 6  # the same measurements: 2.7 and 4.7 GiB
-EPISODE = 0.2  # seconds of a few-shot episode: a logistic regression and the NC1 of its queries
+SCORE_COPIES = 6  # from the same measurements: 2.7 and 4.7 GiB
+EPISODE = 0.2  # seconds per few-shot episode: a logistic regression and the NC1 of its queries
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a job is estimated to need, without margin: host memory in MB, and seconds."""
+    """Estimated need of a job, without margin: host memory in MB, and seconds."""
 
     memory: float
     seconds: float
@@ -64,28 +64,24 @@ class Need:
 
 @dataclass(frozen=True)
 class Needs:
-    """What the jobs of a plan need.
-
-    Args:
-        plan: the plan.
-    """
+    """Estimated needs of the jobs of a plan."""
 
     plan: Stages
 
-    # --- stages, in the order of the river ----------------------------------------------
+    # --- one method per rule, in the order of the data flow ------------------------------
 
     def images(self, key: str) -> Need:
-        """Download (once a data set; each job asks for it, since any may be the first), decode, write."""
+        """Download, decode, write; every job includes the download, since it may be the first."""
         view = self.plan.image_stores[key]
         size, threads = self._size(view.dataset), self._threads
-        # what has one size is read whole; photographs are decoded a few at a time
-        whole = 2 * size.images * _picture(size, view)
-        pictures = threads * BLOCK * _picture(size, view) + threads * PICTURE
+        # images of one size are read all at once; photographs are decoded a few at a time
+        fixed_size = 2 * size.images * _stored_image(size, view)
+        photographs = threads * BLOCK * _stored_image(size, view) + threads * PHOTOGRAPH
         seconds = size.download * MB / FETCHED + size.images / (DECODED * threads)
-        return Need(PROCESS + (whole if size.pixels else pictures), seconds)
+        return Need(PROCESS + (fixed_size if size.pixels else photographs), seconds)
 
     def pretrain(self, model: str) -> Need:
-        """Train from scratch: every epoch shows the training images, then the test images."""
+        """Train from scratch: every epoch passes the training images, then the test images."""
         entry = self.plan.trained(model)
         training, size = self.plan.study.training(entry), self._size(entry.dataset)
         costs, batch = self._costs(model), training.batch_size
@@ -105,12 +101,12 @@ class Needs:
         return Need(memory + self._activations(costs, views * batch, SCORED_BATCHES * batch, 1.0), seconds)
 
     def model(self, model: str) -> Need:
-        """Fetch weights, a text tower beside them perhaps, and look at the network's units."""
+        """Fetch the weights, possibly with a text tower, and inspect the network's units."""
         weights = self._weights(self._costs(model))
         return Need(PROCESS + 4 * weights, 60 + 2 * weights * MB / FETCHED)
 
     def features(self, model: str, view: str) -> Need:
-        """One forward pass of all images; a batch of features is on its way to the disk."""
+        """One forward pass of all images; a batch of features waits to be written."""
         costs, size = self._costs(model), self._size_of(model, view)
         batch = self.plan.configuration.features.batch_size
         written = size.images * self._stored_width(model) * FLOAT32
@@ -119,48 +115,48 @@ class Needs:
         return Need(memory + self._activations(costs, 0, batch, 0.0), seconds)
 
     def finetune(self, run: str) -> Need:
-        """Train a part of a network; what is below it takes a forward pass only.
+        """Train a part of a network; the units below it only need a forward pass.
 
-        A kept prefix only saves time. Half of the memory that is asked for is left to it on a CPU.
+        The prefix cache only saves time. On a CPU it gets half of the requested memory.
         """
-        asked = self.plan.run(run)
-        assert asked is not None
-        options = options_of(self.plan.configuration.finetuning, asked)
-        costs, size = self._costs(run), self._size(asked.dataset)
-        train = min(size.train, (asked.per_class or size.train) * size.classes)
-        epochs, batch = (options.epochs, options.batch_size) if asked.facts.trains else (0, SCORED_IMAGES)
-        share = self._trained_share(asked, costs.units)
+        tuning = self.plan.run(run)
+        assert tuning is not None
+        options = options_of(self.plan.configuration.finetuning, tuning)
+        costs, size = self._costs(run), self._size(tuning.dataset)
+        train = min(size.train, (tuning.per_class or size.train) * size.classes)
+        epochs, batch = (options.epochs, options.batch_size) if tuning.facts.trains else (0, SCORED_IMAGES)
+        share = self._trained_share(tuning, costs.units)
         scored = (math.ceil(epochs / options.evaluate_every) + 1) * size.test + train
         seconds = (1 + (TRAINING - 1) * share) * self._passes(costs, epochs * train, batch)
         seconds += self._passes(costs, scored, SCORED_BATCHES * batch)
         scored_at_once = min(SCORED_BATCHES * batch, max(size.test, train))
         activations = self._activations(costs, min(batch, train), scored_at_once, share)
-        if asked.method != "full_ft":
+        if tuning.method != "full_ft":
             activations *= 2
         return Need(PROCESS + 4 * self._weights(costs) + activations, 120 + seconds)
 
     def metrics(self, model: str, view: str) -> Need:
-        """NC1 of every unit, as it is and with permuted labels, and decompositions of the covariance."""
+        """NC1 of every unit, with true and permuted labels, and decompositions of the covariance."""
         return self._measured(model, view, 1 + self.plan.configuration.metrics.permutations)
 
     def classifier_metrics(self, model: str, view: str) -> Need:
-        """Class means of every unit against the probes' classifiers."""
+        """Class means of every unit, compared with the probes' classifiers."""
         return self._measured(model, view, 1)
 
     def probes(self, model: str, view: str) -> Need:
-        """Probes of all units side by side; several rates and decays share a pass over the features."""
+        """Probes of all units together; several rates and decays share a pass over the features."""
         probes, size = self.plan.configuration.probes, self._size_of(model, view)
         width = self._stored_width(model)
         settings = len(probes.learning_rates) * len(probes.weight_decays)
         steps = probes.seeds * probes.epochs * math.ceil(size.train / probes.batch_size)
         flops = 6 * size.train * width * size.classes * probes.epochs * probes.seeds * settings
-        # matrices so narrow that a tenth of the device's arithmetic is reached
+        # such narrow matrices reach only a tenth of the device's arithmetic
         seconds = steps * LAUNCHES + 10 * flops / self._device.flops
         classifiers = 4 * settings * probes.seeds * width * size.classes * FLOAT32
         return Need(PROCESS + (size.images * width * FLOAT32 + classifiers) / MB, 60 + seconds)
 
     def scores(self, model: str, view: str) -> Need:
-        """All scores of every unit, of one pooling."""
+        """All scores of every unit, for one pooling."""
         costs, size = self._costs(model), self._size_of(model, view)
         samples = min(size.train, self.plan.configuration.rank.samples or size.train)
         matrices = 1 if self._penultimate_only(model) else costs.units + 1
@@ -177,13 +173,13 @@ class Needs:
         seconds = EPISODE * few_shot.episodes * len(few_shot.shots)
         return Need(PROCESS + COPIES * features / MB, 60 + seconds)
 
-    # --- pieces ----------------------------------------------------------------------
+    # --- helpers ---------------------------------------------------------------------
 
     def _measured(self, model: str, view: str, labelings: int) -> Need:
-        """Measure all columns of both splits, one after the other.
+        """Measure all units of both splits, one after the other.
 
-        FLOP of a column: covariance 2 N d^2, decompositions some 20 d^3, and for every labeling the class
-        means' products 4 N d K; N, d and K as everywhere.
+        FLOP per unit: covariance 2 N d^2, decompositions about 20 d^3, and 4 N d K per labelling for the
+        products of the class means (N samples, width d, K classes).
         """
         costs, size = self._costs(model), self._size_of(model, view)
         columns = self._stored_width(model) / costs.widest
@@ -194,7 +190,7 @@ class Needs:
 
     @property
     def on_cpu(self) -> bool:
-        """Whether the configuration has networks run on the CPU; where ``auto`` leads is not known here."""
+        """Whether networks run on the CPU for certain; the choice of ``auto`` is not known here."""
         return self.plan.configuration.device == "cpu"
 
     @property
@@ -223,13 +219,10 @@ class Needs:
         return costs.parameters * FLOAT32
 
     def _activations(self, costs: NetworkCosts, trained: int, scored: int, share: float) -> float:
-        """MB of host memory that a batch's maps take: none on a GPU.
+        """MB of host memory for the activations of a batch: none on a GPU.
 
-        Args:
-            costs: of the network.
-            trained: images of a batch with a backward pass.
-            scored: images of a batch without.
-            share: of the network that the backward pass reaches.
+        ``trained`` and ``scored`` are images per batch with and without a backward pass, which reaches a
+        ``share`` of the network.
         """
         if not self.on_cpu:
             return 0.0
@@ -238,7 +231,7 @@ class Needs:
 
     @staticmethod
     def _trained_share(run: Run, units: int) -> float:
-        """Share of a network above the lowest unit that trains: what a backward pass goes through."""
+        """Share of a network from the lowest trained unit upwards: the part that a backward pass reaches."""
         if run.facts.tunes_units:
             return max(units - min(run.units, default=1) + 1, 1) / units
         return 1.0 if run.method == "full_ft" else 0.0
@@ -247,15 +240,15 @@ class Needs:
         return self.plan.study.kept_units(model) == "penultimate"
 
     def _stored_width(self, model: str) -> int:
-        """Numbers that are kept of an image: of all units by pooling, and of the penultimate feature."""
+        """Stored numbers per image: all units with all poolings, and the penultimate feature."""
         costs = self._costs(model)
         if self._penultimate_only(model):
             return costs.width
         return costs.unit_widths * len(self.plan.facts(model).poolings) + costs.width
 
 
-def _picture(size: DataSetSize, view: View) -> float:
-    """MB of a decoded picture as it is stored."""
+def _stored_image(size: DataSetSize, view: View) -> float:
+    """MB of a decoded image as it is stored."""
     if size.pixels:
         return 3 * math.prod(size.pixels) / MB
     resize, crop = view.geometry.resize, view.geometry.crop
@@ -263,7 +256,7 @@ def _picture(size: DataSetSize, view: View) -> float:
     return 3 * (height or 0) * (width or 0) / MB
 
 
-# Rules whose needs are estimated; the others ask for little and the same.
+# Rules with estimated needs; the others request a small fixed amount.
 ESTIMATES: Mapping[str, Callable[..., Need]] = {
     "images": Needs.images,
     "pretrain": Needs.pretrain,

@@ -1,4 +1,4 @@
-"""A job of the workflow: what it is told, what it reads, and its stamp."""
+"""A job of the workflow: its settings, inputs and stamp."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -11,23 +11,14 @@ from nctransfer.stamp import Stamp
 
 @dataclass(frozen=True)
 class Job:
-    """One job of the workflow.
+    """One job of the workflow."""
 
-    Attributes:
-        rule: its rule, and the name of its script.
-        keys: its wildcards.
-        settings: what the configuration says to it.
-        stamp: digests of all that decides its result: code, settings, inputs.
-        inputs: files that it reads, by name.
-        variants: dotted names of the modules that its settings choose.
-    """
-
-    rule: str
-    keys: tuple[str, ...]
-    settings: Settings
-    stamp: Stamp
-    inputs: Mapping[str, str]
-    variants: frozenset[str]
+    rule: str  # its rule, which is also the name of its script
+    keys: tuple[str, ...]  # its wildcards
+    settings: Settings  # its settings, from the configuration
+    stamp: Stamp  # digests of everything that decides its result: code, settings, inputs
+    inputs: Mapping[str, str]  # the files that it reads, by name
+    variants: frozenset[str]  # dotted names of the modules that its settings choose
 
     @property
     def script(self) -> str:
@@ -35,7 +26,7 @@ class Job:
         return f"workflow/scripts/{self.rule}.py"
 
     def told(self) -> dict[str, Any]:
-        """The parameter that carries the job to its script; Snakemake compares its ``repr``."""
+        """The parameter that passes the job to its script; Snakemake compares its ``repr``."""
         return {"settings": self.settings.told(), "stamp": self.stamp.to_json()}
 
 
@@ -47,7 +38,7 @@ P = TypeVar("P", bound=_Planner)
 
 
 def once(method: Callable[..., Job]) -> Callable[..., Job]:
-    """Derive each job once: Snakemake asks for its inputs and settings one by one."""
+    """Derive each job only once: Snakemake asks for its inputs and settings separately."""
 
     @wraps(method)
     def derived(plan: P, *keys: str) -> Job:

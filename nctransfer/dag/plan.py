@@ -1,8 +1,7 @@
-"""The plan: from a study to every job's settings, inputs and stamp.
+"""The plan: from a study to the settings, inputs and stamp of every job.
 
-Stages follow the river of data: images, models, features, metrics and probes (``stages``), and here what is
-shown of
-them: figures, tables, the scorecard and what describes the run.
+``stages`` has the jobs from images to metrics and probes; here are the jobs that report results: figures,
+tables, the scorecard and the pages about the run.
 """
 
 import hashlib
@@ -36,22 +35,17 @@ from nctransfer.settings import Settings
 from nctransfer.storage.files import file_checksum
 from nctransfer.storage.ledger import LEDGER
 
-# Sections that change no result, nor the digest of anything that is told of results.
+# Sections that change no result and no digest.
 UNREAD = {"paths", "resources", "operation"}
 SCORECARD = {"scorecard": "csv", "scorecard_made": "json"}
 
 
 class Plan(Stages):
-    """Every job of a study.
-
-    Args:
-        study: the study.
-        root: the project's root, where the package and the scripts are.
-    """
+    """Every job of a study; ``root`` is the project folder with the package and the scripts."""
 
     @cached_property
     def shown(self) -> list[str]:
-        """``model/view`` of everything whose transfer accuracy a figure or table shows."""
+        """``model/view`` of everything whose probe accuracy a figure or table shows."""
         return sorted(
             {
                 f"{model}/{view}"
@@ -63,12 +57,12 @@ class Plan(Stages):
         )
 
     def reported(self, section: str) -> list[str]:
-        """Keys of the figures or tables that the report is about."""
-        wanted = self.configuration.report.pictures
-        return [key for key in self.configuration.pictures(section) if wanted is None or key in wanted]
+        """Keys of the figures or tables in the report."""
+        chosen = self.configuration.report.pictures
+        return [key for key in self.configuration.pictures(section) if chosen is None or key in chosen]
 
     def asked_for(self, section: str) -> list[str]:
-        """Those of them that the configuration lists itself, unlike those of ``rank:``."""
+        """Those of them that are listed in the configuration, not derived from ``rank:``."""
         derived = picture_keys(self.configuration, section)
         return [key for key in self.reported(section) if key not in derived]
 
@@ -98,7 +92,7 @@ class Plan(Stages):
         panels: list[Settings] = [shown_panels.show(panel, self, kind, inputs) for panel in entry.panels]
         if kind.panel is None:
             panels += nc1_measurements.rows(self)
-        if kind.probes:  # of all rates and decays the first are shown
+        if kind.probes:  # the first of all rates and decays are shown
             probes = self.configuration.probes
             options["learning_rate"] = probes.learning_rates[0]
             options["weight_decay"] = probes.weight_decays[0]
@@ -117,7 +111,7 @@ class Plan(Stages):
 
     @once
     def scorecard(self) -> Job:
-        """Test claims on the numbers behind figures and tables."""
+        """Test claims on the numbers of figures and tables."""
         path = claims.claims_file(self.configuration.report.claims)
         rows = claims.read_claims(path)
         sections = {key: section for section in SECTIONS for key in self.reported(section)}
@@ -141,12 +135,12 @@ class Plan(Stages):
         modules = {f"nctransfer.reporting.scorecard.statistics.{claim.statistic}" for claim in rows}
         contents = "".join(file.read_text(encoding="utf-8") for file in published.values())
         job = self._job("scorecard", settings, inputs, parents, sorted(modules), outside=contents)
-        # where the published numbers lie is no part of the digest, what they say is
+        # the digest covers the contents of published numbers, not their path
         files = {names[name]: str(file) for name, file in published.items()}
         return replace(job, inputs={**job.inputs, **files})
 
     def _set_ups(self, pictures: dict[str, str]) -> dict[str, str]:
-        """Of every picture whether it is the paper's, or what it is of instead."""
+        """For every figure or table, whether it has the paper's set-up, or how it differs."""
         return {key: self._set_up(section, key) for key, section in pictures.items()}
 
     def _set_up(self, section: str, key: str) -> str:
@@ -161,25 +155,25 @@ class Plan(Stages):
 
     @cached_property
     def _paper(self) -> "Plan":
-        """The plan of config.yaml alone, but for where outputs go, where jobs compute and how figures look.
+        """The plan of config.yaml alone, with this configuration's output folders, device and style.
 
-        These are part of digests too, but make no other study.
+        These are part of digests too, but do not make it another study.
         """
         values = self.configuration.model_dump(mode="json", include={"study", "device", "style"})
-        kept = [f"{name}={json.dumps(value)}" for name, value in values.items()]
-        return Plan(load(self.root / "config.yaml", [], kept), self.root)
+        overrides = [f"{name}={json.dumps(value)}" for name, value in values.items()]
+        return Plan(load(self.root / "config.yaml", [], overrides), self.root)
 
     @once
     def provenance(self) -> Job:
         """Collect provenance: code, configuration, machines, times."""
-        # the configuration itself would be shown, whole, among the parameters: its digest stands for it
+        # a digest instead of the configuration, which Snakemake would list whole among the parameters
         text = json.dumps(self.configuration.model_dump(mode="json", exclude=UNREAD), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         return self._of_all("provenance", ProvenanceJobSettings(configuration=digest, logs=self.logs))
 
     @once
     def overview(self) -> Job:
-        """List all that is shown."""
+        """List all figures and tables."""
         pictures = {key: section for section in SECTIONS for key in self.asked_for(section)}
         settings = OverviewJobSettings(
             study=self.configuration.study,
@@ -191,7 +185,7 @@ class Plan(Stages):
         return self._of_all("overview", settings)
 
     def _listed(self, section: str) -> tuple[Listed, ...]:
-        """Figures or tables as a reader is told of them, in order."""
+        """Figures or tables as a reader sees them listed, in order."""
         folder, entries = getattr(self, section), self.configuration.pictures(section)
         return tuple(
             Listed(
@@ -203,7 +197,7 @@ class Plan(Stages):
         )
 
     def _of_all(self, rule: str, settings: Settings) -> Job:
-        """A job that reads the scorecard, the ledger and the sidecars of all that the report is about."""
+        """A job that reads the scorecard, the ledger and the sidecars of all figures and tables."""
         inputs = {name: f"{self.results}/scorecard.{suffix}" for name, suffix in SCORECARD.items()}
         parents = {"scorecard_made": self.scorecard()}
         for section in SECTIONS:
@@ -218,5 +212,5 @@ class Plan(Stages):
 
     @once
     def models(self) -> Job:
-        """List all models but snapshots."""
+        """List all models except snapshots."""
         return self._job("models", ListingJobSettings(models=tuple(listing(self.study))), {})

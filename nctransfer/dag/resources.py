@@ -1,4 +1,4 @@
-"""What a job asks a cluster for: host memory and time, estimated or fixed by the configuration.
+"""What a job requests from a cluster: host memory and time, estimated or set in the configuration.
 
 No result and no digest depends on it.
 """
@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 from nctransfer.dag.estimates import ESTIMATES, Need, Needs
 from nctransfer.dag.plan import Plan
 
-# Times of the estimate that is asked for: slower disks, other jobs on the node, a GPU shared with others.
+# Factor on estimated times: slower disks, other jobs on the node, a shared GPU.
 MARGIN = 2.0
-# Within which every estimate is at first: MB and minutes. A week is what many clusters allow at most.
+# Limits of first requests: MB and minutes. Many clusters allow a week at most.
 MEMORY_RANGE = (5_000, 512_000)
 RUNTIME_RANGE = (10, 10_080)
-# Minutes to which a runtime is rounded up, from so many minutes on.
+# From how many minutes on a runtime is rounded up to multiples of how many minutes.
 STEPS = ((720, 60), (120, 30), (0, 10))
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a job asks for: host memory in MB, and minutes."""
+    """What a job requests: host memory in MB, and minutes."""
 
     mem_mb: int
     runtime: int
@@ -28,27 +28,20 @@ class Request:
 
 @dataclass
 class Requests:
-    """What the jobs of a plan ask for.
-
-    Args:
-        plan: the plan.
-    """
+    """What the jobs of a plan request."""
 
     plan: Plan
     _needs: dict[tuple[str, ...], Need] = field(default_factory=dict)
 
     @property
     def gpus(self) -> int:
-        """GPUs that a job asks for that computes with torch."""
+        """Number of GPUs that a job with torch requests."""
         return 0 if Needs(self.plan).on_cpu else 1
 
     def request(self, stage: str, *keys: str, attempt: int = 1) -> Request:
-        """What a job asks for.
+        """What a job requests.
 
-        Args:
-            stage: its rule.
-            keys: its wildcards.
-            attempt: 1, 2, ...: each doubles memory and time of the one before, up to the largest estimates.
+        Each ``attempt`` (from 1) doubles memory and time, up to the largest estimates.
         """
         fixed, growth = self.plan.configuration.resources, 2 ** (attempt - 1)
         mem_mb, runtime = fixed.mem_mb, fixed.runtime
@@ -63,7 +56,7 @@ class Requests:
         )
 
     def _need(self, *name: str) -> Need:
-        """Estimate a job's need once: Snakemake asks for memory and runtime one by one."""
+        """Estimate the need of a job only once: Snakemake asks for memory and runtime separately."""
         if name not in self._needs:
             stage, *keys = name
             self._needs[name] = ESTIMATES[stage](Needs(self.plan), *keys)
@@ -71,12 +64,12 @@ class Requests:
 
 
 def round_memory(memory: float) -> int:
-    """MB, up to full thousands."""
+    """MB, rounded up to thousands."""
     return math.ceil(memory / 1_000) * 1_000
 
 
 def round_runtime(minutes: float) -> int:
-    """Minutes, up to full steps of ten, thirty or sixty."""
+    """Minutes, rounded up to multiples of ten, thirty or sixty."""
     step = next(step for least, step in STEPS if minutes >= least)
     return math.ceil(minutes / step) * step
 

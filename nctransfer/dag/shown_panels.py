@@ -1,65 +1,37 @@
-"""What panels show: from panels of the configuration to what figures and tables are told."""
+"""From panels of the configuration to panels in the settings of figures and tables."""
 
 from collections.abc import Iterator
 from functools import singledispatch
 
+from nctransfer.config import panels
 from nctransfer.config.finetuning_runs import model_key, run_key, study_runs
 from nctransfer.config.kinds import Kind
-from nctransfer.config.panels import (
-    DataSetsPanelSettings,
-    DiagramPanelSettings,
-    EpisodesPanelSettings,
-    PanelSettings,
-    PointsPanelSettings,
-    RankingPanelSettings,
-    RunsPanelSettings,
-    SeriesSettings,
-    SnapshotsPanelSettings,
-    TunedUnitsPanelSettings,
-    UnitsPanelSettings,
-)
 from nctransfer.config.study import snapshot_key
 from nctransfer.config.training import keeps_classifier
 from nctransfer.dag.stages import Stages
 from nctransfer.dag.tidy_inputs import TidyInputs
 from nctransfer.data.dataset import data_set
 from nctransfer.finetuning.method import method_facts
-from nctransfer.reporting.settings import (
-    DiagramPanel,
-    EpisodesPanel,
-    EpisodesPoint,
-    Point,
-    PointsPanel,
-    RankingPanel,
-    RunsPanel,
-    ShownPanel,
-    ShownRun,
-    Snapshot,
-    SnapshotsPanel,
-    UnitsPanel,
-)
+from nctransfer.reporting import settings as shown
 
 
 @singledispatch
-def show(panel: PanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs) -> ShownPanel:
-    """What a figure or table is told of a panel.
+def show(panel: panels.PanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs) -> shown.ShownPanel:
+    """Settings of a panel for the job that draws it.
 
-    Args:
-        panel: of the configuration.
-        plan: that names the jobs.
-        kind: of the figure or table.
-        inputs: the tidy tables of the whole figure or table, added to.
+    ``inputs`` are the tidy tables of the whole figure or table; those of the panel are added.
     """
-    raise TypeError(f"nothing is known of panels of {type(panel).__name__}")
+    raise TypeError(f"unknown class of panels: {type(panel).__name__}")
 
 
 @show.register
-def _units(panel: UnitsPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs) -> UnitsPanel:
-    """A model's units on a data set."""
+def _units(
+    panel: panels.UnitsPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs
+) -> shown.UnitsPanel:
     model, view = panel.model, plan.view(panel.model, panel.dataset).key
     inputs.add("metrics", plan.metrics(model, view))
     inputs.add("probes", plan.probes(model, view))
-    return UnitsPanel(
+    return shown.UnitsPanel(
         model=model,
         view=view,
         pooling=panel.pooling or plan.facts(model).poolings[0],
@@ -68,99 +40,103 @@ def _units(panel: UnitsPanelSettings, plan: Stages, kind: Kind, inputs: TidyInpu
 
 
 @show.register
-def _points(panel: PointsPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs) -> PointsPanel:
-    """Models on a data set, a point each."""
+def _points(
+    panel: panels.PointsPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs
+) -> shown.PointsPanel:
     measured = panel.nc1_on or panel.dataset
-    shown = []
+    points = []
     for part, label, model in labelled_models(plan, panel.series):
         view, nc1_view = plan.view(model, panel.dataset).key, plan.view(model, measured).key
         inputs.add("metrics", plan.metrics(model, nc1_view))
         inputs.add("probes", plan.probes(model, view))
-        shown.append(Point(series=part.name, label=label, model=model, view=view, nc1_view=nc1_view))
-    return PointsPanel(
+        points.append(shown.Point(series=part.name, label=label, model=model, view=view, nc1_view=nc1_view))
+    return shown.PointsPanel(
         title=panel.title or _title(plan, panel.dataset),
         dataset=_title(plan, panel.dataset),
         nc1_dataset=_title(plan, measured),
         split="train",
-        points=tuple(shown),
+        points=tuple(points),
     )
 
 
 @show.register
-def _datasets(panel: DataSetsPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs) -> PointsPanel:
-    """A model on several data sets, a point each; NC1 is measured on each point's own."""
-    shown = []
+def _datasets(
+    panel: panels.DataSetsPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs
+) -> shown.PointsPanel:
+    points = []
     for dataset in panel.datasets:
         view = plan.view(panel.model, dataset).key
         inputs.add("metrics", plan.metrics(panel.model, view))
         inputs.add("probes", plan.probes(panel.model, view))
         label = _title(plan, dataset)
-        shown.append(Point(series="", label=label, model=panel.model, view=view, nc1_view=view))
-    return PointsPanel(
-        title=panel.title or f"{panel.model} on {len(shown)} data sets",
+        points.append(shown.Point(series="", label=label, model=panel.model, view=view, nc1_view=view))
+    return shown.PointsPanel(
+        title=panel.title or f"{panel.model} on {len(points)} data sets",
         abscissa=panel.abscissa,
         split="train",
-        points=tuple(shown),
+        points=tuple(points),
     )
 
 
 @show.register
-def _episodes(panel: EpisodesPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs) -> EpisodesPanel:
-    """Few-shot episodes of several models."""
-    shown = []
+def _episodes(
+    panel: panels.EpisodesPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs
+) -> shown.EpisodesPanel:
+    points = []
     for part, label, model in labelled_models(plan, panel.series):
         view = plan.view(model, panel.dataset).key
         inputs.add("few_shot", plan.few_shot(model, view))
-        shown.append(EpisodesPoint(series=part.name, label=label, model=model, view=view))
-    return EpisodesPanel(title=panel.title or _title(plan, panel.dataset), points=tuple(shown))
+        points.append(shown.EpisodesPoint(series=part.name, label=label, model=model, view=view))
+    return shown.EpisodesPanel(title=panel.title or _title(plan, panel.dataset), points=tuple(points))
 
 
 @show.register
-def _snapshots(panel: SnapshotsPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs) -> SnapshotsPanel:
-    """A model's snapshots."""
+def _snapshots(
+    panel: panels.SnapshotsPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs
+) -> shown.SnapshotsPanel:
     entry = plan.trained(panel.model)
     training, dataset = plan.study.training(entry), panel.dataset or entry.dataset
     view = plan.view(panel.model, dataset).key
-    # the model's own classifier knows the classes of its source data only, if it was kept at all
+    # the model's own classifier only knows the classes of its source data, and may not have been kept
     classifies = dataset == entry.dataset and keeps_classifier(training)
-    shown = []
+    snapshots = []
     for epoch in training.snapshot_epochs:
         snapshot = snapshot_key(panel.model, epoch)
         inputs.add("metrics", plan.metrics(snapshot, view))
         if classifies:
             inputs.add("head_metrics", plan.head_metrics(snapshot, view))
-        shown.append(Snapshot(epoch=epoch, model=snapshot))
+        snapshots.append(shown.Snapshot(epoch=epoch, model=snapshot))
     inputs.add("history", plan.pretrain(panel.model))
-    return SnapshotsPanel(
+    return shown.SnapshotsPanel(
         title=panel.title or f"{panel.model} on {_title(plan, dataset)}",
         model=panel.model,
         view=view,
-        snapshots=tuple(shown),
+        snapshots=tuple(snapshots),
     )
 
 
 @show.register
-def _ranking(panel: RankingPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs) -> RankingPanel:
-    """A ranking of models and units."""
+def _ranking(
+    panel: panels.RankingPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs
+) -> shown.RankingPanel:
     job = plan.ranking(panel.rank)
     inputs.add("rank", job)
     inputs.add("agreement", job)
-    return RankingPanel(title=panel.title or _title(plan, panel.rank), dataset=panel.rank)
+    return shown.RankingPanel(title=panel.title or _title(plan, panel.rank), dataset=panel.rank)
 
 
 @show.register
-def _runs(panel: RunsPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs) -> RunsPanel:
-    """Fine-tuning runs of a model on a data set."""
+def _runs(panel: panels.RunsPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs) -> shown.RunsPanel:
     model, facts = panel.model, plan.facts(panel.model)
     view = plan.view(model, panel.dataset).key
-    shown: dict[str, ShownRun] = {}
+    runs: dict[str, shown.ShownRun] = {}
     for run, features in study_runs(plan.study, panel):
         store = run_key(plan.configuration.finetuning, run)
         measured = model_key(store, features)
         inputs.add("finetuning", plan.finetune(store))
         if kind.collapse and run.facts.trains:
             inputs.add("metrics", plan.metrics(measured, view))
-        shown[store] = ShownRun(
+        runs[store] = shown.ShownRun(
             run=store,
             model=measured,
             method=run.method,
@@ -172,25 +148,26 @@ def _runs(panel: RunsPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs
             seed=run.seed,
         )
     dataset = _title(plan, panel.dataset)
-    return RunsPanel(
+    return shown.RunsPanel(
         title=panel.title or f"{model} on {dataset}",
         model=model,
         dataset=dataset,
         view=view,
         pooling=panel.pooling or facts.poolings[0],
         depth=facts.known.units,
-        abscissa=panel.abscissa if isinstance(panel, TunedUnitsPanelSettings) else None,
-        runs=tuple(shown.values()),
+        abscissa=panel.abscissa if isinstance(panel, panels.TunedUnitsPanelSettings) else None,
+        runs=tuple(runs.values()),
     )
 
 
 @show.register
-def _diagram(panel: DiagramPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs) -> DiagramPanel:
-    """A model's units, as they are or under a method; nothing is trained or measured for it."""
+def _diagram(
+    panel: panels.DiagramPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs
+) -> shown.DiagramPanel:
     inputs.add("units", plan.model(panel.model))
     dataset, options = panel.dataset, method_facts(panel.method).options if panel.method else ()
     classes = data_set(plan.configuration.datasets[dataset]).class_count() if dataset else None
-    return DiagramPanel(
+    return shown.DiagramPanel(
         title=panel.title,
         model=panel.model,
         method=panel.method,
@@ -201,28 +178,25 @@ def _diagram(panel: DiagramPanelSettings, plan: Stages, kind: Kind, inputs: Tidy
     )
 
 
-# --- what panels are about --------------------------------------------------------------------
-
-
 def labelled_models(
-    plan: Stages, series: tuple[SeriesSettings, ...]
-) -> Iterator[tuple[SeriesSettings, str, str]]:
-    """Series, label and key of every model of some series."""
+    plan: Stages, series: tuple[panels.SeriesSettings, ...]
+) -> Iterator[tuple[panels.SeriesSettings, str, str]]:
+    """Series, label and model key of every model in some series."""
     groups = plan.study.groups()
     for part in series:
         for label, model in (part.models or groups[part.group or ""]).items():
             yield part, label, model
 
 
-def probed(plan: Stages, panel: PanelSettings) -> Iterator[tuple[str, str]]:
-    """Model and view of everything whose transfer accuracy by probes a panel shows."""
+def probed(plan: Stages, panel: panels.PanelSettings) -> Iterator[tuple[str, str]]:
+    """Model and view of every probe accuracy that a panel shows."""
     match panel:
-        case UnitsPanelSettings():
+        case panels.UnitsPanelSettings():
             yield panel.model, plan.view(panel.model, panel.dataset).key
-        case PointsPanelSettings():
+        case panels.PointsPanelSettings():
             for _, _, model in labelled_models(plan, panel.series):
                 yield model, plan.view(model, panel.dataset).key
-        case DataSetsPanelSettings():
+        case panels.DataSetsPanelSettings():
             for dataset in panel.datasets:
                 yield panel.model, plan.view(panel.model, dataset).key
 

@@ -1,7 +1,6 @@
 """The stages of the graph: every job from images to metrics, probes and rankings.
 
-A job is derived when it is asked for, from keys alone; entries of the configuration that no target needs
-are never looked at.
+A job is derived from its keys when it is requested; entries that no target needs are never read.
 """
 
 import hashlib
@@ -20,23 +19,25 @@ from nctransfer.dag.digest import job_stamp
 from nctransfer.dag.job import Job, once
 from nctransfer.dag.tidy_inputs import TidyInputs
 from nctransfer.dag.views import Views
+from nctransfer.data import sources
 from nctransfer.data.dataset import data_set
 from nctransfer.errors import ConfigError
 from nctransfer.features.settings import FeaturesJobSettings
 from nctransfer.few_shot.settings import FewShotJobSettings
 from nctransfer.finetuning.method import MethodSettings
-from nctransfer.finetuning.methods.zero_shot import TextTowerSettings
 from nctransfer.finetuning.settings import FineTuneJobSettings, RunNames
-from nctransfer.models.settings import ModelJobSettings
+from nctransfer.models.settings import ModelJobSettings, TextTowerSettings
 from nctransfer.probing.settings import ProbeRecipeSettings, ProbesJobSettings
 from nctransfer.settings import Settings, ViewNames
 from nctransfer.stamp import UNSTAMPED
+from nctransfer.training import losses
 from nctransfer.training.losses.cross_entropy.settings import CrossEntropyOptions
 from nctransfer.training.settings import LoopSettings, PretrainJobSettings
 from nctransfer.transferability.settings import RankingJobSettings, ScoresJobSettings, ScoringSettings
+from nctransfer.variants import module_name
 
 SPLITS = ("train", "test")
-# What the training loop reads of ``finetuning:`` as it is.
+# Settings of the training loop that are taken from ``finetuning:`` unchanged.
 _LOOP = (
     "epochs", "batch_size", "learning_rate_min", "warmup_epochs", "momentum", "precision", "channels_last",
     "evaluate_every",
@@ -44,11 +45,9 @@ _LOOP = (
 
 
 class Stages(Views):
-    """Every job of a study but figures and tables.
+    """Every job of a study except those that report results.
 
-    Args:
-        study: the study.
-        root: the project's root, where the package and the scripts are.
+    ``root`` is the project folder with the package and the scripts.
     """
 
     def __init__(self, study: Study, root: Path) -> None:
@@ -60,7 +59,7 @@ class Stages(Views):
         )
         self.jobs: dict[tuple[str, ...], Job] = {}
 
-    # --- jobs, in the order of the river -----------------------------------------------
+    # --- jobs, in the order of the data flow --------------------------------------------
 
     @once
     def images(self, key: str) -> Job:
@@ -72,9 +71,9 @@ class Stages(Views):
             raise ConfigError("\n".join(lines))
         stored = None if entry.has_fixed_size else view.geometry
         settings = entry.job_settings(stored, self._seed("images", entry.draw_name(view.dataset)))
-        # files are inputs, whose contents Snakemake compares; of folders names and sizes count
+        # files are inputs, whose contents Snakemake compares; for folders, names and sizes count
         files = {f"file_{index}": path for index, path in enumerate(entry.input_files())}
-        reader = f"nctransfer.data.sources.{settings.source}.read"
+        reader = module_name(sources, settings.source, "read")
         return self._job("images", settings, files, variants=[reader], outside=entry.folder_digests())
 
     @once
@@ -94,42 +93,34 @@ class Stages(Views):
         )
         inputs = {split: self._store("images", view.images, split) for split in SPLITS}
         variants = [
-            f"nctransfer.training.losses.{training.loss.name}.loss",
+            module_name(losses, training.loss.name, "loss"),
             f"nctransfer.models.architectures.{facts.library}",
         ]
         images = dict.fromkeys(SPLITS, self.images(view.images))
         return self._job("pretrain", settings, inputs, images, variants)
 
     def trained(self, model: str) -> PretrainedModelSettings:
-        """What the configuration says of a model that is trained here.
-
-        Raises:
-            ConfigError: it is not trained here.
-        """
+        """The entry of a model that is trained here; ConfigError for other models."""
         entry = self.study.models[model].entry
         if not isinstance(entry, PretrainedModelSettings):
             raise ConfigError(f"{model!r} is not trained here: its source is {entry.source}")
         return entry
 
     def source_images(self, model: str) -> str:
-        """Key of the image store that a model is trained on."""
+        """Key of the image store for the training of a model."""
         return self.view(model, self.trained(model).dataset).images
 
     def downstream_images(self, run: str) -> str:
-        """Key of the image store that a run fine-tunes on."""
-        return self.view(run, self._asked_for(run).dataset).images
+        """Key of the image store for a fine-tuning run."""
+        return self.view(run, self._fine_tuning_run(run).dataset).images
 
     def training_of(self, model: str) -> str | None:
-        """Key of the model whose training leaves a model's weights; None where none does."""
-        known = self.study.models[model]
-        return known.snapshot_of or model if isinstance(known.entry, PretrainedModelSettings) else None
+        """Key of the model whose training produces a model's weights; None if there is none."""
+        derived = self.study.models[model]
+        return derived.snapshot_of or model if isinstance(derived.entry, PretrainedModelSettings) else None
 
     def weights_file(self, model: str) -> str | None:
-        """The user's file of weights that a model is made of; None where there is none.
-
-        Raises:
-            ConfigError: it is not there.
-        """
+        """The user's file of a model's weights, None if there is none; ConfigError if it is missing."""
         entry = self.study.models[model].entry
         if not isinstance(entry, LocalModelSettings):
             return None
@@ -138,22 +129,22 @@ class Stages(Views):
             raise ConfigError(f"models.{model}.weights: no file {entry.weights!r}")
         return str(path)
 
-    def _asked_for(self, run: str) -> Run:
-        asked = self.run(run)
-        if asked is None:
-            raise ConfigError(f"{run!r} is no fine-tuning run")
-        return asked
+    def _fine_tuning_run(self, key: str) -> Run:
+        run = self.run(key)
+        if run is None:
+            raise ConfigError(f"{key!r} is no fine-tuning run")
+        return run
 
     @once
     def model(self, model: str) -> Job:
-        """Fetch a model's weights and say which units it has."""
-        known, facts = self.study.models[model], self.facts(model)
-        if known.run is not None:
-            where = f"{self.results}/finetuning/{known.store}"
+        """Fetch a model's weights and list its units."""
+        planned, facts = self.study.models[model], self.facts(model)
+        if planned.run is not None:
+            where = f"{self.results}/finetuning/{planned.store}"
             raise ConfigError(
-                f"{model!r} is a fine-tuned model: what it changed of {known.run.model!r} is in {where}"
+                f"{model!r} is a fine-tuned model: its differences from {planned.run.model!r} are in {where}"
             )
-        entry = known.entry
+        entry = planned.entry
         read = set(ModelJobSettings.model_fields) - {"unit_layout", "size", "native", "epoch"}
         chosen = {name: getattr(entry, name) for name in type(entry).model_fields if name in read}
         native = entry.source in LIBRARIES and self.study.preprocess(entry) == "native"
@@ -169,14 +160,14 @@ class Stages(Views):
             unit_layout=facts.unit_layout,
             size=facts.size,
             native=facts.geometry("native") if native else None,  # checked against the installed library
-            epoch=known.epoch,
+            epoch=planned.epoch,
         )
         variants = [f"nctransfer.models.sources.{entry.source}", *self._network_variants(facts)]
         return self._job("model", settings, inputs, parents, variants)
 
     @once
     def features(self, model: str, view: str) -> Job:
-        """Leave the features of all units, from one forward pass."""
+        """Extract the features of all units in one forward pass."""
         shown, facts = self.find_view(model, view), self.facts(model)
         options = {name: getattr(self.configuration.features, name) for name in _fields(FeaturesJobSettings)}
         settings = FeaturesJobSettings(
@@ -193,12 +184,12 @@ class Stages(Views):
         return self._job("features", settings, inputs, parents, [loader, *self._network_variants(facts)])
 
     def _model_inputs(self, model: str) -> tuple[dict[str, str], dict[str, Job]]:
-        """What a model is read from, and the jobs that make it: its store, and a tuned one's run."""
-        base, known = self.study.base(model), self.study.models[model]
+        """Inputs that contain a model, and the jobs that make them: its store, and the run that tuned it."""
+        base, tuned = self.study.base(model), self.study.models[model]
         inputs, parents = {"model": self._store("models", base)}, {"model": self.model(base)}
-        if known.run is not None:
-            inputs["tuned"] = self._store("finetuning", known.store)
-            parents["tuned"] = self.finetune(known.store)
+        if tuned.run is not None:
+            inputs["tuned"] = self._store("finetuning", tuned.store)
+            parents["tuned"] = self.finetune(tuned.store)
         return inputs, parents
 
     @property
@@ -209,11 +200,11 @@ class Stages(Views):
     @once
     def finetune(self, key: str) -> Job:
         """Fine-tune a model."""
-        run = self._asked_for(key)
-        images = self.configuration.datasets[run.dataset].per_class
-        if run.per_class and images and run.per_class > images:
+        run = self._fine_tuning_run(key)
+        available = self.configuration.datasets[run.dataset].per_class
+        if run.per_class and available and run.per_class > available:
             raise ConfigError(
-                f"run {key}: {run.per_class} images per class of {run.dataset!r}, which has {images} "
+                f"run {key}: {run.per_class} images per class of {run.dataset!r}, which has {available} "
                 f"(datasets.{run.dataset}.per_class)"
             )
         view = self.view(key, run.dataset)
@@ -243,7 +234,7 @@ class Stages(Views):
             loss=CrossEntropyOptions(label_smoothing=options.label_smoothing),
             training=self._loop(run),
             geometry=view.geometry,
-            # the same for all methods: they begin with the same classifier, images and order
+            # the same for all methods: they start with the same classifier, images and order
             seed=self._seed("finetuning", run.model, run.dataset, str(run.seed)),
             subset_seed=self._seed("subset", run.dataset, str(run.seed)),
             device=self.configuration.device,
@@ -256,12 +247,12 @@ class Stages(Views):
         return self._job("finetune", settings, inputs, parents, variants)
 
     def method_settings(self, run: Run) -> MethodSettings:
-        """What a run's method is told: its name, the tuned units, and options of its own."""
+        """Settings of a run's method: its name, the tuned units, and its own options."""
         facts, options = run.facts, options_of(self.configuration.finetuning, run)
         own = {name: getattr(options, name) for name in facts.options if hasattr(options, name)}
         if not facts.trains:
             entry = self.study.models[run.model].entry
-            # a local file is an input
+            # a local file of weights is an input
             read = set(TextTowerSettings.model_fields) - ({"weights"} if entry.source == "local" else set())
             own["model"] = TextTowerSettings(
                 **{name: getattr(entry, name) for name in type(entry).model_fields if name in read}
@@ -270,7 +261,7 @@ class Stages(Views):
         return facts.settings(name=run.method, units=run.units, **own)
 
     def _loop(self, run: Run) -> LoopSettings | None:
-        """What the training loop is told of a run; None where nothing trains."""
+        """Settings of a run's training loop; None if nothing trains."""
         if run.learning_rate is None or run.weight_decay is None:
             return None
         options = options_of(self.configuration.finetuning, run)
@@ -298,13 +289,13 @@ class Stages(Views):
 
     @once
     def few_shot(self, model: str, view: str) -> Job:
-        """Draw few-shot episodes from a view's images, and score a classifier in each."""
+        """Draw few-shot episodes from a view's images and evaluate a classifier in each."""
         episodes = self.configuration.few_shot
         settings = FewShotJobSettings(
             **{name: getattr(episodes, name) for name in type(episodes).model_fields},
             permutations=self.configuration.metrics.permutations,
             names=ViewNames(model=model, view=view),
-            # the same for all models: they meet the same episodes
+            # the same for all models: they get the same episodes
             seed=self._seed("fewshot", self.find_view(model, view).dataset),
         )
         parents = dict.fromkeys(SPLITS, self.features(model, view))
@@ -312,7 +303,7 @@ class Stages(Views):
 
     @once
     def probes(self, model: str, view: str) -> Job:
-        """Train linear probes on the features of all units at once."""
+        """Train linear probes on the features of all units together."""
         probes = self.configuration.probes
         settings = ProbesJobSettings(
             **{name: getattr(probes, name) for name in ProbeRecipeSettings.model_fields},
@@ -336,7 +327,7 @@ class Stages(Views):
         """Measure how a model's own classifier aligns with the class means of its source data (NC3, NC4)."""
         if self.run(model) is not None:
             raise ConfigError(
-                f"{model!r} is a fine-tuned model; head_metrics are of models that come with a classifier"
+                f"{model!r} is a fine-tuned model; head_metrics are for models that come with a classifier"
             )
         inputs = self._feature_stores(model, view) | {"model": self._store("models", model)}
         parents = dict.fromkeys(SPLITS, self.features(model, view)) | {"model": self.model(model)}
@@ -349,7 +340,7 @@ class Stages(Views):
 
     @once
     def scores(self, model: str, view: str) -> Job:
-        """Score the features of all units: how well will they transfer?"""
+        """Compute transferability scores of the features of all units."""
         rank = self.configuration.rank
         settings = ScoresJobSettings(
             **{name: getattr(rank, name) for name in ScoringSettings.model_fields},
@@ -365,7 +356,7 @@ class Stages(Views):
 
     @once
     def ranking(self, dataset: str) -> Job:
-        """Rank models and units on a data set, and compare with measured accuracies."""
+        """Rank models and units on a data set and compare the ranking with measured accuracies."""
         study, rank, inputs = self.study, self.configuration.rank, TidyInputs(self.results)
         ranked = []
         for key in ranking.ranked_models(self.configuration, study.models):
@@ -394,11 +385,10 @@ class Stages(Views):
         variants = [f"nctransfer.transferability.scores.{name}" for name in rank.scores]
         return self._job("ranking", settings, inputs.paths, inputs.parents, variants)
 
-    # --- pieces ------------------------------------------------------------------------
+    # --- helpers ------------------------------------------------------------------------
 
     @staticmethod
     def _network_variants(facts: ModelFacts) -> list[str]:
-        """Modules that build a network and cut it into units."""
         return [
             f"nctransfer.models.architectures.{facts.library}",
             f"nctransfer.models.unit_layouts.{facts.unit_layout}",
@@ -424,15 +414,15 @@ class Stages(Views):
         variants: Iterable[str] = (),
         outside: str = "",
     ) -> Job:
-        """Complete a job.
+        """Complete a job with its stamp.
 
         Args:
             rule: its rule.
-            settings: what it is told.
+            settings: its settings.
             inputs: files that it reads, by name.
-            parents: the jobs that make those of its inputs that are made.
+            parents: the jobs that make its inputs, by the name of the input.
             variants: modules that its settings choose.
-            outside: digest of what it reads beyond its inputs.
+            outside: digest of anything else that it reads.
         """
         job = Job(rule, (), settings, UNSTAMPED, dict(inputs), frozenset(variants))
         stamp = job_stamp(
@@ -447,7 +437,7 @@ class Stages(Views):
 
 
 def _fields(job: type[Settings]) -> list[str]:
-    """Names of the settings that a job shares with the section that it derives from."""
+    """Names of the settings that a job shares with its section of the configuration."""
     section = job.__mro__[1]
     assert issubclass(section, Settings)
     return list(section.model_fields)

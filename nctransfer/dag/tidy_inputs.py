@@ -1,8 +1,8 @@
-"""The tidy tables that a job of many inputs reads: figures, tables and rankings."""
+"""The tidy tables that a figure, table or ranking reads."""
 
 from nctransfer.dag.job import Job
 
-# Where each table lies below the study's results, by the wildcards of the job that makes it.
+# Path of each table below the study's results, with the wildcards of the job that makes it.
 FILES = {
     "units": "models/{}/manifest.json",
     "metrics": "metrics/{}/{}.parquet",
@@ -20,9 +20,6 @@ FILES = {
 class TidyInputs:
     """The tidy tables that a figure, table or ranking reads, each once.
 
-    Args:
-        results: the study's folder of results.
-
     Attributes:
         tables: (name, model, view) of each, in the order of the inputs ``table_0``, ``table_1``, ...
         paths: their files, by the name of the input.
@@ -36,12 +33,7 @@ class TidyInputs:
         self.parents: dict[str, Job] = {}
 
     def add(self, name: str, job: Job) -> None:
-        """Read a table.
-
-        Args:
-            name: of the table, see :data:`FILES`.
-            job: that makes it.
-        """
+        """Add the table of a job; names are the keys of :data:`FILES`."""
         first, second = (*job.keys, "", "")[:2]
         if (name, first, second) not in self.tables:
             key = f"table_{len(self.tables)}"

@@ -1,4 +1,4 @@
-"""Which images a model is shown, and how: views, and the image stores that they share."""
+"""Views: which images a model sees and at which geometry; and the image stores that views share."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -17,27 +17,16 @@ Name = TypeVar("Name", bound=Hashable)
 
 @dataclass(frozen=True)
 class View:
-    """A data set as a model is shown it: which images, at which geometry.
+    """A data set as a model sees it."""
 
-    Attributes:
-        dataset: key of the data set.
-        key: of the view.
-        images: key of its image store.
-        geometry: how images are brought to the model's size.
-    """
-
-    dataset: str
-    key: str
-    images: str
-    geometry: Geometry
+    dataset: str  # key of the data set
+    key: str  # key of the view
+    images: str  # key of its image store
+    geometry: Geometry  # how images are brought to the model's size
 
 
 class Views:
-    """Models and data sets of a study, and how each model is shown each data set.
-
-    Args:
-        study: the study.
-    """
+    """Models and data sets of a study, and each model's view of each data set."""
 
     def __init__(self, study: Study) -> None:
         self.study = study
@@ -48,11 +37,11 @@ class Views:
         return self.study.facts(model)
 
     def run(self, model: str) -> Run | None:
-        """The run that tuned a model, None for other models."""
+        """The run that tuned a model; None for other models."""
         return self.study.models[model].run
 
     def view(self, model: str, dataset: str) -> View:
-        """How a model is shown a data set."""
+        """A model's view of a data set."""
         geometry = self.study.geometry(model)
         entry = data_set(self.configuration.datasets[dataset])
         base = entry.key(dataset)
@@ -61,20 +50,20 @@ class Views:
 
     @cached_property
     def _views(self) -> dict[tuple[str, str], View]:
-        """All views by (model, view key); two data sets never share one."""
+        """All views by (model, view key); no two data sets share a view."""
         views: dict[tuple[str, str], View] = {}
         bases = [key for key, model in self.study.models.items() if model.run is None]
         for model, dataset in product(bases, self.configuration.datasets):
             try:
                 view = self.view(model, dataset)
             except ConfigError:
-                continue  # without a view; who asks for one is told why
+                continue  # no view; the error is raised when one is requested
             _claim(views, (model, view.key), view, "view", view.key)
         return views
 
     @cached_property
     def image_stores(self) -> dict[str, View]:
-        """A view of each image store, by the store's key."""
+        """One view of each image store, by the store's key."""
         stores: dict[str, View] = {}
         for view in self._views.values():
             _claim(stores, view.images, view, "image store", view.images)
@@ -91,19 +80,19 @@ class Views:
         return sorted(self.image_stores)
 
     def find_view(self, model: str, key: str) -> View:
-        """A model's view by its key; ConfigError names those that there are."""
+        """A model's view by its key; ConfigError lists the existing ones."""
         model = self.study.base(model)
         try:
             return self._views[model, key]
         except KeyError:
             for dataset in self.configuration.datasets:
-                self.view(model, dataset)  # says why a model has no views
-            known = sorted(view for name, view in self._views if name == model)
-            raise ConfigError(f"model {model!r} has no view {key!r}; it has: {', '.join(known)}") from None
+                self.view(model, dataset)  # raises the reason if a model has no views
+            keys = sorted(view for name, view in self._views if name == model)
+            raise ConfigError(f"model {model!r} has no view {key!r}; it has: {', '.join(keys)}") from None
 
 
 def _claim(claimed: dict[Name, View], name: Name, view: View, kind: str, key: str) -> None:
-    """Give a name to a view; another data set must not have it."""
+    """Reserve a name for the data set of a view; another data set must not use it."""
     other = claimed.setdefault(name, view)
     if other.dataset != view.dataset:
         raise ConfigError(

@@ -1,1 +1,1 @@
-"""From data sets as they are published to image stores of uint8 on disk."""
+"""From published data sets to image stores on disk (uint8)."""

@@ -1,7 +1,8 @@
-"""What is known of a data set before any image is opened: its size, its names, mistakes in its entry.
+"""Facts about a data set that are known before any image is opened: size, names, mistakes in its entry.
 
-Each source of ``nctransfer.data.sources`` derives its own class in ``dataset.py`` of its folder. No torch and
-no library of data sets: the Snakefile reads this. Jobs do not: what is told here makes none of them stale.
+Each source in ``nctransfer.data.sources`` derives its own class in its ``dataset.py``. This module imports
+neither torch nor a data set library, because the Snakefile reads it. Jobs do not read it, so a change here
+makes no job out of date.
 """
 
 from collections.abc import Iterator
@@ -16,9 +17,9 @@ from nctransfer.data.folder_contents import folder_digest
 from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings, SubsetSettings
 from nctransfer.suggestions import suggestion
 
-Problem = tuple[tuple[str, ...], str]
+Problem = tuple[tuple[str, ...], str]  # path of the key in the entry, and the message
 
-# How each choice of images is written into the keys of views and image stores.
+# How each subset option is written into the keys of views and image stores.
 _IN_KEY = {"per_class": "{}pc", "test_per_class": "test{}pc", "count": "{}n", "validation": "val{}"}
 
 
@@ -26,53 +27,45 @@ S = TypeVar("S", bound=DataSetSettings)
 
 
 class DataSet(Generic[S]):
-    """What is known of a data set before any image is opened; each source derives its own.
+    """Facts about a data set that are known before any image is opened; each source derives its own class."""
 
-    Attributes:
-        needed: keys of which an entry needs one, and takes one alone.
-        paths: keys that name files or folders of the user's.
-
-    Args:
-        entry: what the configuration says of it.
-    """
-
-    needed: ClassVar[tuple[str, ...]] = ()
-    paths: ClassVar[tuple[str, ...]] = ()
+    needed: ClassVar[tuple[str, ...]] = ()  # keys of which an entry must have exactly one
+    paths: ClassVar[tuple[str, ...]] = ()  # keys that name files or folders of the user
 
     def __init__(self, entry: S) -> None:
         self.entry = entry
 
-    # --- what a source says of its data sets ----------------------------------------------------
+    # --- overridden by the sources -----------------------------------------------------------
 
     @property
     def common_name(self) -> str | None:
-        """What the field calls the data set, as far as the entry tells."""
+        """Usual name of the data set in the literature, where the entry tells it."""
         return None
 
     @property
     def has_fixed_size(self) -> bool:
-        """Whether all images are known to have one size, so that they can be kept as they are."""
+        """Whether all images are known to have the same size, so that they can be stored unchanged."""
         return False
 
     def whole_size(self) -> DataSetSize | None:
-        """All that the data set holds, as it is split without ``test_fraction``; None where nobody knows."""
+        """Size of the whole data set, without ``test_fraction``; None where it is unknown."""
         return None
 
     def class_count(self) -> int | None:
-        """Number of classes of what is used; None where only the images tell."""
+        """Number of classes in use; None where only the images tell."""
         if self.entry.classes:
             return len(self.entry.classes)
         size = self.whole_size()
         return None if size is None else size.classes
 
     def source_problems(self) -> Iterator[Problem]:
-        """Find mistakes that types do not tell; files and folders of the user's are looked at."""
+        """Find mistakes that the types do not catch; looks at the user's files and folders."""
         yield from ()
 
-    # --- what holds for every source ---------------------------------------------------------------
+    # --- the same for every source -----------------------------------------------------------------
 
     def size(self) -> DataSetSize:
-        """Size of what is used; of a data set that is not known a large one."""
+        """Size of the subset in use; an unknown data set is taken to be large."""
         size = self.whole_size() or replace(UNKNOWN, classes=len(self.entry.classes or ()) or UNKNOWN.classes)
         if fraction := getattr(self.entry, "test_fraction", None):
             test = round(size.images * fraction)
@@ -97,52 +90,48 @@ class DataSet(Generic[S]):
         return replace(size, train=train, test=test)
 
     def key(self, dataset: str) -> str:
-        """Name of the images in paths: ``cifar10``, ``cifar10.100pc``, ``vtab-dtd.1000n.val200``.
-
-        Args:
-            dataset: key of the data set.
-        """
-        chosen = [
+        """Name of the images in paths: ``cifar10``, ``cifar10.100pc``, ``vtab-dtd.1000n.val200``."""
+        parts = [
             form.format(getattr(self.entry, key)) for key, form in _IN_KEY.items() if getattr(self.entry, key)
         ]
-        return ".".join([dataset, *chosen])
+        return ".".join([dataset, *parts])
 
     def draw_name(self, dataset: str) -> str:
-        """Name of the draw of the images, from which its seed follows.
+        """Name from which the seed of the image draw follows.
 
-        Draws by ``count`` and ``validation`` are alike for all entries of a study: two entries of one source,
-        one of them with ``validation``, share their images, so that hyper-parameters chosen on ``count: 1000,
-        validation: 200`` are chosen on the very images of ``count: 1000``.
+        Draws by ``count`` and ``validation`` have the same name for all entries of a study. Two entries of
+        one source that differ only in ``validation`` thus share their images, so that hyper-parameters chosen
+        with ``count: 1000, validation: 200`` are chosen on exactly the images of ``count: 1000``.
         """
         return "drawn" if self.entry.count or self.entry.validation else dataset
 
     def job_settings(self, geometry: Geometry | None, seed: int) -> ImagesJobSettings:
-        """What the job is told that decodes the images."""
+        """Settings of the job that decodes the images."""
         subset = {name: getattr(self.entry, name) for name in SubsetSettings.model_fields}
         return ImagesJobSettings(
             **subset, source=self.entry.source, options=self.entry.options(), geometry=geometry, seed=seed
         )
 
     def input_files(self) -> list[str]:
-        """Files of the user's that the data set is made of, where they are few: a rule's inputs."""
+        """The user's files that make up the data set (not its folders); they are inputs of the rule."""
         return [str(path) for path in self._paths() if not path.is_dir()]
 
     def folder_digests(self) -> str:
-        """Digest of the folders of the user's that the data set is made of."""
+        """Digest of the user's folders that make up the data set."""
         return "".join(folder_digest(path) for path in self._paths() if path.is_dir())
 
     def _paths(self) -> list[Path]:
-        named = [getattr(self.entry, key) for key in self.paths]
-        return [Path(path).expanduser() for path in named if path is not None]
+        paths = [getattr(self.entry, key) for key in self.paths]
+        return [Path(path).expanduser() for path in paths if path is not None]
 
     def problems(self) -> Iterator[Problem]:
-        """Find mistakes that types do not tell: of each the path of its key and the message."""
-        given = [key for key in self.needed if getattr(self.entry, key) is not None]
+        """Find mistakes that the types do not catch: the path of the key and the message of each."""
+        present = [key for key in self.needed if getattr(self.entry, key) is not None]
         choice = " or ".join(map(repr, self.needed))
-        if self.needed and not given:
+        if self.needed and not present:
             yield (), f"source {self.entry.source} needs {choice}"
-        if len(given) > 1:
-            yield (given[1],), f"source {self.entry.source} takes {choice}, not both"
+        if len(present) > 1:
+            yield (present[1],), f"source {self.entry.source} takes {choice}, not both"
         yield from self._subset_problems()
         yield from self.source_problems()
 
@@ -150,7 +139,7 @@ class DataSet(Generic[S]):
         if self.entry.count and self.entry.per_class:
             yield (
                 ("count",),
-                "excludes per_class: either so many images of all classes, or so many of each",
+                "excludes per_class: give a number of images either in total or per class",
             )
         if self.entry.validation and self.entry.test_per_class:
             yield (
@@ -161,16 +150,11 @@ class DataSet(Generic[S]):
         if count and validation and validation >= count:
             yield (
                 ("validation",),
-                f"{validation} of {count} images (count) leave none to train on; give less than {count}",
+                f"{validation} of {count} images (count) leave none to train on; give fewer than {count}",
             )
 
     def class_problems(self, names: list[str] | None, count: int) -> Iterator[Problem]:
-        """Classes that the data set does not have.
-
-        Args:
-            names: of its classes; None where they are not known.
-            count: their number.
-        """
+        """Chosen classes that the data set does not have; ``names`` is None where they are unknown."""
         for index, name in enumerate(self.entry.classes or ()):
             where = ("classes", str(index))
             if isinstance(name, int) and not 0 <= name < count:
@@ -180,14 +164,13 @@ class DataSet(Generic[S]):
                 yield where, f"no class {name!r}{suggestion(name, names)}; there are {', '.join(shown)}"
 
     def folder_problems(self, key: str) -> Iterator[Problem]:
-        """A key that names no folder."""
+        """Report a key whose value is not an existing folder."""
         path = getattr(self.entry, key)
         if path is not None and not Path(path).expanduser().is_dir():
-            yield (key,), f"{path!r} is no folder"
+            yield (key,), f"{path!r} is not a folder"
 
 
 def data_set(entry: DataSetSettings) -> DataSet[Any]:
-    """What is known of a data set: ``DATA_SET`` of its source, or of a source that says nothing the usual."""
-    module = variants.load(sources, entry.source, "dataset")
-    known: type[DataSet[Any]] = getattr(module, "DATA_SET", DataSet)
-    return known(entry)
+    """The ``DATA_SET`` class of the entry's source, or the base class where it defines none."""
+    kind: type[DataSet[Any]] = variants.optional(sources, entry.source, "dataset", "DATA_SET", DataSet)
+    return kind(entry)

@@ -1,6 +1,6 @@
-"""Size of a data set before it is downloaded: what jobs ask a cluster for depends on it.
+"""Size of a data set before it is downloaded; only the resources that jobs ask for depend on it.
 
-Each source says the sizes that it knows, in ``dataset.py`` of its folder.
+Each source lists the sizes that it knows in its ``dataset.py``.
 """
 
 from dataclasses import dataclass
@@ -8,19 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DataSetSize:
-    """Size of a data set, or of what is used of it; only what a job asks a cluster for depends on it.
+    """Size of a data set, or of the subset in use."""
 
-    Attributes:
-        train, test: number of images of each split.
-        classes: number of classes.
-        download: what is fetched for it, in MB.
-        pixels: height and width where all images have one size and are stored so, else None.
-    """
-
-    train: int
+    train: int  # train, test: number of images of each split
     test: int
     classes: int
-    download: int = 0
+    download: int = 0  # size of its download, in MB
+    # height and width where all images are stored at one size, else None
     pixels: tuple[int, int] | None = None
 
     @property
@@ -29,5 +23,5 @@ class DataSetSize:
         return self.train + self.test
 
 
-# A data set of which nothing is known is taken to be large: a job that asks for too little is killed.
+# An unknown data set is taken to be large, because a job that asks for too little memory is killed.
 UNKNOWN = DataSetSize(100_000, 50_000, 1_000, 20_000)

@@ -1,8 +1,7 @@
-"""Encoded pictures to RGB arrays, whatever a picture file may hold.
+"""Encoded images to RGB arrays.
 
-Follows the field's loaders: the first frame, ``convert("RGB")``, no EXIF rotation. Two
-cases that ``convert`` gets wrong are mended: 16-bit grey (it clips instead of scaling)
-and palettes with transparency.
+Follows the usual loaders: the first frame, ``convert("RGB")``, no EXIF rotation. Two cases that ``convert``
+gets wrong are corrected: 16-bit grey (it clips instead of scaling) and palettes with transparency.
 """
 
 import io
@@ -12,54 +11,51 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-_PICTURE = re.compile(
+_IMAGE_SUFFIX = re.compile(
     r"\.(avif|bmp|gif|j2k|jfif|jp2|jpe|jpeg|jpg|pbm|pgm|png|pnm|ppm|tga|tif|tiff|webp)", re.IGNORECASE
 )
 
 
-def is_picture_name(name: str) -> bool:
-    """Whether a file's suffix promises a picture; its content decides later."""
-    return _PICTURE.fullmatch(Path(name).suffix) is not None
+def is_image_name(name: str) -> bool:
+    """Whether the suffix of a file name is that of an image format; the content is checked later."""
+    return _IMAGE_SUFFIX.fullmatch(Path(name).suffix) is not None
 
 
 def decode(data: bytes) -> np.ndarray:
-    """Decode a picture.
-
-    Args:
-        data: the file's bytes, in any format that PIL reads.
+    """Decode the bytes of an image file in any format that PIL reads.
 
     Returns:
         uint8, shape (H, W, 3), RGB, contiguous.
 
     Raises:
-        ValueError: empty, not a picture, truncated, too large to be honest, or of a kind
-            without an agreed conversion; the message says which, without the name.
+        ValueError: empty, not an image, truncated, a decompression bomb, or of a kind without an agreed
+            conversion; the message does not name the file.
     """
     if not data:
         raise ValueError("empty file")
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            return _rgb(picture)
+        with Image.open(io.BytesIO(data)) as image:
+            return _rgb(image)
     except Image.UnidentifiedImageError:
         raise ValueError("not an image in any format that PIL knows") from None
     except Image.DecompressionBombError as error:
         raise ValueError(f"refused as a decompression bomb: {error}") from None
-    # PIL's format readers raise whatever their parsing trips over: OSError, SyntaxError,
-    # struct.error, IndexError, ... Each of them means that this file cannot be read.
+    # PIL's readers raise many kinds of errors (OSError, SyntaxError, struct.error, IndexError, ...);
+    # each of them means that this file cannot be read.
     except Exception as error:
         raise ValueError(
             f"corrupt or truncated ({' '.join(str(error).split()) or type(error).__name__})"
         ) from None
 
 
-def _rgb(picture: Image.Image) -> np.ndarray:
-    if picture.mode == "F":
+def _rgb(image: Image.Image) -> np.ndarray:
+    if image.mode == "F":
         raise ValueError("floating-point pixels have no agreed range")
-    if picture.mode.startswith("I"):
-        grey = np.asarray(picture).astype(np.int64)
+    if image.mode.startswith("I"):
+        grey = np.asarray(image).astype(np.int64)
         if grey.min() < 0 or grey.max() > 65535:
             raise ValueError("grey levels beyond 16 bits")
         return np.repeat((grey >> 8).astype(np.uint8)[..., None], 3, axis=2)
-    if picture.mode == "P" and "transparency" in picture.info:
-        return np.array(picture.convert("RGBA").convert("RGB"))
-    return np.array(picture.convert("RGB"))
+    if image.mode == "P" and "transparency" in image.info:
+        return np.array(image.convert("RGBA").convert("RGB"))
+    return np.array(image.convert("RGB"))

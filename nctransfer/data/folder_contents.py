@@ -1,4 +1,4 @@
-"""Names and sizes of the files below a folder of the user's. No picture is opened."""
+"""Names and sizes of the files below a user's folder; no image is opened."""
 
 import hashlib
 import os
@@ -10,15 +10,15 @@ _HIDDEN = frozenset({"thumbs.db", "desktop.ini", "__macosx", "ehthumbs.db", "@ea
 
 
 def is_hidden(name: str) -> bool:
-    """Whether systems and editors, not people, put files of this name among pictures."""
+    """Whether a file of this name was created by an operating system or editor, not by a person."""
     return name.startswith(".") or name.lower() in _HIDDEN
 
 
 def folder_digest(path: Path) -> str:
-    """Digest of the names and sizes of all visible files below a folder, behind links too.
+    """Digest of the names and sizes of all visible files below a folder, links followed.
 
-    Tells a job that pictures were added, removed or replaced by others of another size,
-    at the price of a directory walk; touched files change nothing.
+    It changes when images are added, removed or replaced by others of another size, not when files are only
+    touched; it costs one walk through the folder.
     """
     lines = sorted(_sizes(str(path), "", ()))
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
@@ -26,23 +26,23 @@ def folder_digest(path: Path) -> str:
 
 def _sizes(folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
     status = os.stat(folder)
-    here = (status.st_dev, status.st_ino)
-    if here in above:  # a link to a folder above itself
+    inode = (status.st_dev, status.st_ino)
+    if inode in above:  # a link to a folder above itself
         return
     with os.scandir(folder) as entries:
         for entry in entries:
             if is_hidden(entry.name):
                 continue
             if entry.is_dir():
-                yield from _sizes(entry.path, f"{prefix}{entry.name}/", (*above, here))
+                yield from _sizes(entry.path, f"{prefix}{entry.name}/", (*above, inode))
             else:
                 size = entry.stat().st_size if os.path.exists(entry.path) else -1
                 yield f"{prefix}{entry.name}\t{size}\n"
 
 
 @lru_cache(maxsize=64)
-def count_pictures(folder: str) -> tuple[int, int]:
-    """Visible files in the folders of a folder, and those folders; one of each where there are none."""
+def count_images(folder: str) -> tuple[int, int]:
+    """Number of visible files in the class folders of a folder, and of class folders; at least 1 each."""
     if not os.path.isdir(folder):
         return 1, 1
     classes = [entry.path for entry in os.scandir(folder) if entry.is_dir() and not is_hidden(entry.name)]

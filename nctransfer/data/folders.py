@@ -1,8 +1,8 @@
-"""Folders of classes: ``root/<class>/.../<picture>``, as people really keep them.
+"""Folders of classes, ``root/<class>/.../<image>``.
 
-Hidden files and folders (``.DS_Store``, ``.ipynb_checkpoints``, ``Thumbs.db``, ...) are
-ignored and counted. Everything else in a class's folder must be a picture: files with
-another suffix are reported, with the pictures that cannot be decoded, in one error.
+Hidden files and folders (``.DS_Store``, ``.ipynb_checkpoints``, ``Thumbs.db``, ...) are ignored and counted.
+Everything else in a class folder must be an image: files with another suffix are reported in one error,
+together with the images that cannot be decoded.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nctransfer.data.decode import is_picture_name
+from nctransfer.data.decode import is_image_name
 from nctransfer.data.folder_contents import is_hidden
 from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.settings import DataSetSettings
@@ -21,7 +21,7 @@ from nctransfer.errors import DataError
 
 @dataclass
 class Listing:
-    """What a folder of classes holds: pictures by class, in sorted order."""
+    """Contents of a folder of classes: image files by class, in sorted order."""
 
     root: Path
     class_names: list[str] = field(default_factory=list)
@@ -31,11 +31,11 @@ class Listing:
     problems: list[str] = field(default_factory=list)
 
     def rows(self, rows: np.ndarray | None, options: DataSetSettings) -> RawSplit:
-        """The split that some rows (None: all) make."""
-        chosen = range(len(self.files)) if rows is None else rows.tolist()
-        files = [self.root / self.files[row] for row in chosen]
+        """The split made of some rows (None: all)."""
+        indices = range(len(self.files)) if rows is None else rows.tolist()
+        files = [self.root / self.files[row] for row in indices]
         return RawSplit(
-            labels=np.array([self.labels[row] for row in chosen], np.int64),
+            labels=np.array([self.labels[row] for row in indices], np.int64),
             class_names=tuple(self.class_names),
             provenance={"options": options.options(), "hidden_ignored": self.hidden},
             read=lambda row: files[row].read_bytes(),
@@ -45,10 +45,10 @@ class Listing:
 
 
 def class_folders(root: Path) -> list[str]:
-    """Names of the visible folders in root (links to folders too), sorted.
+    """Sorted names of the visible folders in root (links to folders too).
 
     Raises:
-        DataError: root is no folder, cannot be read or holds no folder.
+        DataError: root is not a folder, cannot be read or holds no folder.
     """
     try:
         with os.scandir(root) as entries:
@@ -56,47 +56,43 @@ def class_folders(root: Path) -> list[str]:
     except OSError as error:
         raise DataError(f"{root}: cannot be read as a folder of classes ({error.strerror})") from None
     if not names:
-        raise DataError(f"{root}: holds no folders; pictures are expected in {root}/<class>/")
+        raise DataError(f"{root}: holds no folders; images are expected in {root}/<class>/")
     return names
 
 
 def list_classes(root: Path) -> Listing:
-    """List a folder of classes.
-
-    Raises:
-        DataError: root cannot be read, or classes are empty (all of them are named).
-    """
+    """List a folder of classes; DataError if it cannot be read or has empty classes (all are named)."""
     listing = Listing(root, class_folders(root))
     for entry in sorted(os.listdir(root)):
         if is_hidden(entry):
             listing.hidden += 1
-        elif is_picture_name(entry) and (root / entry).is_file():
-            listing.problems.append(f"{root / entry}: a picture beside the folders of classes has no class")
+        elif is_image_name(entry) and (root / entry).is_file():
+            listing.problems.append(f"{root / entry}: an image outside the class folders has no class")
     empty = []
     for label, name in enumerate(listing.class_names):
-        pictures = list(_pictures(listing, name, ()))
-        listing.files += pictures
-        listing.labels += [label] * len(pictures)
-        if not pictures:
+        images = list(_images(listing, name, ()))
+        listing.files += images
+        listing.labels += [label] * len(images)
+        if not images:
             empty.append(name)
     if empty:
-        raise DataError(f"{root}: no pictures in the folders of classes {', '.join(map(repr, empty))}")
+        raise DataError(f"{root}: no images in the class folders {', '.join(map(repr, empty))}")
     return listing
 
 
-def _pictures(listing: Listing, folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
+def _images(listing: Listing, folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
     status = os.stat(listing.root / folder)
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        listing.problems.append(f"{listing.root / folder}: a link to a folder above itself")
+    inode = (status.st_dev, status.st_ino)
+    if inode in above:
+        listing.problems.append(f"{listing.root / folder}: a link to one of its parent folders")
         return
     for name in sorted(os.listdir(listing.root / folder)):
         path = f"{folder}/{name}"
         if is_hidden(name):
             listing.hidden += 1
         elif os.path.isdir(listing.root / path):
-            yield from _pictures(listing, path, (*above, here))
-        elif is_picture_name(name):
+            yield from _images(listing, path, (*above, inode))
+        elif is_image_name(name):
             yield path
         else:
-            listing.problems.append(f"{listing.root / path}: not a picture's name")
+            listing.problems.append(f"{listing.root / path}: not the name of an image")

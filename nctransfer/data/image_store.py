@@ -1,4 +1,4 @@
-"""ImageStore: decoded, resized pictures on disk, read without being loaded."""
+"""ImageStore: decoded, resized images on disk, read without loading them all."""
 
 import hashlib
 import json
@@ -16,13 +16,12 @@ class ImageStore:
     """One split of a data set at one geometry; see ``images.prepare_images``.
 
     Attributes:
-        manifest: the manifest's contents: source, provenance, counts, subset, ...
+        manifest: contents of the manifest: source, provenance, counts, subset, ...
         class_names: K names, in the order of the labels.
-        resolution: height and width of every picture.
+        resolution: height and width of every image.
 
     Raises:
-        StoreError: the store is missing or of another kind, or (when its arrays are
-            first asked for) its bytes are not those that were written.
+        StoreError: the store is missing or of another kind, or (on first access to its arrays) was altered.
     """
 
     def __init__(self, manifest: Path) -> None:
@@ -37,7 +36,7 @@ class ImageStore:
 
     @cached_property
     def images(self) -> np.ndarray:
-        """All pictures, uint8, shape (N, H, W, 3), memory-mapped and read-only."""
+        """All images, uint8, shape (N, H, W, 3), memory-mapped and read-only."""
         return self._store.array("images")
 
     @cached_property
@@ -47,23 +46,20 @@ class ImageStore:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of pictures, labels and class names; equal stores have equal fingerprints."""
+        """Digest of images, labels and class names; equal stores have equal fingerprints."""
         files = {name: entry["sha256"] for name, entry in self.manifest["files"].items()}
         text = json.dumps([files, list(self.class_names)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def pending(self, geometry: Geometry | None) -> Geometry | None:
-        """What is left to do of a geometry: nothing (None) where the pictures were stored at it."""
+        """The geometry that is still to be applied: None where the images were stored at it."""
         return None if self.manifest.get("geometry") is not None else geometry
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Read the pictures ``start`` to ``stop`` (exclusive).
+        """Images ``start`` to ``stop`` (exclusive), uint8, shape (n, H, W, 3), writable; fewer at the end.
 
-        A plain read, not the memory map: pages of a map stay in the process's resident
-        memory until the machine runs short, and reading 150 GB would look like using it.
-
-        Returns:
-            uint8, shape (n, H, W, 3), writable; fewer than asked at the end of the store.
+        Reads the file instead of the memory map: pages of a map stay in the resident memory of the process,
+        so that reading 150 GB would look like using 150 GB.
         """
         start, stop = min(start, len(self)), min(stop, len(self))
         row = int(np.prod(self.images.shape[1:]))
@@ -73,12 +69,8 @@ class ImageStore:
         return pixels.reshape(stop - start, *self.images.shape[1:])
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
-        """Read the store once, in order, by blocks of ``size`` pictures.
-
-        Yields:
-            uint8, shape (n, H, W, 3), writable; n = size except in the last one.
-        """
+        """Read the store once, in order, in blocks of ``size`` images; the last may be smaller."""
         if size < 1:
-            raise ValueError(f"batches of {size} pictures")
+            raise ValueError(f"batches of {size} images; at least 1 is needed")
         for first in range(0, len(self), size):
             yield self.read(first, first + size)

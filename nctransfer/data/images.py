@@ -1,8 +1,8 @@
-"""From a data set's entry to image stores: decode and resize once, train on the result.
+"""From a data set entry to image stores: each image is decoded and resized once.
 
-Pictures are decoded in threads (PIL and torch release the interpreter), put in order and
-streamed to disk, so memory holds a few blocks whatever the size of the data set. All
-pictures that cannot be read, in all splits, are named in one error.
+Threads decode the images (PIL and torch release the interpreter lock); the results are put in order and
+written to disk block by block, so that memory use does not depend on the size of the data set. One error
+names all unreadable images of all splits.
 """
 
 import hashlib
@@ -34,19 +34,19 @@ from nctransfer.storage.stores import ArrayWriter, StoreWriter, create_store
 
 __all__ = ["ImageStore", "prepare_images"]
 
-BLOCK = 32  # pictures that one thread prepares at a time: 5 MB at 224 px, 14 MB at 384 px
-NAMED = 20  # unreadable files that a message lists
-LOGGED = 2000  # pictures from which on progress goes to the log
+BLOCK = 32  # images that one thread prepares at a time: 5 MB at 224 px, 14 MB at 384 px
+NAMED = 20  # unreadable files that an error message lists
+LOGGED = 2000  # number of images from which on the log shows progress
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
 
-_SUBSET = {*SubsetSettings.model_fields, "seed"}  # what the choice of images depends on
+_SUBSET = {*SubsetSettings.model_fields, "seed"}  # settings that select images
 
 
 class _UnreadableError(Exception):
-    """A picture that cannot be used; the words name it."""
+    """An image that cannot be used; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class _Subset:
 
 @dataclass(frozen=True)
 class _Block:
-    """Pictures ready to be written, and what could not be read."""
+    """Images ready to be written, and the errors of those that could not be read."""
 
-    pictures: list[np.ndarray]  # uint8, each (H, W, 3)
+    images: list[np.ndarray]  # uint8, each (H, W, 3)
     names: list[str]
     digests: bytes
     unreadable: list[_UnreadableError]
@@ -71,18 +71,13 @@ class _Block:
 def prepare_images(
     manifests: Mapping[str, Path], settings: ImagesJobSettings, stamp: Stamp, downloads: Path
 ) -> None:
-    """Make the image stores of a data set at one geometry.
+    """Write the image stores of a data set at one geometry, by ``"train"`` and ``"test"``.
 
-    Args:
-        manifests: where each split's manifest will be, by ``"train"`` and ``"test"``.
-        settings: see :class:`~nctransfer.data.settings.ImagesJobSettings`.
-        stamp: of the job.
-        downloads: folder for what sources download.
+    A split whose store could not be completed leaves no file under its final name.
 
     Raises:
-        DataError: the data set is not there, not what the settings say, or holds
-            unreadable pictures (all of them are named). A split whose store could not be
-            completed leaves nothing under its final name.
+        DataError: the data set is missing, does not match the settings, or holds unreadable images (all are
+            named).
     """
     raw = _open(settings, manifests, Path(downloads))
     _check_same_classes(raw)
@@ -93,18 +88,18 @@ def prepare_images(
             _write_store(Path(manifest), split, raw[split], subsets[split], settings, stamp)
         except ExceptionGroup as group:
             unreadable += map(str, group.exceptions)
-    unreadable = list(dict.fromkeys(unreadable))  # splits of one source's split share its problems
+    unreadable = list(dict.fromkeys(unreadable))  # with validation, both splits report the same problems
     if unreadable:
         more = f"\n  ... and {len(unreadable) - NAMED} more" if len(unreadable) > NAMED else ""
         lines = "\n  ".join(unreadable[:NAMED])
         raise DataError(
-            f"{len(unreadable)} files cannot be used as images; mend or remove them:\n  {lines}{more}"
+            f"{len(unreadable)} files cannot be used as images; repair or remove them:\n  {lines}{more}"
         )
 
 
 def _open(settings: ImagesJobSettings, splits: Iterable[str], downloads: Path) -> dict[str, RawSplit]:
-    """Open what each split is drawn from: with ``validation``, the training split for both."""
-    source: ModuleType = variants.load(sources, settings.source, "read")
+    """The source split of each split: with ``validation``, the training split for both."""
+    source: ModuleType = variants.load(sources, settings.source, "read", ["open_split"])
     options = variants.settings_class(sources, settings.source, DataSetSettings).read(
         {"source": settings.source, **settings.options}
     )
@@ -155,14 +150,14 @@ def _write_store(
     digest = hashlib.sha256()
     logger.info("%s: %d images of %d classes", split, len(subset.rows), len(subset.class_names))
     with create_store(manifest, "images", stamp) as writer:
-        pictures = _PictureWriter(writer, len(subset.rows))
+        images = _ImageWriter(writer, len(subset.rows))
         for block in _blocks(raw, subset.rows, settings.geometry, split):
             digest.update(block.digests)
             unreadable += block.unreadable
             if not unreadable:
-                unreadable += pictures.append(block)
+                unreadable += images.append(block)
         if unreadable:
-            raise ExceptionGroup("pictures that cannot be used", unreadable)
+            raise ExceptionGroup("images that cannot be used", unreadable)
         writer.put("labels", subset.labels)
         counts = np.bincount(subset.labels, minlength=len(subset.class_names))
         writer.meta |= {
@@ -172,14 +167,14 @@ def _write_store(
             "checksum": digest.hexdigest(),
             "class_names": list(subset.class_names),
             "counts": counts.tolist(),
-            "resolution": pictures.resolution,
+            "resolution": images.resolution,
             "geometry": None if settings.geometry is None else settings.geometry.told(),
             "subset": {key: value for key, value in settings.told().items() if key in _SUBSET},
         }
 
 
-class _PictureWriter:
-    """Starts the array when the first picture tells its size; later ones must agree."""
+class _ImageWriter:
+    """Creates the array when the size of the first image is known; all other images must have that size."""
 
     def __init__(self, writer: StoreWriter, count: int) -> None:
         self._writer, self._count = writer, count
@@ -188,23 +183,23 @@ class _PictureWriter:
         self.resolution: list[int] = []
 
     def append(self, block: _Block) -> list[_UnreadableError]:
-        """Write a block; returns the pictures of another size."""
-        if not block.pictures:
+        """Write a block; returns the images of another size."""
+        if not block.images:
             return []
         if self._array is None:
-            self.resolution, self._first = list(block.pictures[0].shape[:2]), block.names[0]
+            self.resolution, self._first = list(block.images[0].shape[:2]), block.names[0]
             self._check_space()
             self._array = self._writer.array("images", (self._count, *self.resolution, 3), np.uint8)
         others = [
             _UnreadableError(
-                f"{name}: {picture.shape[0]} x {picture.shape[1]} px, but {self._first} is "
+                f"{name}: {image.shape[0]} x {image.shape[1]} px, but {self._first} is "
                 f"{self.resolution[0]} x {self.resolution[1]}; a geometry that fixes the size is needed"
             )
-            for name, picture in zip(block.names, block.pictures, strict=True)
-            if list(picture.shape[:2]) != self.resolution
+            for name, image in zip(block.names, block.images, strict=True)
+            if list(image.shape[:2]) != self.resolution
         ]
         if not others:
-            self._array.append(np.stack(block.pictures))
+            self._array.append(np.stack(block.images))
         return others
 
     def _check_space(self) -> None:
@@ -224,7 +219,7 @@ def _blocks(raw: RawSplit, rows: np.ndarray, geometry: Geometry | None, split: s
     with tqdm(total=len(rows), desc=split, unit="image", disable=None) as bar:
         for block in _in_order(lambda part: _prepare(raw, part, geometry), parts):
             yield block
-            count = len(block.pictures) + len(block.unreadable)
+            count = len(block.images) + len(block.unreadable)
             bar.update(count)
             done += count
             if done * 10 // len(rows) > reported:
@@ -233,7 +228,7 @@ def _blocks(raw: RawSplit, rows: np.ndarray, geometry: Geometry | None, split: s
 
 
 def _in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Map in threads, results in order, a few at a time."""
+    """Map in threads, a few items at a time, with results in order."""
     workers = max(torch.get_num_threads(), 1)  # follows OMP_NUM_THREADS, which a job's threads set
     pending: deque[Future[R]] = deque()
     pool = ThreadPoolExecutor(workers)
@@ -250,9 +245,9 @@ def _in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 def _prepare(raw: RawSplit, rows: np.ndarray, geometry: Geometry | None) -> _Block:
     if raw.images is not None:
-        pictures = np.ascontiguousarray(raw.images[rows])
-        digests = b"".join(hashlib.sha256(picture.data).digest() for picture in pictures)
-        return _Block(list(_shaped(pictures, geometry)), [raw.locate(int(row)) for row in rows], digests, [])
+        images = np.ascontiguousarray(raw.images[rows])
+        digests = b"".join(hashlib.sha256(image.data).digest() for image in images)
+        return _Block(list(_shaped(images, geometry)), [raw.locate(int(row)) for row in rows], digests, [])
     assert raw.read is not None
     block = _Block([], [], b"", [])
     digests = b""
@@ -260,21 +255,21 @@ def _prepare(raw: RawSplit, rows: np.ndarray, geometry: Geometry | None) -> _Blo
         name = raw.locate(row)
         try:
             data = raw.read(row)
-            picture = decode(data)
+            image = decode(data)
         except OSError as error:
             block.unreadable.append(_UnreadableError(f"{name}: {error.strerror or error}"))
         except ValueError as error:
             block.unreadable.append(_UnreadableError(f"{name}: {error}"))
         else:
             digests += hashlib.sha256(data).digest()
-            block.pictures.append(_shaped(picture[None], geometry)[0])
+            block.images.append(_shaped(image[None], geometry)[0])
             block.names.append(name)
-    return _Block(block.pictures, block.names, digests, block.unreadable)
+    return _Block(block.images, block.names, digests, block.unreadable)
 
 
-def _shaped(pictures: np.ndarray, geometry: Geometry | None) -> np.ndarray:
-    """Apply a geometry to uint8 arrays of shape (n, H, W, 3)."""
+def _shaped(pixels: np.ndarray, geometry: Geometry | None) -> np.ndarray:
+    """Apply a geometry to uint8 arrays (n, H, W, 3)."""
     if geometry is None:
-        return pictures
-    images = torch.from_numpy(pictures).permute(0, 3, 1, 2)
+        return pixels
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
     return apply_geometry(images, geometry).permute(0, 2, 3, 1).contiguous().numpy()

@@ -1,10 +1,9 @@
-"""Random numbers without state: a pure function of a sample's key and of what they are for.
+"""Random numbers without state: a pure function of a sample's key and a purpose.
 
-A generator's numbers depend on the order in which they are drawn, so on the batch
-layout and on the device. Here the number i of a stream of a sample is
-splitmix64 (Steele, Lea & Flood 2014) at that position, in wrapping 64-bit integer
-arithmetic, which every device does alike: a resumed run, another batch size or a
-GPU see the same numbers.
+The numbers of a generator depend on the order in which they are drawn, hence on the batch layout and the
+device. Here number i of a stream of a sample is splitmix64 (Steele, Lea & Flood 2014) at that position, in
+wrapping 64-bit integer arithmetic, which is the same on every device: a resumed run, another batch size or a
+GPU gets the same numbers.
 """
 
 import math
@@ -21,7 +20,7 @@ _BITS = 24  # of a float32's mantissa, the hidden one included
 
 
 class Stream(IntEnum):
-    """What numbers are drawn for; a new purpose takes a new number, so that no other's numbers move."""
+    """Purpose of the numbers; a new purpose takes a new value, so that the other numbers do not change."""
 
     CROP = 0
     FLIP = 1
@@ -33,16 +32,10 @@ class Stream(IntEnum):
 
 
 def sample_keys(seed: int, epoch: int, samples: Tensor, view: int = 0) -> Tensor:
-    """Make one key for each sample, different in each epoch and each of its augmented views.
+    """Keys of samples, shape (B,), int64, on their device; different in each epoch and each augmented view.
 
-    Args:
-        seed: of the run.
-        epoch: number of the epoch.
-        samples: positions of the samples in the data set, shape (B,), integers.
-        view: number of the augmented view of the sample.
-
-    Returns:
-        keys, shape (B,), int64, on the device of ``samples``.
+    ``samples`` are positions in the data set, shape (B,), integers; ``view`` is the number of the augmented
+    view.
     """
     state = 0
     for number in (seed, epoch, view):
@@ -51,15 +44,9 @@ def sample_keys(seed: int, epoch: int, samples: Tensor, view: int = 0) -> Tensor
 
 
 def uniform(keys: Tensor, stream: int, *shape: int) -> Tensor:
-    """Draw uniform numbers for each key.
+    """Draw uniform numbers for each key (B,) int64: multiples of 2^-24 in [0, 1), (B, *shape), float32.
 
-    Args:
-        keys: shape (B,), int64.
-        stream: what the numbers are for (see :class:`Stream`); streams are independent.
-        shape: of one key's numbers.
-
-    Returns:
-        multiples of 2^-24 in [0, 1), shape (B, *shape), float32.
+    The streams, which stand for the purposes of the numbers (:class:`Stream`), are independent.
     """
     start = _mix(keys + _signed(_GAMMA * (stream + 1)))
     places = torch.arange(1, math.prod(shape) + 1, device=keys.device).mul_(_signed(_GAMMA))
@@ -76,14 +63,14 @@ def _splitmix(state: int, number: int) -> int:
 
 
 def _mix(words: Tensor) -> Tensor:
-    """The finaliser of splitmix64, int64 standing for the 64 bits."""
+    """The finaliser of splitmix64; int64 represents the 64 bits."""
     for shift, multiplier in _MULTIPLIERS:
         words = (words ^ _shift(words, shift)).mul_(_signed(multiplier))
     return words ^ _shift(words, _LAST_SHIFT)
 
 
 def _shift(words: Tensor, places: int) -> Tensor:
-    """Shift right, zeros coming in: torch's shift of a negative int64 brings ones."""
+    """Logical shift to the right (torch's shift of a negative int64 fills with ones)."""
     return (words >> places).bitwise_and_(2 ** (64 - places) - 1)
 
 

@@ -1,4 +1,4 @@
-"""One split of a data set as its source gives it: labels, names, and pictures not yet resized."""
+"""One split of a data set as its source provides it: labels, names, and images before resizing."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,20 +16,20 @@ def _by_row(row: int) -> str:
 
 @dataclass(frozen=True)
 class RawSplit:
-    """A split before subset and geometry. Pictures are an array or are read one by one.
+    """A split before subset and geometry; its images are one array, or are read one by one.
 
     Attributes:
         labels: int64, shape (N,), each in 0..K-1.
         class_names: K distinct names, in the order of the labels.
-        provenance: what was read, in plain JSON values, for the manifest.
-        images: uint8, shape (N, H, W, 3), if all pictures have one size; else None.
-        read: gives the encoded bytes of picture i, where there is no array.
-        locate: names picture i for messages and, where it is a file, for people.
-        problems: what a first look found wrong, one line a file; reported together with
-            the pictures that cannot be decoded.
+        provenance: what was read, as plain JSON values, for the manifest.
+        images: uint8, shape (N, H, W, 3), if all images have one size; else None.
+        read: returns the encoded bytes of image i, where there is no array.
+        locate: names image i in messages; its path where it is a file.
+        problems: errors of a first check, one line per file; reported together with the images that cannot be
+            decoded.
 
     Raises:
-        DataError: these do not agree with each other.
+        DataError: the fields do not agree with each other.
     """
 
     labels: np.ndarray
@@ -48,18 +48,14 @@ class RawSplit:
             raise DataError(f"{len(self.images)} images, but {len(self.labels)} labels")
         repeated = sorted(name for name, count in Counter(self.class_names).items() if count > 1)
         if repeated:
-            raise DataError(f"class names stand more than once: {', '.join(map(repr, repeated))}")
+            raise DataError(f"class names occur more than once: {', '.join(map(repr, repeated))}")
 
     def __len__(self) -> int:
         return len(self.labels)
 
 
 def check_labels(labels: np.ndarray, classes: int, where: str) -> None:
-    """Refuse labels that are not whole numbers in 0..classes-1.
-
-    Raises:
-        DataError: names ``where``, the first bad row and its value.
-    """
+    """Raise DataError, naming ``where`` and the row, for labels that are not integers in 0..classes-1."""
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise DataError(f"{where}: must be whole numbers of shape (N,), not {labels.dtype} {labels.shape}")
     bad = np.flatnonzero((labels < 0) | (labels >= classes))

@@ -1,15 +1,14 @@
-"""Resizing and cropping of uint8 images, one function for the disk, the CPU and the GPU.
+"""Resizing and cropping of uint8 images, one function for stores, CPU and GPU.
 
-``resize: [H, W]`` resizes directly (the paper's choice), one number takes the shorter side to it; without
-a geometry images stay as they are. ``rounding: once`` resizes in float32 and rounds at the end, as
-torchvision's ``weights.transforms()`` does on uint8 tensors; ``each pass`` is what PIL does.
+``resize: [H, W]`` resizes to that size (the paper's choice), a single number is the length of the shorter
+side; without a geometry images stay unchanged. ``rounding: once`` resizes in float32 and rounds at the end,
+like torchvision's ``weights.transforms()`` on uint8 tensors; ``each pass`` is what PIL does.
 
-On the CPU the numbers are those of torchvision's v2 transforms on uint8 tensors, bit for
-bit (it calls the same kernel), without the 3.5 s that importing torchvision takes. That
-kernel resizes columns, rounds, then resizes rows; other devices repeat the two roundings
-in float32 and stay within one grey level for ``bilinear`` and two for ``bicubic``, as does
-PIL when it takes columns first (new PILs sometimes take rows first: on 300 photographs
-enlarged to 224 px still one level for ``bilinear``, up to eleven at edges for ``bicubic``).
+On the CPU the results are those of torchvision's v2 transforms on uint8 tensors, bit for bit (the same
+kernel, without the 3.5 s import of torchvision). That kernel resizes columns, rounds, then resizes rows.
+Other devices repeat the two roundings in float32 and differ by at most one grey level for ``bilinear`` and
+two for ``bicubic``, like a PIL that resizes columns first. New PILs sometimes resize rows first: on 300
+photographs enlarged to 224 px still one level for ``bilinear``, but up to eleven at edges for ``bicubic``.
 """
 
 import torch
@@ -21,17 +20,10 @@ from nctransfer.errors import DataError
 
 
 def apply_geometry(images: Tensor, geometry: Geometry | None) -> Tensor:
-    """Resize, then centre-crop; the same numbers for an image alone or in a batch.
+    """Resize, then centre-crop uint8 images (N, 3, H, W), in any memory format and on any device.
 
-    Args:
-        images: uint8, shape (N, 3, H, W), any memory format, on any device.
-        geometry: ``None`` returns ``images``.
-
-    Returns:
-        uint8, shape (N, 3, H', W'), on the same device.
-
-    Raises:
-        DataError: the images are not uint8.
+    The result, uint8 (N, 3, H', W'), does not depend on the batch that an image is in; without a geometry the
+    images are returned unchanged. DataError where they are not uint8.
     """
     if geometry is None:
         return images
@@ -66,9 +58,9 @@ def _resize(images: Tensor, size: tuple[int, int], mode: str) -> Tensor:
 
 
 def _resize_in_float(images: Tensor, size: tuple[int, int], mode: str) -> Tensor:
-    """The CPU kernel's two passes, each rounded, for devices without a uint8 kernel."""
-    # Without the rounding and clamping between the passes, bicubic overshoot at sharp
-    # edges survives into the second pass and single pixels differ by 20 grey levels.
+    """The two passes of the CPU kernel, each rounded, for devices without a uint8 kernel."""
+    # Without rounding and clamping between the passes, bicubic overshoot at sharp edges enters the second
+    # pass and single pixels differ by 20 grey levels.
     out = images.float()
     for step in ((images.shape[-2], size[1]), size):
         out = interpolate(out, size=step, mode=mode, align_corners=False, antialias=True)
@@ -77,7 +69,7 @@ def _resize_in_float(images: Tensor, size: tuple[int, int], mode: str) -> Tensor
 
 
 def _resize_rounding_once(images: Tensor, size: tuple[int, int], mode: str) -> Tensor:
-    """As ``weights.transforms()`` of torchvision on uint8 tensors: in float32, rounded at the end."""
+    """Like ``weights.transforms()`` of torchvision on uint8 tensors: in float32, rounded at the end."""
     if tuple(images.shape[-2:]) == size or images.numel() == 0:
         return _resize(images, size, mode)
     out = interpolate(images.float(), size=size, mode=mode, align_corners=False, antialias=True)
@@ -93,6 +85,6 @@ def _centre_crop(images: Tensor, side: int) -> Tensor:
         wide, high = max(side - width, 0), max(side - height, 0)
         images = pad(images, [wide // 2, (wide + 1) // 2, high // 2, (high + 1) // 2])
         height, width = images.shape[-2:]
-    # Python's round, to even, as torchvision has it: an odd margin falls left or right by its size.
+    # Python's round (half to even), like torchvision: the size of an odd margin decides on its side
     top, left = round((height - side) / 2.0), round((width - side) / 2.0)
     return images[..., top : top + side, left : left + side]

@@ -1,14 +1,13 @@
-"""Downloads through torchvision's own loaders, complete or not there at all.
+"""Downloads by torchvision's loaders: a data set is either complete or absent.
 
-torchvision checks the MD5 of an archive, but trusts any folder that exists: one half
-extracted when a job was killed counts as the data set ever after. So it works in
-``{root}/.{name}.partial``, and the folder gets its final name ``{root}/{name}``, with a
-mark inside, only when all splits have opened. Of an earlier attempt only archives with a
-known checksum are kept, which torchvision verifies again.
+torchvision verifies the MD5 of an archive, but trusts any existing folder: one that was half extracted when a
+job was killed would count as the data set ever after. So torchvision works in ``{root}/.{name}.partial``, and
+the folder gets its final name ``{root}/{name}``, with a marker file inside, only when all splits have been
+opened. Of an earlier attempt only archives with a known checksum are kept, which torchvision verifies again.
 
-One job at a time downloads a data set: the others wait for a ``flock``, which the kernel
-releases with its process, however that ends. A job orphaned by the kill of its workflow
-holds it until it is through, so two never write to the same folder.
+One job at a time downloads a data set; the others wait for a ``flock``, which the kernel releases when its
+process ends. A job whose workflow was killed holds the lock until it has finished, so that two jobs never
+write to the same folder.
 """
 
 import errno
@@ -30,7 +29,7 @@ from nctransfer.errors import DataError
 from nctransfer.runtime.locks import UNSUPPORTED, Lock
 
 MARK = "complete.json"
-TIMEOUT = 60.0  # seconds without a byte after which a connection counts as dead
+TIMEOUT = 60.0  # seconds without data after which a connection is given up
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 logger = logging.getLogger(__name__)
@@ -38,55 +37,43 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Archive:
-    """A file that torchvision fetches.
+    """A file that torchvision downloads."""
 
-    Attributes:
-        path: where torchvision puts it, relative to the root it is given.
-        url: where it comes from.
-        md5: its checksum as torchvision knows it; None where it knows none.
-        is_data: whether the file itself is read later (not only what it unpacks to).
-    """
-
-    path: str
+    path: str  # where torchvision puts it, relative to its root folder
     url: str
-    md5: str | None
-    is_data: bool = False
+    md5: str | None  # its checksum as torchvision knows it; None where it knows none
+    is_data: bool = False  # whether the file itself is read later (not only its unpacked contents)
 
     @property
     def name(self) -> str:
-        """The file's bare name."""
+        """The file name without its folder."""
         return Path(self.path).name
 
 
 def downloaded(name: str, archives: Sequence[Archive], fetch: Callable[[Path], None], root: Path) -> Path:
-    """Folder of a complete data set, downloaded now if it is not there yet.
+    """Folder ``root/name`` of a complete data set, which is downloaded if it does not exist yet.
 
-    Args:
-        name: the data set's name, and its folder's below root.
-        archives: what torchvision will fetch.
-        fetch: makes torchvision download and open all splits below the folder it is given.
-        root: folder of all downloads. Archives that people put here by hand are used.
-
-    Raises:
-        DataError: the network, an archive or the disk failed; names the file and a way out.
+    ``fetch`` lets torchvision download and open all splits below the folder that it is passed. Archives that
+    the user put into root by hand are used. DataError, naming the file and a remedy, where the network, an
+    archive or the disk failed.
     """
     final = root / name
     if (final / MARK).is_file():
         return final
-    with _alone(root, name):
-        if (final / MARK).is_file():  # made while we waited
+    with _locked(root, name):
+        if (final / MARK).is_file():  # created by the other job meanwhile
             return final
         if final.exists():
             raise DataError(
-                f"{final}: not a complete download of ours (no {MARK}). If it holds {name} as torchvision "
-                f"lays it out, add `path: {final}` to its entry; else delete the folder and run again"
+                f"{final}: not a complete download of this program (no {MARK}). If it holds {name} in "
+                f"torchvision's layout, add `path: {final}` to its entry; else delete it and run again"
             )
         partial = root / f".{name}.partial"
         logger.info("downloading %s into %s", name, root)
         try:
             _clear(partial, archives)
             _adopt(root, partial, archives)
-            with _impatient():
+            with _with_timeout():
                 fetch(partial)
             _check_unverified(partial, archives)
         except Exception as error:
@@ -97,7 +84,7 @@ def downloaded(name: str, archives: Sequence[Archive], fetch: Callable[[Path], N
 
 
 @contextmanager
-def _alone(root: Path, name: str) -> Iterator[None]:
+def _locked(root: Path, name: str) -> Iterator[None]:
     try:
         root.mkdir(parents=True, exist_ok=True)
         lock = Lock(root / f".{name}.lock")
@@ -107,9 +94,9 @@ def _alone(root: Path, name: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise DataError(
-                f"{root}: cannot hold downloads ({error.strerror}); set paths.downloads"
+                f"{root}: cannot be used for downloads ({error.strerror}); set paths.downloads"
             ) from None
-        logger.warning("%s: no file locks here (%s); going on without", root, error.strerror)
+        logger.warning("%s: no file locks on this file system (%s); continuing without", root, error.strerror)
     try:
         yield
     finally:
@@ -117,7 +104,7 @@ def _alone(root: Path, name: str) -> Iterator[None]:
 
 
 def _clear(partial: Path, archives: Sequence[Archive]) -> None:
-    """Keep nothing of an earlier attempt but archives that torchvision can verify."""
+    """Delete everything of an earlier attempt but the archives that torchvision can verify."""
     keep = {partial / archive.path for archive in archives if archive.md5 is not None}
     for folder, folders, files in os.walk(partial, topdown=False):
         for file in files:
@@ -132,7 +119,7 @@ def _clear(partial: Path, archives: Sequence[Archive]) -> None:
 
 
 def _adopt(root: Path, partial: Path, archives: Sequence[Archive]) -> None:
-    """Copy archives that people put into root by hand, for machines without a network."""
+    """Copy archives that the user put into root by hand, for machines without a network."""
     for archive in archives:
         by_hand, place = root / archive.name, partial / archive.path
         if not by_hand.is_file():
@@ -145,8 +132,8 @@ def _adopt(root: Path, partial: Path, archives: Sequence[Archive]) -> None:
 
 
 @contextmanager
-def _impatient() -> Iterator[None]:
-    """End a wait, as torchvision does not, for a server that fell silent."""
+def _with_timeout() -> Iterator[None]:
+    """Give up on a server that stops answering, which torchvision does not do."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)
     try:
@@ -156,7 +143,7 @@ def _impatient() -> Iterator[None]:
 
 
 def _check_unverified(partial: Path, archives: Sequence[Archive]) -> None:
-    """Read archives of unknown MD5 to the end: gzip's own checksum stands there."""
+    """Read gzip archives of unknown MD5 to the end, which verifies gzip's own checksum."""
     for archive in archives:
         if archive.md5 is None and archive.name.endswith((".gz", ".tgz")):
             with gzip.open(partial / archive.path) as file:
@@ -194,12 +181,12 @@ def _explained(
                 f"of {archive.md5}; {reason}). {way_out}"
             )
     return DataError(
-        f"{name}: its archives are right, but cannot be unpacked and read: {type(error).__name__}: {reason}"
+        f"{name}: its archives are complete, but cannot be read: {type(error).__name__}: {reason}"
     )
 
 
 def _seal(partial: Path, archives: Sequence[Archive]) -> None:
-    """Drop what is unpacked and write the mark."""
+    """Delete the unpacked archives and write the marker file."""
     for archive in archives:
         if not archive.is_data:
             (partial / archive.path).unlink(missing_ok=True)

@@ -1,1 +1,1 @@
-"""One forward pass, the features of all units."""
+"""One forward pass that writes the features of all units."""

@@ -1,8 +1,8 @@
-"""One forward pass, the features of all units.
+"""One forward pass that writes the features of all units.
 
-Memory stays flat: a batch of images is read, enlarged on the device, passed once
-through the network, and every unit's output is pooled where it appears and written to
-disk. A batch that does not fit in memory is halved, and the pass goes on from there.
+Memory use stays constant: a batch of images is read, resized on the device and passed once through the
+network; the output of each unit is pooled at once and written to disk. A batch that does not fit in memory is
+halved, and the pass continues from there.
 """
 
 import logging
@@ -37,19 +37,14 @@ def extract_features(
     settings: FeaturesJobSettings,
     stamp: Stamp = UNSTAMPED,
 ) -> None:
-    """Write the feature store of one split.
+    """Write the feature store of one split, by a backbone in evaluation mode on the device to compute on.
 
-    Args:
-        backbone: in evaluation mode, on the device to compute on.
-        images: the split's images.
-        manifest: where the feature store's manifest will be.
-        settings: of units ``penultimate`` means the penultimate feature, what a skip connection makes of it,
-            and the logits.
-        stamp: of the job.
+    With ``units: penultimate`` it holds only the penultimate feature, its sum with a skip connection, and
+    logits.
 
     Raises:
         ModelError: a pooling does not suit the network.
-        DegenerateInputError: a feature is not finite; unit and first image are named.
+        DegenerateInputError: a feature is not finite; names the unit and the first image.
     """
     poolings = _checked(settings.poolings, backbone) if settings.units == "all" else ()
     columns = describe_columns(backbone, poolings)
@@ -72,16 +67,15 @@ def extract_features(
         }
         with write_columns(store, widths, len(images), settings.dtype, settings.format) as target:
             for start, capture in forward_pass(backbone, images, poolings, settings):
-                block = _columns_of(capture, poolings, settings.dtype)
+                block = _to_host(capture, poolings, settings.dtype)
                 _refuse_non_finite(block, columns, start)
                 target.append(block)
 
 
 def describe_columns(backbone: Backbone, poolings: Sequence[str]) -> list[Column]:
-    """Columns of a backbone's feature store: stem and units by pooling, penultimate, summed, logits.
+    """Columns of a feature store: stem and units (by pooling, if any), penultimate, summed, logits.
 
-    Without poolings stem and units are left out.
-    The stem has no class token to speak of: before the first layer it is the same for all images.
+    The stem has no column of its class token, which is the same for all images before the first layer.
     """
     units = [backbone.stem, *backbone.units]
     columns = [
@@ -102,13 +96,10 @@ def describe_columns(backbone: Backbone, poolings: Sequence[str]) -> list[Column
 def forward_pass(
     backbone: Backbone, images: ImageStore, poolings: Sequence[str], settings: FeaturesJobSettings
 ) -> Iterator[tuple[int, Capture]]:
-    """Pass all images through the network once, in order.
+    """Pass all images through the network once, in order; ModelError if a single image exceeds the memory.
 
     Yields:
-        index of the batch's first image, and what the batch left.
-
-    Raises:
-        ModelError: not even a single image fits in memory.
+        index of the first image of the batch, and its captured outputs.
     """
     device = next(backbone.parameters()).device
     if settings.channels_last:
@@ -135,7 +126,7 @@ def forward_pass(
                         "does not fit in memory"
                     )
                 size = len(batch) // 2
-                logger.warning("out of memory: going on with batches of %d images", size)
+                logger.warning("out of memory: continuing with batches of %d images", size)
                 torch.cuda.empty_cache()
                 pending = reader.submit(_read, images, start, size, device)
                 continue
@@ -147,7 +138,7 @@ def forward_pass(
 
 
 def _read(images: ImageStore, start: int, size: int, device: torch.device) -> Tensor:
-    """Next batch as (n, 3, H, W) uint8, in pinned memory where it goes to a GPU."""
+    """Next batch, (n, 3, H, W) uint8, in pinned memory for a GPU."""
     rows = torch.from_numpy(images.read(start, min(start + size, len(images)))).permute(0, 3, 1, 2)
     return rows.pin_memory() if device.type == "cuda" and len(rows) else rows
 
@@ -159,7 +150,7 @@ def _capture(
     poolings: Sequence[str],
     channels_last: bool,
 ) -> Capture | None:
-    """What a batch leaves, or None where it does not fit in memory; nothing of it is then held."""
+    """Outputs of a batch, or None (with no memory held) where it does not fit in memory."""
     try:
         inputs = backbone.normalise(apply_geometry(pixels, geometry))
         if channels_last:
@@ -186,8 +177,8 @@ def _checked(poolings: Sequence[str], backbone: Backbone) -> tuple[str, ...]:
     return tuple(poolings)
 
 
-def _columns_of(capture: Capture, poolings: Sequence[str], dtype: str) -> dict[str, np.ndarray]:
-    """Bring a batch's features to the host, in the type that they are stored in, by column name."""
+def _to_host(capture: Capture, poolings: Sequence[str], dtype: str) -> dict[str, np.ndarray]:
+    """Features of a batch by column name, on the host, in the dtype of the store."""
     columns = {
         column_name(index, pooling): by_pooling[pooling]
         for index, by_pooling in capture.units.items()

@@ -1,10 +1,9 @@
-"""Feature stores: what one forward pass left of a split, opened lazily.
+"""Feature stores: the features of one split, opened lazily.
 
-Columns are named ``unit03.avg`` (unit and pooling), ``penultimate``, ``summed`` (the feature that
-SCL FT's classifier sees) and ``logits``;
-each is an array (N, width) in the order of the image store. Two formats, one reader:
-a ``.npy`` file a column, or one Parquet file with an uncompressed binary column each
-(a row's numbers as bytes, little-endian).
+Columns are named ``unit03.avg`` (unit and pooling), ``penultimate``, ``summed`` (the feature that SCL FT's
+classifier sees) and ``logits``; each is an array (N, width) in the order of the image store. Two formats
+share one reader: one ``.npy`` file per column, or one Parquet file with one uncompressed binary column each
+(the numbers of a row as little-endian bytes).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,21 +28,13 @@ _ROW_GROUP_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Column:
-    """One array of a feature store.
+    """One array of a feature store."""
 
-    Attributes:
-        name: key of the array.
-        unit: index of the unit, 0 for the stem, L + 1 for the penultimate and the summed feature.
-        module: name of the module in the network.
-        pooling: how maps or tokens became one vector.
-        width: length of the vector.
-    """
-
-    name: str
-    unit: int
-    module: str
-    pooling: str
-    width: int
+    name: str  # key of the array
+    unit: int  # index of the unit, 0 for the stem, L + 1 for the penultimate and the summed feature
+    module: str  # path of the module in the network
+    pooling: str  # how maps or tokens were reduced to one vector
+    width: int  # length of the vector
 
 
 def column_name(unit: int, pooling: str) -> str:
@@ -52,8 +43,6 @@ def column_name(unit: int, pooling: str) -> str:
 
 
 class _NpyColumns:
-    """Columns as ``.npy`` files."""
-
     def __init__(self, store: StoreWriter, widths: Mapping[str, int], rows: int, dtype: np.dtype) -> None:
         self._arrays = {name: store.array(name, (rows, width), dtype) for name, width in widths.items()}
 
@@ -66,7 +55,7 @@ class _NpyColumns:
 
 
 class _ParquetColumns:
-    """Columns of one Parquet file; rows gather until a group is worth writing."""
+    """Columns of one Parquet file; rows are buffered until they fill a row group."""
 
     def __init__(self, store: StoreWriter, widths: Mapping[str, int], rows: int, dtype: np.dtype) -> None:
         self._dtype, self._names = dtype, list(widths)
@@ -105,14 +94,9 @@ class _ParquetColumns:
 def write_columns(
     store: StoreWriter, widths: Mapping[str, int], rows: int, dtype: str, file_format: str
 ) -> Iterator[_NpyColumns | _ParquetColumns]:
-    """Open a feature store's columns for writing, block by block of rows.
+    """Open columns of these widths and N rows for writing block by block.
 
-    Args:
-        store: the store under construction.
-        widths: width of each column.
-        rows: number of samples N.
-        dtype: ``float32`` or ``float16``.
-        file_format: ``npy`` or ``parquet``.
+    ``dtype`` is ``float32`` or ``float16``, ``file_format`` is ``npy`` or ``parquet``.
     """
     kind = _NpyColumns if file_format == "npy" else _ParquetColumns
     columns = kind(store, widths, rows, np.dtype(dtype).newbyteorder("<"))
@@ -121,13 +105,10 @@ def write_columns(
 
 
 class FeatureStore:
-    """A split's features, by unit and pooling.
-
-    Args:
-        manifest: path of the store's manifest.
+    """Features of a split, by unit and pooling.
 
     Raises:
-        StoreError: the store is missing or of another kind; on reading, altered.
+        StoreError: the store is missing or of another kind; on reading, it was altered.
     """
 
     def __init__(self, manifest: Path) -> None:
@@ -142,7 +123,7 @@ class FeatureStore:
 
     @property
     def labels(self) -> np.ndarray:
-        """Class of every sample, shape (N,), int64, in memory."""
+        """Class of each sample, shape (N,), int64, in memory."""
         return np.array(self._store.array("labels"))
 
     @property
@@ -151,7 +132,7 @@ class FeatureStore:
         return [column for column in self.columns if column.name != LOGITS]
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """A column, shape (N, width), read-only; its bytes are verified when first read."""
+        """A column, shape (N, width), read-only; its bytes are verified at the first read."""
         column = next((column for column in self.columns if column.name == name), None)
         if column is None:
             names = ", ".join(column.name for column in self.columns)
@@ -167,5 +148,5 @@ class FeatureStore:
 
     @property
     def dtype(self) -> np.dtype:
-        """Type in which features are stored."""
+        """Dtype of the stored features."""
         return np.dtype(self._store.manifest["dtype"])

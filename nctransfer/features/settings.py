@@ -1,4 +1,4 @@
-"""The pass that leaves every unit's features."""
+"""Settings of the forward pass that extracts the features of all units."""
 
 from typing import Literal
 
@@ -9,30 +9,30 @@ KeptUnits = Literal["all", "penultimate"]
 
 
 class FeatureSettings(Settings):
-    """The pass that leaves every unit's features."""
+    """The forward pass that extracts the features of all units."""
 
     batch_size: Count = 256
-    """Images per batch; halved by itself when memory runs out."""
+    """Images per batch; halved automatically when memory runs out."""
     precision: Precision = "float32"
     """Arithmetic of the forward pass; bfloat16 needs a GPU or a recent CPU."""
     channels_last: bool = True
     """Memory layout of convolutional inputs; faster on most devices."""
     units: KeptUnits = "all"
-    """Whose features are kept, probed and measured: all units', or the penultimate feature alone."""
+    """Which features are stored, probed and measured: those of all units, or only the penultimate feature."""
     dtype: Literal["float32", "float16"] = "float32"
-    """Type in which features are stored."""
+    """Dtype of the stored features."""
     format: Literal["npy", "parquet"] = "npy"
-    """File format of a feature store; both are read by the same class."""
+    """File format of a feature store; the same class reads both."""
 
 
 class FeaturesJobSettings(FeatureSettings):
-    """What the job is told that extracts features."""
+    """Settings of the job that extracts features."""
 
     geometry: Geometry
-    """How images are brought to the model's size."""
+    """How images are brought to the input size of the model."""
     poolings: tuple[str, ...]
-    """How a unit's output becomes one vector, an array each."""
+    """How the output of a unit is reduced to one vector; one array each."""
     loader: Literal["stored", "tuned"]
     """Module of `nctransfer.models.loaders` that reads the model."""
     device: Device
-    """Where to compute."""
+    """Device to compute on."""

@@ -1,1 +1,1 @@
-"""Few-shot episodes on features and labels, and what a classifier reaches in them."""
+"""Few-shot episodes on features and labels, and the accuracy of a classifier in them."""

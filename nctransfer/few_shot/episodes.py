@@ -1,8 +1,8 @@
-"""Episodes: a few classes, a few images of each to learn from and others to be tested on.
+"""Episodes: a few classes, each with a few images for training and others for testing.
 
-Everything in an episode follows from the seed and the episode's number: its classes, and of each class an
-order of all its images, whose first are the query images and whose next the support images. So episodes of
-one shot and of five have the same classes and query images, and the one is among the five.
+An episode follows from the seed and its number: its classes, and for each class an order of all its images,
+of which the first are the query images and the next the support images. So episodes with one shot and with
+five have the same classes and query images, and the single shot is among the five.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,13 +15,7 @@ from nctransfer.errors import DegenerateInputError
 
 @dataclass(frozen=True)
 class Episode:
-    """Rows of a feature matrix, class by class.
-
-    Attributes:
-        classes: the labels drawn, (ways,).
-        support: rows to learn from, (ways, shots).
-        query: rows to be tested on, (ways, queries).
-    """
+    """Classes (ways,), and rows of their support (ways, shots) and query images (ways, queries)."""
 
     classes: np.ndarray
     support: np.ndarray
@@ -30,7 +24,7 @@ class Episode:
 
 @dataclass(frozen=True)
 class Shape:
-    """How large an episode is: classes, and images of each to learn from and to be tested on."""
+    """Size of an episode: number of classes, and of support and query images of each."""
 
     ways: int
     shots: int
@@ -38,14 +32,7 @@ class Shape:
 
 
 def draw_episodes(labels: np.ndarray, shape: Shape, count: int, seed: int) -> Iterator[Episode]:
-    """Draw episodes, without replacement within each.
-
-    Args:
-        labels: int64, (N,); classes without images take no part.
-        shape: of every episode.
-        count: of episodes.
-        seed: of all draws.
-    """
+    """Draw ``count`` episodes from labels int64 (N,), without replacement within each."""
     pools = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
     for number in range(count):
         random = np.random.default_rng([seed, number])
@@ -57,33 +44,28 @@ def draw_episodes(labels: np.ndarray, shape: Shape, count: int, seed: int) -> It
 
 
 def _shuffled(values: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    # Sorting uniform numbers, not Generator.permutation: its algorithm may change with numpy.
+    # sorts uniform numbers, because the algorithm of Generator.permutation may change with numpy
     return values[np.argsort(random.random(len(values)), kind="stable")]
 
 
 def require_enough(labels: np.ndarray, class_names: Sequence[str], shape: Shape) -> None:
-    """Refuse images of which an episode cannot be drawn.
-
-    Args:
-        labels: int64, (N,).
-        class_names: of all labels.
-        shape: of the largest episode.
+    """Refuse data too small for an episode of a shape.
 
     Raises:
-        DegenerateInputError: fewer classes than ways, or a class with fewer images than an episode takes;
-            all such classes are named.
+        DegenerateInputError: fewer classes than ways, or classes with too few images; all such classes are
+            named.
     """
     present, counts = np.unique(labels, return_counts=True)
     if len(present) < shape.ways:
         raise DegenerateInputError(
-            f"few_shot.ways: {shape.ways} classes an episode, but there are {len(present)}"
+            f"few_shot.ways: {shape.ways} classes per episode, but there are {len(present)}"
         )
     needed = shape.shots + shape.queries
     short = [(int(label), int(count)) for label, count in zip(present, counts, strict=True) if count < needed]
     if short:
-        named = ", ".join(f"{class_names[label]!r} has {count}" for label, count in short[:10])
-        more = f" and {len(short) - 10} classes more" if len(short) > 10 else ""
+        counts_by_class = ", ".join(f"{class_names[label]!r} has {count}" for label, count in short[:10])
+        more = f" and {len(short) - 10} more classes" if len(short) > 10 else ""
         raise DegenerateInputError(
-            f"few_shot: an episode takes {needed} images of a class ({shape.shots} shots, {shape.queries} "
-            f"queries), but {named}{more}"
+            f"few_shot: an episode takes {needed} images per class ({shape.shots} shots, {shape.queries} "
+            f"queries), but {counts_by_class}{more}"
         )

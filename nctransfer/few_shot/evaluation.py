@@ -1,7 +1,7 @@
-"""What a classifier that is fitted to the support images of an episode reaches on its query images.
+"""Accuracy, on the query images of an episode, of a classifier fitted to its support images.
 
-Source: Tian et al. (2020), section 3: the network stays as it is, its features are normalised to unit
-length, and scikit-learn's logistic regression is fitted anew in every episode.
+Source: Tian et al. (2020), section 3: the network is not changed, its features are normalised to unit length,
+and scikit-learn's logistic regression is fitted in every episode.
 """
 
 import logging
@@ -28,7 +28,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over episodes and its interval, low to high, at the level CONFIDENCE."""
+    """A mean over episodes and its interval at the level CONFIDENCE."""
 
     mean: float
     low: float
@@ -36,25 +36,16 @@ class Interval:
 
 
 def unit_length(features: np.ndarray) -> np.ndarray:
-    """Divide every row of (N, d) by its length; rows of zeros stay."""
+    """Divide every row of (N, d) by its length; zero rows stay."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return features / np.where(lengths > 0, lengths, 1)
 
 
 def episode_accuracies(features: np.ndarray, labels: np.ndarray, episodes: Iterable[Episode]) -> np.ndarray:
-    """Accuracy (%) on the query images of every episode.
-
-    Args:
-        features: (N, d), floating.
-        labels: int64, (N,).
-        episodes: rows of them.
-
-    Returns:
-        (episodes,), float64.
-    """
+    """Accuracy (%) on the query images of every episode, (episodes,), for features (N, d) and labels (N,)."""
     accuracies, unfinished = [], 0
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # counted
+        warnings.simplefilter("ignore", ConvergenceWarning)  # counted below
         for episode in episodes:
             support, query = episode.support.ravel(), episode.query.ravel()
             classifier = LogisticRegression(C=1.0, max_iter=ITERATIONS)  # lbfgs, softmax over the classes
@@ -67,23 +58,14 @@ def episode_accuracies(features: np.ndarray, labels: np.ndarray, episodes: Itera
 
 
 def mean_interval(values: np.ndarray) -> Interval:
-    """Mean of at least two values, (n,), with Student's interval, as Tian et al. report it."""
+    """Mean of at least two values, (n,), with Student's interval, as in Tian et al."""
     mean = float(np.mean(values))
     reach = float(stats.sem(values) * stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
     return Interval(mean, mean - reach, mean + reach)
 
 
 def query_nc1(features: np.ndarray, labels: np.ndarray, episodes: Iterable[Episode]) -> np.ndarray:
-    """NC1 of the query images of every episode on which it is defined; the log says why it is not.
-
-    Args:
-        features: (N, d), floating.
-        labels: int64, (N,).
-        episodes: rows of them.
-
-    Returns:
-        (n,), float64, n at most the number of episodes.
-    """
+    """NC1 (n,) of the query images of episodes where it is defined; the log has the reasons of the others."""
     values, reasons = [], Counter[str]()
     for episode in episodes:
         rows = episode.query.ravel()

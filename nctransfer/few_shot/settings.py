@@ -1,4 +1,4 @@
-"""Few-shot episodes: how many, and of what shape."""
+"""Few-shot episodes: number and size."""
 
 from typing import Annotated
 
@@ -8,26 +8,26 @@ from nctransfer.settings import Count, Distinct, Integer, Settings, ViewNames
 
 
 class FewShotSettings(Settings):
-    """Few-shot episodes, drawn from all images of a data set, both splits together."""
+    """Few-shot episodes, drawn from all images of a data set (both splits together)."""
 
     ways: Annotated[Integer, Field(ge=2)] = 5
     """Number of classes per episode."""
     shots: Distinct[Count] = (1, 5)
-    """Images of each class that the classifier is fitted to; episodes of each number."""
+    """Numbers of images per class that the classifier is fitted to; episodes are drawn for each number."""
     queries: Count = 15
-    """Further images of each class that it is tested on."""
+    """Number of further images per class, used for testing."""
     episodes: Annotated[Integer, Field(ge=2)] = 600
-    """Number of episodes, over which accuracy has its mean and 95 % interval."""
+    """Number of episodes, over which the mean accuracy and its 95 % interval are computed."""
     normalise: bool = True
-    """Whether the classifier sees features of unit length (Tian et al. 2020) or as they are."""
+    """Whether features are normalised to unit length for the classifier (Tian et al. 2020)."""
 
 
 class FewShotJobSettings(FewShotSettings):
-    """What the job is told that draws episodes."""
+    """Settings of the job that draws episodes."""
 
     permutations: Count
-    """Number of label permutations whose mean NC1 stands beside NC1."""
+    """Number of label permutations over which `nc1_shuffled` is averaged."""
     names: ViewNames
-    """Repeated in every row."""
+    """Model and view, repeated in every row."""
     seed: int
-    """Of the episodes: the same for all models."""
+    """Seed of the episodes: the same for all models."""

@@ -1,1 +1,1 @@
-"""Fine-tuning: which parameters train, where the skip goes, the cached frozen prefix."""
+"""Fine-tuning: which parameters train, skip connections, the cached frozen prefix."""

@@ -1,4 +1,4 @@
-"""Downstream images as a fine-tuning run reads them."""
+"""Downstream images for a fine-tuning run."""
 
 import torch
 from torch import Tensor
@@ -16,17 +16,17 @@ BLOCK = 1024
 
 
 class Pixels:
-    """A split of a data set: uint8 where it is stored, pixels at the model's size where it is read.
+    """A split of a data set: uint8 in memory or on disk, read as pixels at the model's input size.
 
-    Images live on the GPU where they fit; elsewhere they are read from the store, whose pages the
-    operating system keeps in memory.
+    Images are on the GPU where they fit; otherwise they are read from the store, whose pages the operating
+    system caches.
 
     Args:
         store: the images.
-        geometry: brings them to the model's size.
+        geometry: brings them to the input size of the model.
         augmentation: of training images.
-        device: where pixels are wanted.
-        per_class: so many images of each class, drawn with ``seed``; None takes all.
+        device: of the pixels.
+        per_class: number of images of each class, drawn with ``seed``; None takes all.
         seed: of that draw.
 
     Raises:
@@ -43,24 +43,24 @@ class Pixels:
         seed: int = 0,
     ) -> None:
         names = list(store.class_names)
-        chosen = subset_rows(store.labels, names, range(len(names)), per_class, seed)
-        self._rows = torch.from_numpy(chosen)
+        rows = subset_rows(store.labels, names, range(len(names)), per_class, seed)
+        self._rows = torch.from_numpy(rows)
         self._images, self._augmentation = store.images, augmentation
         self._geometry = store.pending(geometry)
-        self.labels = torch.from_numpy(store.labels[chosen].astype("int64")).to(device)
+        self.labels = torch.from_numpy(store.labels[rows].astype("int64")).to(device)
         self._resident: Tensor | None = None
         if device.type == "cuda" and self._bytes <= SHARE * torch.cuda.mem_get_info(device)[0]:
-            self._resident = self._brought(device)
+            self._resident = self._load(device)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def release(self) -> None:
-        """Give the device's memory back; images are read from the store from now on."""
+        """Free the memory on the device; from now on images are read from the store."""
         self._resident = None
 
-    def _brought(self, device: torch.device) -> Tensor:
-        """All images on the device, block by block: host memory holds one block."""
+    def _load(self, device: torch.device) -> Tensor:
+        """All images on the device, loaded block by block."""
         height, width, channels = self._images.shape[1:]
         resident = torch.empty((len(self), channels, height, width), dtype=torch.uint8, device=device)
         for rows in torch.arange(len(self)).split(BLOCK):
@@ -73,11 +73,11 @@ class Pixels:
 
     @property
     def numbers(self) -> int:
-        """Numbers that a sample takes at the model's size."""
+        """Size of a sample at the model's input size, in numbers."""
         return self.clean(torch.zeros(1, dtype=torch.int64, device=self.labels.device))[0].numel()
 
     def clean(self, rows: Tensor) -> Tensor:
-        """Pixels in [0, 1] of samples ``rows``, (n, 3, H, W), float32, as they are."""
+        """Pixels in [0, 1] of samples ``rows``, (n, 3, H, W), float32, without augmentation."""
         return self._shaped(rows).to(torch.float32).div_(255)
 
     def augmented(self, rows: Tensor, keys: Tensor) -> Tensor:

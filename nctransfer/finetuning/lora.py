@@ -1,8 +1,8 @@
 """Low-rank adapters on the linear maps of some modules (Hu et al. 2022, arXiv 2106.09685).
 
-An adapter is a parametrisation of the weight itself, W + (alpha / r) B A, so it works
-wherever a weight is used: linear layers, convolutions (whose kernel is flattened) and the joint
-projection of ``nn.MultiheadAttention``. As in the authors' code A begins at random and B at zero.
+An adapter is a parametrisation of the weight itself, W + (alpha / r) B A, so that it works wherever a weight
+is used: linear layers, convolutions (with flattened kernels) and the joint projection of
+``nn.MultiheadAttention``. As in the authors' code, A is initialised at random and B with zeros.
 """
 
 import math
@@ -18,13 +18,7 @@ from nctransfer.models.tuned import LORA, low_rank_change
 
 
 class Adapter(nn.Module):
-    """The low-rank change of one weight.
-
-    Args:
-        weight: (outputs, ...), the flattened rest being the inputs.
-        rank: r.
-        alpha: the change is scaled by alpha / r.
-    """
+    """The low-rank change of a weight (outputs, ...), of rank r and scale alpha / r."""
 
     def __init__(self, weight: Tensor, rank: int, alpha: float) -> None:
         super().__init__()
@@ -49,17 +43,10 @@ def linear_maps(network: nn.Module, path: str) -> Iterator[tuple[nn.Module, str,
 
 
 def adapt(network: nn.Module, paths: Iterable[str], rank: int, alpha: float | None, seed: int) -> None:
-    """Put an adapter on every linear map of the modules at ``paths``; nothing else of them trains.
+    """Put an adapter on every linear map of the modules at ``paths``; all other parameters are frozen.
 
-    Args:
-        network: changed in place; its own parameters are frozen.
-        paths: of the tuned units.
-        rank: r, at most the smaller side of every map.
-        alpha: None takes the rank, so that the scale is 1.
-        seed: of the adapters' first values.
-
-    Raises:
-        ModelError: a unit has no linear map, or one is too small for the rank.
+    The rank is at most the smaller side of every map, ``alpha`` None takes the rank, and ``seed`` determines
+    the initial values. ModelError for a unit without a linear map, or with one too small for the rank.
     """
     network.requires_grad_(False)
     with torch.random.fork_rng(devices=[]):
@@ -67,7 +54,7 @@ def adapt(network: nn.Module, paths: Iterable[str], rank: int, alpha: float | No
         for path in paths:
             maps = list(linear_maps(network, path))
             if not maps:
-                raise ModelError(f"{path}: no linear map in this unit, so nothing for method layer_lora")
+                raise ModelError(f"{path}: no linear map in this unit, which method layer_lora needs")
             for module, name, place in maps:
                 weight = module.get_parameter(name)
                 most = min(weight.shape[0], weight[0].numel())
@@ -82,7 +69,7 @@ def adapt(network: nn.Module, paths: Iterable[str], rank: int, alpha: float | No
 
 
 class AdaptedNetwork(TunedNetwork):
-    """A network of which nothing trains but adapters and classifier."""
+    """A network of which only adapters and classifier train."""
 
     def adapters(self) -> dict[str, Adapter]:
         """Adapters by the name of the weight that they change."""
@@ -94,12 +81,14 @@ class AdaptedNetwork(TunedNetwork):
 
     @property
     def lora_scale(self) -> float:
-        """What multiplies the low-rank changes: alpha / r."""
+        """Scale of the low-rank changes: alpha / r."""
         return next(adapter.scale for adapter in self.adapters().values())
 
     def tensors(self) -> dict[str, Tensor]:
         """Adapters instead of the weights that they change."""
-        whole = {name: value for name, value in super().tensors().items() if ".parametrizations." not in name}
+        tensors = {
+            name: value for name, value in super().tensors().items() if ".parametrizations." not in name
+        }
         for name, adapter in self.adapters().items():
-            whole |= {f"{LORA}{name}.a": adapter.a, f"{LORA}{name}.b": adapter.b}
-        return whole
+            tensors |= {f"{LORA}{name}.a": adapter.a, f"{LORA}{name}.b": adapter.b}
+        return tensors

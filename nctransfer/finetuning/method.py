@@ -1,7 +1,6 @@
-"""A fine-tuning method as the plan and the figures know it; what it does stands in its module."""
+"""Facts about a fine-tuning method for the plan and the figures; its module has the code."""
 
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, SerializeAsAny
@@ -12,35 +11,28 @@ from nctransfer.settings import Settings
 
 
 class MethodSettings(Settings):
-    """Base of what methods are told; a method with options derives its own in its module."""
+    """Base of the settings of methods; a method with options derives its own in its module."""
 
     name: str
     """Variant of `nctransfer.finetuning.methods`."""
     units: tuple[int, ...] = ()
-    """The tuned units, from 1, ascending."""
+    """The tuned units, ascending from 1."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """Facts about a method.
+    """Facts about a method."""
 
-    Attributes:
-        title: its name in words.
-        place: in legends and tables, and of its colour, from 0; None comes after those that have one.
-        tunes_units: whether it tunes units that a run names.
-        trains: whether it trains at all.
-        settings: what it is told.
-    """
-
-    title: str
+    title: str  # its name in words
+    # its position in legends and tables, and index of its colour, from 0; None comes last
     place: int | None = None
-    tunes_units: bool = True
-    trains: bool = True
-    settings: type[MethodSettings] = MethodSettings
+    tunes_units: bool = True  # whether it tunes units that a run selects
+    trains: bool = True  # whether it trains at all
+    settings: type[MethodSettings] = MethodSettings  # class of its settings
 
     @property
     def options(self) -> frozenset[str]:
-        """Options of ``finetuning:`` that this method alone reads."""
+        """Options of ``finetuning:`` that only this method reads."""
         return frozenset(self.settings.model_fields) - frozenset(MethodSettings.model_fields)
 
 
@@ -48,10 +40,9 @@ def method_facts(name: str) -> Method:
     """Facts about a method, ``METHOD`` of its module.
 
     Raises:
-        ConfigError: there is no such method.
+        ConfigError: there is no such method, or it has no ``METHOD``.
     """
-    module: ModuleType = variants.load(methods, name)
-    facts: Method = getattr(module, "METHOD", None) or Method(title=name)
+    facts: Method = variants.load(methods, name, needs=["METHOD"]).METHOD
     return facts
 
 

@@ -1,12 +1,12 @@
-"""The frozen prefix: what a network computes below the shallowest tuned unit, computed once.
+"""The frozen prefix: the part of a network below the shallowest tuned unit, computed once.
 
-Where nothing below trains and nothing there is random, the input of the tuned unit is the
-same in every epoch. It is then computed once and kept, and training begins there; where it does
-not fit it is computed for every batch: on the CPU in float32 alike to the last bit.
+Where nothing below trains and nothing there is random, the input of the tuned unit is the same in every
+epoch. It is then computed once and cached, and training starts there; where the cache does not fit, the
+prefix is computed for every batch, with the same result (on the CPU in float32 to the last bit).
 
-The network's own code runs from the tuned unit on: a blank image passes the stem, the units
-below return blanks of the right shape, and where the tuned unit begins the kept tensors take
-the blank's place. So nothing has to be known of how an architecture connects its parts.
+Above the prefix the network's own code runs: a blank image passes the stem, the units of the prefix return
+blank tensors of the right shape, and at the tuned unit the cached tensors replace the blank one. So this
+module needs no knowledge of how an architecture connects its parts.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ from nctransfer.training.augmentation import CROP
 
 
 def why_not(tuned: TunedNetwork, augmentation_level: int) -> str | None:
-    """Why the prefix of this training is not the same in every epoch, None where it is."""
+    """Why the prefix of this training is not the same in every epoch; None where it is."""
     if tuned.statistics == "update" and tuned.norms():
         return "its normalisation statistics are updated in every step"
     if augmentation_level >= CROP:
@@ -35,7 +35,7 @@ def why_not(tuned: TunedNetwork, augmentation_level: int) -> str | None:
 
 
 def _below(tuned: TunedNetwork) -> int | None:
-    """Shallowest unit with anything to train; one past the last where none has, None for the stem."""
+    """Shallowest unit that trains; one past the last if none does, None if parts outside the units train."""
     network, layout = tuned.backbone.network, tuned.backbone.layout
     trained = [name for name, value in network.named_parameters() if value.requires_grad]
     for index, path in enumerate(layout.units, start=1):
@@ -56,8 +56,8 @@ class Prefix:
     """The part of a network below its shallowest tuned unit.
 
     Args:
-        tuned: a network for which :func:`why_not` knows no reason.
-        half: whether it computes in bfloat16 where that is safe.
+        tuned: a network for which :func:`why_not` returns None.
+        half: whether to compute in bfloat16.
         layout: memory format of the images.
     """
 
@@ -71,26 +71,26 @@ class Prefix:
         first = _below(tuned)
         assert first is not None
         self.first = first
-        self.whole = first > len(self.backbone.layout.units)  # nothing but the classifier trains
+        self.whole = first > len(self.backbone.layout.units)  # only the classifier trains
         self._entering: Tensor | None = None
 
     @torch.no_grad()
     def __call__(self, pixels: Tensor) -> Tensor:
-        """What is kept of pixels (N, 3, H, W): the input of the tuned unit, or the feature (N, d)."""
+        """Output of the prefix for pixels (N, 3, H, W): input of the tuned unit, or the feature (N, d)."""
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.half):
             images = self.backbone.standardise(pixels).contiguous(memory_format=self.layout)
             if self.whole:
                 return self.tuned.read(images)
             place = Tap(self.backbone.layout.units[self.first - 1], "input")
-            kept_by_place, _ = self.backbone.read(images, {"kept": (place, torch.clone)}, stop="kept")
-        kept: Tensor = kept_by_place["kept"]
-        return kept
+            values, _ = self.backbone.read(images, {"entering": (place, torch.clone)}, stop="entering")
+        entering: Tensor = values["entering"]
+        return entering
 
     def of(self, split: Pixels, rows: Tensor, size: int) -> Tensor:
-        """What is kept of samples ``rows``, computed ``size`` at a time.
+        """Output of the prefix for samples ``rows``, computed ``size`` at a time.
 
-        A last, smaller batch is filled up: the last bits of a sample's numbers may depend on the size of
-        the batch that it is in, and must not depend on the batch.
+        A last, smaller batch is filled up, because the last bits of a sample's numbers may depend on the size
+        of its batch.
         """
         parts = []
         for part in rows.split(size):
@@ -100,9 +100,9 @@ class Prefix:
         return torch.cat(parts)
 
     def cut(self) -> Callable[[], None]:
-        """Have the network begin with what is kept; returns what undoes it."""
+        """Make the network start from outputs of the prefix; returns a function that undoes this."""
         if self.whole:
-            self.tuned.begin_at(lambda kept: kept)
+            self.tuned.begin_at(lambda entering: entering)
             return lambda: self.tuned.begin_at(None)
         network, layout = self.backbone.network, self.backbone.layout
         blank = self._blank()
@@ -113,8 +113,8 @@ class Prefix:
             module.forward = self._skipping(module.forward, blanks[path])
         hook = unit.register_forward_pre_hook(self._enter)
 
-        def begin(kept: Tensor) -> Tensor:
-            self._entering = kept
+        def begin(entering: Tensor) -> Tensor:
+            self._entering = entering
             try:
                 return self.tuned.read(blank)
             finally:
@@ -133,7 +133,7 @@ class Prefix:
         return args if self._entering is None else (self._entering, *args[1:])
 
     def _skipping(self, forward: Callable[..., Any], blank: Any) -> Callable[..., Any]:
-        """The forward pass of a unit below, which computes nothing while the network begins above it."""
+        """The forward pass of a prefix unit, which computes nothing while the network starts above it."""
         return lambda *args, **options: forward(*args, **options) if self._entering is None else blank
 
     def _blank(self) -> Tensor:
@@ -142,7 +142,7 @@ class Prefix:
 
     @torch.no_grad()
     def _blanks(self, below: Mapping[str, nn.Module], blank: Tensor) -> dict[str, Any]:
-        """What every unit below returns for a blank image."""
+        """Output of each prefix unit for a blank image."""
         blanks: dict[str, Any] = {}
 
         def noting(path: str) -> Callable[[nn.Module, Any, Any], None]:

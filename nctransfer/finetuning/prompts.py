@@ -1,14 +1,14 @@
-"""Prompts for CLIP: the standard templates of each data set, and class names as people write them.
+"""Prompts for CLIP: the standard templates of each data set, and class names as in English text.
 
-Templates and names are those with which CLIP's zero-shot accuracies were measured [1];
-SVHN, Retinopathy and ClevrDist, which are missing there, are as in CLIP_benchmark [2]. Their
-slips ("a embroidered", "writte") belong to the protocol. They are code, not a data file,
-so that a change of theirs changes the recipes of the jobs that read them.
+Templates and names are those with which CLIP's zero-shot accuracies were measured [1]; SVHN, Retinopathy and
+ClevrDist, which are missing there, are from CLIP_benchmark [2]. Their errors ("a embroidered", "writte") are
+part of the protocol. They are code and not a data file, so that a change of them makes the jobs out of date
+that read them.
 
 References:
-    [1] github.com/openai/CLIP: data/prompts.md and notebooks/Prompt_Engineering_for_ImageNet.ipynb;
-        Radford et al., Learning transferable visual models from natural language supervision,
-        ICML 2021, section 3.1.4.
+    [1] github.com/openai/CLIP: data/prompts.md and notebooks/Prompt_Engineering_for_ImageNet.ipynb; Radford
+        et al., Learning transferable visual models from natural language supervision, ICML 2021, section
+        3.1.4.
     [2] github.com/LAION-AI/CLIP_benchmark: datasets/en_zeroshot_classification_templates.json and
         en_classnames.json.
 """
@@ -21,9 +21,9 @@ DEFAULT = ("a photo of a {}.",)
 
 
 def _each(articles: Sequence[str], *patterns: str) -> tuple[str, ...]:
-    """Templates for all articles, ``*`` being an article's place; the patterns vary fastest."""
-    places = [f"{article} " if article else "" for article in articles]
-    return tuple(pattern.replace("* ", place) for place in places for pattern in patterns)
+    """Templates for all articles, with ``*`` in the article's place; the patterns vary fastest."""
+    prefixes = [f"{article} " if article else "" for article in articles]
+    return tuple(pattern.replace("* ", prefix) for prefix in prefixes for pattern in patterns)
 
 
 _CIFAR = _each(
@@ -137,7 +137,7 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
 
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
-# Names that prompts write otherwise than the data set, besides underscores.
+# Class names that differ between prompts and data set, apart from underscores.
 CLASS_NAMES: Mapping[str, Mapping[str, str]] = {
     "Flowers102": {
         "globe-flower": "globe flower",
@@ -192,38 +192,37 @@ _ALIASES = {
 def templates(name: str | None) -> tuple[str, ...]:
     """The prompts of a data set, each with ``{}`` in the class's place.
 
-    Args:
-        name: torchvision's, or the hub's ``user/set``; case, dashes and underscores do not
-            matter. Unknown data sets, and None, have the one prompt ``a photo of a {}.``
+    ``name`` is torchvision's, or the hub's ``user/set``; case, dashes and underscores do not matter. Unknown
+    data sets, and None, have the single prompt ``a photo of a {}.``
     """
-    return TEMPLATES.get(_known(name) or "", DEFAULT)
+    return TEMPLATES.get(_canonical(name) or "", DEFAULT)
 
 
 def readable(class_name: str, data_set: str | None = None) -> str:
-    """A class name as a prompt writes it.
+    """A class name as in a prompt.
 
-    ``aquarium_fish`` becomes ``aquarium fish``, SUN397's ``apse/indoor`` ``apse indoor``, and
-    ImageNet's ``n01440764`` ``tench``. Names that CLIP's prompts write otherwise
-    (EuroSAT's ``SeaLake``) are replaced where the data set is known.
+    ``aquarium_fish`` becomes ``aquarium fish``, SUN397's ``apse/indoor`` ``apse indoor``, and ImageNet's
+    ``n01440764`` ``tench``. Names that differ in CLIP's prompts (EuroSAT's ``SeaLake``) are replaced where
+    the data set is known.
     """
-    written = CLASS_NAMES.get(_known(data_set) or "", {}).get(class_name)
-    if written is not None:
-        return written
+    replacement = CLASS_NAMES.get(_canonical(data_set) or "", {}).get(class_name)
+    if replacement is not None:
+        return replacement
     if re.fullmatch(r"n\d{8}", class_name):
         return _imagenet_names().get(class_name, class_name)
-    # Slashes between words alone: F/A-18 and F-16A/B are aircraft.
+    # only slashes between words: F/A-18 and F-16A/B are aircraft
     words = re.sub(r"(?<=[a-z])/(?=[a-z])", " ", class_name.replace("_", " "))
     return " ".join(words.split())
 
 
-def _known(name: str | None) -> str | None:
+def _canonical(name: str | None) -> str | None:
     plain = re.sub(r"[^a-z0-9]", "", (name or "").rpartition("/")[2].lower())
     return _ALIASES.get(plain) or next((key for key in TEMPLATES if key.lower() == plain), None)
 
 
 @cache
 def _imagenet_names() -> dict[str, str]:
-    """CLIP's names of ImageNet's classes by WordNet's, which name the folders."""
+    """CLIP's names of ImageNet's classes by WordNet id, which is the name of the folder."""
     from open_clip import IMAGENET_CLASSNAMES
     from timm.data import ImageNetInfo
 

@@ -1,4 +1,4 @@
-"""One fine-tuning run: from a base model and downstream images to what it changed and what it reached."""
+"""One fine-tuning run: from a base model and downstream images to the changed tensors and the accuracies."""
 
 import logging
 import resource
@@ -17,7 +17,7 @@ from nctransfer.errors import DataError
 from nctransfer.finetuning import methods
 from nctransfer.finetuning.data import Pixels
 from nctransfer.finetuning.prefix import Prefix, why_not
-from nctransfer.finetuning.prefix_cache import Room, keep
+from nctransfer.finetuning.prefix_cache import Room, cache_prefix
 from nctransfer.finetuning.running_statistics import recalibrate
 from nctransfer.finetuning.settings import FineTuneJobSettings
 from nctransfer.finetuning.tuned_network import TunedNetwork
@@ -52,25 +52,19 @@ def finetune(
     operation: Operation,
     checkpoint: Path | None = None,
 ) -> None:
-    """Fine-tune a model, and write what it changed, its history and its accuracies as one store.
+    """Fine-tune a model, and write its changed tensors, history and accuracies as one store.
 
-    Args:
-        model: manifest of the base model's store.
-        stores: the downstream data set, train and test.
-        manifest: where the store's manifest will be; beside it tuned.safetensors, history.parquet and
-            accuracy.parquet. Losses, on the test split too, are those that are trained on, label smoothing
-            included.
-        settings: see :class:`~nctransfer.finetuning.settings.FineTuneJobSettings`.
-        stamp: of the job.
-        operation: device, checkpoints, log, room for the frozen prefix.
-        checkpoint: weights file of a local base model, which holds its text tower too.
+    Losses, also on the test split, are the training loss, including label smoothing. ``model`` is the
+    manifest of the base model's store, ``stores`` are train and test of the downstream data set;
+    tuned.safetensors, history.parquet and accuracy.parquet are written beside ``manifest``. ``checkpoint`` is
+    the weights file of a local base model, which may contain its text tower.
 
     Raises:
-        DataError: the splits differ in their classes, or a class has fewer images than asked for.
-        ModelError: a unit that cannot be tuned, no skip connection from it, a rank too large, no text tower.
-        TrainingError: the loss is not finite, or a stop was asked for.
+        DataError: the splits have different classes, or a class has fewer images than requested.
+        ModelError: a unit that cannot be tuned or has no skip connection, a rank too large, no text tower.
+        TrainingError: the loss is not finite, or a stop was requested.
     """
-    began, device = time.monotonic(), operation.device
+    start, device = time.monotonic(), operation.device
     names = list(stores["train"].class_names)
     task = Task(
         backbone=load_model(model, device),
@@ -81,15 +75,16 @@ def finetune(
         checkpoint=checkpoint,
     )
     base = task.backbone.identity.fingerprint
-    tuned: TunedNetwork = variants.load(methods, settings.method.name).prepare(task).to(device)
+    method = variants.load(methods, settings.method.name, needs=["prepare"])
+    tuned: TunedNetwork = method.prepare(task).to(device)
     count = count_parameters(tuned)
     splits = _splits(stores, settings, device)
     logger.info("%d of %d parameters train (%.2f %%)", count.trained, count.all, count.share)
     objective = variants.load(losses, LOSS, "loss").build(settings.loss, len(names)).to(device)
-    with ExitStack() as opened:
-        history, scores = _train(tuned, objective, splits, settings, stamp, operation, opened)
+    with ExitStack() as contexts:
+        history, scores = _train(tuned, objective, splits, settings, stamp, operation, contexts)
     with create_store(manifest, KIND, stamp) as store:
-        described = {
+        description = {
             "base": base,
             "method": settings.method.name,
             "units": list(tuned.units),
@@ -97,25 +92,25 @@ def finetune(
             "last_unit": tuned.last,
             "lora_scale": tuned.lora_scale,
         }
-        write_weights(store.file(WEIGHTS), tuned.tensors(), described)
+        write_weights(store.file(WEIGHTS), tuned.tensors(), description)
         write_table(store.file("history.parquet"), history)
         write_table(store.file("accuracy.parquet"), _accuracies(settings, count, history, scores))
         store.meta = {
-            **described,
+            **description,
             "run": settings.names.run,
             "class_names": names,
             "settings": settings.told(),
             "images": {name: store.fingerprint for name, store in stores.items()},
         }
     Checkpoints(operation.checkpoints, stamp, 0).clear()
-    _log_costs(device, time.monotonic() - began)
+    _log_costs(device, time.monotonic() - start)
 
 
 def _splits(
     stores: Mapping[str, ImageStore], settings: FineTuneJobSettings, device: torch.device
 ) -> dict[str, Pixels]:
     if list(stores["train"].class_names) != list(stores["test"].class_names):
-        raise DataError("the training and the test split of the downstream data set name different classes")
+        raise DataError("the training and the test split of the downstream data set have different classes")
     augmentation = UNAUGMENTED if settings.training is None else settings.training.augmentation
     geometry, subset = settings.geometry, (settings.per_class, settings.subset_seed)
     return {
@@ -131,7 +126,7 @@ def _train(
     settings: FineTuneJobSettings,
     stamp: Stamp,
     operation: Operation,
-    opened: ExitStack,
+    contexts: ExitStack,
 ) -> tuple[pd.DataFrame, dict[str, dict[str, float]]]:
     """Train to the end; returns the history, and loss and accuracy on both splits."""
     training = settings.training
@@ -142,48 +137,48 @@ def _train(
     size = training.batch_size
     if settings.statistics == "recalibrated":
         recalibrate(tuned, _batches(splits["train"], size))
-    shown = _shown(tuned, splits, training, operation, opened)
+    inputs = _network_inputs(tuned, splits, training, operation, contexts)
     run = Training(
         tuned,
         objective,
-        Data(shown["train"], shown["test"], settings.seed),
+        Data(inputs["train"], inputs["test"], settings.seed),
         training,
         Checkpoints(operation.checkpoints, stamp, operation.checkpoint_minutes),
         tuned.kept,
         advice="lower the run's learning rate (finetuning.rates) or set finetuning.warmup_epochs",
     )
-    log = opened.enter_context(tensorboard(operation.tensorboard))
-    history = run.run(opened.enter_context(stop_requests()), log)
+    log = contexts.enter_context(tensorboard(operation.tensorboard))
+    history = run.run(contexts.enter_context(stop_requests()), log)
     with run.autocast():
-        trained = evaluate(tuned, objective, shown["train"], 4 * size)
+        trained = evaluate(tuned, objective, inputs["train"], 4 * size)
     tested = history[history["split"] == "test"].iloc[-1]  # the last epoch is always scored
     return history, {"train": trained, "test": {key: float(tested[key]) for key in trained}}
 
 
-def _shown(
+def _network_inputs(
     tuned: TunedNetwork,
     splits: dict[str, Pixels],
     training: LoopSettings,
     operation: Operation,
-    opened: ExitStack,
+    contexts: ExitStack,
 ) -> Mapping[str, Shown]:
-    """What enters the network: pixels, or the output of its frozen prefix."""
+    """Inputs of the network: pixels, or the output of its frozen prefix."""
     reason = why_not(tuned, training.augmentation.level)
     if reason is not None:
         logger.info("every step computes the whole network: %s", reason)
         return splits
     layout, size = memory_format(training, operation.device), training.batch_size
-    tuned.to(memory_format=layout)  # as the training loop will have it
+    tuned.to(memory_format=layout)  # as in the training loop
     prefix = Prefix(tuned, training.precision == "bfloat16", layout)
     sizes = {"train": size, "test": 4 * size}
     room = Room(operation.prefix_cache_gb, operation.memory_gb, operation.checkpoints)
-    entering = keep(prefix, splits, sizes, room)
-    opened.callback(prefix.cut())
-    return entering
+    inputs = cache_prefix(prefix, splits, sizes, room)
+    contexts.callback(prefix.cut())
+    return inputs
 
 
 def _batches(split: Pixels, size: int) -> Iterator[Tensor]:
-    """Pixels of a split in order, batch by batch; a last, smaller batch is left out, unless it is all."""
+    """Pixels of a split in order, by batch; a last, smaller batch is dropped, unless it is the only one."""
     whole = max(len(split) - len(split) % size, min(size, len(split)))
     for rows in torch.arange(whole, device=split.labels.device).split(size):
         yield split.clean(rows)
@@ -195,7 +190,7 @@ def _accuracies(
     history: pd.DataFrame,
     scores: Mapping[str, Mapping[str, float]],
 ) -> pd.DataFrame:
-    """What the run reached, a row a split."""
+    """Accuracy and loss of the run, one row per split."""
     shared = {
         **settings.names.told(),
         "statistics": settings.statistics,

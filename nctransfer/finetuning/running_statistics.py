@@ -1,8 +1,8 @@
 """Running statistics of normalisation layers on downstream data.
 
-``update`` is the paper's way (Appendix E.2): every method, linear probing included, trains with
-the batch's statistics and keeps running ones. ``recalibrated`` measures them once on the
-downstream training images and then leaves them, ``frozen`` keeps the source's.
+``update`` is the paper's method (Appendix E.2): all methods, including linear probing, train with the
+statistics of the batch and update the running ones. ``recalibrated`` measures them once on the downstream
+training images and then fixes them, ``frozen`` keeps those of the source model.
 """
 
 import logging
@@ -18,14 +18,10 @@ logger = logging.getLogger(__name__)
 
 @torch.no_grad()
 def recalibrate(tuned: TunedNetwork, batches: Iterable[Tensor]) -> None:
-    """Measure all running statistics anew: the means over the batches of mean and variance.
+    """Measure all running statistics on batches of pixels: means of the batches' means and variances.
 
-    Everything but the normalisation layers is in evaluation mode meanwhile, so nothing is random
+    Everything but the normalisation layers is in evaluation mode meanwhile, so that nothing is random
     (torch's ``update_bn`` would switch dropout on).
-
-    Args:
-        tuned: before its training.
-        batches: pixels of the training images, (N, 3, H, W) each, N > 1.
     """
     norms = tuned.norms()
     if not norms:

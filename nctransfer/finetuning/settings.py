@@ -1,4 +1,4 @@
-"""What is told to the job that fine-tunes a model."""
+"""Settings of the job that fine-tunes a model."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ Statistics = Literal["update", "recalibrated", "frozen"]
 
 
 class RunNames(Settings):
-    """What the table of accuracies repeats of a run."""
+    """Columns of the table of accuracies that identify a run."""
 
     run: str
     """Key of the run."""
@@ -23,11 +23,11 @@ class RunNames(Settings):
     method: str
     """Name of the method."""
     units: str
-    """The tuned units, apart by blanks."""
+    """The tuned units, separated by blanks."""
     per_class: int | None
     """Training images per class; `null` for all."""
     learning_rate: float | None
-    """At the start of the cosine; `null` where nothing trains."""
+    """Learning rate at the start of the cosine; `null` where nothing trains."""
     weight_decay: float | None
     """Weight decay; `null` where nothing trains."""
     seed: int
@@ -35,25 +35,25 @@ class RunNames(Settings):
 
 
 class FineTuneJobSettings(Settings):
-    """What the job is told that fine-tunes a model."""
+    """Settings of the job that fine-tunes a model."""
 
     names: RunNames
-    """Repeated in the table of accuracies."""
+    """Identify the run in every row of the table of accuracies."""
     method: AnyMethodSettings
     """The method, by name, with its units and options."""
     statistics: Statistics
-    """Of normalisation layers, see `nctransfer.finetuning.running_statistics`."""
+    """Statistics of normalisation layers, see `nctransfer.finetuning.running_statistics`."""
     per_class: int | None
     """Training images per class; `null` for all."""
     loss: CrossEntropyOptions
     """Options of the loss."""
     training: LoopSettings | None
-    """How it is trained; `null` for methods that train nothing."""
+    """Settings of the training; `null` for methods that train nothing."""
     geometry: Geometry
-    """How images are brought to the model's size."""
+    """How images are brought to the input size of the model."""
     seed: int
-    """Of first values, order and augmentation."""
+    """Seed of initial values, order and augmentation."""
     subset_seed: int
-    """Of the draw of training images."""
+    """Seed of the draw of training images."""
     device: Device
-    """Where to train."""
+    """Device to train on."""

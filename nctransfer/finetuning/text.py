@@ -1,4 +1,4 @@
-"""CLIP's text tower as a classifier: zero-shot classification, one embedding a class."""
+"""CLIP's text tower as a classifier: zero-shot classification, one embedding per class."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -12,13 +12,12 @@ from torch.nn import functional
 
 from nctransfer.catalog.known_models import lookup
 from nctransfer.errors import ConfigError, ModelError
-from nctransfer.finetuning.methods.zero_shot import TextTowerSettings
 from nctransfer.finetuning.tuned_network import TunedNetwork
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import open_clip as library
-from nctransfer.models.checkpoint import load_strictly, read_weights, refuse_non_finite
+from nctransfer.models.checkpoint import first_line, load_strictly, read_weights, refuse_non_finite
 from nctransfer.models.fetched import existing
-from nctransfer.models.settings import has_text_tower
+from nctransfer.models.settings import TextTowerSettings, has_text_tower
 from nctransfer.models.sources import open_clip as published
 
 logger = logging.getLogger(__name__)
@@ -29,12 +28,7 @@ Tokenizer = Callable[[list[str]], Tensor]
 
 
 class TextClassifier(nn.Module):
-    """Scaled cosines of image embeddings with the classes' text embeddings.
-
-    Args:
-        embeddings: of the classes, (K, d), unit norm.
-        scale: of the logits.
-    """
+    """Scaled cosines of image embeddings with the text embeddings of the classes, (K, d) of unit norm."""
 
     embeddings: Tensor
     scale: Tensor
@@ -50,7 +44,7 @@ class TextClassifier(nn.Module):
 
 
 class ZeroShotNetwork(TunedNetwork):
-    """A network whose own output, CLIP's embedding, is what the classifier sees."""
+    """A network whose output, CLIP's embedding, is the feature of the classifier."""
 
     def read(self, images: Tensor) -> Tensor:
         """The embedding (N, d) of standardised images."""
@@ -65,27 +59,21 @@ def text_classifier(
     templates: Sequence[str],
     device: torch.device | str,
 ) -> tuple[Tensor, float]:
-    """Embed the classes' names with a CLIP model's text tower.
+    """Embed the K class names with the text tower of a CLIP model.
 
-    A class's embedding is the mean over the templates of the prompts' unit-norm embeddings,
-    normalised again (Radford et al., ICML 2021, section 3.1.4; open_clip's
-    ``build_zero_shot_classifier``). An image's logits are the scale times the inner products
-    of its unit-norm embedding with the classes'. Prompts longer than the model's context are cut.
-
-    Args:
-        settings: the model.
-        checkpoint: the file of a whole model's weights, for ``source: local``.
-        class_names: K names, as prompts write them, in the order of the labels.
-        templates: prompts with ``{}`` in the class's place.
-        device: where the prompts are embedded.
+    The embedding of a class is the mean over the templates (prompts with ``{}`` in the class's place) of the
+    prompts' unit-norm embeddings, normalised again (Radford et al., ICML 2021, section 3.1.4; open_clip's
+    ``build_zero_shot_classifier``). The logits of an image are the scale times the inner products of its
+    unit-norm embedding with those of the classes. Prompts longer than the model's context are cut.
+    ``checkpoint`` is the file of a whole model's weights, for ``source: local``.
 
     Returns:
-        The classes' embeddings, (K, d) float32 with rows of unit norm, on ``device``; and the
-        scale, the model's exp(logit_scale).
+        the embeddings of the classes, (K, d) float32 with rows of unit norm, on ``device``; and the scale,
+            the model's exp(logit_scale).
 
     Raises:
         ConfigError: no classes, no templates, or a template without a place for the class.
-        ModelError: the model has no text tower, or its weights or tokenizer cannot be had.
+        ModelError: the model has no text tower, or its weights or tokenizer are not available.
     """
     _check_prompts(class_names, templates)
     model, tokenizer, where = _model(settings, checkpoint)
@@ -106,7 +94,7 @@ def text_classifier(
 
 def _check_prompts(class_names: Sequence[str], templates: Sequence[str]) -> None:
     if not class_names:
-        raise ConfigError("zero_shot: no class names, there is nothing to embed")
+        raise ConfigError("zero_shot: there are no class names to embed")
     if isinstance(templates, str) or not templates:
         raise ConfigError(f"zero_shot: templates {templates!r}; expected a list of texts, at least one")
     for template in templates:
@@ -117,7 +105,7 @@ def _check_prompts(class_names: Sequence[str], templates: Sequence[str]) -> None
 
 
 def _model(settings: TextTowerSettings, checkpoint: Path | None) -> tuple[Any, Tokenizer, str]:
-    """A whole model with its weights, its tokenizer, and what messages call it."""
+    """A whole model with its weights, its tokenizer, and its name in messages."""
     source = settings.source
     name = settings.architecture if source == "local" else settings.name
     if not has_text_tower(source, name):
@@ -133,7 +121,7 @@ def _published(settings: TextTowerSettings) -> tuple[Any, Tokenizer, str]:
         raise ModelError(f"`name`: a model of {settings.source} must be named")
     name = settings.name
     weights = settings.weights or lookup("open_clip", name).weights
-    library.metadata(name, weights)  # says which weights there are
+    library.metadata(name, weights)  # its error lists the weights
     tokenizer = _tokenizer(name)
     return published.download(name, weights), tokenizer, f"open_clip/{name}"
 
@@ -155,15 +143,14 @@ def _local(settings: TextTowerSettings, checkpoint: Path | None) -> tuple[Any, T
 
 
 def _tokenizer(name: str, context_length: int | None = None, vocabulary: int | None = None) -> Tokenizer:
-    """The architecture's tokenizer, for a text tower of its own sizes where none are given."""
+    """The architecture's tokenizer, with the context length of a text tower of another size."""
     try:
         tokenizer = open_clip.get_tokenizer(name, context_length=context_length)
-    except Exception as error:  # whatever the transport, the hub or its library raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    except Exception as error:  # any error of the network, the hub or its library
         raise ModelError(
-            f"open_clip/{name}: its tokenizer could not be fetched ({type(error).__name__}: {reason}); check "
-            "the network (and proxy), and that the transformers library is installed, or choose a model "
-            "with CLIP's own tokenizer, such as ViT-B-32"
+            f"open_clip/{name}: its tokenizer could not be downloaded ({type(error).__name__}: "
+            f"{first_line(error)}); check the network (and proxy), and that the transformers "
+            "library is installed, or choose a model with CLIP's own tokenizer, such as ViT-B-32"
         ) from error
     needed = getattr(tokenizer, "vocab_size", 0)
     if vocabulary is not None and vocabulary < needed:

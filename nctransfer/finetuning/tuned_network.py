@@ -1,4 +1,4 @@
-"""A backbone and a classifier under fine-tuning: what trains, in which mode, from where on."""
+"""A backbone and a classifier during fine-tuning: trained parameters, modes, and first computed unit."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,23 +10,22 @@ from nctransfer.models.tuned import CLASSIFIER, NETWORK
 
 
 class TunedNetwork(nn.Module):
-    """Logits of a downstream task; which parameters train is said by their ``requires_grad``.
+    """Logits of a downstream task; parameters with ``requires_grad`` train.
 
-    It takes pixels in [0, 1] and standardises them itself; once :meth:`begin_at` was called, it
-    takes what enters the network there instead, and computes nothing below.
+    It takes pixels in [0, 1] and standardises them itself; after :meth:`begin_at` it takes the inputs of that
+    place instead, and computes nothing below.
 
-    In training mode only what trains is in training mode, and of dropout that inside the units alone:
-    frozen modules never drop anything at random, and what a source head dropped before its
-    classifier is gone with it, for every method. Normalisation layers use and update the batch's
-    statistics under ``update``, whether they train or not (the paper, Appendix E.2), and running
-    statistics otherwise.
+    In training mode, only modules that train are in training mode; of dropout, only that inside units: frozen
+    modules never drop anything, and dropout in front of the source classifier is removed for all methods.
+    Normalisation layers use and update the statistics of the batch under ``update``, whether they train or
+    not (the paper, Appendix E.2), and running statistics otherwise.
 
     Args:
         backbone: without its source head (``models.tuned.without_head``).
         classifier: of the feature, (N, d) to (N, K).
         units: the tuned units.
         statistics: ``update``, ``recalibrated`` or ``frozen``.
-        last: the deepest unit that was kept, None for all.
+        last: the deepest unit of the shortened network, None for all.
     """
 
     def __init__(
@@ -47,31 +46,31 @@ class TunedNetwork(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """Device of the network."""
         return next(self.backbone.buffers()).device
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (N, K) of pixels (N, 3, H, W), or of what the network is begun with."""
+        """Logits (N, K) of pixels (N, 3, H, W), or of the inputs set by :meth:`begin_at`."""
         logits: Tensor = self.classifier(self.feature(inputs))
         return logits
 
     def feature(self, inputs: Tensor) -> Tensor:
-        """What the classifier sees, (N, d)."""
+        """The input of the classifier, (N, d)."""
         if self._begin is not None:
             return self._begin(inputs)
         return self.read(self.backbone.standardise(inputs))
 
     def read(self, images: Tensor) -> Tensor:
-        """The feature (N, d) of standardised images, or of what stands for them under a hook."""
-        kept, _ = self.backbone.read(images, self._places, stop="penultimate")
-        return self.backbone.feature(kept)[1]
+        """The feature (N, d) of standardised images."""
+        values, _ = self.backbone.read(images, self._places, stop="penultimate")
+        return self.backbone.feature(values)[1]
 
     def begin_at(self, begin: Callable[[Tensor], Tensor] | None) -> None:
-        """Compute features from what ``begin`` takes, from now on; None takes pixels again."""
+        """Compute features by ``begin`` from now on; None: from pixels."""
         self._begin = begin
 
     def norms(self) -> list[nn.Module]:
-        """Normalisation layers that keep running statistics; not those of units that were removed."""
+        """Normalisation layers with running statistics, except those of removed units."""
         return self._norms
 
     def _norms_in_use(self) -> list[nn.Module]:
@@ -83,22 +82,22 @@ class TunedNetwork(nn.Module):
         ]
         if self.last is None:
             return norms
-        met: set[int] = set()
-        hooks = [norm.register_forward_hook(lambda norm, *_: met.add(id(norm))) for norm in norms]
+        used: set[int] = set()
+        hooks = [norm.register_forward_hook(lambda norm, *_: used.add(id(norm))) for norm in norms]
         self.backbone.network.eval()
         with torch.no_grad():
             self.feature(torch.zeros(1, 3, *self.backbone.identity.size, device=self.device))
         for hook in hooks:
             hook.remove()
-        return [norm for norm in norms if id(norm) in met]
+        return [norm for norm in norms if id(norm) in used]
 
     def train(self, mode: bool = True) -> "TunedNetwork":
         """Set the mode; see the class."""
         super().train(False)
         if mode:
             for module in (*self.backbone.network.modules(), *self.classifier.modules()):
-                wanted = [parameter.requires_grad for parameter in module.parameters()]
-                if wanted and all(wanted):
+                trainable = [parameter.requires_grad for parameter in module.parameters()]
+                if trainable and all(trainable):
                     module.train()
             for module in self._outer_dropout():
                 module.eval()
@@ -116,7 +115,7 @@ class TunedNetwork(nn.Module):
         ]
 
     def kept(self) -> dict[str, Tensor]:
-        """Tensors of the network that a run changes: what trains, and running statistics."""
+        """Tensors of the network that a run changes: trained parameters and running statistics."""
         network = self.backbone.network
         trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
         if self.statistics == "frozen":
@@ -132,11 +131,11 @@ class TunedNetwork(nn.Module):
 
     @property
     def lora_scale(self) -> float:
-        """What multiplies low-rank changes, 1 where there are none."""
+        """Scale of low-rank changes, 1 where there are none."""
         return 1.0
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a run changed and its classifier, by the names of ``models.tuned``."""
+        """The changed tensors and the classifier, by the names of ``models.tuned``."""
         network = {f"{NETWORK}{name}": value for name, value in self.kept().items()}
         return network | {
             f"{CLASSIFIER}{name}": value for name, value in self.classifier.state_dict().items()

@@ -1,1 +1,1 @@
-"""The model zoo: any supported network seen as stem, units, penultimate feature and head."""
+"""Models: each supported network is described as stem, units, penultimate feature and head."""

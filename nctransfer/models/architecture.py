@@ -1,4 +1,4 @@
-"""Which network to build, before any weights: a library, a name in it, and options."""
+"""Which network to build, without weights: a library, a name in it, and options."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,29 +14,22 @@ from nctransfer.models import architectures
 from nctransfer.suggestions import suggestion
 
 Options = Mapping[str, Any]
-"""Keyword arguments of a network's builder, as its library takes them."""
+"""Keyword arguments of the library's function that builds a network."""
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a library says about a network and its weights.
+    """A library's description of a network and its weights."""
 
-    Attributes:
-        mean, std: of the pixels scaled to [0, 1]; None where only the trainer knows.
-        size: height and width of the input.
-        native: geometry of the library's evaluation transform, None where it cannot be expressed.
-        classes: of the source classifier, None where the library's default holds.
-        class_names: in the order of the logits, where the library has them.
-        options: of the builder, as these weights need them.
-    """
-
+    # mean, std: of the pixels scaled to [0, 1]; None where only the person who trained it knows
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
-    size: tuple[int, int]
+    size: tuple[int, int]  # height and width of the input
+    # geometry of the library's evaluation transform, None where it cannot be expressed
     native: Geometry | None
-    classes: int | None = None
-    class_names: tuple[str, ...] | None = None
-    options: Options = field(default_factory=dict)
+    classes: int | None = None  # of the source classifier, None for the library's default
+    class_names: tuple[str, ...] | None = None  # in the order of the logits, where the library has them
+    options: Options = field(default_factory=dict)  # builder options that these weights need
 
 
 @dataclass(frozen=True)
@@ -50,11 +43,7 @@ class Architecture:
 
     @classmethod
     def parse(cls, text: str, options: Options | None = None, classes: int | None = None) -> "Architecture":
-        """Read ``library/name``, for example ``torchvision/resnet34`` or ``small/resnet18``.
-
-        Raises:
-            ModelError: there is no slash in it.
-        """
+        """Read ``library/name``, for example ``torchvision/resnet34``; ModelError without a slash."""
         library, slash, name = str(text).partition("/")
         if not slash or not name:
             raise ModelError(
@@ -69,7 +58,7 @@ class Architecture:
         return cls(contents["library"], contents["name"], contents["options"], contents["classes"])
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values from which :meth:`from_json` makes an equal architecture."""
+        """Plain values for :meth:`from_json`."""
         return {
             "library": self.library,
             "name": self.name,
@@ -79,33 +68,20 @@ class Architecture:
 
     @property
     def module(self) -> ModuleType:
-        """The library's module here; imports that library and no other."""
-        return variants.load(architectures, self.library)
+        """The module of this package for the library; imports no other library."""
+        return variants.load(architectures, self.library, needs=["build", "metadata", "adapt"])
 
     def build(self) -> nn.Module:
-        """The network with random weights; nothing is downloaded.
-
-        Raises:
-            ModelError: the library has no such network or refuses the options.
-        """
+        """The network with random weights, without any download; ModelError for an unknown name or option."""
         return self.module.build(self.name, self.options, self.classes)
 
     def metadata(self, weights: str | None = None) -> Metadata:
-        """What the library says about the network with these weights (its default ones for None)."""
+        """The library's description of the network with these weights (None: its default weights)."""
         return self.module.metadata(self.name, weights)
 
 
 def with_defaults(network: str, options: Options, defaults: Options) -> dict[str, Any]:
-    """Options of a network's builder, those that are not given by their defaults.
-
-    Args:
-        network: ``library/name``, for messages.
-        options: as given.
-        defaults: of every option that there is.
-
-    Raises:
-        ModelError: no such option.
-    """
+    """Options with the ``defaults`` of those not set; ModelError (naming ``network``) for an unknown one."""
     for option in options:
         if option not in defaults:
             listed = ", ".join(defaults)
@@ -114,11 +90,7 @@ def with_defaults(network: str, options: Options, defaults: Options) -> dict[str
 
 
 def require_positive(network: str, options: Options, names: Iterable[str]) -> None:
-    """Refuse options that count something and are no positive whole number.
-
-    Raises:
-        ModelError: one is not.
-    """
+    """Raise ModelError where one of the named options is not a positive integer."""
     for option in names:
         value = options[option]
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:

@@ -1,4 +1,4 @@
-"""Weights: read without unpickling, loaded strictly, digested."""
+"""Weights: reading without unpickling, strict loading, digests."""
 
 import hashlib
 import json
@@ -26,11 +26,9 @@ METADATA_KEY = "nctransfer"
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Read a state dict from a safetensors file or a torch checkpoint.
 
-    ``{"state_dict": ...}`` wrappers and the ``module.`` prefixes of DataParallel are
-    taken off. A checkpoint is read with ``weights_only=True``: nothing is executed.
-
-    Raises:
-        ModelError: the file is missing, damaged, holds arbitrary objects or no tensors.
+    ``{"state_dict": ...}`` wrappers and the ``module.`` prefixes of DataParallel are removed. A checkpoint is
+    read with ``weights_only=True``, so that no code in it is run. Raises ModelError: the file is missing,
+    damaged, holds arbitrary objects or no tensors.
     """
     path = Path(path)
     if not path.is_file():
@@ -43,11 +41,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             contents = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise ModelError(
-            f"{path}: refused, it is no torch checkpoint of plain tensors (pickled objects can run any "
-            "code); convert it to safetensors where you trust it"
+            f"{path}: refused, it is not a torch checkpoint of plain tensors (pickled objects can run "
+            "any code); convert it to safetensors if you trust it"
         ) from None
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{path}: damaged or not a weights file ({_first_line(error)})") from None
+        raise ModelError(f"{path}: damaged or not a weights file ({first_line(error)})") from None
     return _plain(contents, path)
 
 
@@ -56,7 +54,9 @@ def _plain(contents: Any, path: Path) -> dict[str, Tensor]:
         if isinstance(contents, Mapping) and isinstance(contents.get(wrapper), Mapping):
             contents = contents[wrapper]
     if not isinstance(contents, Mapping) or not any(isinstance(value, Tensor) for value in contents.values()):
-        raise ModelError(f"{path}: no state dict in it (names with tensors, perhaps under one of {WRAPPERS})")
+        raise ModelError(
+            f"{path}: holds no state dict (names with tensors, at the top or under one of {WRAPPERS})"
+        )
     state = {key: value for key, value in contents.items() if isinstance(value, Tensor)}
     while all(key.startswith("module.") for key in state):
         state = {key.removeprefix("module."): value for key, value in state.items()}
@@ -64,14 +64,14 @@ def _plain(contents: Any, path: Path) -> dict[str, Tensor]:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """Metadata that :func:`write_weights` put into a file; empty for files from elsewhere."""
+    """Metadata written by :func:`write_weights`; empty for other files."""
     if Path(path).suffix != ".safetensors":
         return {}
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: damaged or not a weights file ({_first_line(error)})") from None
+        raise ModelError(f"{path}: damaged or not a weights file ({first_line(error)})") from None
     try:
         described: dict[str, Any] = json.loads(metadata.get(METADATA_KEY, "{}"))
     except json.JSONDecodeError as error:
@@ -82,8 +82,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
 def write_weights(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, Any] | None = None) -> None:
     """Write a state dict as safetensors; the same tensors give the same bytes.
 
-    Tensors that share memory are written each in full. Metadata travel as one JSON text
-    under one key: safetensors writes several in an order that changes from process to process.
+    Tensors that share memory are each written in full. Metadata are one JSON text under one key, because
+    safetensors writes several keys in an order that differs between processes.
     """
     plain = {key: value.detach().to("cpu", copy=True).contiguous() for key, value in sorted(state.items())}
     text = {METADATA_KEY: json.dumps(metadata, sort_keys=True)} if metadata else None
@@ -92,46 +92,44 @@ def write_weights(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str
 
 
 def weights_name(epoch: int | None = None) -> str:
-    """Name of the file of a training's weights: at its end, or its snapshot after an epoch."""
+    """File name of a training's weights: the final ones, or the snapshot after an epoch."""
     return "weights.safetensors" if epoch is None else f"epoch{epoch:05d}.safetensors"
 
 
 def load_strictly(
     network: nn.Module, state: Mapping[str, Tensor], where: str, ignore: Sequence[str] = ()
 ) -> None:
-    """Load every key of the backbone, or say which are missing, unexpected or of another shape.
+    """Load all tensors, or raise ModelError naming those that are missing, unexpected or of another shape.
 
-    Args:
-        network: receives the weights.
-        state: names and tensors.
-        where: the file or model that the message names.
-        ignore: module paths (heads) that take no part.
-
-    Raises:
-        ModelError: anything but a perfect match. Only ``num_batches_tracked``, which no
-            forward pass reads in evaluation mode, may be absent.
+    ``where`` names the file or model in the message, ``ignore`` are paths of modules (heads) that are not
+    loaded. Only ``num_batches_tracked``, which no forward pass in evaluation mode reads, may be missing.
     """
-    wanted = _without(network.state_dict(), ignore)
-    given = _without(state, ignore)
-    missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
-    unexpected = [key for key in given if key not in wanted]
-    other = [
-        f"{key} {tuple(given[key].shape)} instead of {tuple(wanted[key].shape)}"
-        for key in wanted
-        if key in given and given[key].shape != wanted[key].shape
+    expected = _without(network.state_dict(), ignore)
+    loaded = _without(state, ignore)
+    missing = [key for key in expected if key not in loaded and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in loaded if key not in expected]
+    mismatched = [
+        f"{key} {tuple(loaded[key].shape)} instead of {tuple(expected[key].shape)}"
+        for key in expected
+        if key in loaded and loaded[key].shape != expected[key].shape
     ]
     complaints = [
         f"{len(names)} {fault} ({_some(names)})"
-        for fault, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", other))
+        for fault, names in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("of another shape", mismatched),
+        )
         if names
     ]
     if complaints:
         hint = "" if ignore else "; if only the classifier differs, set `head: false`"
         raise ModelError(
-            f"{where}: does not fit {type(network).__name__}, {len(wanted) - len(missing) - len(other)} of "
-            f"{len(wanted)} tensors match; {', '.join(complaints)}{hint}"
+            f"{where}: does not match {type(network).__name__}, "
+            f"{len(expected) - len(missing) - len(mismatched)} of {len(expected)} tensors match; "
+            f"{', '.join(complaints)}{hint}"
         )
-    network.load_state_dict(given, strict=False)
+    network.load_state_dict(loaded, strict=False)
 
 
 def _without(state: Mapping[str, Tensor], modules: Sequence[str]) -> dict[str, Tensor]:
@@ -140,11 +138,12 @@ def _without(state: Mapping[str, Tensor], modules: Sequence[str]) -> dict[str, T
 
 
 def _some(names: Sequence[str]) -> str:
-    rest = f", and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + rest
+    more = f", and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """First line of an error's message, or its type without one."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
@@ -156,7 +155,7 @@ def refuse_non_finite(state: Mapping[str, Tensor], where: str) -> None:
 
 
 def fingerprint(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and bytes of all tensors, in the order of their names."""
+    """SHA-256 of names, dtypes, shapes and bytes of all tensors, sorted by name."""
     digest = hashlib.sha256()
     for key, value in sorted(state.items()):
         digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
@@ -166,13 +165,13 @@ def fingerprint(state: Mapping[str, Tensor]) -> str:
 
 
 def drop_heads(network: nn.Module, heads: Sequence[str]) -> None:
-    """Replace the classification layers by identities: what is left is the backbone."""
+    """Replace the classification layers by identities, which leaves the backbone."""
     for path in heads:
         parent, _, name = path.rpartition(".")
         setattr(network.get_submodule(parent), name, nn.Identity())
 
 
 def zero_heads(network: nn.Module, heads: Sequence[str]) -> bool:
-    """Whether the first classification layer's weight is all zeros, as where it was never published."""
+    """Whether the weight of the first classification layer is all zeros, as where it was never published."""
     weight = getattr(network.get_submodule(heads[0]), "weight", None) if heads else None
     return weight is not None and not bool(weight.any())

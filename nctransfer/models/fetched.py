@@ -1,4 +1,4 @@
-"""What a source hands over: a network with its weights, and what is known about it."""
+"""The result of a model source: a network with its weights, and its description."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,53 +7,38 @@ from torch import nn
 
 from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Architecture, Metadata
+from nctransfer.models.checkpoint import first_line
 from nctransfer.models.settings import ModelJobSettings
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A pre-trained network.
+    """A pre-trained network."""
 
-    Attributes:
-        network: with its weights loaded, classification layer included unless it was left out.
-        architecture: builds the same network again, without weights.
-        metadata: preprocessing and class names.
-        headless: whether the classification layer is to be left out.
-    """
-
-    network: nn.Module
-    architecture: Architecture
-    metadata: Metadata
-    headless: bool
+    network: nn.Module  # with its weights and, unless it was left out, its classification layer
+    architecture: Architecture  # builds the same network again, without weights
+    metadata: Metadata  # preprocessing and class names
+    headless: bool  # whether the classification layer is to be removed
 
 
 def download_failed(model: str, weights: str, error: BaseException) -> ModelError:
-    """The error for weights that could not be fetched, with what to do about it."""
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    """The error for weights that could not be downloaded, with a remedy."""
     return ModelError(
-        f"{model}: its weights {weights!r} could not be fetched ({type(error).__name__}: {reason}); "
-        "check the network (and proxy), or fetch the file elsewhere and use `source: local` with "
-        "`weights: FILE`; a damaged file in the library's download cache must be deleted first"
+        f"{model}: its weights {weights!r} could not be downloaded ({type(error).__name__}: "
+        f"{first_line(error)}); check the network (and proxy), or download the file elsewhere and use "
+        "`source: local` with `weights: FILE`; delete a damaged file in the library's download cache first"
     )
 
 
 def published_name(settings: ModelJobSettings) -> str:
-    """Name of a published model.
-
-    Raises:
-        ModelError: it is not named.
-    """
+    """Name of a published model; ModelError where it is not set."""
     if settings.name is None:
         raise ModelError(f"`name`: a model of {settings.source} must be named")
     return settings.name
 
 
 def existing(path: Path | str | None, key: str) -> Path:
-    """The weights file that a configuration names.
-
-    Raises:
-        ModelError: it is not named or not there.
-    """
+    """The weights file set by a key; ModelError where it is not set or does not exist."""
     if not path:
         raise ModelError(f"`{key}`: a weights file (.safetensors, or a torch checkpoint) must be named")
     if not Path(path).is_file():

@@ -1,7 +1,7 @@
-"""Networks of few-shot learning, in four blocks; the 2 x 2 max-pool of the first three belongs to them.
+"""Networks for few-shot learning, of four blocks; the first three end with a 2 x 2 max-pool.
 
-Source: Li et al., Appendix E, and Tian et al. (2020), whose networks these are, but for the max-pool
-after the fourth block of ResNet12 in their code.
+Source: Li et al., Appendix E, and Tian et al. (2020), except that their code has a max-pool after the fourth
+block of ResNet12 too.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,7 @@ REDUCTION = 4  # of squeeze and excitation
 class ConvolutionalBlock(nn.Module):
     """A 3 x 3 convolution, batch normalisation and ReLU; (N, inputs, H, W) -> (N, outputs, H / 2, W / 2).
 
-    Args:
-        inputs: channels that come in.
-        outputs: channels that go out.
-        pooled: whether a max-pool halves the map (rounding down).
+    If ``pooled``, a max-pool halves the map (rounding down).
     """
 
     def __init__(self, inputs: int, outputs: int, pooled: bool) -> None:
@@ -30,12 +27,12 @@ class ConvolutionalBlock(nn.Module):
         self.pool = nn.MaxPool2d(2) if pooled else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """One layer."""
+        """See the class."""
         return self.pool(functional.relu(self.bn(self.conv(x)), inplace=True))
 
 
 class SqueezeExcitation(nn.Module):
-    """Scales each channel by a gate that sees all their means (Hu et al. 2018); (N, C, H, W) to the same."""
+    """Scales each channel by a gate computed from all channel means (Hu et al. 2018); keeps (N, C, H, W)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -44,7 +41,7 @@ class SqueezeExcitation(nn.Module):
         self.excite = nn.Linear(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Means, two linear maps, gates."""
+        """See the class."""
         gates = torch.sigmoid(self.excite(functional.relu(self.squeeze(x.mean((2, 3))))))
         return x * gates[:, :, None, None]
 
@@ -52,12 +49,8 @@ class SqueezeExcitation(nn.Module):
 class ThreeConvolutionBlock(nn.Module):
     """Three 3 x 3 convolutions beside a 1 x 1 shortcut; (N, inputs, H, W) -> (N, outputs, H / 2, W / 2).
 
-    Args:
-        inputs: channels that come in.
-        outputs: channels that go out.
-        pooled: whether a max-pool halves the map (rounding down).
-        gated: whether squeeze and excitation follows the third convolution.
-        dropout: what follows the max-pool.
+    If ``gated``, squeeze and excitation follows the third convolution; if ``pooled``, a max-pool halves the
+    map (rounding down); ``dropout`` follows.
     """
 
     def __init__(self, inputs: int, outputs: int, pooled: bool, gated: bool, dropout: nn.Module) -> None:
@@ -83,13 +76,7 @@ class ThreeConvolutionBlock(nn.Module):
 
 
 class FewShotNetwork(nn.Module):
-    """Blocks, global average pooling and a linear head ``fc``.
-
-    Args:
-        blocks: in their order.
-        width: channels of the last one.
-        classes: outputs of the head.
-    """
+    """Blocks, global average pooling and a linear head ``fc`` on the last block's ``width`` channels."""
 
     def __init__(self, blocks: Sequence[nn.Module], width: int, classes: int) -> None:
         super().__init__()
@@ -100,6 +87,6 @@ class FewShotNetwork(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W), sides of 8 px or more -> logits (N, classes)."""
+        """(N, 3, H, W), sides of at least 8 px -> logits (N, classes)."""
         x = functional.adaptive_avg_pool2d(self.blocks(x), 1)
         return self.fc(torch.flatten(x, 1))

@@ -1,4 +1,4 @@
-"""The model zoo on disk: any source in, one kind of store out, one kind of backbone back."""
+"""Model stores: written from any source, read back as a backbone."""
 
 import csv
 import logging
@@ -17,6 +17,7 @@ from nctransfer.models.backbone import Backbone, Head, Identity, measure
 from nctransfer.models.checkpoint import (
     drop_heads,
     fingerprint,
+    first_line,
     load_strictly,
     read_weights,
     refuse_non_finite,
@@ -38,23 +39,15 @@ UNIT_COLUMNS = ("index", "name", "type", "width", "parameters", "between")
 def save_model(
     manifest: Path, settings: ModelJobSettings, stamp: Stamp = UNSTAMPED, checkpoint: Path | None = None
 ) -> None:
-    """Fetch a network and write its model store.
+    """Fetch a network and write its model store; ModelError where it does not match the settings.
 
-    The store holds ``weights.safetensors`` and ``units.csv`` (index, name, type, width, parameters,
-    between: the stem as 0, the units, the penultimate feature with what lies behind the last unit, and
-    the head where there is one; between are parameters outside the units, before this one); its manifest
-    says how to build the network again without any download, and how images are prepared for it.
-
-    Args:
-        manifest: where the store's manifest will be.
-        settings: see :class:`~nctransfer.models.settings.ModelJobSettings`.
-        stamp: of the job.
-        checkpoint: the weights file of sources that read one.
-
-    Raises:
-        ModelError: the network or its weights are not what the settings say.
+    The store holds ``weights.safetensors`` and ``units.csv`` (index, name, type, width, parameters, between),
+    with one row each for the stem (0), the units, the penultimate feature with all parameters after the last
+    unit, and the head, if any; ``between`` counts the parameters outside the units just before this one. The
+    manifest tells how to rebuild the network without any download, and how its images are prepared.
+    ``checkpoint`` is the weights file of sources that read one.
     """
-    fetched = variants.load(sources, settings.source).fetch(settings, checkpoint)
+    fetched = variants.load(sources, settings.source, needs=["fetch"]).fetch(settings, checkpoint)
     name = settings.name or settings.architecture or fetched.architecture.name
     _check_plan(settings.native, fetched.metadata.native, name)
     size = settings.size or fetched.metadata.size
@@ -98,13 +91,11 @@ def save_model(
 
 
 def load_model(manifest: Path, device: torch.device | str = "cpu") -> Backbone:
-    """Read a model store: in evaluation mode, frozen, on ``device``.
-
-    Only the library that the architecture needs is imported.
+    """Read a model store: in evaluation mode, frozen, on ``device``; imports only the library it needs.
 
     Raises:
         StoreError: no such store, or its bytes have changed.
-        ModelError: the weights no longer fit the installed library's network.
+        ModelError: the weights no longer fit the network of the installed library.
     """
     store = Store(manifest, "model")
     meta = store.manifest
@@ -118,7 +109,7 @@ def load_model(manifest: Path, device: torch.device | str = "cpu") -> Backbone:
     units, width = _read_units(store.path("units.csv"))
     if tuple(unit.name for unit in units[1:]) != layout.units:
         raise ModelError(
-            f"{manifest}: the installed library names the units otherwise; delete it and run again"
+            f"{manifest}: the installed library has other unit names; delete the store and run again"
         )
     head = None
     if meta["head"] is not None:
@@ -140,28 +131,20 @@ def load_model(manifest: Path, device: torch.device | str = "cpu") -> Backbone:
 
 
 def describe(network: torch.nn.Module, unit_layout: str) -> UnitLayout:
-    """Where the units of a network are, by a unit layout.
+    """The unit layout of a network.
 
     Raises:
         ConfigError: no such unit layout.
-        ModelError: the unit layout finds no units in the network.
+        ModelError: it finds no units in the network.
     """
-    layout: UnitLayout = variants.load(unit_layouts, unit_layout).describe(network)
+    layout: UnitLayout = variants.load(unit_layouts, unit_layout, needs=["describe"]).describe(network)
     return layout
 
 
 def unit_rows(
     network: torch.nn.Module, layout: UnitLayout, units: Sequence[Unit], width: int, located: ParameterPlaces
 ) -> list[list[int | str]]:
-    """Rows of ``units.csv``: the stem, the units, the penultimate feature, and the head if there is one.
-
-    Args:
-        network: the network, with its head where the layout has one.
-        layout: its layout.
-        units: stem and units, measured.
-        width: of the penultimate feature.
-        located: its parameters by place.
-    """
+    """Rows of ``units.csv``: the stem, the units, the penultimate feature, and the head if there is one."""
     inside, between = (located.stem, *located.units), (0, *located.between)
     rows: list[list[int | str]] = [
         [unit.index, unit.name, unit.type, unit.width, inside[unit.index], between[unit.index]]
@@ -178,11 +161,12 @@ def unit_rows(
 
 
 def _check_plan(planned: Geometry | None, native: Geometry | None, name: str) -> None:
-    """What was planned from the table of known models must be what the library says."""
+    """Refuse a geometry in the table of known models that differs from the library's."""
     if planned is not None and planned != native:
         raise ModelError(
-            f"{name}: the installed library prepares images by {native}, the plan's table says {planned}; "
-            "set `preprocess: paper` for this model, or install the library version of requirements.lock"
+            f"{name}: the installed library prepares images by {native}, the table of known models "
+            f"says {planned}; set `preprocess: paper` for this model, "
+            "or install the library version of requirements.lock"
         )
 
 
@@ -192,8 +176,9 @@ def _measured(
     try:
         return measure(network, layout, size)
     except (RuntimeError, AssertionError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{name}: does not take images of {size[0]} x {size[1]} pixels ({reason})") from None
+        raise ModelError(
+            f"{name}: does not accept images of {size[0]} x {size[1]} px ({first_line(error)})"
+        ) from None
 
 
 def _head(network: torch.nn.Module, layout: UnitLayout, metadata: Metadata) -> Head | None:

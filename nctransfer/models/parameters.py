@@ -1,7 +1,7 @@
-"""Where a network's parameters are: in the stem, in which unit, between units, behind the last one.
+"""Where the parameters of a network are: in the stem, in units, between units, or after the last one.
 
-Counted along the graph of one forward pass, so parameters count that the penultimate feature depends on,
-and no others (auxiliary classifiers, CLIP's projection, a head's own).
+They are counted along the graph of one forward pass, so that only those count on which the penultimate
+feature depends (not auxiliary classifiers, CLIP's projection, or the head).
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,44 +17,34 @@ from nctransfer.models.unit_layout import UnitLayout
 
 @dataclass(frozen=True)
 class ParameterPlaces:
-    """Numbers of parameters; each is counted once.
+    """Numbers of parameters; each is counted once."""
 
-    Attributes:
-        stem: what the input of unit 1 depends on.
-        units: of each unit's module, in order.
-        between: outside the units, first met on the way to each unit's output (transitions of a DenseNet).
-        last: outside the units, met behind the last one (a final norm).
-    """
-
-    stem: int
-    units: tuple[int, ...]
+    stem: int  # parameters on which the input of unit 1 depends
+    units: tuple[int, ...]  # parameters of each unit's module, in order
+    # outside the units, first used for the output of each unit (transitions of a DenseNet)
     between: tuple[int, ...]
-    last: int
+    last: int  # outside the units, used after the last one (a final norm)
 
 
 def locate_parameters(
     network: nn.Module, layout: UnitLayout, size: tuple[int, int], device: torch.device | str = "cpu"
 ) -> ParameterPlaces:
-    """Count parameters by place, by one forward pass of a blank image.
+    """Count parameters by place, by one forward pass of a blank image of ``size`` (height, width).
 
-    Args:
-        network: in evaluation mode, on ``device`` (``meta`` will do); all its parameters require
-            gradients afterwards.
-        layout: its layout.
-        size: height and width of the image.
-        device: where the network is.
+    The network is in evaluation mode, on ``device`` (``meta`` is allowed); all its parameters require
+    gradients afterwards.
     """
     places = _graphs(network.requires_grad_(True), layout, size, device)
     order: list[Any] = [*range(len(layout.units) + 1), "penultimate"]
     seen: set[Any] = set()
-    met = {place: _parameters_behind(places[place], seen) for place in order}
+    used = {place: _parameters_behind(places[place], seen) for place in order}
     owner: dict[int, int] = {}
     for index, path in enumerate(layout.units):
         for parameter in network.get_submodule(path).parameters():
             owner.setdefault(id(parameter), index)
     inside = [0] * len(layout.units)
     outside = dict.fromkeys(order, 0)
-    for place, leaves in met.items():
+    for place, leaves in used.items():
         for leaf in leaves:
             if (unit := owner.get(id(leaf))) is not None:
                 inside[unit] += leaf.numel()
@@ -65,7 +55,7 @@ def locate_parameters(
 
 
 def head_parameters(network: nn.Module, layout: UnitLayout) -> int:
-    """Parameters of the modules that make logits."""
+    """Number of parameters of the modules that compute logits."""
     return sum(
         parameter.numel() for path in layout.heads for parameter in network.get_submodule(path).parameters()
     )
@@ -74,12 +64,12 @@ def head_parameters(network: nn.Module, layout: UnitLayout) -> int:
 def _graphs(
     network: nn.Module, layout: UnitLayout, size: tuple[int, int], device: torch.device | str
 ) -> Mapping[Any, Any]:
-    """Nodes of the graph that make the stem's, every unit's and the penultimate output; None for an input."""
+    """Autograd nodes of the stem's, every unit's and the penultimate output; None for an input."""
     probe = blank_backbone(network, layout, size)
     places: dict[Any, Any] = {
         index: (probe.tap(index), lambda x: x.grad_fn) for index in range(len(layout.units) + 1)
     }
-    # read as it is there: later steps in place would move it on in the graph
+    # the node is read inside the pass: later in-place steps would replace it
     places["penultimate"] = (layout.penultimate, lambda x: x.grad_fn)
     with torch.enable_grad():
         nodes, _ = probe.read(torch.zeros(1, 3, *size, device=device), places, stop="penultimate")
@@ -87,7 +77,7 @@ def _graphs(
 
 
 def _parameters_behind(node: Any, seen: set[Any]) -> Iterable[Tensor]:
-    """Leaves of the graph behind a node, less what was seen before."""
+    """Leaves of the graph behind a node, except those already seen."""
     leaves, todo = [], [node]
     while todo:
         node = todo.pop()

@@ -1,9 +1,8 @@
-"""From a unit's output to one vector an image.
+"""From the output of a unit to one vector per image.
 
-``avg`` of maps is adaptive average pooling to 1 x 1 (paper, Appendix E); for tokens
-``cls`` is the class token, ``token_mean`` the mean over all tokens with the class token
-(Fig. 3b) and ``patch_mean`` the mean without class token and registers. ``none`` keeps
-the output as it is.
+``avg`` of maps is adaptive average pooling to 1 x 1 (paper, Appendix E); for tokens ``cls`` is the class
+token, ``token_mean`` the mean over all tokens including the class token (Fig. 3b) and ``patch_mean`` the mean
+without class token and registers. ``none`` returns the output unchanged.
 """
 
 from collections.abc import Callable
@@ -17,10 +16,10 @@ from nctransfer.suggestions import suggestion
 
 
 def mean_of_last(x: Tensor) -> Tensor:
-    """Mean over the last dimension, (N, C, P) -> (N, C), in float32 at least.
+    """Mean over the last dimension, (N, C, P) -> (N, C), at least in float32.
 
-    Half-precision maps are widened first: on a CPU ``.mean`` over them is an order of magnitude
-    slower, and a product with ones would round its sums to half precision again.
+    Half-precision maps are converted first: on a CPU ``.mean`` over them is an order of magnitude slower, and
+    a product with ones would round its sums to half precision again.
     """
     return x.float().mean(-1) if x.dtype in (torch.bfloat16, torch.float16) else x.mean(-1)
 
@@ -33,7 +32,7 @@ def average(x: Tensor, layout: UnitLayout) -> Tensor:
 
 
 def class_token(x: Tensor, layout: UnitLayout) -> Tensor:
-    """The first token, (N, L, C) -> (N, C); a copy, so that later in-place steps cannot alter it."""
+    """A copy of the first token, (N, L, C) -> (N, C), which later in-place steps cannot alter."""
     return x[:, 0].clone()
 
 
@@ -43,12 +42,12 @@ def token_mean(x: Tensor, layout: UnitLayout) -> Tensor:
 
 
 def patch_mean(x: Tensor, layout: UnitLayout) -> Tensor:
-    """Mean over the patches alone, (N, L, C) -> (N, C)."""
+    """Mean over the patches only, (N, L, C) -> (N, C)."""
     return mean_of_last(x[:, layout.prefix :].transpose(1, 2))
 
 
 def unpooled(x: Tensor, layout: UnitLayout) -> Tensor:
-    """A copy of the output as it is."""
+    """A copy of the output."""
     return x.clone()
 
 
@@ -63,11 +62,7 @@ POOLINGS: dict[str, Pooling] = {
 
 
 def poolings_for(layout: UnitLayout, names: tuple[str, ...]) -> dict[str, Pooling]:
-    """The poolings of these names.
-
-    Raises:
-        ModelError: a pooling that this network's outputs do not allow.
-    """
+    """The poolings with these names; ModelError for one that the network's outputs do not allow."""
     allowed = (*layout.poolings, "none")
     for name in names:
         if name not in allowed:
@@ -78,10 +73,10 @@ def poolings_for(layout: UnitLayout, names: tuple[str, ...]) -> dict[str, Poolin
 
 
 def penultimate_vector(x: Tensor, layout: UnitLayout) -> Tensor:
-    """The backbone's last feature as one vector an image.
+    """The last feature of the backbone as one vector per image.
 
-    Maps that enter a convolutional classifier are averaged, tokens give the class
-    token where there is one; a vector is copied, since what follows may work in place.
+    Maps that enter a convolutional classifier are averaged, tokens give the class token if there is one; a
+    vector is copied, because later steps may work in place.
     """
     if x.ndim == 4:
         return average(x, layout)

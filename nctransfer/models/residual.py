@@ -1,4 +1,4 @@
-"""Residual blocks for small images, named as torchvision names them."""
+"""Residual blocks for small images, with torchvision's names."""
 
 from collections.abc import Callable
 
@@ -43,7 +43,7 @@ class BasicBlock(nn.Module):
         self.downsample = None if same else shortcut(inputs, planes, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Residual sum, then ReLU."""
+        """See the class."""
         out = functional.relu(self.bn1(self.conv1(x)), inplace=True)
         out = self.bn2(self.conv2(out))
         return functional.relu(out + (x if self.downsample is None else self.downsample(x)), inplace=True)
@@ -67,7 +67,7 @@ class Bottleneck(nn.Module):
         self.downsample = None if same else shortcut(inputs, outputs, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Residual sum, then ReLU."""
+        """See the class."""
         out = functional.relu(self.bn1(self.conv1(x)), inplace=True)
         out = functional.relu(self.bn2(self.conv2(out)), inplace=True)
         out = self.bn3(self.conv3(out))
@@ -78,13 +78,13 @@ Block = type[BasicBlock] | type[Bottleneck]
 
 
 class ResidualNetwork(nn.Module):
-    """A ResNet with a small-image stem: 3 x 3 convolution of stride 1, no max-pool.
+    """A ResNet with a stem for small images: 3 x 3 convolution of stride 1, no max-pool.
 
     Args:
         block: kind of residual block.
-        depths: blocks of each stage; from the second stage on the first block halves the map.
+        depths: blocks of each stage; from the second stage on, the first block halves the map.
         width: channels of the first stage's 3 x 3 convolutions, doubled by each stage.
-        shortcut: makes the shortcut where the shape changes.
+        shortcut: builds the shortcut where the shape changes.
         head: name of the classification layer.
         classes: its outputs.
     """

@@ -1,4 +1,4 @@
-"""What is told to the job that fetches a model."""
+"""Settings of the job that fetches a model."""
 
 from typing import Any, Literal
 
@@ -11,26 +11,26 @@ Pooling = Literal["avg", "cls", "token_mean", "patch_mean"]
 
 
 class ModelJobSettings(Settings):
-    """What the job is told that fetches a model's weights; each source reads its own of the optional keys."""
+    """Settings of the job that fetches a model's weights; each source reads some of the optional keys."""
 
     source: str
-    """Where the weights come from: module of `nctransfer.models.sources`."""
+    """Source of the weights: module of `nctransfer.models.sources`."""
     name: str | None = None
-    """Name at the source."""
+    """Name of the model at the source."""
     weights: str | None = None
     """Which weights; `null` takes the library's default."""
     architecture: str | None = None
     """`library/name` of the network (local, pretraining)."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """Of the architecture's builder."""
+    """Options of the architecture's builder."""
     unit_layout: str
     """How the network is cut into units: module of `nctransfer.models.unit_layouts`."""
     size: tuple[int, int] | None = None
-    """Height and width that the network is shown, in pixels; `null` takes the weights' own."""
+    """Height and width of the input, in pixels; `null` takes the size of the weights."""
     native: Geometry | None = None
-    """Transform that the plan expects of the library; `null` where the study uses another."""
+    """Evaluation transform of the library that the plan expects; `null` where the study uses another."""
     epoch: int | None = None
-    """Epoch of a snapshot (pretraining); `null` takes the last weights."""
+    """Epoch of a snapshot (pretraining); `null` takes the final weights."""
     mean: tuple[float, float, float] | None = None
     """Mean of the input, one number per channel (local)."""
     std: tuple[float, float, float] | None = None
@@ -39,12 +39,25 @@ class ModelJobSettings(Settings):
     """Whether the classifier of a local checkpoint is usable."""
 
 
-def has_text_tower(source: str, name: str | None) -> bool:
-    """Whether a model comes with a text tower, so that ``zero_shot`` is possible.
+class TextTowerSettings(Settings):
+    """The model whose text tower is asked."""
 
-    Args:
-        source: of the model's entry.
-        name: its ``name``, or its ``architecture`` where the weights are the user's. Whether
-            a file of weights holds more than the image tower only the job can tell.
+    source: str
+    """`open_clip`, or `local` where the weights are a file."""
+    name: str | None = None
+    """Architecture of open_clip."""
+    weights: str | None = None
+    """Its pre-trained tag."""
+    architecture: str | None = None
+    """`open_clip/NAME` (local)."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Of the architecture's builder (local)."""
+
+
+def has_text_tower(source: str, name: str | None) -> bool:
+    """Whether a model has a text tower, which ``zero_shot`` needs.
+
+    ``name`` is the entry's ``name``, or its ``architecture`` for a local file; whether that file holds more
+    than the image tower only the job can tell.
     """
     return source == "open_clip" or (source == "local" and str(name).startswith("open_clip/"))

@@ -1,4 +1,4 @@
-"""The skip connection of SCL FT: the classifier sees the tuned units' outputs too."""
+"""The skip connection of SCL FT: the classifier also sees the outputs of the tuned units."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,16 +10,7 @@ from nctransfer.models.unit_layout import Unit
 
 
 def check_skip(units: Iterable[Unit], width: int, model: str) -> None:
-    """Refuse units that are wider than the penultimate feature, to which they are added.
-
-    Args:
-        units: that are skipped from.
-        width: of the penultimate feature.
-        model: its name, for the message.
-
-    Raises:
-        ModelError: names the unit.
-    """
+    """Raise ModelError for a unit wider than the penultimate feature (``width``), to which it is added."""
     for unit in units:
         if unit.width > width:
             raise ModelError(
@@ -30,16 +21,10 @@ def check_skip(units: Iterable[Unit], width: int, model: str) -> None:
 
 
 def summed_feature(penultimate: Tensor, outputs: Sequence[Tensor]) -> Tensor:
-    """What the classifier of SCL FT sees: the penultimate feature and the tuned units' outputs.
+    """The feature (N, d) that SCL FT's classifier sees: penultimate feature (N, d) plus tuned units' outputs.
 
-    Source: the paper, section 4: units narrower than the penultimate feature are zero-padded.
-
-    Args:
-        penultimate: (N, d).
-        outputs: of the tuned units, pooled, each (N, at most d).
-
-    Returns:
-        (N, d); the penultimate feature itself where there is nothing to add.
+    Source: the paper, section 4: units narrower than the penultimate feature are zero-padded. The outputs are
+    pooled, each (N, at most d).
     """
     for output in outputs:
         missing = penultimate.shape[1] - output.shape[1]

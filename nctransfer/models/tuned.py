@@ -1,9 +1,9 @@
-"""Fine-tuned models: a base model, and what a fine-tuning run changed of it.
+"""Fine-tuned models: a base model and the changes of a fine-tuning run.
 
-A run leaves the tensors that it trained, not the network (``tuned.safetensors``):
-``network.<name>`` stands for a tensor of the network, ``lora.<name>.a`` and ``.b`` for the
-low-rank change of one, ``classifier.<name>`` for the classifier. With the base model and the
-run's manifest they make the tuned model, which is a model like any other.
+A run stores the tensors that it trained, not the network (``tuned.safetensors``): ``network.<name>`` is a
+tensor of the network, ``lora.<name>.a`` and ``.b`` are the low-rank change of one, ``classifier.<name>`` is a
+tensor of the classifier. Together with the base model and the run's manifest they define the tuned model,
+which is then used like any other model.
 """
 
 import hashlib
@@ -29,22 +29,21 @@ NETWORK, LORA, CLASSIFIER = "network.", "lora.", "classifier."
 
 
 class PassThrough(nn.Module):
-    """Stands where a unit was taken out; whatever else its caller hands over is ignored."""
+    """Replaces a removed unit; ignores all further arguments."""
 
     def forward(self, x: Tensor, *others: Any, **options: Any) -> Tensor:
-        """The input as it is."""
+        """The input unchanged."""
         return x
 
 
 def without_head(backbone: Backbone, skip: Sequence[int] = (), last: int | None = None) -> Backbone:
-    """The backbone that a classifier of one's own is put on; its network is changed in place.
+    """The backbone for a new classifier; its network is changed in place.
 
     Args:
-        backbone: a model of the zoo.
-        skip: units whose outputs the classifier sees beside the penultimate feature (SCL FT).
-        last: the deepest unit that is kept (Layer LP); None, and the last unit, keep all. Of a
-            transformer the final norm stays, of other networks the unit's pooled output becomes the
-            penultimate feature.
+        backbone: a model with or without a head.
+        skip: units whose outputs are added to the penultimate feature (SCL FT).
+        last: the deepest unit that stays (Layer LP); None, or the last unit, keeps all. A transformer keeps
+            its final norm; in other networks the pooled output of this unit becomes the penultimate feature.
 
     Raises:
         ModelError: there is no such unit, or one of ``skip`` is wider than the penultimate feature.
@@ -71,15 +70,10 @@ def without_head(backbone: Backbone, skip: Sequence[int] = (), last: int | None 
 
 
 def low_rank_change(a: Tensor, b: Tensor, scale: float, shape: Sequence[int]) -> Tensor:
-    """What LoRA adds to a weight: scale B A, in the weight's shape.
+    """The change of a weight (outputs, ...) by LoRA: scale B A, in the weight's shape.
 
-    Source: Hu et al. 2022 (arXiv 2106.09685), equation 3; for a convolution as its flattened kernel.
-
-    Args:
-        a: (r, inputs), inputs counting the positions of a kernel too.
-        b: (outputs, r).
-        scale: alpha / r.
-        shape: of the weight, (outputs, ...).
+    Source: Hu et al. 2022 (arXiv 2106.09685), equation 3; a convolution by its flattened kernel. ``a`` is (r,
+    inputs), where inputs include the positions of a kernel, ``b`` (outputs, r), and the scale alpha / r.
     """
     return (scale * (b @ a)).view(*shape)
 
@@ -87,14 +81,11 @@ def low_rank_change(a: Tensor, b: Tensor, scale: float, shape: Sequence[int]) ->
 def load_tuned(model: Path, tuned: Path, device: torch.device | str = "cpu") -> Backbone:
     """Read a fine-tuned model: in evaluation mode, frozen, on ``device``, without its classifier.
 
-    Args:
-        model: manifest of the base model's store.
-        tuned: manifest of the run's store.
-        device: where it is to be.
+    ``model`` and ``tuned`` are the manifests of the base model's and the run's stores.
 
     Raises:
-        StoreError: a store is missing or altered, or the run began with other weights.
-        ModelError: the run's tensors do not fit the network.
+        StoreError: a store is missing or altered, or the run started from other weights.
+        ModelError: the tensors of the run do not fit the network.
     """
     backbone, store = load_model(model), Store(tuned, KIND)
     meta = store.manifest
@@ -112,7 +103,7 @@ def load_tuned(model: Path, tuned: Path, device: torch.device | str = "cpu") -> 
 
 
 def _apply(network: nn.Module, tensors: Mapping[str, Tensor], scale: float, where: str) -> None:
-    """Put a run's tensors into the network of its base model."""
+    """Load the tensors of a run into the network of its base model."""
     state = network.state_dict()
     changed = {key.removeprefix(NETWORK): value for key, value in tensors.items() if key.startswith(NETWORK)}
     for key in sorted(tensors):

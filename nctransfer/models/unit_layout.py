@@ -1,4 +1,4 @@
-"""Where a network's units, head and penultimate feature are, and helpers to find them."""
+"""Where the units, the head and the penultimate feature of a network are, and helpers to find them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,24 +11,17 @@ from nctransfer.errors import ModelError
 
 @dataclass(frozen=True)
 class Unit:
-    """A fine-tuning unit: residual block, encoder layer, ...
+    """A fine-tuning unit: residual block, encoder layer, ..."""
 
-    Attributes:
-        index: 1 is the shallowest, L the deepest; 0 is the stem, that is the input of unit 1.
-        name: path of the module in the network.
-        type: class name of the module.
-        width: length of the pooled output.
-    """
-
-    index: int
-    name: str
-    type: str
-    width: int
+    index: int  # 1 is the shallowest, L the deepest; 0 is the stem, that is, the input of unit 1
+    name: str  # path of the module in the network
+    type: str  # class name of the module
+    width: int  # length of the pooled output
 
 
 @dataclass(frozen=True)
 class Tap:
-    """A place in a network where a tensor is read: the input or the output of a module."""
+    """A place where a tensor is read: the input or the output of a module."""
 
     module: str
     side: Literal["input", "output"]
@@ -36,31 +29,23 @@ class Tap:
 
 @dataclass(frozen=True)
 class UnitLayout:
-    """Places in a network, as module paths.
+    """Places in a network, as module paths."""
 
-    Attributes:
-        units: the fine-tuning units, shallowest first.
-        penultimate: where the backbone's last feature is read.
-        heads: the modules that make logits; the first one's input is the penultimate
-            feature, the others (distillation heads) share it. Empty without a head.
-        poolings: the poolings that the units' outputs allow.
-        prefix: tokens before the patches (class token, registers).
-        channel_dim: where the channels of a four-dimensional map are: 1, or -1 for (N, H, W, C).
-        pooled_by: the pooling that makes the penultimate feature, and so what SCL FT adds to it; empty
-            for the class token where there is one, the last of the poolings elsewhere.
-    """
-
-    units: tuple[str, ...]
-    penultimate: Tap
+    units: tuple[str, ...]  # the fine-tuning units, shallowest first
+    penultimate: Tap  # where the last feature of the backbone is read
+    # the modules that compute logits; the input of the first is the penultimate feature, the others
+    # (distillation heads) share it. Empty without a head.
     heads: tuple[str, ...] = ()
-    poolings: tuple[str, ...] = ("avg",)
-    prefix: int = 0
-    channel_dim: int = 1
+    poolings: tuple[str, ...] = ("avg",)  # the poolings that the outputs of the units allow
+    prefix: int = 0  # number of tokens before the patches (class token, registers)
+    channel_dim: int = 1  # the dimension of the channels of a four-dimensional map: 1, or -1 for (N, H, W, C)
+    # the pooling of the penultimate feature, hence of the outputs that SCL FT adds to it; if empty, that of
+    # the class token where there is one, else the last of the poolings
     pooled_by: str = ""
 
     @property
     def feature_pooling(self) -> str:
-        """Pooling of a unit's output that is to it what the penultimate feature is to the last one's."""
+        """The pooling that makes the output of a unit comparable to the penultimate feature."""
         return self.pooled_by or ("cls" if "cls" in self.poolings else self.poolings[-1])
 
 
@@ -80,24 +65,24 @@ def children_of(network: nn.Module, container: str) -> tuple[str, ...]:
 
 
 def trunk(network: nn.Module) -> tuple[str, nn.Module]:
-    """The network itself, or the timm trunk that open_clip wraps, and the prefix of its paths."""
+    """Prefix of the paths, and the network itself or the timm network that open_clip wraps."""
     inner = getattr(network, "trunk", None)
     return ("trunk.", inner) if isinstance(inner, nn.Module) else ("", network)
 
 
 def classifying_layers(network: nn.Module) -> tuple[str, ...]:
-    """Paths of the modules that make logits.
+    """Paths of the modules that compute logits; ModelError if there are none.
 
-    timm's networks name them (``get_classifier``, an ``nn.Identity`` without classes);
-    elsewhere it is the last layer with weights of shape (classes, features, ...).
+    timm's networks name them (``get_classifier``, an ``nn.Identity`` without classes); in others it is the
+    last layer with weights of shape (classes, features, ...).
     """
     prefix, inner = trunk(network)
     get_classifier = getattr(inner, "get_classifier", None)
     if callable(get_classifier):
-        named = get_classifier()
-        wanted = named if isinstance(named, (tuple, list)) else (named,)
+        classifier = get_classifier()
+        classifiers = classifier if isinstance(classifier, (tuple, list)) else (classifier,)
         paths = {id(module): path for path, module in inner.named_modules(remove_duplicate=False)}
-        heads = tuple(f"{prefix}{paths[id(module)]}" for module in wanted if id(module) in paths)
+        heads = tuple(f"{prefix}{paths[id(module)]}" for module in classifiers if id(module) in paths)
     else:
         layers = [
             path for path, module in inner.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))
@@ -113,17 +98,17 @@ def has_weights(network: nn.Module, path: str) -> bool:
     return any(True for _ in network.get_submodule(path).parameters())
 
 
-def with_head(network: nn.Module, units: tuple[str, ...], **rest: object) -> UnitLayout:
-    """UnitLayout of a network whose penultimate feature is the input of its classification layer.
+def with_head(network: nn.Module, units: tuple[str, ...], **fields: object) -> UnitLayout:
+    """Layout of a network whose penultimate feature is the input of its classification layer.
 
     Raises:
-        ModelError: no units were found.
+        ModelError: there are no units.
     """
     if not units:
         raise ModelError(
-            f"{type(network).__name__}: no units that this unit layout finds; set `unit_layout` of the "
+            f"{type(network).__name__}: this unit layout finds no units in it; set `unit_layout` of the "
             "model to another one (`stages` finds the stages of most timm networks)"
         )
     heads = classifying_layers(network)
-    kept = tuple(path for path in heads if has_weights(network, path))
-    return UnitLayout(units=units, penultimate=Tap(heads[0], "input"), heads=kept, **rest)  # type: ignore[arg-type]
+    weighted = tuple(path for path in heads if has_weights(network, path))
+    return UnitLayout(units=units, penultimate=Tap(heads[0], "input"), heads=weighted, **fields)  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ from torchvision import models as torchvision_models
 from nctransfer import variants
 from nctransfer.catalog.known_models import COLUMNS, TABLE
 from nctransfer.data.settings import Geometry
-from nctransfer.errors import ModelError, NCTransferError
+from nctransfer.errors import NCTransferError
 from nctransfer.models import architectures
 from nctransfer.models.architecture import Architecture, Metadata
 from nctransfer.models.architectures import timm as timm_library
@@ -140,11 +140,7 @@ def open_clip_rows(names: list[str]) -> Iterator[dict[str, Any]]:
 
 def own_rows(library: str) -> Iterator[dict[str, Any]]:
     """Rows of a library of this project's own: of the networks in the ``UNIT_LAYOUTS`` of its module."""
-    module = variants.load(architectures, library)
-    if not hasattr(module, "UNIT_LAYOUTS"):
-        raise ModelError(
-            f"{module.__file__}: UNIT_LAYOUTS is missing, the unit layout of each network by its name"
-        )
+    module = variants.load(architectures, library, needs=["UNIT_LAYOUTS"])
     for name, unit_layout in module.UNIT_LAYOUTS.items():
         yield from _row(library, name, "", unit_layout)
 

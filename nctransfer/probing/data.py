@@ -1,4 +1,4 @@
-"""Checked features of several units, laid out so that all probes train at once."""
+"""Checked features of several units, in one matrix so that all probes train at once."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,52 +12,40 @@ from nctransfer.errors import DegenerateInputError
 Array = Tensor | np.ndarray
 
 ROWS_PER_COPY = 8192
-"""Rows checked and copied at a time, so that a memory-mapped array is never held twice."""
+"""Rows checked and copied at a time, so that a memory-mapped array is never in memory twice."""
 
 ELEMENTS_PER_PRODUCT = {"cpu": 2**20, "cuda": 2**27}
-"""Features a slice of a full pass: small enough for a CPU's cache, large enough to fill a GPU."""
+"""Numbers per slice of a full pass: small enough for a CPU's cache, large enough to fill a GPU."""
 
 
 @dataclass(frozen=True)
 class UnitGroup:
-    """Units of one width, side by side.
+    """Units of one width, side by side."""
 
-    Attributes:
-        names: the units, in the order of their columns.
-        width: features of one unit, d.
-        columns: of the matrix of all features; unit u owns d of them, from ``columns.start + u * d``.
-    """
-
-    names: tuple[str, ...]
-    width: int
-    columns: slice
+    names: tuple[str, ...]  # the units, in the order of their columns
+    width: int  # of the features of one unit, d
+    columns: slice  # in the matrix of all features; those of unit u start at ``columns.start + u * d``
 
 
 @dataclass(frozen=True)
 class ProbeData:
-    """What probes are trained or measured on.
+    """Features and labels for training or evaluating probes."""
 
-    Attributes:
-        groups: the units, gathered by width.
-        matrix: (N, sum of U * d), all features: one row is all that a sample has, in one piece, so
-            that picking the samples of a batch reads memory once.
-        labels: (N,) int64 class indices on the features' device.
-        class_count: number of classes, K.
-    """
-
-    groups: tuple[UnitGroup, ...]
+    groups: tuple[UnitGroup, ...]  # the units, grouped by width
+    # (N, sum of U * d), all features: a row has all numbers of a sample, so that selecting the samples of a
+    # batch reads memory once
     matrix: Tensor
-    labels: Tensor
-    class_count: int
+    labels: Tensor  # (N,) int64 class indices on the features' device
+    class_count: int  # number of classes, K
 
     @property
     def device(self) -> torch.device:
-        """Where features and labels are."""
+        """Device of features and labels."""
         return self.matrix.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Type of the features, hence of the weights."""
+        """Dtype of the features, hence of the weights."""
         return self.matrix.dtype
 
     def unit(self, group: UnitGroup, index: int) -> Tensor:
@@ -73,20 +61,14 @@ def gather(
     device: torch.device,
     dtype: torch.dtype,
 ) -> ProbeData:
-    """Check the features and bring them to the device once.
+    """Check the features and copy them to the device once.
 
-    A lone unit that already is a tensor of this device and type is used where it is.
-
-    Args:
-        features: unit name -> (N, d) array; memory-mapped arrays are read once, in slices.
-        labels: (N,) class indices.
-        class_count: number of classes, K.
-        device: where the probes are trained.
-        dtype: floating type that they are trained in.
+    ``features`` are unit name -> (N, d), labels (N,). Memory-mapped arrays are read once, in slices; a single
+    unit that already is a tensor of this device and dtype is not copied.
 
     Raises:
-        DegenerateInputError: no units or samples, shapes that do not fit each other, non-finite
-            features, or labels outside 0 .. K-1. The message names the unit.
+        DegenerateInputError: no units or samples, shapes that do not match, non-finite features, or labels
+            outside 0 .. K-1. The message names the unit.
     """
     if not features:
         raise DegenerateInputError("features: no units to probe")
@@ -112,14 +94,9 @@ def row_slices(samples: int, width: int, device: torch.device) -> Iterator[slice
 
 
 def check_labels(labels: Array, class_count: int | None = None) -> Tensor:
-    """Labels as an int64 tensor, (N,).
+    """Labels as an int64 tensor, (N,); DegenerateInputError if empty, not 1-D, not integers, or out of range.
 
-    Args:
-        labels: class indices.
-        class_count: number of classes; None allows any index from 0.
-
-    Raises:
-        DegenerateInputError: none at all, not one-dimensional, not whole numbers, or out of range.
+    Without a class count, any index from 0 is allowed.
     """
     targets = torch.as_tensor(labels)
     if targets.ndim != 1 or len(targets) == 0:
@@ -144,7 +121,6 @@ def _check_shape(name: str, array: Array, samples: int) -> None:
 def _side_by_side(
     features: Mapping[str, Array], samples: int, width: int, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
-    """Features of all units as one (N, width) matrix."""
     name, first = next(iter(features.items()))
     if len(features) == 1 and isinstance(first, Tensor) and _in_place(first, device, dtype):
         for start in range(0, samples, ROWS_PER_COPY):
@@ -158,7 +134,7 @@ def _side_by_side(
         for start in range(0, samples, ROWS_PER_COPY):
             rows = array[start : start + ROWS_PER_COPY]
             target = columns[start : start + ROWS_PER_COPY]
-            # np.array, not as_tensor: torch warns about memory maps that are read-only.
+            # np.array, not as_tensor, because torch warns about read-only memory maps
             target.copy_(rows if isinstance(rows, Tensor) else torch.from_numpy(np.array(rows)))
             _check_finite(name, target)
     return matrix
@@ -176,12 +152,7 @@ def _check_finite(name: str, rows: Tensor) -> None:
 
 @dataclass(frozen=True)
 class Weights:
-    """Classifiers of the U units of a group under P settings.
-
-    Attributes:
-        weight: (U, P, K, d).
-        bias: (U, P, K).
-    """
+    """Classifiers of the U units of a group under P settings: weight (U, P, K, d) and bias (U, P, K)."""
 
     weight: Tensor
     bias: Tensor

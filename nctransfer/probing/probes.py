@@ -1,4 +1,4 @@
-"""Linear probes on cached features: train all units under all settings, and score them."""
+"""Linear probes on cached features: training of all units under all settings, and evaluation."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,25 +16,15 @@ from nctransfer.probing.settings import ProbeSettings
 
 @dataclass(frozen=True)
 class Probe:
-    """A trained linear classifier on the features of one unit.
+    """A trained linear classifier on the features of one unit."""
 
-    Attributes:
-        unit: the unit's name.
-        settings: what it was trained with.
-        weights: (d, K), on the device of the training.
-        bias: (K,).
-        train_accuracy: on the training set, in percent.
-        cross_entropy: mean over the training set, in nats.
-        objective: the cross-entropy plus wd/2 (||W||^2 + ||b||^2).
-    """
-
-    unit: str
-    settings: ProbeSettings
-    weights: Tensor
-    bias: Tensor
-    train_accuracy: float
-    cross_entropy: float
-    objective: float
+    unit: str  # name of the unit
+    settings: ProbeSettings  # of its training
+    weights: Tensor  # (d, K), on the device of the training
+    bias: Tensor  # (K,)
+    train_accuracy: float  # on the training set, in percent
+    cross_entropy: float  # mean over the training set, in nats
+    objective: float  # the cross-entropy plus wd/2 (||W||^2 + ||b||^2)
 
     @property
     def class_count(self) -> int:
@@ -42,26 +32,13 @@ class Probe:
         return len(self.bias)
 
     def accuracy(self, features: Array, labels: Array) -> float:
-        """Share of samples classified rightly, in percent.
-
-        Args:
-            features: (N, d) of this probe's unit.
-            labels: (N,) class indices.
-
-        Raises:
-            DegenerateInputError: features or labels that ``data.gather`` refuses, or of another width.
-        """
+        """Accuracy (%) on features (N, d) of the probe's unit; DegenerateInputError as ``data.gather``."""
         return score([self], {self.unit: features}, labels)[0].accuracy
 
 
 @dataclass(frozen=True)
 class Score:
-    """How well a probe does on a data set.
-
-    Attributes:
-        accuracy: in percent.
-        cross_entropy: mean, in nats.
-    """
+    """Accuracy (percent) and mean cross-entropy (nats) of a probe on a data set."""
 
     accuracy: float
     cross_entropy: float
@@ -76,58 +53,44 @@ def train_probes(
     device: torch.device | str | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> list[Probe]:
-    """Train a probe for every unit and setting.
+    """Train a probe for every unit and setting (any mixture), in the order of ``features``, then of settings.
 
-    A probe's numbers do not depend on what else is trained in the call, up to rounding.
-
-    Args:
-        features: unit name -> (N, d), tensors or arrays (memory-mapped too); copied to the device
-            once.
-        labels: (N,) class indices from 0.
-        settings: learning rates, weight decays, seeds, solvers; any mixture.
-        class_count: number of classes, K; default the largest label + 1.
-        device: where to train; default where the features are.
-        dtype: floating type of the training.
-
-    Returns:
-        Probes by unit in the order of ``features``, then by setting in the order given.
+    The result of a probe does not depend, up to rounding, on what else is trained in the call. ``features``
+    are unit name -> (N, d), tensors or arrays (also memory-mapped), copied to the device once; labels are
+    (N,). By default there are largest label + 1 classes, and the device is that of the features.
 
     Raises:
-        DegenerateInputError: non-finite or ill-shaped features, labels out of range, fewer than two
-            classes, no samples, a probe that diverged.
+        DegenerateInputError: non-finite or ill-shaped features, labels out of range, fewer than two classes,
+            no samples, a probe that diverged.
         ConfigError: an unknown solver.
     """
-    modules = {name: variants.load(solvers, name) for name in dict.fromkeys(s.solver for s in settings)}
+    names = dict.fromkeys(s.solver for s in settings)
+    modules = {name: variants.load(solvers, name, needs=["fit"]) for name in names}
     targets = check_labels(labels, class_count)
     if len(targets.unique()) < 2:
         raise DegenerateInputError(
-            f"labels: all {len(targets)} are of class {int(targets[0])}, a probe needs two"
+            f"labels: all {len(targets)} are of class {int(targets[0])}, a probe needs at least two classes"
         )
     classes = int(targets.max()) + 1 if class_count is None else class_count
     data = gather(features, targets, classes, _device(features, device), dtype)
     probes_by_place: dict[tuple[str, int], Probe] = {}
     for name, module in modules.items():
-        chosen = [index for index, entry in enumerate(settings) if entry.solver == name]
-        solved = module.fit(data, [settings[index] for index in chosen])
+        indices = [index for index, entry in enumerate(settings) if entry.solver == name]
+        solved = module.fit(data, [settings[index] for index in indices])
         for group, weights in zip(data.groups, solved, strict=True):
-            for unit, probes in _probes(group, weights, data, [settings[index] for index in chosen]).items():
+            for unit, probes in _probes(group, weights, data, [settings[index] for index in indices]).items():
                 probes_by_place.update(
-                    ((unit, index), probe) for index, probe in zip(chosen, probes, strict=True)
+                    ((unit, index), probe) for index, probe in zip(indices, probes, strict=True)
                 )
     return [probes_by_place[unit, index] for unit in features for index in range(len(settings))]
 
 
 def score(probes: Sequence[Probe], features: Mapping[str, Array], labels: Array) -> list[Score]:
-    """Score probes on a data set, those of a unit in one pass.
+    """Evaluate probes of equal class count and device on a data set, those of a unit in one pass.
 
-    Args:
-        probes: any units and settings of equal class count and device.
-        features: unit name -> (N, d), of all the probes' units.
-        labels: (N,) class indices.
-
-    Raises:
-        DataError: a probe's unit is missing from the features, or of another width.
-        DegenerateInputError: features or labels that ``data.gather`` refuses.
+    ``features`` has (N, d) of the unit of each probe, ``labels`` is (N,). Raises DataError: the unit of a
+    probe is missing from the features, or has another width. Raises DegenerateInputError: features or labels
+    that ``data.gather`` refuses.
     """
     scores: dict[int, Score] = {}
     for unit in dict.fromkeys(probe.unit for probe in probes):
@@ -161,11 +124,7 @@ def measure(
 ) -> tuple[list[float], list[float]]:
     """Accuracy in percent and mean cross-entropy of P classifiers on one unit.
 
-    Args:
-        features: (N, d).
-        labels: (N,).
-        weight: (P, K, d).
-        bias: (P, K).
+    Shapes: features (N, d), labels (N,), weight (P, K, d), bias (P, K).
     """
     probes, classes, width = weight.shape
     rows_of_weight, offsets = weight.reshape(probes * classes, width), bias.reshape(-1, 1)
@@ -184,7 +143,7 @@ def measure(
 def _probes(
     group: UnitGroup, weights: Weights, data: ProbeData, settings: Sequence[ProbeSettings]
 ) -> dict[str, list[Probe]]:
-    """The probes of a group's units with their numbers on the training set."""
+    """The probes of the units of a group, with their results on the training set."""
     by_unit = {}
     for index, unit in enumerate(group.names):
         weight, bias = weights.weight[index], weights.bias[index]

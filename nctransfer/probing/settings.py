@@ -1,4 +1,4 @@
-"""How probes are trained: the section, what the job is told, and one probe's own settings."""
+"""Settings of probes: the section, the job, and one probe."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -12,28 +12,19 @@ from nctransfer.settings import Count, Device, Distinct, NonNegative, Positive, 
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """One way of training a linear probe; the defaults are the paper's (Appendix E).
+    """Settings of the training of one linear probe; the defaults are the paper's (Appendix E)."""
 
-    Attributes:
-        solver: module of ``nctransfer.probing.solvers``; ``sgd`` is the paper's recipe, ``lbfgs`` the
-            exact minimum, which reads the weight decay alone.
-        learning_rate: at the first epoch.
-        final_learning_rate: where the cosine would arrive after the last epoch.
-        momentum: of SGD.
-        weight_decay: L2 penalty wd/2 (||W||^2 + ||b||^2), bias included, as torch.optim.SGD does.
-        epochs: passes over the training set.
-        batch_size: samples a step (the paper does not say; 128 is usual).
-        seed: of initial weights and order of batches.
-    """
-
+    # module of ``nctransfer.probing.solvers``; ``sgd`` is the paper's recipe, ``lbfgs`` the exact minimum,
+    # for which only the weight decay matters
     solver: str = "sgd"
-    learning_rate: float = 1e-1
-    final_learning_rate: float = 1e-4
-    momentum: float = 0.9
+    learning_rate: float = 1e-1  # at the first epoch
+    final_learning_rate: float = 1e-4  # end of the cosine, after the last epoch
+    momentum: float = 0.9  # of SGD
+    # L2 penalty wd/2 (||W||^2 + ||b||^2), including the bias, as in torch.optim.SGD
     weight_decay: float = 1e-4
-    epochs: int = 200
-    batch_size: int = 128
-    seed: int = 0
+    epochs: int = 200  # passes over the training set
+    batch_size: int = 128  # samples per step (not stated in the paper; 128 is usual)
+    seed: int = 0  # of initial weights and order of batches
 
     def __post_init__(self) -> None:
         values = asdict(self)
@@ -53,11 +44,11 @@ class ProbeSettings:
 
 
 class ProbeRecipeSettings(Settings):
-    """How linear probes are trained; every combination of rates and decays is, in one run."""
+    """Training of linear probes, for every combination of learning rates and weight decays in one run."""
 
     solver: str = "sgd"
-    """Variant of `nctransfer.probing.solvers`: sgd is the paper's recipe; lbfgs the exact minimum of the same
-    objective."""
+    """Variant of `nctransfer.probing.solvers`: sgd is the paper's recipe; lbfgs finds the exact minimum of
+    the same objective."""
     epochs: Count = 200
     """Passes over the training split (sgd)."""
     batch_size: Count = 128
@@ -76,15 +67,15 @@ class ProbesSettings(ProbeRecipeSettings):
     """Linear probes on frozen features; figures show the first learning rate and weight decay."""
 
     seeds: Count = 1
-    """Number of repetitions with seeds of their own; figures show the mean."""
+    """Number of repetitions with different seeds; figures show the mean."""
 
 
 class ProbesJobSettings(ProbeRecipeSettings):
-    """What the job is told that trains probes."""
+    """Settings of the job that trains probes."""
 
     names: ViewNames
-    """Repeated in every row."""
+    """Model and view, repeated in every row."""
     seeds: tuple[int, ...]
-    """A repetition each."""
+    """Seed of each repetition."""
     device: Device
-    """Where to compute."""
+    """Device to compute on."""

@@ -1,1 +1,1 @@
-"""Figures and tables as pure functions of tidy tables."""
+"""Figures and tables, computed only from tidy tables."""

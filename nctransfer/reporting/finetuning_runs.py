@@ -1,4 +1,4 @@
-"""Fine-tuning runs as figures and tables read them: one row per panel and run, and means over seeds."""
+"""Fine-tuning runs for figures and tables: one row per panel and run, and means over seeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,7 +14,7 @@ from nctransfer.reporting.tidy_rows import SIZES, Tables, penultimate_metrics
 from nctransfer.reporting.tuning_methods import facts_of
 
 PANEL = ("panel", "title", "model", "dataset", "view", "pooling", "depth")
-# what sets runs of one method apart, but for their seeds, and how a name says it
+# what distinguishes runs of one method besides their seeds, and its wording in names
 COORDINATES = {
     "units": "unit {}",
     "per_class": "{} samples a class",
@@ -26,29 +26,27 @@ COORDINATES = {
 }
 ACCURACIES = ("train_accuracy", "transfer_accuracy")
 COLLAPSE = ("nc1", "nc1_shuffled", "cdnv")
-FEATURE_SIZES = SIZES[:3]  # the rank is called feature_rank, apart from that of adapters
+FEATURE_SIZES = SIZES[:3]  # the rank is named feature_rank, unlike that of adapters
 WHOLE = ("per_class", "rank", "epochs", "trained", "parameters", *FEATURE_SIZES, "feature_rank")
 
 
 def runs_table(settings: PictureSettings[RunsPanel], tables: Tables) -> pd.DataFrame:
     """Every run of every panel.
 
-    Args:
-        settings: of the figure or table.
-        tables: ``finetuning`` of every run (its key for a model, no view), and ``metrics`` of its features on
-            the panel's view where a kind reads them.
+    ``tables`` has ``finetuning`` of every run (its key as the model, no view), and ``metrics`` of its
+    features on the panel's view if the kind reads them.
 
     Returns:
-        panel, title, model, dataset, view, pooling, depth, run, measured (whose features), method, name
-        (the method in words), units (text), per_class, learning_rate, weight_decay, rank, statistics,
-        seed, epochs, trained and parameters (numbers), share (%), train_accuracy and
-        transfer_accuracy (%), train_loss, transfer_loss; of the penultimate feature on the training data
-        nc1, nc1_shuffled, cdnv, samples, classes, width, feature_rank, and nc1_summed, NC1 of what the
-        classifier of SCL FT sees. What a run does not have is missing (NaN or NA).
+        panel, title, model, dataset, view, pooling, depth, run, measured (key of the model with the
+        features), method, name (of the method), units (text), per_class, learning_rate, weight_decay, rank,
+        statistics, seed, epochs, trained and parameters (numbers), share (%), train_accuracy and
+        transfer_accuracy (%), train_loss, transfer_loss; for the penultimate feature on the training data
+        nc1, nc1_shuffled, cdnv, samples, classes, width, feature_rank, and nc1_summed, the NC1 of the input
+        of SCL FT's classifier. Inapplicable values are missing (NaN or NA).
 
     Raises:
-        DegenerateInputError: a run has no accuracy, or its metrics have no NC1; panel, run and what is
-            missing are named.
+        DegenerateInputError: a run has no accuracy, or its metrics have no NC1; the message names panel and
+            run.
     """
     rows = []
     for index, panel in enumerate(settings.panels):
@@ -68,12 +66,11 @@ def runs_table(settings: PictureSettings[RunsPanel], tables: Tables) -> pd.DataF
 
 
 def run_name(title: str | None, run: str) -> str:
-    """What a run is called in messages."""
+    """Name of a run in messages."""
     return f"panel {title!r}, run {run!r}"
 
 
 def _coordinates(run: ShownRun) -> dict[str, Any]:
-    """What the run was asked to do."""
     return {
         "run": run.run,
         "measured": run.model,
@@ -85,7 +82,6 @@ def _coordinates(run: ShownRun) -> dict[str, Any]:
 
 
 def _trained(finetuning: pd.DataFrame, name: str) -> dict[str, Any]:
-    """What came of it."""
     outcome: dict[str, Any] = {}
     for split, prefix in (("train", "train"), ("test", "transfer")):
         rows = finetuning[finetuning["split"] == split]
@@ -98,7 +94,6 @@ def _trained(finetuning: pd.DataFrame, name: str) -> dict[str, Any]:
 
 
 def _collapse(metrics: pd.DataFrame | None, name: str) -> dict[str, Any]:
-    """NC1 of the penultimate feature and what it depends on; nothing without metrics."""
     numbers = dict.fromkeys((*COLLAPSE, "nc1_summed", *FEATURE_SIZES, "feature_rank"), float("nan"))
     if metrics is None:
         return numbers
@@ -115,24 +110,20 @@ def _collapse(metrics: pd.DataFrame | None, name: str) -> dict[str, Any]:
 
 
 def one_unit(run: Mapping[Any, Any]) -> int:
-    """The one unit that a run (a row of :func:`runs_table`) tunes.
+    """The single unit that a run (a row of :func:`runs_table`) tunes.
 
     Raises:
         DegenerateInputError: it tunes none or several.
     """
     units = run["units"].split()
     if len(units) != 1:
-        tuned = f"units {run['units']}" if units else "no unit"
-        raise DegenerateInputError(f"{run_name(run['title'], run['run'])}: tunes {tuned}; it must tune one")
+        tunes = f"units {run['units']}" if units else "no unit"
+        raise DegenerateInputError(f"{run_name(run['title'], run['run'])}: tunes {tunes}; it must tune one")
     return int(units[0])
 
 
 def require_nc1(table: pd.DataFrame) -> None:
-    """Refuse runs without NC1.
-
-    Raises:
-        DegenerateInputError: a run has none; panel, run and the features to measure are named.
-    """
+    """Raise DegenerateInputError if a run has no NC1; the message names panel, run and features."""
     for row in table[table["nc1"].isna()].to_dict("records"):
         raise DegenerateInputError(
             f"{run_name(row['title'], row['run'])}: no metrics of {row['measured']!r} on {row['view']!r}"
@@ -140,38 +131,30 @@ def require_nc1(table: pd.DataFrame) -> None:
 
 
 def require_titles(table: pd.DataFrame) -> None:
-    """Refuse panels that share a title, where titles name rows or columns.
-
-    Raises:
-        DegenerateInputError: two panels have one title.
-    """
+    """Raise DegenerateInputError if two panels have the same title, which would name rows or columns."""
     titles = table.drop_duplicates("panel")["title"]
     for title in titles[titles.duplicated()]:
-        raise DegenerateInputError(f"two panels are called {title!r}; give them titles that differ")
+        raise DegenerateInputError(f"two panels have the title {title!r}; give them titles that differ")
 
 
 def name_series(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
-    """Say in ``name`` what sets runs of one method apart, where a panel has several kinds of them.
+    """Add to ``name`` what distinguishes runs of one method, if a panel has several kinds of them.
 
-    Two Layer FTs become ``Layer FT (unit 5)`` and ``Layer FT (unit 8)``; where every panel has one,
-    whichever unit it tunes, it stays ``Layer FT``. An option that a method alone has, such as the rank of
-    LoRA, is always shown.
-
-    Args:
-        table: runs (:func:`runs_table`).
-        by: columns that the figure shows as a place, which names need not say.
+    Two series of Layer FT become ``Layer FT (unit 5)`` and ``Layer FT (unit 8)``; if every panel has only
+    one, it stays ``Layer FT``. Options that only one method has, such as the rank of LoRA, are always added.
+    ``by`` are columns that the figure shows as an abscissa, which names omit.
     """
-    apart = {
+    distinguishing = {
         method: [key for key in COORDINATES if key not in by and (_differ(part, key, by) or key in own)]
         for method, part in table.groupby("method")
         for own in [facts_of(str(method)).options]
     }
-    names = [_full_name(row, apart[row["method"]]) for row in table.to_dict("records")]
+    names = [_full_name(row, distinguishing[row["method"]]) for row in table.to_dict("records")]
     return table.assign(name=names)
 
 
 def _differ(part: pd.DataFrame, key: str, by: Sequence[str]) -> bool:
-    """Whether runs of a method that fall on one place of one panel differ in a coordinate."""
+    """Whether runs of a method with the same abscissa in a panel differ in a coordinate."""
     return bool(part.groupby(["panel", *by], dropna=False)[key].nunique(dropna=False).max() > 1)
 
 
@@ -184,29 +167,25 @@ def _full_name(row: Mapping[Any, Any], keys: Sequence[str]) -> str:
 def over_seeds(
     table: pd.DataFrame, values: Sequence[str], by: Sequence[str] = (), sizes: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Means over seeds, one row per panel, name and place.
+    """Means over seeds, one row per panel, name and abscissa.
 
-    Args:
-        table: runs (:func:`runs_table`), named (:func:`name_series`).
-        values: columns to average.
-        by: columns that make a place within a series.
-        sizes: further columns to keep, that seeds do not change.
+    ``values`` are averaged, ``by`` are columns of the abscissa, ``sizes`` further columns to keep.
 
     Returns:
-        the columns of the panel, method, name, those of ``by``, the coordinates, trained, parameters
-        and share, those of ``sizes``, seeds (how many), and every value with its standard deviation
-        ``<value>_std`` (0 with one seed), in the order of the runs.
+        the columns of the panel, method, name, those of ``by``, the coordinates, trained, parameters and
+        share, those of ``sizes``, seeds (their number), and every value with its standard deviation
+        ``<value>_std`` (0 for one seed), in the order of the runs.
 
     Raises:
-        DegenerateInputError: runs of one place are not seeds of one another: two have one seed, or they
-            differ in what they were asked to do.
+        DegenerateInputError: runs of one group are not repetitions: two have the same seed, or they differ in
+            their options.
     """
     keys = [*PANEL, "method", "name", *by]
     groups = table.groupby(keys, sort=False, dropna=False)
     for _, part in groups:
         _require_seeds(part)
-    kept = [key for key in (*COORDINATES, "trained", "parameters", "share", *sizes) if key not in by]
-    means = groups[kept].first()
+    constant = [key for key in (*COORDINATES, "trained", "parameters", "share", *sizes) if key not in by]
+    means = groups[constant].first()
     means["seeds"] = groups.size()
     for value in values:
         means[value] = groups[value].mean()
@@ -215,14 +194,10 @@ def over_seeds(
 
 
 def with_correlation(table: pd.DataFrame) -> pd.DataFrame:
-    """Correlation of nc1 with transfer_accuracy over a panel's rows that have both, repeated on all of them.
+    """Add the correlation of nc1 with transfer_accuracy over a panel's rows that have both, on all its rows.
 
-    Args:
-        table: means over seeds (:func:`over_seeds`).
-
-    Returns:
-        its columns, and pearson, its interval (95 %) pearson_low and pearson_high, and spearman
-        (:func:`~nctransfer.reporting.fits.correlation`).
+    The columns are pearson, its interval (95 %) pearson_low and pearson_high, and spearman
+    (:func:`~nctransfer.reporting.fits.correlation`). ``table`` holds means over seeds.
     """
     parts = []
     for part in by_panel(table):
@@ -233,11 +208,13 @@ def with_correlation(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _require_seeds(part: pd.DataFrame) -> None:
-    """Refuse runs that are not seeds of one another."""
+    """Refuse runs that are not repetitions with different seeds."""
     names = f"panel {part['title'].iloc[0]!r}, runs {', '.join(map(repr, part['run']))}"
     if part["seed"].duplicated().any():
         raise DegenerateInputError(f"{names}: one method, one place and one seed; they cannot be told apart")
     for key in COORDINATES:
         if part[key].nunique(dropna=False) > 1:
             values = ", ".join(map(str, part[key].unique()))
-            raise DegenerateInputError(f"{names}: no seeds of one another, their {key} differ: {values}")
+            raise DegenerateInputError(
+                f"{names}: not repetitions with different seeds; their {key} differ: {values}"
+            )

@@ -1,4 +1,4 @@
-"""Lines, parabolas and correlations, and how far they can be trusted."""
+"""Least-squares lines and parabolas and correlations, with their uncertainty."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-# columns of tables that hold a correlation
+# columns with a correlation
 CORRELATION = ("pearson", "pearson_low", "pearson_high", "spearman")
-# what a figure's abscissa may be fitted in
+# transforms of NC1 for fits
 FITS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"nc1": np.asarray, "log_nc1": np.log10}
 
 
@@ -31,18 +31,12 @@ class Line:
 def fit_line(x: np.ndarray, y: np.ndarray, seed: int, resamples: int = 5000) -> Line:
     """Fit y = intercept + slope x.
 
-    The interval resamples points. Units of one network are not independent, so it
-    understates the uncertainty; it is given with n all the same (shared caveat of
-    Fig. 3 of the paper, whose r2 come without any).
-
-    Args:
-        x: abscissas, shape (n,).
-        y: ordinates, shape (n,).
-        seed: seed of the resampling.
-        resamples: number of bootstrap resamples; 0 leaves the interval out (NaN).
+    The interval resamples points. Units of one network are not independent, so it understates the
+    uncertainty; it is reported with n all the same (the paper's Fig. 3 gives r2 without any). x and y have
+    shape (n,); 0 resamples give no interval (NaN).
 
     Returns:
-        the line; slope and r2 are NaN where x (or, for r2, y) is constant or n < 2.
+        the line; slope and r2 are NaN if x (or, for r2, y) is constant or n < 2.
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     n = len(x)
@@ -66,34 +60,22 @@ def least_squares(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 
 @dataclass(frozen=True)
 class Parabola:
-    """Least-squares parabola constant + slope x + curvature x^2 through n points.
+    """Least-squares parabola constant + slope x + curvature x^2 through n points."""
 
-    Attributes:
-        constant: value at 0.
-        slope: derivative at 0.
-        curvature: coefficient of x^2.
-        r2: share of the variance explained.
-        turn: where it turns, -slope / (2 curvature).
-        turn_low: lower end of the turning point's percentile bootstrap interval (95 %), over the
-            resamples that bend the same way.
-        turn_high: upper end.
-        turn_share: share of the resamples that turn the same way within the range of the data.
-        maximum: it opens downwards, so that the turn is a maximum.
-        inside: the turn lies within the range of the data; elsewhere it is extrapolated.
-        points: n.
-    """
-
-    constant: float
-    slope: float
-    curvature: float
-    r2: float
-    turn: float
+    constant: float  # value at 0
+    slope: float  # derivative at 0
+    curvature: float  # coefficient of x^2
+    r2: float  # share of the variance explained
+    turn: float  # turning point, -slope / (2 curvature)
+    # lower end of the turning point's percentile bootstrap interval (95 %), from the resamples whose
+    # curvature has the same sign
     turn_low: float
-    turn_high: float
+    turn_high: float  # upper end
+    # share of the resamples with the same kind of turning point within the range of the data
     turn_share: float
-    maximum: bool
-    inside: bool
-    points: int
+    maximum: bool  # whether the turning point is a maximum
+    inside: bool  # whether it lies within the range of the data, not extrapolated
+    points: int  # n
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Ordinates of the parabola."""
@@ -103,19 +85,13 @@ class Parabola:
 def fit_parabola(x: np.ndarray, y: np.ndarray, seed: int, resamples: int = 5000) -> Parabola:
     """Fit y = constant + slope x + curvature x^2.
 
-    The interval of the turning point resamples points. Resamples that bend the other way have
-    no such turn, so they count against it: their turns are no part of the interval, and the share
-    of those that agree is given beside it. Where the truth is a straight line it is about a half.
-
-    Args:
-        x: abscissas, shape (n,).
-        y: ordinates, shape (n,).
-        seed: seed of the resampling.
-        resamples: number of bootstrap resamples.
+    The interval of the turning point resamples points. Resamples with curvature of the other sign have no
+    such turning point: they are not part of the interval, and the share of the others is reported with it.
+    For data on a straight line it is about one half. x and y have shape (n,).
 
     Returns:
-        the parabola; all numbers are NaN with fewer than three different x, r2 and turn where y
-        is constant, the interval with fewer than four points (a parabola passes through any three).
+        the parabola; all numbers are NaN with fewer than three different x, r2 and turn if y is constant, the
+        interval with fewer than four points (a parabola passes through any three).
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     n = len(x)
@@ -124,7 +100,7 @@ def fit_parabola(x: np.ndarray, y: np.ndarray, seed: int, resamples: int = 5000)
     if n > 3 and np.isfinite(turn):
         rows = np.random.default_rng(seed).integers(0, n, (resamples, n))
         (_, _, bends), _, drawn = _parabolas(x[rows], y[rows])
-        bent = np.isfinite(drawn)  # resamples of three different points and more
+        bent = np.isfinite(drawn)  # resamples with at least three different points
         alike = drawn[bent & (np.sign(bends) == np.sign(curvature))]
         if len(alike):
             low, high = np.percentile(alike, [2.5, 97.5])
@@ -139,7 +115,7 @@ def fit_parabola(x: np.ndarray, y: np.ndarray, seed: int, resamples: int = 5000)
 def _parabolas(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Coefficients (3, rows), r2 and turning point (rows,) for every row of x and y, shape (rows, n).
 
-    x^2 is made orthogonal to 1 and x first, so that two different x show as a remainder of 0.
+    x^2 is orthogonalised against 1 and x first, so that only two different x give a remainder of 0.
     """
     centre = x.mean(1, keepdims=True)
     dx, dy = x - centre, y - y.mean(1, keepdims=True)
@@ -147,15 +123,15 @@ def _parabolas(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np
     sxx, syy = square.sum(1), (dy * dy).sum(1)
     with np.errstate(divide="ignore", invalid="ignore"):
         lean = np.where(sxx > 0, (square * dx).sum(1) / sxx, np.nan)
-        rest = square - square.mean(1, keepdims=True) - lean[:, None] * dx
-        size = (rest * rest).sum(1)
+        remainder = square - square.mean(1, keepdims=True) - lean[:, None] * dx
+        size = (remainder * remainder).sum(1)
         bends = size > 1e-20 * (square * square).sum(1)  # three different x
-        curvature = np.where(bends, (rest * dy).sum(1) / size, np.nan)
+        curvature = np.where(bends, (remainder * dy).sum(1) / size, np.nan)
         tilt = (dx * dy).sum(1) / sxx
         varies = syy > 0
         r2 = np.where(varies, (tilt * tilt * sxx + curvature * curvature * size) / syy, np.nan)
         middle = centre[:, 0]
-        at_centre = tilt - curvature * lean  # derivative there
+        at_centre = tilt - curvature * lean  # derivative at the centre
         turn = np.where(varies, middle - at_centre / (2 * curvature), np.nan)
     slope = at_centre - 2 * curvature * middle
     value = y.mean(1) - curvature * square.mean(1)
@@ -177,17 +153,11 @@ class Correlation:
 def correlation(x: np.ndarray, y: np.ndarray) -> Correlation:
     """Correlate x with y.
 
-    The interval is Fisher's: normal in artanh r with standard deviation 1 / sqrt(n - 3). At
-    the n of the paper's figures (4 to 12) a bootstrap is too narrow: most resamples of four
-    points hold three or fewer of them, which lie close to some line. Fisher's assumes that both
-    are normal, but grows as it should: to (-1, 1) at three points, which say nothing.
-
-    Args:
-        x: shape (n,).
-        y: shape (n,).
-
-    Returns:
-        the correlation; NaN where x or y is constant, or n < 3.
+    The interval is Fisher's: normal in artanh r with standard deviation 1 / sqrt(n - 3). For the n of the
+    paper's figures (4 to 12) a bootstrap is too narrow: most resamples of four points contain at most three
+    of them, which lie close to some line. Fisher's interval assumes that both are normal, but widens
+    correctly: to (-1, 1) for three points. All values are NaN if x or y is constant, or n < 3; both have
+    shape (n,).
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if len(x) < 3 or _constant(x) or _constant(y):
@@ -199,5 +169,5 @@ def correlation(x: np.ndarray, y: np.ndarray) -> Correlation:
 
 
 def _constant(values: np.ndarray) -> bool:
-    """Whether values differ by no more than rounding."""
+    """Whether values are equal up to rounding."""
     return bool(np.ptp(values) <= 1e-12 * np.abs(values).max())

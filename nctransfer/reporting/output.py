@@ -1,7 +1,7 @@
-"""Writing figures and tables: the same numbers, the same bytes.
+"""Write figures and tables, with the same bytes for the same numbers.
 
-A figure is a vector PDF, a PNG and the plotted numbers; a table its numbers, and what a reader
-sees of them as Markdown, LaTeX and HTML. Beside either lies a sidecar that says what made it.
+A figure is a PDF, a PNG and the plotted numbers; a table its numbers, and a readable form as Markdown, LaTeX
+and HTML. Next to each is a sidecar that records what made it.
 """
 
 import json
@@ -20,7 +20,7 @@ from nctransfer.versions import library_versions, package_version, software
 
 
 def save_figure(figure: Figure, pdf: Path, png: Path, dpi: int, digest: str) -> None:
-    """Write a figure as PDF and PNG without times, the digest of its job and versions in the metadata."""
+    """Write a figure as PDF and PNG without times; job digest and versions are in the metadata."""
     libraries = library_versions(("matplotlib", "seaborn", "numpy", "pandas"))
     versions = {"nctransfer": package_version()} | libraries
     note = "; ".join([f"digest {digest}", *(f"{name} {number}" for name, number in versions.items())])
@@ -31,7 +31,7 @@ def save_figure(figure: Figure, pdf: Path, png: Path, dpi: int, digest: str) -> 
 
 
 def save_numbers(table: pd.DataFrame, csv: Path) -> None:
-    """Write the plotted numbers as CSV, numbers in full precision."""
+    """Write the plotted numbers as CSV, in full precision."""
     with atomic_path(csv) as partial:
         table.to_csv(partial, index=False, lineterminator="\n")
 
@@ -39,21 +39,21 @@ def save_numbers(table: pd.DataFrame, csv: Path) -> None:
 def save_table(
     numbers: pd.DataFrame, readable: pd.DataFrame, csv: Path, md: Path, tex: Path, digest: str
 ) -> None:
-    """Write a table as CSV, Markdown and LaTeX (booktabs), the digest and library version as a comment.
+    """Write a table as CSV, Markdown and LaTeX (booktabs), with digest and library version as a comment.
 
     Args:
         numbers: every number, in full precision, for the CSV.
-        readable: what a reader sees, text and :class:`~nctransfer.reporting.table_cells.Cell`; the first
-            column names the row. Columns that ``attrs["text"]`` lists begin on the left like it.
-        csv: where the numbers go.
-        md: where the Markdown goes.
-        tex: where the LaTeX goes, a bare ``tabular``.
-        digest: of the job.
+        readable: the readable form, text and :class:`~nctransfer.reporting.table_cells.Cell`; the first
+            column names the row. Columns in ``attrs["text"]`` are left-aligned like it.
+        csv: path of the numbers.
+        md: path of the Markdown.
+        tex: path of the LaTeX, a bare ``tabular``.
+        digest: digest of the job.
     """
     note = f"digest {digest}; pandas {version('pandas')}"
     save_numbers(numbers, csv)
-    on_the_left = (readable.columns[0], *readable.attrs.get("text", ()))
-    sides = ["left" if column in on_the_left else "right" for column in readable.columns]
+    left_aligned = (readable.columns[0], *readable.attrs.get("text", ()))
+    sides = ["left" if column in left_aligned else "right" for column in readable.columns]
     markdown = readable.map(table_cells.markdown).to_markdown(
         index=False, disable_numparse=True, colalign=sides
     )
@@ -63,14 +63,7 @@ def save_table(
 
 
 def save_page(readable: pd.DataFrame, html: Path, title: str, digest: str) -> None:
-    """Write what a reader sees of a table as a page of its own, with nothing to load.
-
-    Args:
-        readable: as for :func:`save_table`.
-        html: where the page goes.
-        title: its heading.
-        digest: of the job.
-    """
+    """Write the readable form of a table (see :func:`save_table`) as a self-contained HTML page."""
     header = "".join(f'<th scope="col">{pages.escape(str(name))}</th>' for name in readable.columns)
     rows = "".join(f"<tr>{_html_cells(list(row))}</tr>\n" for row in readable.itertuples(index=False))
     of_text = ' class="text"' if readable.attrs.get("text") else ""
@@ -88,16 +81,9 @@ def save_sidecar(
     files: Iterable[Path],
     seed: int | None = None,
 ) -> None:
-    """Write what made a figure or a table: stamp, versions, seed; and the checksums of its files.
+    """Write what made a figure or table: stamp, versions, seed; and the checksums of its files.
 
-    Args:
-        path: where it goes.
-        name: key of the figure or table.
-        kind: of it.
-        stamp: of its job.
-        inputs: paths of the files it was made from, by name.
-        files: all forms of it, beside the sidecar, which may be among them.
-        seed: of its resamples, where it draws any.
+    ``inputs`` are paths by name; ``files`` are all files of the figure or table and may include the sidecar.
     """
     facts = {
         "name": name,
@@ -112,7 +98,6 @@ def save_sidecar(
 
 
 def _html_cells(row: list[str | table_cells.Cell]) -> str:
-    """Cells of a row; a heading spans it."""
     first, *others = row
     if table_cells.is_heading(first):
         return f'<th class=block colspan="{len(row)}">{pages.escape(str(first))}</th>'
@@ -122,7 +107,7 @@ def _html_cells(row: list[str | table_cells.Cell]) -> str:
 
 
 def _latex(readable: pd.DataFrame, columns: str) -> str:
-    """A table as a booktabs ``tabular``, everything escaped; headings span it, below a rule of their own."""
+    """A table as a booktabs ``tabular``, escaped; headings span the columns, below a rule of their own."""
     readable = readable.reset_index(drop=True)
     commands = readable.map(table_cells.latex_command)
     style = readable.map(str).style.hide(axis="index").apply(lambda _: commands, axis=None)

@@ -1,4 +1,4 @@
-"""REPORT.md: everything that is shown, in short, with links."""
+"""REPORT.md: all figures and tables in short, with links."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,10 @@ TABLE_FILES = {"text": "md", "page": "html", "LaTeX": "tex", "numbers": "csv", "
 
 
 def overview(settings: OverviewJobSettings, scorecard: Path, adopted: int, digest: str) -> str:
-    """The text of REPORT.md.
+    """Text of REPORT.md.
 
-    Args:
-        settings: of the job.
-        scorecard: the scorecard's CSV.
-        adopted: number of times that results were kept after a change of code.
-        digest: of the job.
+    ``scorecard`` is the path of its CSV, ``adopted`` the number of adoptions (results kept after a code
+    change).
     """
     results = settings.results
     parts = [
@@ -49,7 +46,6 @@ def _about(settings: OverviewJobSettings) -> str:
 
 
 def _adopted(times: int) -> str:
-    """A sentence on results that were kept after a change of code; none where there are none."""
     if not times:
         return ""
     often = "Once" if times == 1 else f"{times} times"
@@ -59,8 +55,7 @@ def _adopted(times: int) -> str:
 
 
 def _verdicts(scorecard: Path, results: str) -> str:
-    """How many of the paper's claims hold, by verdict."""
-    claims = pd.read_csv(scorecard).drop_duplicates("claim")  # of whose rows it has the verdict
+    claims = pd.read_csv(scorecard).drop_duplicates("claim")  # all rows of a claim have its verdict
     counts = claims["claim_verdict"].value_counts(sort=False)
     rows = "\n".join(f"| {verdict} | {counts[verdict]} |" for verdict in VERDICTS if verdict in counts)
     link = os.path.relpath(scorecard, results)
@@ -70,7 +65,6 @@ def _verdicts(scorecard: Path, results: str) -> str:
 
 
 def _listing(heading: str, entries: Sequence[Listed], files: Mapping[str, str], results: str) -> list[str]:
-    """A section of figures or tables, none where there are none."""
     if not entries:
         return []
     lines = []

@@ -1,4 +1,4 @@
-"""Pages of HTML that load nothing: tables and what is told of a run."""
+"""Self-contained HTML pages: tables and information about a run."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -26,13 +26,7 @@ summary { cursor: pointer; margin-top: 1rem; font-weight: 600; }
 
 
 def page(title: str, body: str, style: str = _STYLE) -> str:
-    """A whole page.
-
-    Args:
-        title: its heading, not escaped.
-        body: what follows, HTML.
-        style: CSS.
-    """
+    """A whole page; ``title`` is plain text, ``body`` HTML and ``style`` CSS."""
     heading = escape(title)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{heading}</title>\n'

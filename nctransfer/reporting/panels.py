@@ -1,4 +1,4 @@
-"""Figures of panels: their letters and titles, and axes for each."""
+"""Panels of figures: letters, titles and axes."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -13,11 +13,11 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from nctransfer.reporting.settings import StyleSettings
 from nctransfer.reporting.style import styled
 
-Panels = list[tuple[Axes, pd.DataFrame]]  # axes, and the rows that they show
+Panels = list[tuple[Axes, pd.DataFrame]]  # axes and their rows
 
 
 def letter(index: int) -> str:
-    """Name of a panel: a, b, ..."""
+    """Letter of a panel: a, b, ..."""
     return chr(ord("a") + index)
 
 
@@ -27,21 +27,18 @@ def by_panel(table: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def led_by(table: pd.DataFrame, **columns: Any) -> pd.DataFrame:
-    """A table with further columns in front, each of one value."""
+    """A table with further columns in front, each with one value."""
     return table.assign(**columns)[[*columns, *table.columns]]
 
 
 def panel_title(part: pd.DataFrame, panels: int) -> str:
-    """Title of a panel's axes, with its letter where there are several panels."""
+    """Title of a panel's axes, with its letter if there are several panels."""
     first = part.iloc[0]
     return f"({first['panel']}) {first['title']}" if panels > 1 else str(first["title"])
 
 
 def grid(count: int, width: float, narrowest: float = 2.1) -> tuple[int, int]:
-    """Rows and columns for axes no narrower than ``narrowest`` inches, rows as equal as can be.
-
-    Four panels on a page of 6.75 inches are 2 x 2, three one row.
-    """
+    """Rows and columns of axes that are at least ``narrowest`` inches wide, in rows as equal as possible."""
     fitting = max(1, int(width // narrowest))
     rows = -(-count // fitting)
     return rows, -(-count // rows)
@@ -49,26 +46,21 @@ def grid(count: int, width: float, narrowest: float = 2.1) -> tuple[int, int]:
 
 @contextmanager
 def new_figure(style: StyleSettings, width: float, height: float, lay_out: bool = True) -> Iterator[Figure]:
-    """An empty figure, in inches, whose axes make room for what stands around them.
+    """An empty figure, in inches, whose layout leaves room for labels; the style applies while it is drawn.
 
-    The style holds while it is drawn on; then it is laid out, or only when it is written: every further
-    layout moves the axes by a hair's breadth.
+    Then it is laid out, or only when it is saved: every further layout moves the axes slightly.
     """
     with styled(style):
         figure = Figure((width, height), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06))
         yield figure
         if lay_out:
-            figure.draw_without_rendering()  # fonts and ticks are set while the style holds
+            figure.draw_without_rendering()  # fonts and ticks are set while the style applies
 
 
 def panel_axes(figure: Figure, table: pd.DataFrame, shape: tuple[int, int], **options: Any) -> Panels:
-    """Axes for every panel of a table, titled.
+    """Axes with a title for every panel of a table; superfluous ones are removed.
 
-    Args:
-        figure: to be drawn on.
-        table: rows of all panels.
-        shape: rows and columns of axes; those that are left over are removed.
-        options: of matplotlib's ``subplots``.
+    ``shape`` is the number of rows and columns of axes, ``options`` are those of matplotlib's ``subplots``.
     """
     panels = by_panel(table)
     axes = list(figure.subplots(*shape, squeeze=False, **options).flat)

@@ -1,4 +1,4 @@
-"""The points of a figure or table: a pre-trained model each, its NC1 and its transfer accuracy."""
+"""The points of a figure or table: one per pre-trained model, with its NC1 and its transfer accuracy."""
 
 from collections import Counter
 from typing import Any
@@ -14,18 +14,17 @@ from nctransfer.reporting.tidy_rows import PENULTIMATE, SIZES, Tables, penultima
 def points_table(settings: PictureSettings[PointsPanel], tables: Tables) -> pd.DataFrame:
     """Every point of every panel.
 
-    Args:
-        settings: of the figure or table.
-        tables: ``metrics`` on a point's nc1_view and ``probes`` on its view.
+    ``tables`` has ``metrics`` on a point's nc1_view and ``probes`` on its view.
 
     Returns:
         panel, title, series, label, order (of a point in its series, from 0), model, view, nc1_view,
-        nc1_dataset, split, nc1 and nc1_shuffled of the penultimate feature on that split, samples,
-        classes, width, rank, train_accuracy and transfer_accuracy (%, mean over seeds), its standard
-        deviation (0 with one seed), seeds; one row per panel and point.
+        nc1_dataset, split, nc1 and nc1_shuffled of the penultimate feature on that split, samples, classes,
+        width, rank, train_accuracy and transfer_accuracy (%, mean over seeds), its standard deviation (0 for
+        one seed), seeds; one row per panel and point.
 
     Raises:
-        DegenerateInputError: a point has no NC1 or no accuracy; the point and what is missing are named.
+        DegenerateInputError: a point has no NC1 or no accuracy; the message names the point and what is
+            missing.
     """
     rows = []
     for index, panel in enumerate(settings.panels):
@@ -45,7 +44,6 @@ def points_table(settings: PictureSettings[PointsPanel], tables: Tables) -> pd.D
 
 
 def _collapse(metrics: pd.DataFrame, split: str, name: str) -> dict[str, float]:
-    """NC1 of the penultimate feature and what it depends on."""
     names = ("nc1", "nc1_shuffled")
     rows = penultimate_metrics(metrics, split, name, names).set_index("metric")
     return {metric: float(rows["value"][metric]) for metric in names} | {
@@ -54,7 +52,6 @@ def _collapse(metrics: pd.DataFrame, split: str, name: str) -> dict[str, float]:
 
 
 def _accuracy(probes: pd.DataFrame, settings: PictureSettings[Any], name: str) -> dict[str, float]:
-    """Accuracies of the probes of the penultimate feature, mean over seeds."""
     of_feature = probes[probes["module"] == PENULTIMATE]
     rows = probe_rows(of_feature, settings)
     train, test = (rows.loc[rows["split"] == split, "accuracy"] for split in ("train", "test"))

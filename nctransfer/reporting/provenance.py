@@ -1,4 +1,4 @@
-"""What made everything that is shown: code, configuration, software, and every job's machine and time."""
+"""Provenance of all figures and tables: code, configuration, software, and machine and time of every job."""
 
 import json
 import platform
@@ -21,42 +21,33 @@ LIBRARIES = (
     "snakemake", "torch", "torchvision", "timm", "open_clip_torch", "numpy", "scipy", "scikit-learn",
     "pandas", "pyarrow", "safetensors", "pillow", "matplotlib", "seaborn",
 )  # fmt: skip
-# Rules that tell of the others and run at the same time.
+# Rules that report on the others and may run at the same time.
 ABOUT = ("overview", "provenance")
 
-
-Job = Mapping[str, Any]  # a line of a job's log
+Job = Mapping[str, Any]  # the line in a job's log
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made everything that is shown, as ``provenance.json`` says it.
+    """Provenance as in ``provenance.json``."""
 
-    Attributes:
-        study: its name; None for the paper's own folders.
-        written: when this was collected, UTC.
-        revision: commit of the project and files that differ from it, or why there is none.
-        adoptions: changes of code after which results were kept.
-        jobs: lines of their logs, the first to start first.
-        configuration: complete, with all defaults.
-    """
-
-    study: str | None
-    written: str
+    study: str | None  # its name; None for the paper's own folders
+    written: str  # time of collection, UTC
+    # commit of the project and files that differ from it, or the reason why there is none
     revision: Mapping[str, Any]
     package: Mapping[str, str]
     python: str
     system: str
     libraries: Mapping[str, str]
     digests: Mapping[str, str]
-    adoptions: Sequence[Adoption]
-    jobs: Sequence[Job]
-    configuration: Mapping[str, Any]
+    adoptions: Sequence[Adoption]  # code changes after which results were kept
+    jobs: Sequence[Job]  # their log lines, by start
+    configuration: Mapping[str, Any]  # complete, with all defaults
 
 
 @dataclass(frozen=True)
 class Times:
-    """Jobs of a rule on one machine: their number, most threads, total and longest time in seconds."""
+    """Jobs of a rule on one machine: number, largest number of threads, total and longest time in seconds."""
 
     rule: str
     host: str
@@ -72,12 +63,7 @@ def gather(
 ) -> Provenance:
     """Collect provenance.
 
-    Args:
-        root: the project's root.
-        results: the study's folder of results.
-        logs: the study's folder of logs.
-        config: the complete configuration.
-        made_by: digests of all that is shown, by name.
+    ``made_by`` are digests of all figures and tables, by name.
     """
     return Provenance(
         study=config["study"],
@@ -95,7 +81,7 @@ def gather(
 
 
 def summary(jobs: Sequence[Job]) -> list[Times]:
-    """Times of each rule on each host and device, in order of first starts."""
+    """Times of each rule on each host and device, by first start."""
     groups: dict[tuple[str, str, str], list[Job]] = {}
     for job in jobs:
         groups.setdefault((job["rule"], job["host"], job["device_name"]), []).append(job)
@@ -112,7 +98,7 @@ def summary(jobs: Sequence[Job]) -> list[Times]:
 
 
 def write(provenance: Provenance, path: Path, html: Path, stamp: Stamp) -> None:
-    """Write everything as JSON, and what a reader wants of it as a page."""
+    """Write everything as JSON, and a readable page."""
     save_text(json.dumps({"stamp": stamp.to_json(), **asdict(provenance)}, indent=2) + "\n", path)
     save_text(pages.page("About this run", _body(provenance)), html)
 
@@ -143,7 +129,6 @@ def _body(provenance: Provenance) -> str:
 
 
 def _jobs(jobs: Sequence[Job]) -> str:
-    """When the jobs ran, and how long on which machine."""
     if not jobs:
         return "<p>No job's log tells of it.</p>\n"
     rows = []
@@ -161,7 +146,6 @@ def _jobs(jobs: Sequence[Job]) -> str:
 
 
 def _adoptions(adoptions: Sequence[Adoption]) -> str:
-    """Changes of code after which results were kept; nothing where there are none."""
     if not adoptions:
         return ""
     rows = []
@@ -185,8 +169,7 @@ def _revision_in_words(revision: Mapping[str, Any]) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Seconds as a reader takes them."""
     if seconds < 60:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min {rest:02} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min {seconds:02} s"

@@ -1,4 +1,4 @@
-"""What pictures of rankings share: the order of models, ranks, and what they are worth in words."""
+"""What figures and tables of rankings share: the order of models, ranks, and verdicts in words."""
 
 from dataclasses import fields
 from typing import Literal
@@ -13,8 +13,8 @@ from nctransfer.reporting.tidy_rows import Tables
 from nctransfer.transferability.agreement import Agreement
 
 MODELS, UNITS, ALL = "models", "units", "all"
-ENOUGH = 8  # models; of fewer one order in 40 has a weighted tau of 0.69 and more
-LEAST = 4  # models; of fewer a rank correlation says nothing
+ENOUGH = 8  # models; with fewer, one random order in 40 has a weighted tau of at least 0.69
+LEAST = 4  # models; with fewer, a rank correlation is meaningless
 
 AGREEMENT = [field.name for field in fields(Agreement)]
 MEANS = ["points", "tau", "tau_low", "tau_high"]
@@ -27,7 +27,7 @@ FIRST = [
 def panels_table(
     settings: PictureSettings[RankingPanel], tables: Tables, name: Literal["rank", "agreement"]
 ) -> pd.DataFrame:
-    """A table of the rankings of every panel, one below the other, led by panel and title."""
+    """A table of the rankings of all panels together, with panel and title as first columns."""
     parts = [
         led_by(tables[name, panel.dataset, ""], panel=letter(index), title=panel.title)
         for index, panel in enumerate(settings.panels)
@@ -36,10 +36,10 @@ def panels_table(
 
 
 def main_accuracy(ranking: pd.DataFrame) -> tuple[str, str]:
-    """Name and label of the accuracy that models are judged by.
+    """Name and label of the accuracy by which models are judged.
 
-    That of the most models; of equally many full fine-tuning first, then other runs, accuracies measured
-    elsewhere, probes.
+    It is the one measured for most models; in case of a tie full fine-tuning first, then other runs,
+    accuracies measured elsewhere, probes.
 
     Raises:
         DegenerateInputError: no accuracy was measured.
@@ -54,7 +54,7 @@ def main_accuracy(ranking: pd.DataFrame) -> tuple[str, str]:
 
 
 def models_by_accuracy(ranking: pd.DataFrame) -> list[str]:
-    """Models from the most to the least accurate; those without an accuracy come last."""
+    """Models from the most to the least accurate; those without an accuracy last."""
     accuracy, _ = main_accuracy(ranking)
     part = ranking[ranking["comparison"] == MODELS]
     measured = part[(part["kind"] == "accuracy") & (part["name"] == accuracy)].dropna(subset="value")
@@ -63,18 +63,18 @@ def models_by_accuracy(ranking: pd.DataFrame) -> list[str]:
 
 
 def ranks(values: pd.Series) -> pd.Series:
-    """Ranks from 1, the highest value; equal values share the better one, NaN has none."""
+    """Ranks from 1, the highest value; equal values share the better rank, NaN has none."""
     return values.rank(ascending=False, method="min")
 
 
 def statement(points: int) -> str:
-    """What a number of models allows to say of scores."""
+    """Number of models, and whether it suffices to judge scores."""
     models = f"{points} model{'' if points == 1 else 's'}"
     return models if points >= ENOUGH else f"{models}: too few to tell (at least {ENOUGH})"
 
 
 def verdict(row: pd.Series) -> str:
-    """Whether a score ranks better than chance, by its interval and by what random orders give."""
+    """Whether a score ranks better than chance, by its interval and the distribution over random orders."""
     if np.isnan(row["tau"]):
         return "undefined"
     if row["points"] < ENOUGH:
@@ -87,14 +87,13 @@ def verdict(row: pd.Series) -> str:
 
 
 def picks(ranking: pd.DataFrame) -> pd.DataFrame:
-    """For every model and score the unit of the highest score, and what that costs.
+    """For every model and score the unit with the highest score, and the resulting loss of accuracy.
 
-    Args:
-        ranking: rows of one panel.
+    ``ranking`` has the rows of one panel.
 
     Returns:
-        columns kind, name, label, model, unit, module, lost (probe accuracy of the best unit less that of the
-        picked one, points; NaN without probes). Of accuracies the probes' best unit stands there.
+        kind, name, label, model, unit, module, lost (probe accuracy of the best unit minus that of the picked
+        one, points; NaN without probes). Rows of accuracies have the unit of the best probe.
     """
     part = ranking[(ranking["comparison"] == UNITS) & (ranking["kind"] != "term")].dropna(subset="value")
     best = part.loc[part.groupby(["kind", "name", "model"], sort=False)["value"].idxmax()]
@@ -108,18 +107,16 @@ def picks(ranking: pd.DataFrame) -> pd.DataFrame:
 def ranking_numbers(settings: PictureSettings[RankingPanel], tables: Tables) -> pd.DataFrame:
     """Every number of a ranking, one row per panel, comparison, score or accuracy, and model.
 
-    Args:
-        settings: of the figure or table.
-        tables: ``rank`` and ``agreement`` of every panel's data set (which stands for a model; no view).
+    ``tables`` has ``rank`` and ``agreement`` of every panel's data set (its key as the model; no view).
 
     Returns:
-        panel, title, dataset, comparison (models: their last features; units: those of each model),
-        judged_by (the accuracy that scores are compared with), kind (score or accuracy), name, label, model.
-        Of models: value, rank (1 is the best) or reason (why there is no value), and how the score agrees
-        with the accuracy over all models (:class:`~nctransfer.transferability.agreement.Agreement`). Of
-        units: unit and module that the score picks, lost (points of probe accuracy), how the score agrees
-        with the probes over the units of this model, and mean_tau, the mean of that tau over mean_points
-        models, with its interval.
+        panel, title, dataset, comparison (models: by their last features; units: those of each model),
+        judged_by (the accuracy with which scores are compared), kind (score or accuracy), name, label, model.
+        For models: value, rank (1 is best) or reason (why there is no value), and the agreement of the score
+        with the accuracy over all models (:class:`~nctransfer.transferability.agreement.Agreement`). For
+        units: unit and module that the score picks, lost (points of probe accuracy), the agreement of the
+        score with the probes over the units of this model, and mean_tau, the mean of that tau over
+        mean_points models, with its interval.
     """
     ranking, agreed = panels_table(settings, tables, "rank"), panels_table(settings, tables, "agreement")
     parts: list[pd.DataFrame] = []

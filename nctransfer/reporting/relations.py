@@ -1,7 +1,7 @@
-"""Transfer accuracy against another quantity of the same points: fits, panels, and what their notes say.
+"""Transfer accuracy against another quantity of the same points: fits, panels and notes.
 
-The abscissa is a scale: NC1 or its logarithm, or the accuracy on the training data. Lines, parabolas and
-correlations in a scale are numbers of the table (:func:`with_fits`); a picture shows those of one scale.
+The abscissa is a scale: NC1 or its logarithm, or the accuracy on the training data. The table has lines,
+parabolas and correlations in several scales (:func:`with_fits`); a figure shows those of one scale.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,24 +19,18 @@ from nctransfer.reporting.series_style import PointLooks, draw_points, legend_of
 from nctransfer.reporting.settings import FigureSettings, PointsPanel
 from nctransfer.reporting.style import NC1, minus, place_note, plain_ticks, round_ticks
 
-# without an interval of r2: the correlation's, which is not too narrow for few points, says it
+# without the interval of r2, which is too narrow for few points; the correlation has a better one
 LINE = ("slope", "intercept", "r2")
 PARABOLA = tuple(field.name for field in fields(Parabola) if field.name != "points")
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What runs from left to right.
+    """Quantity on the horizontal axis."""
 
-    Attributes:
-        column: of the table of points.
-        transform: what is fitted of it.
-        logarithmic: the transform is log10, and so are the axes.
-    """
-
-    column: str
-    transform: Callable[[np.ndarray], np.ndarray]
-    logarithmic: bool = False
+    column: str  # column in the table of points
+    transform: Callable[[np.ndarray], np.ndarray]  # transform for the fits
+    logarithmic: bool = False  # whether the transform is log10, and the axis logarithmic
 
 
 SCALES = {
@@ -48,7 +42,7 @@ SCALES = {
 
 @dataclass(frozen=True)
 class Abscissa:
-    """The scale of a panel, and what its axis is called."""
+    """The scale of a panel, and the label of its axis."""
 
     scale: str
     label: str
@@ -57,14 +51,11 @@ class Abscissa:
 def with_fits(table: pd.DataFrame, scales: Iterable[str], seed: int) -> pd.DataFrame:
     """Fit transfer accuracy in each of some scales, panel by panel.
 
-    Args:
-        table: points (:func:`~nctransfer.reporting.points.points_table`).
-        scales: names of :data:`SCALES`.
-        seed: seed of the resampling.
+    ``scales`` are names of :data:`SCALES`, ``seed`` is that of the resampling.
 
     Returns:
-        the points with the panel's fits, repeated on its rows: ``nc1_...`` in the scale nc1 and so on
-        (turning points are NC1 in log_nc1 too).
+        the points with their panel's fits as further columns: ``nc1_...`` in the scale nc1 and so on (turning
+        points are NC1 in log_nc1 too).
     """
     parts = []
     for part in by_panel(table):
@@ -76,7 +67,6 @@ def with_fits(table: pd.DataFrame, scales: Iterable[str], seed: int) -> pd.DataF
 
 
 def _fits(part: pd.DataFrame, name: str, seed: int) -> dict[str, float | bool]:
-    """Line, parabola and correlation of a panel in a scale."""
     scale, accuracy = SCALES[name], part["transfer_accuracy"].to_numpy()
     x = scale.transform(part[scale.column].to_numpy())
     line = fit_line(x, accuracy, seed, resamples=0)
@@ -87,7 +77,7 @@ def _fits(part: pd.DataFrame, name: str, seed: int) -> dict[str, float | bool]:
     fits |= {f"{name}_{field}": asdict(related)[field] for field in CORRELATION}
     if scale.logarithmic:
         for field in ("turn", "turn_low", "turn_high"):
-            with np.errstate(over="ignore"):  # a turn far beyond the data
+            with np.errstate(over="ignore"):  # a turning point far beyond the data
                 fits[f"{name}_parabola_{field}"] = np.power(10.0, fits[f"{name}_parabola_{field}"])
     return fits
 
@@ -101,12 +91,7 @@ def draw_relations(
 ) -> Figure:
     """Draw transfer accuracy against a scale, panels side by side, each with its correlation.
 
-    Args:
-        table: points with their fits (:func:`with_fits`).
-        settings: of the figure.
-        looks: how the points are told apart.
-        abscissa: of a panel, from its first row.
-        ordinate: what the accuracy is called.
+    ``abscissa`` gives the abscissa of a panel from its first row, ``ordinate`` is the label of the accuracy.
     """
     style, panels = settings.style, by_panel(table)
     rows, columns = grid(len(panels), style.width)
@@ -116,22 +101,21 @@ def draw_relations(
     with new_figure(style, width, tall * rows + (0 if alone else 0.45)) as figure:
         notes = []
         for index, (ax, part) in enumerate(panel_axes(figure, table, (rows, columns))):
-            along = abscissa(part.iloc[0])
-            notes.append((ax, along, *_draw_panel(ax, part, looks, along, settings)))
+            horizontal = abscissa(part.iloc[0])
+            notes.append((ax, horizontal, *_draw_panel(ax, part, looks, horizontal, settings)))
             if index % columns == 0:
                 ax.set_ylabel(ordinate)
         _align(panels, [ax for ax, *_ in notes])
         legend_of_points(figure, looks, beside=alone)
-        figure.draw_without_rendering()  # notes find their corners once the axes have their sizes
-        for ax, along, note, taken in notes:
+        figure.draw_without_rendering()  # notes are placed once the axes have their sizes
+        for ax, horizontal, note, taken in notes:
             place_note(ax, note, taken)
-            if SCALES[along.scale].logarithmic:
+            if SCALES[horizontal.scale].logarithmic:
                 plain_ticks(ax.xaxis)
     return figure
 
 
 def _align(parts: Sequence[pd.DataFrame], axes: Sequence[Axes]) -> None:
-    """Show a point at one height in all panels, where they differ in the abscissa alone."""
     if len({tuple(part["transfer_accuracy"]) for part in parts}) == 1:
         limits = np.array([ax.get_ylim() for ax in axes])
         for ax in axes:
@@ -145,7 +129,7 @@ def _draw_panel(
     abscissa: Abscissa,
     settings: FigureSettings[PointsPanel],
 ) -> tuple[str, np.ndarray]:
-    """Draw points and curve; return the note, and what it may not hide, (n, 2) in data coordinates."""
+    """Draw points and curve; return the note, and what it must not cover, (n, 2) in data coordinates."""
     scale, color = SCALES[abscissa.scale], settings.style.fit_color
     if scale.logarithmic:
         axes.set_xscale("log")
@@ -173,7 +157,6 @@ def _draw_panel(
 
 
 def _related(first: pd.Series, name: str, count: int) -> str:
-    """Correlation of a panel, in words."""
     r, low, high = (first[f"{name}_{field}"] for field in CORRELATION[:3])
     of = f" ($\\log_{{10}}$ {NC1})" if SCALES[name].logarithmic else ""
     if np.isnan(r):
@@ -182,19 +165,17 @@ def _related(first: pd.Series, name: str, count: int) -> str:
 
 
 def _line(part: pd.DataFrame, name: str) -> Line:
-    """The line that a panel's rows hold."""
     fitted = {field: part.iloc[0][f"{name}_{field}"] for field in LINE}
     return Line(**fitted, r2_low=np.nan, r2_high=np.nan, points=len(part))
 
 
 def _parabola(part: pd.DataFrame, name: str) -> Parabola:
-    """The parabola that a panel's rows hold."""
     fitted = {field: part.iloc[0][f"{name}_parabola_{field}"] for field in PARABOLA}
     return Parabola(**fitted, points=len(part))
 
 
 def _draw_fit(axes: Axes, part: pd.DataFrame, curve: Line | Parabola, scale: Scale, color: str) -> np.ndarray:
-    """Draw a fitted curve over the range of the points; return it, (n, 2), empty where there is none."""
+    """Draw a fitted curve over the range of the points; return it, (n, 2), empty if there is none."""
     x = np.linspace(part[scale.column].min(), part[scale.column].max(), 200)
     fitted = curve(scale.transform(x))
     if not np.isfinite(fitted).all():
@@ -204,7 +185,7 @@ def _draw_fit(axes: Axes, part: pd.DataFrame, curve: Line | Parabola, scale: Sca
 
 
 def _draw_turn(axes: Axes, parabola: Parabola, color: str) -> str:
-    """Mark where a parabola turns among the points; return what the note says of it."""
+    """Mark the turning point of a parabola within the data; return its text for the note."""
     if not parabola.inside:
         return "no turning point in range"
     axes.axvline(parabola.turn, color=color, linestyle=":", linewidth=0.9, zorder=1)
@@ -217,6 +198,5 @@ def _draw_turn(axes: Axes, parabola: Parabola, color: str) -> str:
 
 
 def _draw_path(axes: Axes, part: pd.DataFrame, scale: Scale) -> None:
-    """Join the points of a series in order."""
     for _, joined in part.sort_values("order").groupby("series", sort=False):
         axes.plot(joined[scale.column], joined["transfer_accuracy"], color="0.6", linewidth=0.8, zorder=1)

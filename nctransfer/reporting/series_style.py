@@ -1,4 +1,4 @@
-"""How series are told apart: colour, marker and line style, the same in every figure, and one legend."""
+"""Looks of series: colour, marker and line style, the same in every figure, and one legend."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,30 +17,21 @@ from nctransfer.reporting.style import COLORS, MARKERS, shades
 from nctransfer.reporting.tuning_methods import facts_of, places
 
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
-MARKER_SIZES = {"p": 5.5, "*": 7}  # of markers that look smaller than they are
-GREY = "0.45"  # of what is no training
+MARKER_SIZES = {"p": 5.5, "*": 7}  # for markers that look smaller than they are
+GREY = "0.45"  # for methods without training
 BARS: dict[str, Any] = {"fmt": "none", "elinewidth": 0.7, "capsize": 1.5}
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a series, or a point of it, looks.
+    """Look of a series, or of one of its points."""
 
-    Attributes:
-        name: what the legend calls it.
-        color: of its line, or inside its marker.
-        marker: matplotlib's marker.
-        dashes: matplotlib's line style; ``none`` for a point.
-        rim: colour of the marker's rim.
-        group: looks of one group stand together in the legend.
-    """
-
-    name: str
-    color: str
-    marker: str
-    dashes: Any = "none"
-    rim: str = "white"
-    group: str = ""
+    name: str  # name in the legend
+    color: str  # colour of its line, or inside its marker
+    marker: str  # matplotlib's marker
+    dashes: Any = "none"  # matplotlib's line style; ``none`` for a point
+    rim: str = "white"  # colour of the marker's edge
+    group: str = ""  # looks of one group stand together in the legend
 
     def line(self) -> dict[str, Any]:
         """Arguments of matplotlib's ``plot``."""
@@ -62,19 +53,16 @@ PointLooks = Mapping[tuple[str, str], Look]  # by series and label
 
 
 def _pair(place: int) -> tuple[str, str]:
-    """Colour and marker; the pairs repeat after all of them only."""
+    """Colour and marker; pairs repeat only after all of them."""
     return COLORS[place % len(COLORS)], MARKERS[(place + place // len(COLORS)) % len(MARKERS)]
 
 
 def looks_of_points(table: pd.DataFrame) -> PointLooks:
-    """A look for every (series, label) of a table of points.
+    """Looks of the points (:func:`~nctransfer.reporting.points.points_table`) by (series, label).
 
-    A series has a marker and a colour, its points the shades of it from light to dark. Where every
-    panel holds one series of models of its own, its title says which, and looks tell the labels
-    apart instead: the same label has the same look in all panels.
-
-    Args:
-        table: points (:func:`~nctransfer.reporting.points.points_table`).
+    A series has a marker and a colour, its points are shades of it from light to dark. If every panel has one
+    series of its own models, named by the panel's title, looks distinguish the labels instead: the same label
+    has the same look in all panels.
     """
     apart = table["panel"].nunique() > 1 and (table.groupby("model")["panel"].nunique() == 1).all()
     if apart and (table.groupby("panel")["series"].nunique() == 1).all():
@@ -90,7 +78,7 @@ def looks_of_points(table: pd.DataFrame) -> PointLooks:
 
 
 def looks_of_labels(table: pd.DataFrame) -> PointLooks:
-    """A look for every (series, label), the same wherever the label is, in the order of the labels."""
+    """Looks by (series, label) that depend only on the label, in the order of the labels."""
     points = table.sort_values("order", kind="stable")[["series", "label"]].drop_duplicates()
     ranks = {label: rank for rank, label in enumerate(dict.fromkeys(points["label"]))}
     return {
@@ -99,10 +87,9 @@ def looks_of_labels(table: pd.DataFrame) -> PointLooks:
 
 
 def looks_of_runs(table: pd.DataFrame) -> Mapping[str, Look]:
-    """A look for every name of a table, in the order of its rows: that of the method, and dashes of its own.
+    """Looks by name, in the order of the rows: the look of the method, with different dashes.
 
-    Args:
-        table: means over seeds (``finetuning_runs.over_seeds``).
+    ``table`` holds means over seeds (``finetuning_runs.over_seeds``).
     """
     series = table.drop_duplicates("name")[["name", "method"]]
     place = places(series["method"])
@@ -110,14 +97,14 @@ def looks_of_runs(table: pd.DataFrame) -> Mapping[str, Look]:
     for method, names in series.groupby("method", sort=False)["name"]:
         color, marker = _pair(place[str(method)]) if facts_of(str(method)).trains else (GREY, MARKERS[-1])
         for index, name in enumerate(names):
-            turns, dashes = divmod(index, len(DASHES))  # with all dashes taken, markers follow
+            turns, dashes = divmod(index, len(DASHES))  # after all dashes, markers change
             turned = MARKERS[(MARKERS.index(marker) + turns) % len(MARKERS)]
             looks[name] = Look(name, color, turned, DASHES[dashes])
     return {name: looks[name] for name in series["name"]}
 
 
 def draw_points(axes: Axes, part: pd.DataFrame, looks: PointLooks, x: str, y: str) -> None:
-    """Draw a panel's points, a path collection each, with bars of one standard deviation over seeds."""
+    """Draw a panel's points, one path collection each, with bars of one standard deviation over seeds."""
     repeated = part[part["seeds"] > 1]
     axes.errorbar(repeated[x], repeated[y], yerr=repeated[f"{y}_std"], ecolor="0.5", zorder=2, **BARS)
     for row in part.to_dict("records"):
@@ -129,15 +116,10 @@ def draw_points(axes: Axes, part: pd.DataFrame, looks: PointLooks, x: str, y: st
 
 
 def draw_mean(axes: Axes, part: pd.DataFrame, x: str, y: str, look: Look, **changes: Any) -> None:
-    """Draw means as a line, with bars of one standard deviation where there are several seeds.
+    """Draw means as a line, with bars of one standard deviation if there are several seeds.
 
-    Args:
-        axes: axes to draw on.
-        part: means and their spread (``y``, ``<y>_std``, ``seeds``) by ``x``.
-        x: column that runs from left to right.
-        y: column that is drawn.
-        look: of the series.
-        changes: of its look, as arguments of matplotlib's ``plot``.
+    Columns are ``y``, ``<y>_std`` and ``seeds`` by ``x``; ``changes`` to the look are arguments of
+    matplotlib's ``plot``.
     """
     style, numbers = look.line() | changes, part[[x, y, f"{y}_std"]].astype(float)
     axes.plot(numbers[x].to_numpy(), numbers[y].to_numpy(), **style)
@@ -146,7 +128,7 @@ def draw_mean(axes: Axes, part: pd.DataFrame, x: str, y: str, look: Look, **chan
 
 
 def draw_lines(axes: Axes, part: pd.DataFrame, x: str, looks: Mapping[str, Look]) -> None:
-    """Draw a panel's accuracies, a line a series; what has no place on the abscissa is a level across."""
+    """Draw a panel's accuracies, one line per series; rows without an abscissa are horizontal lines."""
     for name, line in part.groupby("name", sort=False):
         look, placed = looks[str(name)], line.dropna(subset=x).sort_values(x)
         if len(placed):
@@ -157,10 +139,10 @@ def draw_lines(axes: Axes, part: pd.DataFrame, x: str, looks: Mapping[str, Look]
 
 
 def legend_of_points(figure: Figure, looks: PointLooks, beside: bool = False, most: int = 7) -> None:
-    """Name every look once: below the axes one row per group, or to their right one column per group.
+    """Name every look once: below the axes in one row per group, or to their right in one column per group.
 
-    Below, a group of more than ``most`` goes on in the next row; groups that are more than the looks in any
-    of them have a column each, which makes fewer rows.
+    Below, a group of more than ``most`` continues in the next row; if there are more groups than looks in any
+    of them, each group is a column, which makes fewer rows.
     """
     by_group: dict[str, dict[str, Look]] = {}
     for look in looks.values():
@@ -171,7 +153,7 @@ def legend_of_points(figure: Figure, looks: PointLooks, beside: bool = False, mo
     else:
         rows = [group[start : start + most] for group in groups for start in range(0, len(group), most)]
         columns = zip_longest(*rows)
-    # a legend fills its columns first; blanks keep the rows apart
+    # a legend fills its columns first; blank entries keep the rows aligned
     blank = Line2D([], [], linestyle="none", label="")
     handles = [[look.handle() if look else blank for look in column] for column in columns]
     figure.legend(
@@ -181,7 +163,7 @@ def legend_of_points(figure: Figure, looks: PointLooks, beside: bool = False, mo
 
 
 def legend_of_lines(figure: Figure, axes: Sequence[Axes]) -> None:
-    """Name every labelled line of the axes once below them, in as few rows as the figure's width takes."""
+    """Name every labelled line once below the axes, in as few rows as fit the figure's width."""
     handles: dict[str, Line2D] = {}
     for line in [line for ax in axes for line in ax.lines]:
         if not str(line.get_label()).startswith("_"):
@@ -197,7 +179,7 @@ def legend_of_lines(figure: Figure, axes: Sequence[Axes]) -> None:
 
 
 def _placed_nowhere(line: Line2D) -> Line2D:
-    """A line that looks the same in the legend, wherever it stands on its axes."""
+    """A line with the same look for the legend, wherever it is on its axes."""
     handle = Line2D([], [])
     handle.update_from(line)
     handle.set_label(str(line.get_label()))
@@ -215,20 +197,20 @@ def panels_of_lines(
     lowest: float = 0.0,
     **options: Any,
 ) -> Iterator[tuple[Figure, Panels, int]]:
-    """A figure with titled axes for every panel, to be drawn on; then a legend below and the layout.
+    """A figure with titled axes for every panel, to draw on; then it gets a legend below and its layout.
 
     Args:
         table: means over seeds.
-        style: of the figure, which holds meanwhile.
-        tall: height of axes, as a share of their width.
+        style: style of the figure.
+        tall: height of axes, relative to their width.
         legend: inches for the legend.
-        narrowest: width of axes in inches from which on they share a row.
-        shape: rows and columns of axes in place of those that ``narrowest`` gives.
-        lowest: least height of axes in inches.
-        options: of matplotlib's ``subplots``.
+        narrowest: smallest width of axes in inches.
+        shape: rows and columns of axes, instead of those from ``narrowest``.
+        lowest: smallest height of axes in inches.
+        options: options of matplotlib's ``subplots``.
 
     Yields:
-        the figure, axes with their panel's rows, and how many columns of axes there are.
+        the figure, axes with their panel's rows, and the number of columns of axes.
     """
     rows, columns = shape or grid(table["panel"].nunique(), style.width, narrowest)
     width = style.width if columns > 1 else 0.6 * style.width

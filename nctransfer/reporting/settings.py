@@ -1,4 +1,4 @@
-"""What is told to the jobs that draw figures, write tables and describe the run."""
+"""Settings of the jobs that draw figures, write tables and describe the run."""
 
 from typing import Annotated, Generic, Literal, TypeVar
 
@@ -29,183 +29,127 @@ class StyleSettings(Settings):
     """Resolution of the PNG beside each PDF, in dots per inch."""
 
 
-# --- what a panel shows -------------------------------------------------------------------
-
-
 class ShownPanel(Settings):
-    """Base of what panels show."""
+    """Base of the panels of figures and tables."""
 
-    title: str | None = None
-    """Over the panel."""
+    title: str | None = None  # title above the panel
 
 
 class UnitsPanel(ShownPanel):
-    """A model's units on a data set."""
+    """The units of a model on a data set."""
 
-    model: str
-    """Key of the model."""
-    view: str
-    """Key of its view of the data set."""
-    pooling: str
-    """Pooling whose features are shown."""
+    model: str  # key of the model
+    view: str  # key of the model's view of the data set
+    pooling: str  # pooling whose features are shown
 
 
 class EpisodesPoint(Settings):
-    """A model's few-shot episodes."""
+    """Few-shot episodes of a model."""
 
-    series: str
-    """Name of its series in the legend."""
-    label: str
-    """Its name within the series."""
-    model: str
-    """Key of the model."""
-    view: str
-    """Key of its view of the downstream data set."""
+    series: str  # name of its series in the legend
+    label: str  # its name within the series
+    model: str  # key of the model
+    view: str  # key of the model's view of the downstream data set
 
 
 class Point(EpisodesPoint):
-    """A model's NC1 and transfer accuracy."""
+    """NC1 and transfer accuracy of a model."""
 
-    nc1_view: str
-    """Key of its view of the data that NC1 is measured on."""
+    nc1_view: str  # key of the model's view of the data on which NC1 is measured
 
 
 class EpisodesPanel(ShownPanel):
     """Few-shot episodes of several models."""
 
-    points: tuple[EpisodesPoint, ...]
-    """A model each."""
+    points: tuple[EpisodesPoint, ...]  # one entry per model
 
 
 class PointsPanel(ShownPanel):
-    """Models, or one model on several data sets, a point each."""
+    """Models, or one model on several data sets, one point each."""
 
-    dataset: str | None = None
-    """Title of the downstream data set; `null` where each point has its own."""
+    dataset: str | None = None  # title of the downstream data set; `null` if each point has its own
+    # title of the data set on which NC1 is measured; `null` if each point has its own
     nc1_dataset: str | None = None
-    """Title of the data set that NC1 is measured on; `null` where each point has its own."""
-    split: str
-    """Split that NC1 is measured on."""
-    abscissa: str | None = None
-    """What runs from left to right."""
-    points: tuple[Point, ...]
-    """The points, in order."""
+    split: str  # split on which NC1 is measured
+    abscissa: str | None = None  # quantity on the horizontal axis
+    points: tuple[Point, ...]  # the points, in order
 
 
 class Snapshot(Settings):
-    """A model as it was after an epoch."""
+    """A model after an epoch of its training."""
 
-    epoch: int
-    """Complete epochs."""
-    model: str
-    """Key of the snapshot."""
+    epoch: int  # number of completed epochs
+    model: str  # key of the snapshot
 
 
 class SnapshotsPanel(ShownPanel):
-    """A model's snapshots."""
+    """The snapshots of a model."""
 
-    model: str
-    """Key of the model."""
-    view: str
-    """Key of its view of the data that are measured."""
-    snapshots: tuple[Snapshot, ...]
-    """By epoch."""
+    model: str  # key of the model
+    view: str  # key of the model's view of the data that are measured
+    snapshots: tuple[Snapshot, ...]  # the snapshots, by epoch
 
 
 class RankingPanel(ShownPanel):
     """Models and units ranked on a data set."""
 
-    dataset: str
-    """Key of the data set."""
+    dataset: str  # key of the data set
 
 
 class ShownRun(Settings):
     """A fine-tuning run."""
 
-    run: str
-    """Key of the run."""
-    model: str
-    """Key of the tuned model whose features are measured."""
-    method: str
-    """Name of the method."""
-    units: tuple[int, ...]
-    """The tuned units, from 1."""
-    per_class: int | None
-    """Training images per class; `null` for all."""
-    learning_rate: float | None
-    """At the start of the cosine; `null` where nothing trains."""
-    weight_decay: float | None
-    """Weight decay; `null` where nothing trains."""
-    rank: int | None
-    """Of adapters, where there are any."""
-    seed: int
-    """Number of the repetition, from 0."""
+    run: str  # key of the run
+    model: str  # key of the tuned model with the measured features
+    method: str  # name of the method
+    units: tuple[int, ...]  # the tuned units, from 1
+    per_class: int | None  # training images per class; `null` for all
+    learning_rate: float | None  # initial learning rate of the cosine decay; `null` if nothing trains
+    weight_decay: float | None  # weight decay; `null` if nothing trains
+    rank: int | None  # rank of the adapters, if there are any
+    seed: int  # number of the repetition, from 0
 
 
 class RunsPanel(ShownPanel):
     """Fine-tuning runs of a model on a data set."""
 
-    model: str
-    """Key of the base model."""
-    dataset: str
-    """Title of the data set."""
-    view: str
-    """Key of the model's view of it."""
-    pooling: str
-    """Pooling whose features are shown."""
-    depth: int
-    """Number of the model's units."""
-    abscissa: str | None = None
-    """What runs from left to right."""
-    runs: tuple[ShownRun, ...]
-    """The runs, in order."""
+    model: str  # key of the base model
+    dataset: str  # title of the data set
+    view: str  # key of the model's view of the data set
+    pooling: str  # pooling whose features are shown
+    depth: int  # number of the model's units
+    abscissa: str | None = None  # quantity on the horizontal axis
+    runs: tuple[ShownRun, ...]  # the runs, in order
 
 
 class DiagramPanel(ShownPanel):
-    """A model's units, and what a method does to them."""
+    """The units of a model, and the effect of a method on them."""
 
-    model: str
-    """Key of the model."""
-    method: str | None = None
-    """Name of a fine-tuning method."""
-    units: tuple[int, ...] = ()
-    """The units that it tunes."""
-    dataset: str | None = None
-    """Title of the downstream data set, whose classes the classifier has."""
-    classes: int | None = None
-    """Their number; `null` where only the images tell."""
-    hidden: int | None = None
-    """Width of the classifier's hidden layer, where it has one."""
+    model: str  # key of the model
+    method: str | None = None  # name of a fine-tuning method
+    units: tuple[int, ...] = ()  # the units that it tunes
+    dataset: str | None = None  # title of the downstream data set; the classifier has its classes
+    classes: int | None = None  # number of classes; `null` if it is only known from the images
+    hidden: int | None = None  # width of the classifier's hidden layer, if it has one
 
 
 class NC1Row(Settings):
-    """What the figures and tables of one section show of NC1, in the order of the configuration."""
+    """How the figures and tables of one section show NC1, in the order of the configuration."""
 
-    section: str
-    """Of the paper; empty where the configuration names none."""
-    data: str
-    """`source`, `downstream` or `source and downstream`."""
-    tuned: bool
-    """Whether the models are fine-tuned."""
-    features: str
-    """Whose NC1 it is."""
-    images: str
-    """Of which split."""
-    pictures: tuple[str, ...]
-    """Keys of figures and tables."""
-    what: tuple[str, ...]
-    """What they show."""
-    models: tuple[str, ...]
-    """Keys of the models, base models where they are fine-tuned."""
-    pool: tuple[str, ...]
-    """The same in few words: `10 of` a family, or the key of a model that is of none."""
-    runs: tuple[str, ...]
-    """Keys of the fine-tuning runs."""
-    datasets: tuple[str, ...]
-    """Titles of the data sets that NC1 is measured on."""
+    section: str  # section of the paper; empty if the configuration names none
+    data: str  # `source`, `downstream` or `source and downstream`
+    tuned: bool  # whether the models are fine-tuned
+    features: str  # features on which NC1 is measured
+    images: str  # split on which NC1 is measured
+    pictures: tuple[str, ...]  # keys of the figures and tables
+    what: tuple[str, ...]  # what they show
+    models: tuple[str, ...]  # keys of the models; base models if they are fine-tuned
+    pool: tuple[str, ...]  # the models in short: `10 of` a family, or the key of a model without a family
+    runs: tuple[str, ...]  # keys of the fine-tuning runs
+    datasets: tuple[str, ...]  # titles of the data sets on which NC1 is measured
 
 
-# --- what a job is told ----------------------------------------------------------------------
+# --- jobs ------------------------------------------------------------------------------------
 
 Shown = TypeVar("Shown", bound=Settings)
 
@@ -213,36 +157,27 @@ Shown = TypeVar("Shown", bound=Settings)
 class PictureSettings(Settings, Generic[Shown]):
     """A figure or table."""
 
-    kind: str
-    """Variant of `nctransfer.reporting.figures` or `tables`."""
-    panels: tuple[Shown, ...]
-    """What is shown, a panel each."""
+    kind: str  # variant of `nctransfer.reporting.figures` or `tables`
+    panels: tuple[Shown, ...]  # the panels
+    # name, model and view of every tidy table, in the order of the inputs
     tables: tuple[tuple[str, str, str], ...]
-    """Name, model and view of every tidy table, in the order of the inputs."""
-    learning_rate: float | None = None
-    """Of the probes that are shown; `null` where none are."""
-    weight_decay: float | None = None
-    """Of the probes that are shown; `null` where none are."""
+    learning_rate: float | None = None  # learning rate of the probes that are shown; `null` if none are
+    weight_decay: float | None = None  # weight decay of the probes that are shown; `null` if none are
 
 
 class FigureSettings(PictureSettings[Shown], Generic[Shown]):
     """A figure."""
 
-    style: StyleSettings
-    """How it looks."""
-    seed: int
-    """Of resamples and of points that are spread."""
-    fit: Fit = "nc1"
-    """Abscissa of fitted laws."""
-    curve: Curve = "line"
-    """What is drawn through points."""
+    style: StyleSettings  # style of the figure
+    seed: int  # seed of resampling and of the spread of points
+    fit: Fit = "nc1"  # quantity in which fits are linear
+    curve: Curve = "line"  # what is drawn through the points
 
 
 class DiagramSettings(FigureSettings[DiagramPanel]):
-    """A figure of a model's units, or of what a method does to them."""
+    """A diagram."""
 
-    layout: Layout
-    """What is drawn: probes of every unit, a method, or the units that can be tuned."""
+    layout: Layout  # content of the diagram: probes of every unit, a method, or the units that can be tuned
 
 
 class TableSettings(PictureSettings[Shown], Generic[Shown]):
@@ -252,40 +187,29 @@ class TableSettings(PictureSettings[Shown], Generic[Shown]):
 class Listed(Settings):
     """A figure or table as REPORT.md lists it."""
 
-    path: str
-    """Of its files, without a suffix."""
-    name: str
-    """What readers call it."""
-    shows: str
-    """What it shows, in a line."""
+    path: str  # path of its files, without a suffix
+    name: str  # name for readers, such as Figure 3
+    shows: str  # what it shows, in a few words
 
 
 class OverviewJobSettings(Settings):
-    """What the job is told that writes REPORT.md."""
+    """Settings of the job that writes REPORT.md."""
 
-    study: str | None
-    """Of the configuration."""
-    setting: str
-    """A sentence that says whose set-up the pictures are of."""
-    results: str
-    """Folder of the study's results."""
-    figures: tuple[Listed, ...]
-    """In order."""
-    tables: tuple[Listed, ...]
-    """In order."""
+    study: str | None  # name of the study
+    setting: str  # A sentence about the set-up of the figures and tables
+    results: str  # the study's folder of results
+    figures: tuple[Listed, ...]  # the figures, in order
+    tables: tuple[Listed, ...]  # the tables, in order
 
 
 class ProvenanceJobSettings(Settings):
-    """What the job is told that collects provenance."""
+    """Settings of the job that collects provenance."""
 
-    configuration: str
-    """Digest of the configuration."""
-    logs: str
-    """Folder of the study's logs."""
+    configuration: str  # digest of the configuration
+    logs: str  # the study's folder of logs
 
 
 class ListingJobSettings(Settings):
-    """What the job is told that lists models."""
+    """Settings of the job that lists models."""
 
-    models: tuple[tuple[str, str, str], ...]
-    """Key, network and origin of each."""
+    models: tuple[tuple[str, str, str], ...]  # key, network and origin of each model

@@ -1,4 +1,4 @@
-"""What all figures share: fonts and lines, colours, ticks, and notes that hide no point."""
+"""What all figures share: fonts and lines, colours, ticks, and notes that cover no point."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,14 +18,14 @@ from nctransfer.reporting.settings import StyleSettings
 NC1 = r"$\mathcal{NC}_1$"
 SPLITS = {"train": "training", "test": "test"}  # in words
 
-# Okabe and Ito's colours, told apart by the colour-blind; the order is that of the series
+# colours of Okabe and Ito, distinguishable by colour-blind readers; in the order of the series
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "^", "s", "D", "v", "p", "*")
 
 
 @contextmanager
 def styled(style: StyleSettings) -> Iterator[None]:
-    """Hold the style of the config; fonts and ticks are set when the figure is laid out inside."""
+    """Apply the configured style; fonts and ticks are set when the figure is laid out inside."""
     size = style.font_size
     look: Any = {
         "font.size": size,
@@ -43,18 +43,18 @@ def styled(style: StyleSettings) -> Iterator[None]:
 
 
 def headroom(axes: Axes) -> None:
-    """Leave room above the data for a legend or a note."""
+    """Make room above the data for a legend or a note."""
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.18 * (high - low))
 
 
 def round_ticks(axis: Axis) -> None:
-    """Label a linear axis with a few round numbers, three at least."""
+    """Label a linear axis with a few round numbers, at least three."""
     axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
 
 
 def plain_ticks(axis: Axis) -> None:
-    """Label a logarithmic axis with a few plain numbers; after its limits are set, which decide on them."""
+    """Label a logarithmic axis with a few plain numbers; call it when the axis limits are final."""
     low, high = axis.get_view_interval()
     decades = np.log10(high / low)
     if decades < 0.7:
@@ -69,20 +69,15 @@ def plain_ticks(axis: Axis) -> None:
 def shades(color: str, count: int) -> list[str]:
     """``count`` shades of a colour from light to the colour itself."""
     base = np.array(to_rgb(color))
-    lightest = 0.08 if count > 1 else 1  # all but white: points have a rim
+    lightest = 0.08 if count > 1 else 1  # nearly white: points have a rim
     return [to_hex(1 - (1 - base) * share) for share in np.linspace(lightest, 1, count)]
 
 
 def place_note(axes: Axes, note: str, points: np.ndarray, gap: float = 0.035) -> Text:
-    """Write a note into the corner farthest from the points, with room made where there is none.
+    """Write a note into the corner farthest from the points; if all are too close, make room at the top.
 
-    Needs a figure that has been laid out. Of equally empty corners the upper right one is taken.
-
-    Args:
-        axes: axes whose limits are final but for the room made here.
-        note: text.
-        points: what the note may not hide, (n, 2) in data coordinates.
-        gap: distance kept from the points, share of the axes.
+    The figure must be laid out. In case of a tie the upper right corner is taken. The note must not cover the
+    points, (n, 2) in data coordinates; gap is a share of the axes.
     """
     text = axes.text(0.5, 0.5, note, transform=axes.transAxes, fontsize="small", zorder=2)
     text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1})  # over guide lines
@@ -105,7 +100,7 @@ def place_note(axes: Axes, note: str, points: np.ndarray, gap: float = 0.035) ->
 
 
 def _box(corner: tuple[bool, bool], width: float, height: float) -> Sequence[float]:
-    """Left, right, bottom and top of a note in a corner, shares of the axes."""
+    """Left, right, bottom and top of a note in a corner, as shares of the axes."""
     right, top = corner
     left = 0.97 - width if right else 0.03
     bottom = 0.97 - height if top else 0.03
@@ -113,12 +108,11 @@ def _box(corner: tuple[bool, bool], width: float, height: float) -> Sequence[flo
 
 
 def _in_axes(axes: Axes, points: np.ndarray) -> np.ndarray:
-    """Points in shares of the axes, (n, 2)."""
     return axes.transAxes.inverted().transform(axes.transData.transform(points))
 
 
 def _clearance(axes: Axes, points: np.ndarray, box: Sequence[float]) -> float:
-    """Distance of a box to the nearest point, share of the axes; 0 where one lies inside."""
+    """Distance of a box to the nearest point, as a share of the axes; 0 if one lies inside."""
     left, right, bottom, top = box
     x, y = _in_axes(axes, points).T
     dx = np.maximum(np.maximum(left - x, x - right), 0)
@@ -127,12 +121,12 @@ def _clearance(axes: Axes, points: np.ndarray, box: Sequence[float]) -> float:
 
 
 def _room_above(axes: Axes, points: np.ndarray, share: float) -> None:
-    """Raise the upper limit so that the points leave the upper ``share`` of the axes free."""
+    """Raise the upper limit so that the upper ``share`` of the axes is free of points."""
     low, high = axes.get_ylim()
     highest = float(points[:, 1].max())
     axes.set_ylim(low, max(high, low + (highest - low) / (1 - share)))
 
 
 def minus(text: str) -> str:
-    """Numbers with the minus sign instead of a hyphen."""
+    """Replace hyphens by minus signs."""
     return text.replace("-", "\N{MINUS SIGN}")

@@ -1,4 +1,4 @@
-"""What a table's cells say beyond their text: the best, the second best, the heading of a block."""
+"""Emphasis of table cells: the best, the second best, the heading of a block."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ MISSING = "\N{EN DASH}"
 
 
 class Emphasis(Enum):
-    """Why a cell stands out, as (before and after it in Markdown, LaTeX command, HTML element around it)."""
+    """Emphasis of a cell, as (text before and after it in Markdown, LaTeX command, HTML element)."""
 
     BEST = ("**", "**", "textbf", "strong")
     SECOND = ("<u>", "</u>", "underline", "u")
@@ -20,23 +20,18 @@ class Emphasis(Enum):
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell that stands out.
-
-    Attributes:
-        text: what it says, not escaped.
-        emphasis: why it stands out.
-    """
+    """A cell with emphasis; ``text`` is not escaped."""
 
     text: str
     emphasis: Emphasis
 
     def __str__(self) -> str:
-        """Its text alone."""
+        """The text alone."""
         return self.text
 
 
 def heading(text: str, columns: int) -> list[str | Cell]:
-    """A row that heads a block, of a table of so many columns."""
+    """The heading row of a block, for a table with so many columns."""
     return [Cell(text, Emphasis.HEADING), *[""] * (columns - 1)]
 
 
@@ -49,7 +44,7 @@ def markdown(cell: str | Cell) -> str:
 
 
 def latex_command(cell: str | Cell) -> str:
-    """LaTeX command around a cell, as :class:`pandas.io.formats.style.Styler` writes it; empty for none."""
+    """LaTeX command of a cell for :class:`pandas.io.formats.style.Styler`; empty for none."""
     return f"{cell.emphasis.value[2]}:--rwrap;" if isinstance(cell, Cell) else ""
 
 
@@ -63,40 +58,33 @@ def html(cell: str | Cell) -> str:
 
 
 def is_heading(cell: str | Cell) -> bool:
-    """Whether a cell heads a block of rows."""
+    """Whether a cell is the heading of a block of rows."""
     return isinstance(cell, Cell) and cell.emphasis is Emphasis.HEADING
 
 
 def emphasised(texts: Sequence[str], scores: Sequence[float]) -> list[str | Cell]:
     """Emphasise the highest score as the best and the next as the second best.
 
-    Equal scores look alike: give them as rounded as the texts, or two equal texts look unequal.
-    Where several are best there is no second; nor is there among two, nor a best among one.
-
-    Args:
-        texts: cells, (n,).
-        scores: the higher the better, (n,); NaN takes no part.
+    Scores must be rounded like the texts, or equal texts could differ in emphasis. If several are best there
+    is no second; two scores have no second, and one has no best. Texts and scores have shape (n,); the higher
+    a score the better, NaN is ignored.
     """
-    given = np.asarray(scores, np.float64)
-    finite = given[np.isfinite(given)]
+    values = np.asarray(scores, np.float64)
+    finite = values[np.isfinite(values)]
     if len(finite) < 2:
         return list(texts)
     best = finite.max()
-    rest = finite[finite < best]
-    second = rest.max() if len(finite) > 2 and len(rest) == len(finite) - 1 else np.nan
+    others = finite[finite < best]
+    second = others.max() if len(finite) > 2 and len(others) == len(finite) - 1 else np.nan
     reasons = {best: Emphasis.BEST, second: Emphasis.SECOND}
-    pairs = zip(texts, given, strict=True)
+    pairs = zip(texts, values, strict=True)
     return [Cell(text, reasons[score]) if score in reasons else text for text, score in pairs]
 
 
 def spread(mean: float, std: float, seeds: int, digits: str) -> str:
-    """A mean, with its standard deviation where there are several seeds; a dash where there is none.
+    """A mean, with its standard deviation if there are several seeds; a dash for NaN.
 
-    Args:
-        mean: may be NaN.
-        std: standard deviation over the seeds.
-        seeds: how many.
-        digits: format of both, such as ``.2f``.
+    ``digits`` is the format of both numbers, such as ``.2f``.
     """
     if np.isnan(mean):
         return MISSING
@@ -104,12 +92,12 @@ def spread(mean: float, std: float, seeds: int, digits: str) -> str:
 
 
 def as_written(value: float, digits: str) -> float:
-    """A number as rounded as its text."""
+    """A number rounded like its text."""
     return float(f"{value:{digits}}")
 
 
 def seeds_in_words(seeds: Sequence[int]) -> str:
-    """What a heading adds where there are means over several seeds."""
+    """Addition to a heading if there are means over several seeds."""
     several = [count for count in seeds if count > 1]
     if not several:
         return ""

@@ -1,4 +1,4 @@
-"""What was measured: rows of tidy tables that figures and tables show."""
+"""Select the rows of tidy tables that figures and tables show."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from nctransfer.reporting.settings import PictureSettings
 Tables = Mapping[tuple[str, str, str], pd.DataFrame]  # tidy tables by name, model and view
 
 PENULTIMATE = "penultimate"
-SIZES = ("samples", "classes", "width", "rank")  # what NC1 depends on
+SIZES = ("samples", "classes", "width", "rank")  # on which NC1 depends
 
 
 def penultimate_metrics(
@@ -19,14 +19,10 @@ def penultimate_metrics(
 ) -> pd.DataFrame:
     """Rows of the penultimate feature on a split.
 
-    Args:
-        metrics: of a model on a view.
-        split: that was measured.
-        name: of what is shown, for messages.
-        needed: metrics that must be there.
+    ``name`` is what is shown, for messages.
 
     Raises:
-        DegenerateInputError: one is missing; it is named with those that are there.
+        DegenerateInputError: one of the ``needed`` metrics is missing; the message lists the existing ones.
     """
     rows = metrics[(metrics["module"] == PENULTIMATE) & (metrics["split"] == split)]
     for metric in needed:
@@ -39,6 +35,6 @@ def penultimate_metrics(
 
 
 def probe_rows(probes: pd.DataFrame, settings: PictureSettings[Any]) -> pd.DataFrame:
-    """Rows of the probes that are shown, by their learning rate and weight decay."""
+    """Rows of the probes that are shown, selected by learning rate and weight decay."""
     at_rate = probes["learning_rate"] == settings.learning_rate
     return probes[at_rate & (probes["weight_decay"] == settings.weight_decay)]

@@ -1,4 +1,4 @@
-"""What readers call figures and tables, and in which order they come."""
+"""Names of figures and tables for readers, and their order."""
 
 import re
 
@@ -8,13 +8,13 @@ FIGURE_SPACE = "\N{FIGURE SPACE}"
 
 
 def plain_number(key: str) -> tuple[str, str] | None:
-    """Kind and number of a key that is nothing else: ``fig3`` is (fig, 3); None for the others."""
+    """Kind and number of a key such as ``fig3``: (fig, 3); None for other keys."""
     matched = _NUMBERED.fullmatch(key)
     return None if matched is None or matched[3] else (matched[1], matched[2])
 
 
 def name_of(key: str) -> str:
-    """What readers call a figure or table: ``fig3`` is Figure 3, a key without a number its own name."""
+    """Name of a figure or table for readers: ``fig3`` is Figure 3; a key without a number is its own name."""
     matched = _NUMBERED.fullmatch(key)
     if matched is None:
         return key
@@ -23,7 +23,7 @@ def name_of(key: str) -> str:
 
 
 def aligned_name(key: str) -> str:
-    """The name as lists sort it as text: Figure 2 before Figure 10, those without a number at the end."""
+    """The name padded for sorting as text: Figure 2 before Figure 10, those without a number last."""
     matched = _NUMBERED.fullmatch(key)
     if matched is None:
         return f"Unnumbered: {key}"
@@ -32,7 +32,7 @@ def aligned_name(key: str) -> str:
 
 
 def order(key: str) -> tuple[bool, int, str]:
-    """Sort key: by number, then letters, then names."""
+    """Sort key: by number, then letter, then name."""
     matched = _NUMBERED.fullmatch(key)
     if matched is None:
         return True, 0, key

@@ -1,1 +1,1 @@
-"""How jobs run: process, signals, locks, GPUs, log, machine errors. Nothing here may change a result."""
+"""How jobs run: process, signals, locks, GPUs, log, machine errors. No result depends on this package."""

@@ -1,8 +1,8 @@
-"""One GPU for each running job: Snakemake counts GPUs and never says which.
+"""One GPU for each running job; Snakemake only counts GPUs.
 
-A job takes a lock on one of the visible devices and makes it the only visible one, before
-CUDA is used. The locks lie in one folder of the machine, so that they count for every
-workflow in every folder, and are freed by the system when the job ends, however it ends.
+A job locks one of the visible devices and makes it the only visible one, before CUDA is used. The locks lie
+in one folder of the machine, so that they apply to all workflows, and the system frees them when the job ends
+for whatever reason.
 """
 
 import logging
@@ -18,18 +18,13 @@ from nctransfer.runtime.locks import Lock
 
 logger = logging.getLogger(__name__)
 
-# The same for all users and jobs of a machine; TMPDIR often is not.
+# The same for all users and jobs of a machine, unlike TMPDIR.
 FOLDER = Path("/tmp/nctransfer-gpus")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 # Set in the jobs of Slurm, PBS, LSF, Grid Engine, Flux and Kubernetes.
 SCHEDULERS = (
-    "SLURM_JOB_ID",
-    "PBS_JOBID",
-    "LSB_JOBID",
-    "SGE_TASK_ID",
-    "FLUX_JOB_ID",
-    "KUBERNETES_SERVICE_HOST",
-)
+    "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "SGE_TASK_ID", "FLUX_JOB_ID", "KUBERNETES_SERVICE_HOST",
+)  # fmt: skip
 POLL_SECONDS = 0.5
 
 _held: Lock | None = None
@@ -38,21 +33,17 @@ _held: Lock | None = None
 def claim(
     granted: int, environment: MutableMapping[str, str] = os.environ, folder: Path = FOLDER
 ) -> str | None:
-    """Make one GPU that no other job uses the only visible one; waits until one is free.
+    """Make one GPU that no other job uses the only visible one; wait until one is free.
 
-    To be called before CUDA is used. The device is kept until the process ends.
-
-    Args:
-        granted: GPUs that Snakemake counts for this job.
-        environment: of the process.
-        folder: of the locks.
+    To be called before CUDA is used. The device is kept until the process ends. ``granted`` is the number of
+    GPUs that Snakemake granted this job, ``folder`` that of the locks.
 
     Returns:
-        the device's identifier, or None where there is none, or a scheduler gave the job
-        no more devices than it asked for: they are its own.
+        the device's identifier; None if there is no GPU, or if a scheduler gave the job no more devices than
+        it requested, which are its own.
 
     Raises:
-        NCTransferError: the folder of the locks is not to be used, or the driver answers for no GPU.
+        NCTransferError: the folder of the locks is not usable, or the driver cannot list the GPUs.
     """
     global _held
     if _held is not None:
@@ -79,7 +70,7 @@ def claim(
 
 
 def installed() -> list[str]:
-    """Identifiers (UUIDs) of the machine's NVIDIA GPUs, in the order of their indices in nvidia-smi."""
+    """Identifiers (UUIDs) of the machine's NVIDIA GPUs, in the order of nvidia-smi."""
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:  # no driver
@@ -93,30 +84,30 @@ def installed() -> list[str]:
         pynvml.nvmlShutdown()
 
 
-def usable(listed: Sequence[str] | None, there: Sequence[str]) -> list[str]:
-    """Identifiers of the devices that the job may choose from.
+def usable(listed: Sequence[str] | None, uuids: Sequence[str]) -> list[str]:
+    """Identifiers of the devices that the job may use.
 
     Args:
-        listed: what CUDA_VISIBLE_DEVICES lists, None where it is not set.
-        there: identifiers of the machine's GPUs; where they cannot be told (no NVIDIA driver)
-            devices go by the names that are listed.
+        listed: entries of CUDA_VISIBLE_DEVICES, None if it is not set.
+        uuids: identifiers of the machine's GPUs; if there are none (no NVIDIA driver), devices are named by
+            the entries.
     """
     if listed is None:
-        return list(there)
-    if not there:
+        return list(uuids)
+    if not uuids:
         return list(listed)
-    found = []
+    devices: list[str] = []
     for name in listed:
         if name.isdecimal():
-            matches = [there[int(name)]] if int(name) < len(there) else []
+            matches = [uuids[int(name)]] if int(name) < len(uuids) else []
         elif name.startswith("MIG-"):  # a part of a GPU, which is a device of its own
             matches = [name]
-        else:  # as much of an identifier as tells it from the others
-            matches = [device for device in there if device.startswith(name)]
+        else:  # a unique beginning of an identifier
+            matches = [device for device in uuids if device.startswith(name)]
         if len(matches) != 1:
-            break  # CUDA sees nothing behind a name that it does not know
-        found += matches
-    return found
+            break  # CUDA ignores everything after an unknown name
+        devices += matches
+    return devices
 
 
 def _listed(environment: Mapping[str, str]) -> list[str] | None:
@@ -127,21 +118,21 @@ def _listed(environment: Mapping[str, str]) -> list[str] | None:
 
 
 def _make(folder: Path) -> None:
-    """The folder of the locks, where everybody may add files and nobody may delete another's."""
+    """Create the folder of the locks: everybody may add files, nobody may delete those of others."""
     try:
         folder.mkdir()
     except FileExistsError:
         return
-    folder.chmod(0o1777)  # mkdir's mode is cut by the umask
+    folder.chmod(0o1777)  # the umask restricts the mode of mkdir
 
 
 def _first_free(locks: Mapping[str, Lock]) -> str:
-    told = False
+    reported = False
     while True:
         for device, lock in locks.items():
             if lock.take():
                 return device
-        if not told:
-            logger.info("waiting for a GPU: others use %s", ", ".join(locks))
-            told = True
+        if not reported:
+            logger.info("waiting for a GPU: other jobs use %s", ", ".join(locks))
+            reported = True
         time.sleep(POLL_SECONDS)

@@ -1,9 +1,8 @@
-"""What every script of the workflow does around its work: log, threads, device, errors.
+"""What every workflow script does around its work: log, threads, device, errors.
 
-A script is an adaptor: it opens a :class:`Job` on Snakemake's object, calls the package
-and writes the outputs. Snakemake sends a script's output nowhere by itself, so the job
-writes the rule's log; an error that the user can mend ends the job with its message
-alone.
+A script opens a :class:`Job` on Snakemake's object, calls the package and writes the outputs. The job writes
+the rule's log, since Snakemake does not redirect a script's output. An error that the user can fix ends the
+job with its message only.
 """
 
 import gc
@@ -28,39 +27,28 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("nctransfer")
 
-# torch makes hundreds of thousands of objects when it is imported, which all stay: looking for
-# garbage among them takes a third of a short job's time. Collection begins when the job does.
-# Scripts import this module first (ruff's isort is told so).
+# Importing torch creates hundreds of thousands of permanent objects; searching them for garbage takes a third
+# of a short job's time. Collection starts with the job. Scripts import this module first (enforced by isort).
 gc.disable()
-# The seconds that the imports take count too: nobody is left behind.
+# Already during the imports, which take seconds, the job must end with Snakemake.
 signals.watch()
 
 
 @dataclass(frozen=True)
 class Job:
-    """A running job of the workflow.
+    """A running job of the workflow."""
 
-    Attributes:
-        settings: what the configuration says to this job, plain values.
-        stamp: digests of code, settings and inputs, written into every output.
-        threads: CPU threads to compute with: those of the configuration as far as the machine has
-            them, whatever ``-j`` is, since sums over more threads differ in their last bits.
-        gpus: GPUs that Snakemake granted; ``--resources gpu=0`` grants none.
-        downloads: folder for published data sets and weights.
-        operation: how long trainings behave while they run.
-    """
-
-    settings: dict[str, Any]
-    stamp: Stamp
+    settings: dict[str, Any]  # the job's settings, plain values
+    stamp: Stamp  # digests of code, settings and inputs, written into every output
+    # CPU threads to compute with: those of the configuration, at most as many as the machine has, independent
+    # of ``-j``, because sums over more threads differ in their last bits
     threads: int
-    gpus: int
-    downloads: Path
-    operation: dict[str, Any]
+    gpus: int  # number of GPUs that Snakemake granted; ``--resources gpu=0`` grants none
+    downloads: Path  # folder for published data sets and weights
+    operation: dict[str, Any]  # the configuration's section ``operation:``
 
     def device(self) -> "torch.device":
-        """Device to compute on, for this job alone; torch's thread count is set to the job's.
-
-        Where all GPUs are in use, it waits for one.
+        """Device for this job alone; also sets torch's thread count. Waits if all GPUs are in use.
 
         Raises:
             NCTransferError: ``device: cuda`` without a usable GPU.
@@ -70,15 +58,15 @@ class Job:
         from nctransfer.runtime import gpus
 
         torch.set_num_threads(self.threads)
-        wanted = self.settings["device"]
-        if self.gpus > 0 and wanted != "cpu":
+        requested = self.settings["device"]
+        if self.gpus > 0 and requested != "cpu":
             gpus.claim(self.gpus)
         usable = self.gpus > 0 and torch.cuda.is_available()
-        if wanted == "cuda" and not usable:
+        if requested == "cuda" and not usable:
             raise NCTransferError(
                 "device: 'cuda' is asked for, but this job has no usable GPU; allowed: auto, cpu"
             )
-        device = torch.device("cuda" if usable and wanted != "cpu" else "cpu")
+        device = torch.device("cuda" if usable and requested != "cpu" else "cpu")
         logger.info("device %s, %d threads", device, self.threads)
         job_log.computes_on(device)
         return device
@@ -86,11 +74,7 @@ class Job:
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[Job]:
-    """Open a job: log to the rule's log file, report errors in one message.
-
-    Args:
-        snakemake: the object that Snakemake defines in a script.
-    """
+    """Open a job on Snakemake's script object: log to the rule's log file, report errors in one message."""
     gc.freeze()
     gc.enable()
     signals.stop_in_order()
@@ -98,15 +82,15 @@ def job(snakemake: Any) -> Iterator[Job]:
         study_lock.join(snakemake.config["study"])
         _log_to(Path(snakemake.log[0]))
         _refuse_namesake(Path(snakemake.scriptdir).resolve().parents[1])
-        told = snakemake.params.job
-        stamp = Stamp.from_json(told["stamp"])
+        parameter = snakemake.params.job
+        stamp = Stamp.from_json(parameter["stamp"])
         _refuse_stale(snakemake.input, stamp)
         task = Job(
-            settings=told["settings"],
+            settings=parameter["settings"],
             stamp=stamp,
             threads=min(snakemake.config["resources"]["threads"], _processors()),
             gpus=snakemake.resources.get("gpu", 0),
-            # no parameters: neither where files are cached nor how often a training is saved changes a result
+            # not among the parameters, because no result depends on them
             downloads=Path(snakemake.config["paths"]["downloads"]),
             operation=dict(snakemake.config["operation"]),
         )
@@ -134,14 +118,13 @@ def job(snakemake: Any) -> Iterator[Job]:
 
 
 def _processors() -> int:
-    """Processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _log_to(path: Path) -> None:
-    """Send the package's log to a file; where the disk is full, it is the work that tells so."""
+    """Send the package's log to a file; if the disk is full, the job itself will report it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     logging.raiseExceptions = False
     file = logging.FileHandler(path, mode="w")
@@ -152,30 +135,28 @@ def _log_to(path: Path) -> None:
 
 
 def _refuse_stale(inputs: Any, stamp: Stamp) -> None:
-    """Make sure that inputs were made by the code and settings that were planned.
+    """Check that inputs were made by the planned code and settings.
 
-    Snakemake sees to that itself, but trusts every file that is there where its own
-    records (`.snakemake`) were lost.
+    Snakemake checks this too, but trusts all existing files if its records (`.snakemake`) were lost.
     """
     for name, digest in stamp.made_by.items():
         path = Path(inputs[name])
-        found = read_stamp(path).digest
-        if found != digest:
+        input_digest = read_stamp(path).digest
+        if input_digest != digest:
             raise StoreError(
-                f"{path}: made by other code or settings (digest {found}, now {digest}); delete it and run "
-                "again, or, where only code changed and no result with it, see docs/adopt.md"
+                f"{path}: made by other code or settings (digest {input_digest}, now {digest}); delete it "
+                "and run again, or, if only code changed and no result with it, see docs/adopt.md"
             )
 
 
 def _fail(snakemake: Any, message: str) -> NoReturn:
-    """End the job with one message on the terminal."""
     sys.stderr.write(f"error in rule {snakemake.rule} ({snakemake.log[0]}):\n{message}\n")
     sys.stderr.flush()
     sys.exit(1)
 
 
 def _refuse_namesake(root: Path) -> None:
-    """Make sure that the code that runs is the code whose digest was computed."""
+    """Check that the running package is the one whose digest was computed."""
     here = Path(__file__).resolve().parents[1]
     if here != root / "nctransfer":
         raise NCTransferError(

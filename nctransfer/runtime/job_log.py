@@ -1,6 +1,6 @@
-"""Where and how long a job ran: one line in its log, which the report's provenance reads.
+"""Where and how long a job ran: one line in its log, which the provenance page reads.
 
-Nothing that a job writes depends on it, so that no digest covers this module.
+No output of a job depends on it, so no digest covers this module.
 """
 
 import json
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("nctransfer")
 
-# The job's script imports this first: as good as when its process began.
+# The job's script imports this module first, so this is nearly the start of its process.
 _BEGAN, _CLOCK = datetime.now(UTC), time.monotonic()
 _LINE = re.compile(r" run (\{.*\})$")
 _device: dict[str, str] = {}
 
 
 def computes_on(device: "torch.device") -> None:
-    """Note the device that the job computes on; others ran on the processor."""
+    """Record the device of the job; without a call it is the processor."""
     if device.type == "cuda":
         import torch
 
@@ -34,7 +34,7 @@ def computes_on(device: "torch.device") -> None:
 
 
 def write_line(study: str | None, rule: str, wildcards: Mapping[str, Any], digest: str, threads: int) -> None:
-    """Write the line of a job that has done its work."""
+    """Write the log line of a finished job."""
     record = {
         "study": study,
         "rule": rule,
@@ -51,33 +51,29 @@ def write_line(study: str | None, rule: str, wildcards: Mapping[str, Any], diges
 
 
 def read_lines(logs: Path, study: str | None) -> list[dict[str, Any]]:
-    """What the finished jobs of a study say, the first to start first.
+    """Log lines of a study's finished jobs, by start.
 
-    Args:
-        logs: the study's folder of logs; that of the paper holds those of other studies too.
-        study: which to read.
+    The paper's folder of logs contains those of other studies too.
     """
-    found = [record for path in sorted(logs.rglob("*.log")) for record in _of_log(path)]
+    records = [record for path in sorted(logs.rglob("*.log")) for record in _of_log(path)]
     return sorted(
-        (record for record in found if record["study"] == study), key=lambda record: record["start"]
+        (record for record in records if record["study"] == study), key=lambda record: record["start"]
     )
 
 
 def _of_log(path: Path) -> Iterator[dict[str, Any]]:
-    """The line of a job; a log without one is of a job that did not finish."""
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if matched := _LINE.search(line):
             try:
                 yield json.loads(matched[1])
-            except ValueError:  # a line cut short by a kill or a full disk
+            except ValueError:  # cut off by a kill or a full disk
                 continue
 
 
 def _processor() -> str:
-    """What the processor calls itself."""
     try:
         text = Path("/proc/cpuinfo").read_text(errors="replace")
     except OSError:  # not Linux
         text = ""
-    named = re.search(r"^(?:model name|Model)\s*:\s*(.+)$", text, re.MULTILINE)
-    return named[1].strip() if named else platform.processor() or platform.machine()
+    model = re.search(r"^(?:model name|Model)\s*:\s*(.+)$", text, re.MULTILINE)
+    return model[1].strip() if model else platform.processor() or platform.machine()

@@ -1,7 +1,7 @@
-"""Locks that the system frees when their holder dies, by whatever signal.
+"""Locks that the system frees when their holder dies, whatever the signal.
 
-A lock is a ``flock`` on a file that stays; it is held as long as this process lives and
-has not released it. Locks of other kinds leave something behind after ``kill -9``.
+A lock is a ``flock`` on a file that is never deleted; it is held until it is released or the process ends.
+Locks of other kinds would remain after ``kill -9``.
 """
 
 import contextlib
@@ -11,20 +11,15 @@ import os
 import time
 from pathlib import Path
 
-# A file system that knows no such locks, as some that clusters share; NFS locks no files that
-# can only be read (EBADF).
+# A file system without such locks, as on some clusters; NFS cannot lock read-only files (EBADF).
 UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF}
-# What others hold; CIFS says that access is denied.
+# Held by others; CIFS reports that access is denied.
 HELD = {errno.EWOULDBLOCK, errno.EACCES}
 POLL_SECONDS = 0.1
 
 
 class Lock:
-    """A lock on a file, not yet taken.
-
-    Args:
-        path: of the file, made where it is missing; its folder must be there.
-    """
+    """A lock on a file, which is created if it is missing; its folder must exist. Not taken at first."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
@@ -33,15 +28,13 @@ class Lock:
     def take(self, shared: bool = False, seconds: float = 0.0) -> bool:
         """Take the lock, unless others hold it.
 
-        Args:
-            shared: beside other shared holders, instead of alone.
-            seconds: how long to wait for others to free it; infinite waits for ever.
+        ``shared`` allows other shared holders; ``seconds`` to wait for others may be infinite.
 
         Returns:
             whether it is held now.
 
         Raises:
-            OSError: the file cannot be opened, or its file system knows no locks (``UNSUPPORTED``).
+            OSError: the file cannot be opened, or its file system has no locks (``UNSUPPORTED``).
         """
         deadline = time.monotonic() + seconds
         while not self._try(shared):
@@ -51,7 +44,7 @@ class Lock:
         return True
 
     def release(self) -> None:
-        """Free the lock; nothing happens where it is not held."""
+        """Release the lock, if it is held."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -65,18 +58,18 @@ class Lock:
             if error.errno in HELD:
                 return False
             raise
-        if not self._still_there(descriptor):  # deleted meanwhile: others lock another file
+        if not self._still_there(descriptor):  # deleted meanwhile: others may lock a new file
             os.close(descriptor)
             return False
         self._descriptor = descriptor
         return True
 
     def _open(self) -> int:
-        """A descriptor of the file; no link is followed."""
+        """Open the file without following links."""
         with contextlib.suppress(FileExistsError):
-            made = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR)
-            os.fchmod(made, 0o644)  # whatever the umask: to lock it, others must read it
-            os.close(made)
+            created = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR)
+            os.fchmod(created, 0o644)  # whatever the umask: others must be able to read it to lock it
+            os.close(created)
         try:
             return os.open(self.path, os.O_RDWR | os.O_NOFOLLOW)
         except PermissionError:  # another user's

@@ -1,7 +1,7 @@
-"""What the machine refused, in words: no disk space, no memory, a file that cannot be read.
+"""Messages for refusals of the machine: no disk space, no memory, a file that cannot be read.
 
-Libraries tell these in errors of many types; here each becomes one message that says what
-to do. Anything else is a mistake of this code and keeps its traceback.
+Libraries report these by errors of many types; here each becomes one message that says what to do. Any other
+error is a bug of this code and keeps its traceback.
 """
 
 import errno
@@ -9,43 +9,38 @@ import os
 from collections.abc import Iterator
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-# Not among them: that there is no such file, which a mistake of this code would say too.
+# Without ENOENT, which could also be a bug of this code.
 UNREADABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE)
-# safetensors opens files itself and tells by the system's words alone.
+# safetensors opens files itself and only reports the system's message.
 NO_SPACE_WORDS = ("No space left on device", "Disk quota exceeded")
 DEVICE_MEMORY_WORDS = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 HOST_MEMORY_WORDS = ("can't allocate memory", "Cannot allocate memory", "std::bad_alloc", "malloc of size")
 
 
 def explain(error: BaseException, where: str) -> str | None:
-    """Say what the machine refused.
+    """Message for an error that the machine caused, None for any other error.
 
-    Args:
-        error: that ended the job.
-        where: folder that the job writes to.
-
-    Returns:
-        one message, None where the error is not the machine's refusal.
+    ``where`` is the folder that the job writes to.
     """
     for cause in _chain(error):
         text = str(cause)
         number = cause.errno if isinstance(cause, OSError) else None
         if number in NO_SPACE or _any(NO_SPACE_WORDS, text):
             return (
-                f"{_file(cause) or where}: the disk is full ({_first_line(text)}); nothing was left at the "
-                "final name. Make room and run again"
+                f"{_file(cause) or where}: the disk is full ({_first_line(text)}); no incomplete output was "
+                "left. Free some space and run again"
             )
         if type(cause).__name__ == "OutOfMemoryError" or _any(DEVICE_MEMORY_WORDS, text):
             return (
-                f"the GPU's memory is full ({_first_line(text)}). Ask for smaller batches "
-                "(training.batch_size, finetuning.batch_size, features.batch_size), a smaller size of the "
-                "model's images or a GPU with more memory, and see with nvidia-smi that nothing else uses it"
+                f"the GPU's memory is full ({_first_line(text)}). Set smaller batches (training.batch_size, "
+                "finetuning.batch_size, features.batch_size) or a smaller image size, or use a GPU with more "
+                "memory; check with nvidia-smi that nothing else uses it"
             )
         if isinstance(cause, MemoryError) or number == errno.ENOMEM or _any(HOST_MEMORY_WORDS, text):
             return (
                 f"the machine's memory is full ({_first_line(text) or 'MemoryError'}). Run fewer jobs at "
-                "once (-j), or ask for more memory (--set-resources <rule>:mem_mb=...; a cluster's profile "
-                "with `retries` does so by itself)"
+                "once (-j), or request more memory (--set-resources <rule>:mem_mb=...; a cluster's profile "
+                "with `retries` does so automatically)"
             )
     if isinstance(error, OSError) and error.errno in UNREADABLE and _file(error):
         return f"{_file(error)}: {os.strerror(error.errno)}"
@@ -57,7 +52,7 @@ def _any(words: tuple[str, ...], text: str) -> bool:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error, what caused it and what it happened in the course of."""
+    """An error, its causes and the errors during whose handling it was raised."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:

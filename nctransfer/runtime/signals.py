@@ -1,9 +1,9 @@
-"""How long a job lives: not longer than the Snakemake that started it, and not on when told to stop.
+"""How long a job lives: no longer than the Snakemake process that started it, and not after a stop signal.
 
-``kill -9`` of Snakemake leaves its jobs at work, each with its GPU. A job therefore watches
-the process that started it (named in the environment by the Snakefile) and, when that is
-gone, sends itself SIGTERM: a training writes a checkpoint after the step under way, anything
-else ends at once; whoever has not ended after ``GRACE_SECONDS`` is killed.
+``kill -9`` of Snakemake leaves its jobs running, each with its GPU. Therefore a job watches the process that
+started it (named in an environment variable by the Snakefile). When that process is gone, the job sends
+itself SIGTERM: a training writes a checkpoint after the current step, anything else ends at once. A job that
+has not ended after ``GRACE_SECONDS`` is killed.
 """
 
 import contextlib
@@ -22,12 +22,12 @@ PARENT = "NCTRANSFER_PARENT"
 GRACE_SECONDS = 7.0
 # Set where Slurm itself started the process (srun), not in a shell of salloc.
 STEP = "SLURM_STEP_ID"
-# Longest time of grace of a Slurm partition that is waited for.
+# Longest grace period of a Slurm partition that is supported.
 SLURM_SECONDS = 300.0
 
 
 class Stopped(SystemExit):
-    """A signal told the job to stop; not an error, though the job has not done its work."""
+    """A signal stopped the job; not an error, although the job is not finished."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
@@ -38,25 +38,24 @@ class Stopped(SystemExit):
 
 
 def announce() -> None:
-    """Name this process as the one whose end ends the jobs that it starts."""
+    """Mark this process as the one with which the jobs that it starts must end."""
     os.environ[PARENT] = f"{os.getpid()} {_began(os.getpid())} {_namespace()}"
 
 
 def watch(end: Callable[[], None] | None = None) -> threading.Thread | None:
-    """End this process when the one that started it ends, and on Ctrl-C without a word.
+    """End this process when the one that started it ends, and on Ctrl-C without a message.
 
-    Args:
-        end: what to do then, instead of ending this process.
+    ``end`` is called then, instead of ending this process.
 
     Returns:
-        the thread that waits, None where no process was announced or it cannot be seen
-        from here (a container of its own, another machine).
+        the watching thread; None if no process is marked, or it is not visible from here (another container
+        or machine).
     """
-    number, _, rest = os.environ.get(PARENT, "").partition(" ")
-    began, _, namespace = rest.partition(" ")
+    number, _, began_and_namespace = os.environ.get(PARENT, "").partition(" ")
+    began, _, namespace = began_and_namespace.partition(" ")
     if not number or namespace != _namespace():
         return None
-    # until stop_in_order: nothing has begun that would have to be undone
+    # until stop_in_order is called: there is nothing to clean up yet
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if STEP in os.environ:
         signal.signal(signal.SIGTERM, lambda *_: await_the_end())
@@ -68,23 +67,23 @@ def watch(end: Callable[[], None] | None = None) -> threading.Thread | None:
 
 
 def end_this_process() -> None:
-    """Ask this process to stop, and kill it if it does not in time."""
+    """Ask this process to stop, and kill it if it does not stop in time."""
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_SECONDS)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def stop_in_order() -> None:
-    """Have SIGTERM and SIGINT unwind this process, so that half-written files are removed."""
+    """Let SIGTERM and SIGINT unwind this process, so that incomplete files are removed."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
 
 
 def await_the_end() -> None:
-    """After SIGTERM in a step of a Slurm job, wait for the end that it announces.
+    """After SIGTERM in a step of a Slurm job, wait to be killed.
 
-    Slurm starts a job again that it pre-empted, not one that ended by itself within the time of
-    grace; that one counts as failed.
+    Slurm restarts a pre-empted job, but not one that ended by itself within the grace period; that job counts
+    as failed.
     """
     if STEP in os.environ:
         time.sleep(SLURM_SECONDS)
@@ -95,15 +94,15 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _wait(number: int, began: str, end: Callable[[], None]) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):  # gone before it could be watched
+    with contextlib.suppress(psutil.NoSuchProcess):  # already gone
         process = psutil.Process(number)
-        if _began(number) == began:  # otherwise another has its number by now
+        if _began(number) == began:  # otherwise its number has been reused
             process.wait()
     end()
 
 
 def _began(number: int) -> str:
-    """When a process began, in the kernel's ticks: they do not change when somebody sets the clock."""
+    """Start time of a process in kernel ticks, which do not change with the clock."""
     try:
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:  # gone, or not Linux
@@ -111,7 +110,7 @@ def _began(number: int) -> str:
 
 
 def _namespace() -> str:
-    """Where process numbers mean the same."""
+    """Identifier of the scope in which process numbers are valid."""
     try:
         return f"{os.uname().nodename} {Path('/proc/self/ns/pid').stat().st_ino}"
     except OSError:  # not Linux

@@ -1,14 +1,12 @@
-"""The project's own ``snakemake`` command: options no longer swallow the targets.
+"""The project's own ``snakemake`` command, whose options do not swallow the targets.
 
-In Snakemake 8 and 9, options that take several values eat whatever follows them, so
-``snakemake --resources gpu=1 figures/fig3.pdf`` fails before a Snakefile is read. This
-module finds the words that cannot be values of the option before them, moves them
-behind ``--`` and hands over to Snakemake. It asks Snakemake's own parser which options
-take several values; where none does any more, the command line passes as it is.
+In Snakemake 8 and 9, options with several values take everything that follows them, so
+``snakemake --resources gpu=1 figures/fig3.pdf`` fails before a Snakefile is read. This module finds the words
+that cannot be values of the preceding option, moves them behind ``--`` and calls Snakemake. Snakemake's own
+parser says which options take several values; if there are none, the command line is not changed.
 
-Set-up writes this module as a script over Snakemake's own start script in the project's
-virtual environment (:func:`install`); nothing else is touched, and reinstalling Snakemake
-undoes it.
+Set-up writes this module over Snakemake's start script in the project's virtual environment (:func:`install`)
+and changes nothing else; reinstalling Snakemake reverts it.
 """
 
 import argparse
@@ -18,31 +16,23 @@ from pathlib import Path
 
 
 def accepts(action: argparse.Action, word: str) -> bool:
-    """Tell whether a word can be a value of an option that takes several."""
+    """Whether a word can be a value of an option with several values."""
     if action.choices is not None:
         return word in action.choices
     if isinstance(action.metavar, str) and "=" in action.metavar:
         return "=" in word
-    return True  # files, rules or targets: any word may be meant
+    return True  # files, rules or targets: any word is possible
 
 
 def separate_targets(arguments: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
-    """Move words that an option would swallow, though they cannot be its values, behind ``--``.
-
-    Args:
-        arguments: the command line without the program's name.
-        parser: Snakemake's own argument parser.
-
-    Returns:
-        the command line to hand over; the same one where nothing is swallowed.
-    """
+    """Move words that an option would swallow, although they cannot be its values, behind ``--``."""
     greedy = {
         name: action
         for action in parser._actions
         if action.nargs in ("+", "*")
         for name in action.option_strings
     }
-    kept: list[str] = []
+    remaining: list[str] = []
     targets: list[str] = []
     option: argparse.Action | None = None
     words = list(arguments)
@@ -52,34 +42,31 @@ def separate_targets(arguments: Sequence[str], parser: argparse.ArgumentParser) 
         words, explicit = words[:cut], words[cut + 1 :]
     for word in words:
         if word.startswith("-") and len(word) > 1:
-            option = greedy.get(word)  # `--option=value` takes that one value alone
-            kept.append(word)
+            option = greedy.get(word)  # `--option=value` has only that one value
+            remaining.append(word)
         elif option is not None and not accepts(option, word):
             targets.append(word)
         elif targets and option is not None:
-            targets.append(word)  # behind a swallowed target, everything is a target
+            targets.append(word)  # everything after a swallowed target is a target
         else:
-            kept.append(word)
+            remaining.append(word)
     if not targets:
         return list(arguments)
-    return [*kept, "--", *targets, *explicit]
+    return [*remaining, "--", *targets, *explicit]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run Snakemake on a command line whose targets are kept apart."""
+    """Run Snakemake with the targets separated from the options."""
     from snakemake import cli
 
     words = list(sys.argv[1:] if arguments is None else arguments)
-    # Plugins add no options that take targets, so the plain parser tells enough.
+    # plugins add no options that take targets, so the plain parser is sufficient
     sys.argv[1:] = separate_targets(words, cli.get_argument_parser())
     return cli.main(sys.argv[1:])
 
 
 def install(folder: Path) -> Path:
-    """Write this module as ``snakemake`` into an environment's ``bin``.
-
-    Args:
-        folder: ``bin`` of the environment of the running Python; it has Snakemake installed.
+    """Write this module as ``snakemake`` into ``bin`` of the environment of the running Python.
 
     Returns:
         the script.

@@ -1,9 +1,8 @@
-"""One run of a study in a folder, and none before the jobs of a killed one have ended.
+"""Only one run per study in a folder, and none before the jobs of a killed one have ended.
 
-Snakemake's own locks are files that ``kill -9`` leaves behind, and two runs that start
-together may both get them. Here a run holds a lock that the system frees (``locks``); who
-gets it knows that what an earlier run left is stale. Standard library only: the Snakefile
-takes the lock.
+Snakemake's own locks are files that remain after ``kill -9``, and two runs that start at the same time may
+both get them. Here a run holds a lock that the system frees (``locks``); a run that gets it knows that
+leftovers of an earlier run are stale. Uses the standard library only, because the Snakefile takes the lock.
 """
 
 import json
@@ -21,11 +20,11 @@ from nctransfer.storage.files import atomic_path
 
 FOLDER = Path(".snakemake/nctransfer")
 SNAKEMAKE_LOCKS = Path(".snakemake/locks")
-# Names the run to the jobs that it submits, whenever they start.
+# Identifies the run to the jobs that it submits, whenever they start.
 TOKEN = "NCTRANSFER_RUN"
-# How long jobs may take to end after their run was killed (nctransfer.runtime.signals gives them less).
+# How long jobs may take to end after their run was killed (longer than nctransfer.runtime.signals allows).
 ORPHAN_SECONDS = 20.0
-# How long a run takes to say who it is, once it has the lock.
+# How long a run that has the lock may take to write its record.
 RECORD_SECONDS = 2.0
 
 _run: Lock | None = None
@@ -33,15 +32,12 @@ _job: Lock | None = None
 
 
 def begin(study: str | None, tell: Callable[[str], None], folder: Path = Path()) -> None:
-    """Be the only run of a study in a folder, as long as this process lives.
+    """Become the only run of a study in a folder, until this process ends.
 
-    Args:
-        study: of the configuration.
-        tell: says what is waited for and what was removed.
-        folder: that the workflow runs in.
+    ``tell`` reports what is waited for and what was removed.
 
     Raises:
-        NCTransferError: another run is at work there, or jobs of a killed one still are.
+        NCTransferError: another run is active there, or jobs of a killed one still are.
     """
     global _run
     own, name = Path(folder) / FOLDER, _name(study)
@@ -51,7 +47,7 @@ def begin(study: str | None, tell: Callable[[str], None], folder: Path = Path())
         if not lock.take():
             raise NCTransferError(_at_work(study, folder, record))
     except OSError as error:
-        if error.errno in UNSUPPORTED:  # Snakemake's locks must do
+        if error.errno in UNSUPPORTED:  # Snakemake's locks must suffice
             return
         raise
     before = _read(record)
@@ -64,11 +60,11 @@ def begin(study: str | None, tell: Callable[[str], None], folder: Path = Path())
         raise
     _run = lock
     if before.get("host") == socket.gethostname() and _remove_stale(study, folder):
-        tell(f"removed the locks of a run that did not end by itself (process {before['pid']})")
+        tell(f"removed the locks of a run that did not end normally (process {before['pid']})")
 
 
 def end() -> None:
-    """No longer be the run of a study."""
+    """Stop being the run of a study."""
     global _run
     if _run is not None:
         _run.release()
@@ -76,16 +72,16 @@ def end() -> None:
 
 
 def join(study: str | None) -> None:
-    """Count as a job of a study's run in this folder, as long as this process lives.
+    """Count as a job of a study's run in this folder, until this process ends.
 
     Raises:
-        NCTransferError: the run that submitted the job was killed, and another has begun since.
+        NCTransferError: the run that submitted the job was killed, and another one has started since.
     """
     global _job
     FOLDER.mkdir(parents=True, exist_ok=True)
     lock, name = Lock(FOLDER / f"{_name(study)}.jobs"), _name(study)
     try:
-        lock.take(shared=True, seconds=float("inf"))  # a run that starts holds it for a moment
+        lock.take(shared=True, seconds=float("inf"))  # a starting run holds it for a moment
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
@@ -93,14 +89,14 @@ def join(study: str | None) -> None:
     if token and now and token != now:
         lock.release()
         raise NCTransferError(
-            "the run that submitted this job was killed, and another has begun since, which submits it anew; "
-            "nothing was done"
+            "the run that submitted this job was killed, and another has begun since, which submits it "
+            "again; nothing was done"
         )
     _job = lock
 
 
 def leave() -> None:
-    """No longer count as a job: all is written."""
+    """Stop counting as a job: everything is written."""
     if _job is not None:
         _job.release()
 
@@ -114,7 +110,6 @@ def _where(study: str | None, folder: Path) -> str:
 
 
 def _read(record: Path) -> dict[str, Any]:
-    """What the last run wrote of itself; nothing where it did not come to that."""
     try:
         return dict(json.loads(record.read_text()))
     except (OSError, ValueError):
@@ -154,7 +149,7 @@ def _at_work(study: str | None, folder: Path, record: Path) -> str:
 
 
 def _who(record: Path) -> dict[str, Any]:
-    """The run that holds the lock, which may be about to write its record; nothing where it does not."""
+    """Record of the run that holds the lock, which may not be written yet; empty if it does not come."""
     deadline = time.monotonic() + RECORD_SECONDS
     while True:
         run = _read(record)
@@ -166,7 +161,7 @@ def _who(record: Path) -> dict[str, Any]:
 
 
 def _remove_stale(study: str | None, folder: Path) -> bool:
-    """Remove Snakemake's locks that a killed run of this study left; others may be in use."""
+    """Remove Snakemake's locks of a killed run of this study; locks of other studies may be in use."""
     in_use = _other_studies(Path(folder) / FOLDER, _name(study))
     stale = [
         path
@@ -179,18 +174,18 @@ def _remove_stale(study: str | None, folder: Path) -> bool:
 
 
 def _other_studies(own: Path, name: str) -> set[str]:
-    """Other studies at work in the folder, or perhaps: on a machine whose locks cannot be seen from here."""
-    found = set()
+    """Other studies that are active in the folder, or may be, on a machine whose locks are not visible."""
+    active = set()
     for path in own.glob("*.run"):
         if path.stem != name:
             other = Lock(path)
             if not other.take() or _read(path.with_suffix(".json")).get("host") != socket.gethostname():
-                found.add(path.stem)
+                active.add(path.stem)
             other.release()
-    return found
+    return active
 
 
 def _of_study(path: Path, study: str | None, in_use: set[str]) -> bool:
-    """Whether a lock of Snakemake's, a list of files, is of this study's: paths begin results/<study>/."""
+    """Whether a Snakemake lock (a list of files) belongs to this study: paths begin with results/<study>/."""
     studies = {parts[1] for line in path.read_text().splitlines() if len(parts := line.split("/")) > 2}
     return study in studies if study else not studies & in_use

@@ -1,1 +1,1 @@
-"""Stores and tables on disk: written whole or not at all, verified when read."""
+"""Stores and tables on disk: written completely or not at all, verified when read."""

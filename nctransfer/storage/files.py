@@ -1,4 +1,4 @@
-"""Single files that appear under their final name only when they are whole."""
+"""Single files that appear under their final name only when they are complete."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def sync(path: Path) -> None:
-    """Have a file's or folder's contents reach the disk: a rename alone does not outlive a power cut."""
+    """Flush a file or folder to disk; a rename alone does not survive a power failure."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -24,12 +24,12 @@ def file_checksum(path: Path) -> str:
 
 @contextmanager
 def atomic_path(final: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``final`` that replaces it if the block succeeds."""
+    """Yield a temporary path next to ``final`` that replaces it if the block succeeds."""
     final = Path(final)
     final.parent.mkdir(parents=True, exist_ok=True)
     for leftover in final.parent.glob(f".{final.stem}.partial-*{final.suffix}"):
-        leftover.unlink(missing_ok=True)  # of a job that was killed; one job at a time writes a file
-    # The suffix stays last: writers choose a format by it.
+        leftover.unlink(missing_ok=True)  # from a killed job; only one job at a time writes a file
+    # the suffix stays last: writers choose the format by it
     partial = final.with_name(f".{final.stem}.partial-{os.getpid()}{final.suffix}")
     try:
         yield partial
@@ -41,6 +41,6 @@ def atomic_path(final: Path) -> Iterator[Path]:
 
 
 def save_text(text: str, path: Path) -> None:
-    """Write a text, whole or not at all, the same bytes on every system."""
+    """Write a text, completely or not at all, with the same bytes on every system."""
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")

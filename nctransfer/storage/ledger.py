@@ -1,4 +1,4 @@
-"""The ledger of adoptions: changes of code that a maintainer declared to alter no result."""
+"""The ledger of adoptions: code changes that a maintainer declared to alter no result."""
 
 import json
 from collections.abc import Mapping
@@ -14,28 +14,17 @@ LEDGER = "adoptions.json"
 
 @dataclass(frozen=True)
 class Adoption:
-    """One adoption.
+    """One adoption."""
 
-    Attributes:
-        when: UTC, ISO 8601.
-        revision: of the project, as provenance tells it.
-        reason: why no result depends on the change.
-        modules: that differed.
-        jobs: rule, keys (wildcards), old and new digest of each.
-    """
-
-    when: str
-    revision: Mapping[str, Any]
-    reason: str
-    modules: list[str]
-    jobs: list[dict[str, Any]]
+    when: str  # UTC, ISO 8601
+    revision: Mapping[str, Any]  # revision of the project, as in the provenance
+    reason: str  # why no result depends on the change
+    modules: list[str]  # the modules that differed
+    jobs: list[dict[str, Any]]  # rule, keys (wildcards), old and new digest of each job
 
 
 def read_ledger(results: Path) -> list[Adoption]:
-    """Read a study's ledger, oldest entry first; empty where there is none.
-
-    Args:
-        results: the study's folder of results.
+    """Read the ledger in a study's folder of results, oldest entry first; empty if there is none.
 
     Raises:
         StoreError: the file is no ledger.

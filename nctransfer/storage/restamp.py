@@ -1,4 +1,4 @@
-"""Give finished outputs another stamp, every byte of theirs verified before."""
+"""Give existing outputs another stamp, after verifying all their bytes."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from nctransfer.storage.tables import read_table, restamp_table
 
 
 def verify(path: Path) -> None:
-    """Verify everything that a stamp vouches for: a store's files, a table's pages, the forms of a picture.
+    """Verify everything that a stamp covers: a store's files, a table's pages, all files of a picture.
 
     Raises:
         StoreError: a file is missing, or its bytes have changed.
@@ -30,14 +30,10 @@ def verify(path: Path) -> None:
 
 
 def restamp(path: Path, stamp: Stamp, inputs: Mapping[str, str]) -> None:
-    """Replace the stamp of a table, of a store by its manifest, or of a picture by its sidecar.
+    """Replace the stamp of a table, of a store (path of its manifest) or of a picture (path of its sidecar).
 
-    Nothing else in the file changes, and its modification time stays.
-
-    Args:
-        path: of the file that carries the stamp.
-        stamp: the new one.
-        inputs: paths of the job's inputs, by name.
+    Nothing else in the file changes, and it keeps its modification time. ``inputs`` are the paths of the
+    job's inputs, by name.
     """
     status = path.stat()
     with atomic_path(path) as partial:

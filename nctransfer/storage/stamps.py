@@ -1,4 +1,4 @@
-"""The stamp that a file carries: whoever reads it can tell what made it."""
+"""Read the stamp that a file carries."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from nctransfer.storage.stores import MANIFEST
 
 
 def read_stamp(path: Path) -> Stamp:
-    """Stamp of a tidy table, of a store (by its manifest or a table in it), or of a picture (by its sidecar).
+    """Stamp of a tidy table, of a store (its manifest or a table in it), or of a picture (its sidecar).
 
     Raises:
         StoreError: the file is missing or carries none.
@@ -27,7 +27,7 @@ def read_stamp(path: Path) -> Stamp:
         holder = manifest if path.suffix == ".parquet" else path
         return Stamp.from_json(json.loads(holder.read_text(encoding="utf-8"))["stamp"])
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        if getattr(error, "errno", None) is not None:  # the machine's refusal, not the file's fault
+        if getattr(error, "errno", None) is not None:  # the machine's fault, not the file's
             raise
         raise StoreError(
             f"{path}: neither a tidy table nor a manifest with a stamp ({error}); delete it and run again"

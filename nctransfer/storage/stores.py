@@ -1,9 +1,9 @@
-"""Stores: folders of arrays with a manifest that says what they hold.
+"""Stores: folders of arrays with a manifest that describes them.
 
-A store is built in a temporary folder beside its final place and renamed when it
-is whole; its ``manifest.json`` carries the SHA-256 of every file, so that whoever
-reads the store can tell a changed byte. Nothing in a manifest depends on the time,
-the host or the number of threads: the same job writes the same bytes.
+A store is built in a temporary folder next to its final place and renamed when it is complete. Its
+``manifest.json`` contains the SHA-256 of every file, so that a changed byte is detected when the store is
+read. Nothing in a manifest depends on the time, the host or the number of threads: the same job writes the
+same bytes.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ MANIFEST = "manifest.json"
 
 
 class HashingFile:
-    """A binary file that is digested while it is written; no second read is needed."""
+    """A binary file whose digest is computed while it is written, without reading it again."""
 
     def __init__(self, path: Path) -> None:
         self._file: BinaryIO = path.open("wb")
@@ -34,7 +34,7 @@ class HashingFile:
         self._size = 0
 
     def write(self, data: bytes | memoryview) -> int:
-        """Append ``data``; returns the number of bytes, as file objects do."""
+        """Append ``data``; return the number of bytes, like file objects."""
         view = memoryview(data).cast("B")
         self._file.write(view)
         self._digest.update(view)
@@ -42,7 +42,7 @@ class HashingFile:
         return view.nbytes
 
     def close(self) -> dict[str, Any]:
-        """Flush to disk; returns ``{"sha256", "bytes"}``."""
+        """Flush to disk; return ``{"sha256", "bytes"}``."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
@@ -50,7 +50,7 @@ class HashingFile:
 
 
 class ArrayWriter:
-    """A ``.npy`` file that grows by blocks of rows; memory stays at one block."""
+    """A ``.npy`` file that grows by blocks of rows; memory holds only one block."""
 
     def __init__(self, path: Path, shape: Sequence[int], dtype: np.dtype) -> None:
         self.path, self.shape, self.dtype = path, tuple(shape), np.dtype(dtype)
@@ -71,7 +71,7 @@ class ArrayWriter:
         self._rows += len(rows)
 
     def close(self) -> dict[str, Any]:
-        """Return the manifest's entry; raises StoreError when rows are missing."""
+        """Return the manifest's entry; StoreError if rows are missing."""
         if self._rows != self.shape[0]:
             raise StoreError(f"{self.path.name}: {self._rows} rows written of {self.shape[0]}")
         return self._file.close() | {"shape": list(self.shape), "dtype": self.dtype.str}
@@ -87,7 +87,7 @@ class StoreWriter:
         self.meta: dict[str, Any] = {}
 
     def array(self, name: str, shape: Sequence[int], dtype: Any) -> ArrayWriter:
-        """Start the array ``{name}.npy``, to be filled block by block."""
+        """Start the array ``{name}.npy``, to be written in blocks."""
         writer = ArrayWriter(self.folder / f"{name}.npy", shape, np.dtype(dtype))
         self._arrays[name] = writer
         return writer
@@ -97,12 +97,12 @@ class StoreWriter:
         self.array(name, array.shape, array.dtype).append(array)
 
     def file(self, name: str) -> Path:
-        """Announce a file that the caller writes itself; returns where."""
+        """Register a file that the caller writes itself; return its path."""
         self.files.append(name)
         return self.folder / name
 
     def finish(self) -> dict[str, Any]:
-        """Close all arrays; returns the ``files`` part of the manifest."""
+        """Close all arrays; return the ``files`` part of the manifest."""
         files = {f"{name}.npy": writer.close() for name, writer in self._arrays.items()}
         for name in self.files:
             path = self.folder / name
@@ -112,15 +112,15 @@ class StoreWriter:
 
 @contextmanager
 def create_store(manifest: Path, kind: str, stamp: Stamp = UNSTAMPED) -> Iterator[StoreWriter]:
-    """Build a store that appears under its final name only when it is whole.
+    """Build a store that appears under its final name only when it is complete.
 
     Args:
-        manifest: where the manifest will be, ``.../manifest.json``; the store is its folder.
-        kind: what the store holds (``images``, ``features``, ...), checked when it is opened.
-        stamp: of the job that makes the store.
+        manifest: final path of the manifest, ``.../manifest.json``; the store is its folder.
+        kind: what the store contains (``images``, ``features``, ...), checked when it is opened.
+        stamp: stamp of the job that makes the store.
 
     Yields:
-        a writer; whatever is put in ``writer.meta`` (plain JSON values) goes into the manifest.
+        a writer; plain JSON values in ``writer.meta`` are written into the manifest.
 
     Raises:
         StoreError: an array is incomplete. Any error leaves nothing under the final name.
@@ -148,7 +148,7 @@ def create_store(manifest: Path, kind: str, stamp: Stamp = UNSTAMPED) -> Iterato
 
 
 class Store:
-    """A finished store, opened lazily: an array is verified and mapped when first asked for.
+    """A finished store, opened lazily: an array is verified and mapped when first requested.
 
     Raises:
         StoreError: the manifest is missing, unreadable or of another kind.
@@ -173,18 +173,14 @@ class Store:
 
     @property
     def stamp(self) -> Stamp:
-        """What made the store.
-
-        Raises:
-            StoreError: the manifest holds none.
-        """
+        """What made the store; StoreError if the manifest has no stamp."""
         try:
             return Stamp.from_json(self.manifest["stamp"])
         except (KeyError, TypeError, AttributeError):
             raise StoreError(f"{self.manifest_path}: carries no stamp; delete it and run again") from None
 
     def path(self, name: str) -> Path:
-        """Path of one of the store's files, its checksum verified once.
+        """Path of one of the store's files, whose checksum is verified once.
 
         Raises:
             StoreError: the store has no such file, or its bytes have changed.

@@ -1,4 +1,4 @@
-"""Tidy tables: one observation a row, Parquet with checksums, the job's stamp in the metadata."""
+"""Tidy tables: one observation per row, Parquet with checksums, the job's stamp in the metadata."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,23 +18,16 @@ STAMP = "stamp"
 
 
 def write_table(path: Path, table: pd.DataFrame, stamp: Stamp | None = None) -> None:
-    """Write a tidy table (one observation a row) as Parquet.
+    """Write a tidy table as Parquet.
 
-    Args:
-        path: where it goes.
-        table: the observations.
-        stamp: of the job, for the file's metadata; a table in a store needs none, the store has it.
+    ``stamp`` is the job's, for the file's metadata; a table in a store has none, because the store has it.
     """
     with atomic_path(path) as partial:
         _write(partial, pa.Table.from_pandas(table, preserve_index=False), stamp)
 
 
 def restamp_table(path: Path, target: Path, stamp: Stamp) -> None:
-    """Write a tidy table again, with another stamp.
-
-    Raises:
-        StoreError: as :func:`read_table`.
-    """
+    """Write a copy of a tidy table with another stamp; errors as for :func:`read_table`."""
     _write(target, _read(path), stamp)
 
 
@@ -44,11 +37,7 @@ def _write(path: Path, table: pa.Table, stamp: Stamp | None) -> None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a tidy table.
-
-    Raises:
-        StoreError: the file is missing, not Parquet, or its bytes have changed.
-    """
+    """Read a tidy table; StoreError if it is missing, not Parquet, or its bytes have changed."""
     return _read(path).to_pandas()
 
 
@@ -60,7 +49,7 @@ def _read(path: Path) -> pa.Table:
     except MemoryError:
         raise
     except (pa.ArrowException, OSError) as error:
-        if getattr(error, "errno", None) is not None:  # the machine's refusal, not the file's fault
+        if getattr(error, "errno", None) is not None:  # the machine's fault, not the file's
             raise
         raise StoreError(f"{path}: not a readable Parquet table ({error}); delete it and run again") from None
 
@@ -72,8 +61,8 @@ def read_tables(
 
     Args:
         names: (name, model, view) of each.
-        paths: their files, as ``table_0``, ``table_1``, ... in the same order; of ``units`` the manifest
-            of the model's store.
+        paths: their files, as ``table_0``, ``table_1``, ... in the same order; for ``units`` the manifest of
+            the model's store.
 
     Raises:
         StoreError: a file is missing or not Parquet.
@@ -86,10 +75,7 @@ def read_tables(
 
 
 def read_units(manifest: Path) -> pd.DataFrame:
-    """Read a model's units: the columns of ``units.csv``, and how features are pooled (``pooling``).
-
-    Args:
-        manifest: of the model's store.
+    """Read a model's units from its store: the columns of ``units.csv``, and the pooling of features.
 
     Raises:
         StoreError: there is no such store, or its bytes have changed.
@@ -100,11 +86,11 @@ def read_units(manifest: Path) -> pd.DataFrame:
 
 
 def table_stamp(path: Path) -> Stamp:
-    """Stamp that a tidy table carries.
+    """Stamp of a tidy table.
 
     Raises:
         FileNotFoundError: there is no such file.
-        KeyError: it carries none.
+        KeyError: it has no stamp.
         ValueError: the file is not Parquet.
     """
     return Stamp.from_json(json.loads((pq.read_schema(path).metadata or {})[STAMP.encode()]))

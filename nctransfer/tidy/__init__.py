@@ -1,1 +1,1 @@
-"""From feature stores to tidy tables: one module a table."""
+"""From stores to tidy tables: one module per table."""

@@ -1,4 +1,4 @@
-"""The table of NC3 and NC4: how the probes' classifiers align with the class means."""
+"""The table of NC3 and NC4: alignment of the probes' classifiers with the class means."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,17 +16,11 @@ from nctransfer.tidy.collapse import label, metric_rows
 def classifier_table(
     stores: Mapping[str, FeatureStore], probes: Path, names: ViewNames, device: torch.device
 ) -> pd.DataFrame:
-    """Measure every trained probe on the features that it classifies.
-
-    Args:
-        stores: feature stores by split.
-        probes: manifest of the probes' store.
-        names: of model and view, repeated in every row.
-        device: device to compute on.
+    """Measure every trained probe (of the store ``probes``) on its features, given by split.
 
     Returns:
-        the columns of :func:`nctransfer.tidy.collapse.collapse_table`, and learning_rate,
-        weight_decay and seed of the probe.
+        the columns of :func:`nctransfer.tidy.collapse.collapse_table`, and learning_rate, weight_decay and
+            seed of the probe.
     """
     trained = Store(probes, "probes")
     rows = []

@@ -1,4 +1,4 @@
-"""The table of collapse metrics: a row for each unit, pooling, split and metric."""
+"""The table of collapse metrics: one row per unit, pooling, split and metric."""
 
 import logging
 from collections.abc import Mapping
@@ -20,17 +20,12 @@ def collapse_table(
 ) -> pd.DataFrame:
     """Measure every unit of every split.
 
-    Args:
-        stores: feature stores by split.
-        settings: see :class:`~nctransfer.collapse.settings.MetricsJobSettings`.
-        device: device to compute on.
-
     Returns:
-        columns model, view, split, unit, module, pooling, metric, value, samples, classes,
-        dropped_classes, width, rank. A metric that has no meaning on these features has no row.
+        columns model, view, split, unit, module, pooling, metric, value, samples, classes, dropped_classes,
+            width, rank. A metric that is undefined for these features has no row.
 
     Raises:
-        DegenerateInputError: features on which no metric has a meaning; the unit is named.
+        DegenerateInputError: features for which no metric is defined; the unit is named.
     """
     rows = []
     for split, store in stores.items():
@@ -51,7 +46,7 @@ def collapse_table(
 
 
 def label(column: Column, split: str) -> str:
-    """What a column is called in messages."""
+    """Name of a column in messages."""
     pooling = f", {column.pooling}" if column.pooling else ""
     return f"unit {column.unit} ({column.module}{pooling}), {split} split"
 

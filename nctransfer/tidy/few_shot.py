@@ -1,4 +1,4 @@
-"""The table of few-shot episodes: a row for each number of shots."""
+"""The table of few-shot episodes: one row per number of shots."""
 
 import logging
 from collections.abc import Mapping
@@ -18,22 +18,18 @@ logger = logging.getLogger(__name__)
 
 
 def few_shot_table(stores: Mapping[str, FeatureStore], settings: FewShotJobSettings) -> pd.DataFrame:
-    """Draw and score episodes from all images of a view, both splits together.
-
-    Args:
-        stores: feature stores by split.
-        settings: see :class:`~nctransfer.few_shot.settings.FewShotJobSettings`.
+    """Draw and evaluate episodes from all images of a view, both splits together.
 
     Returns:
-        columns model, view, ways, shots, queries, episodes, normalise; accuracy (%), mean over the
-        episodes, and its 95 % interval accuracy_low to accuracy_high; nc1 and nc1_shuffled of all images
-        with samples, classes, width, rank; nc1_query, mean over the nc1_query_episodes episodes on whose
-        query images it is defined (missing where there is none). NC1 is of the features as they are.
+        columns model, view, ways, shots, queries, episodes, normalise; accuracy (%), mean over the episodes,
+            and its 95 % interval accuracy_low to accuracy_high; nc1 and nc1_shuffled of all images with
+            samples, classes, width, rank; nc1_query, mean over the nc1_query_episodes episodes on whose query
+            images it is defined (missing where there is none). NC1 is that of unnormalised features.
 
     Raises:
         DegenerateInputError: too few classes or images for an episode, or no NC1 of all images.
     """
-    with threadpool_limits(1):  # matrices so small that threads only cost (50 times)
+    with threadpool_limits(1):  # threads make products of such small matrices 50 times slower
         return _table(stores, settings)
 
 
@@ -43,16 +39,16 @@ def _table(stores: Mapping[str, FeatureStore], settings: FewShotJobSettings) -> 
     labels = np.concatenate([store.labels for store in stores.values()])
     shapes = {number: Shape(settings.ways, number, settings.queries) for number in shots}
     require_enough(labels, class_names, shapes[max(shots)])
-    drawn = {
+    episodes_by_shots = {
         number: list(draw_episodes(labels, shape, settings.episodes, settings.seed))
         for number, shape in shapes.items()
     }
     collapse = _collapse(features, labels, settings.permutations, settings.seed)
-    queries = query_nc1(features, labels, drawn[shots[0]])  # the same for every number of shots
-    seen = unit_length(features) if settings.normalise else features
+    queries = query_nc1(features, labels, episodes_by_shots[shots[0]])  # the same for every number of shots
+    inputs = unit_length(features) if settings.normalise else features
     rows = []
-    for number, episodes in drawn.items():
-        accuracy = mean_interval(episode_accuracies(seen, labels, episodes))
+    for number, episodes in episodes_by_shots.items():
+        accuracy = mean_interval(episode_accuracies(inputs, labels, episodes))
         logger.info("%d shots: %.2f %% (%.2f to %.2f)", number, accuracy.mean, accuracy.low, accuracy.high)
         rows.append(
             {
@@ -76,7 +72,7 @@ def _table(stores: Mapping[str, FeatureStore], settings: FewShotJobSettings) -> 
 def _collapse(
     features: np.ndarray, labels: np.ndarray, permutations: int, seed: int
 ) -> dict[str, float | int]:
-    """NC1 of all images, its value under shuffled labels and what they depend on."""
+    """NC1 of all images, its value under shuffled labels, and the sizes on which they depend."""
     statistics = class_statistics(features, labels, name="all images, penultimate feature")
     return {
         "nc1": nc1(statistics),

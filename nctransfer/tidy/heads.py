@@ -1,4 +1,4 @@
-"""The table of NC3 and NC4 of a model's own classifier, on the data that it was trained on."""
+"""The table of NC3 and NC4 of a model's own classifier, on the data on which it was trained."""
 
 import logging
 from collections.abc import Mapping
@@ -21,19 +21,13 @@ logger = logging.getLogger(__name__)
 def head_table(
     stores: Mapping[str, FeatureStore], model: Path, names: ViewNames, device: torch.device
 ) -> pd.DataFrame:
-    """Measure a classifier on the penultimate features that it classifies.
-
-    Args:
-        stores: feature stores by split.
-        model: manifest of the model's store.
-        names: of model and view, repeated in every row.
-        device: device to compute on.
+    """Measure the classifier of a model store on the penultimate features, given by split.
 
     Returns:
         the columns of :func:`nctransfer.tidy.collapse.collapse_table`.
 
     Raises:
-        DegenerateInputError: the model has no classifier, or one of other classes.
+        DegenerateInputError: the model has no classifier, or one with other classes.
     """
     store = Store(model, "model")
     head, class_names = store.manifest["head"], store.manifest["class_names"]
@@ -41,12 +35,12 @@ def head_table(
         raise DegenerateInputError(f"{model}: this model has no classifier, so neither NC3 nor NC4")
     state = read_weights(store.path("weights.safetensors"))
     weight, bias = state[f"{head['name']}.weight"].to(device), state.get(f"{head['name']}.bias")
-    weight = weight.flatten(1)  # of a 1 x 1 convolution too
+    weight = weight.flatten(1)  # for a 1 x 1 convolution
     rows = []
     for split, features in stores.items():
         if list(class_names or ()) != list(features.class_names):
             raise DegenerateInputError(
-                f"{model}: its classifier names other classes than {features.class_names[:5]}..."
+                f"{model}: its classifier has other classes than {features.class_names[:5]}..."
             )
         for column in features.unit_columns:
             if column.module == PENULTIMATE:

@@ -25,25 +25,17 @@ def write_probes(
     device: torch.device,
     stamp: Stamp,
 ) -> None:
-    """Train probes on the training split, test them, and write weights and accuracies as one store.
+    """Train and test probes, and write their weights and accuracies (accuracy.parquet) as one store.
 
-    Args:
-        stores: feature stores, train and test.
-        manifest: where the store's manifest will be; beside it accuracy.parquet.
-        settings: see :class:`~nctransfer.probing.settings.ProbesJobSettings`.
-        device: device to compute on.
-        stamp: of the job.
-
-    Raises:
-        DegenerateInputError: features on which no probe can be trained; the unit is named.
+    DegenerateInputError, naming the unit, for features on which no probe can be trained.
     """
     train, test = stores["train"], stores["test"]
     names = [column.name for column in train.unit_columns]
-    wanted = probe_settings(settings)
+    combinations = probe_settings(settings)
     probes = train_probes(
         {name: train[name] for name in names},
         train.labels,
-        wanted,
+        combinations,
         class_count=len(train.class_names),
         device=device,
     )
@@ -52,11 +44,11 @@ def write_probes(
         write_table(store.file("accuracy.parquet"), accuracy_table(train, probes, scores, settings.names))
         for name in names:
             _put_weights(store, name, [probe for probe in probes if probe.unit == name])
-        store.meta = {"solver": settings.solver, "settings": [_named(entry) for entry in wanted]}
+        store.meta = {"solver": settings.solver, "settings": [_named(entry) for entry in combinations]}
 
 
 def probe_settings(settings: ProbesJobSettings) -> list[ProbeSettings]:
-    """Every combination of learning rate, weight decay and seed; the exact solver reads the decay alone."""
+    """Every combination of learning rate, weight decay and seed; for the exact solver, of decays only."""
     exact = settings.solver == "lbfgs"
     rates = settings.learning_rates[:1] if exact else settings.learning_rates
     seeds = settings.seeds[:1] if exact else settings.seeds
@@ -78,7 +70,7 @@ def probe_settings(settings: ProbesJobSettings) -> list[ProbeSettings]:
 def accuracy_table(
     store: FeatureStore, probes: list[Probe], scores: list[Score], names: ViewNames
 ) -> pd.DataFrame:
-    """Accuracy (%) and cross-entropy of every probe on both splits, a row each."""
+    """Accuracy (%) and cross-entropy of every probe on both splits, one row each."""
     columns = {column.name: column for column in store.unit_columns}
     rows = []
     for probe, tested in zip(probes, scores, strict=True):

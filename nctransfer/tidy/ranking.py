@@ -1,8 +1,8 @@
-"""The tables of a ranking: all models' scores and measured accuracies on a data set, and how they agree.
+"""The tables of a ranking: scores and measured accuracies of all models on a data set, and their agreement.
 
-Two questions are asked of the same scores. *Which model?* compares the last features of all models
-(``comparison`` ``models``); *which layer?* compares the units of each model, the last feature among them
-(``units``). Scores whose terms are put on a common scale are pooled anew for each.
+The same scores answer two questions. *Which model?* compares the last features of all models (``comparison``
+is ``models``); *which layer?* compares the units of each model, including the last feature (``units``).
+Scores whose terms are put on a common scale are pooled separately for each question.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,24 +22,21 @@ from nctransfer.transferability.evaluate import needs_head
 from nctransfer.transferability.settings import RankedModel, RankingJobSettings
 
 MODELS, UNITS = "models", "units"
-ALL = "all"  # stands for a model's name where a mean over all of them is meant
+ALL = "all"  # replaces the name of a model for a mean over all of them
 SOURCE = "source_accuracy"
 PLACE = ["model", "view", "unit", "module", "pooling", "width"]
 SCORE, TERM, ACCURACY = "score", "term", "accuracy"
-# What tells runs of one method and its units apart beside the seed, and what names say of it.
+# Columns that, besides the seed, distinguish runs of one method and its units, and their words in names.
 VARIED = {"per_class": "images a class", "learning_rate": "rate", "weight_decay": "decay"}
 
 
 def gather(tables: Mapping[tuple[str, ...], pd.DataFrame], settings: RankingJobSettings) -> pd.DataFrame:
-    """The ranking from the tables of all models.
+    """The ranking from the tables of all models, see :func:`ranking_table`.
 
     Args:
         tables: tidy tables by (name, model, view): ``scores`` and ``probes`` of every model, ``history`` of
-            those trained here, ``finetuning`` of the runs that are compared.
+            those trained here, ``finetuning`` of the runs to compare.
         settings: see :class:`~nctransfer.transferability.settings.RankingJobSettings`.
-
-    Returns:
-        see :func:`ranking_table`.
     """
     models, measured = settings.models, settings.measured
     probes = [
@@ -64,7 +61,7 @@ def gather(tables: Mapping[tuple[str, ...], pd.DataFrame], settings: RankingJobS
 
 
 def _source_accuracy(ranked: RankedModel, tables: Mapping[tuple[str, ...], pd.DataFrame]) -> float:
-    """Accuracy (%) on the source data, as given or as the training's history has it; NaN if unknown."""
+    """Accuracy (%) on the source data, from the settings or the history of the training; NaN if unknown."""
     if ranked.history is None:
         return np.nan if ranked.accuracy is None else ranked.accuracy
     history = tables["history", ranked.history, ""]
@@ -81,18 +78,18 @@ def ranking_table(
     sources: pd.DataFrame,
     settings: RankingJobSettings,
 ) -> pd.DataFrame:
-    """Scores and accuracies of all models and units, one a row.
+    """Scores and accuracies of all models and units, one per row.
 
     Args:
         scores: :func:`~nctransfer.tidy.scores.score_table` of each model.
-        accuracies: measured ones: columns model, unit (NaN: of the model as a whole), name, label, value.
-        sources: model, value (its accuracy on its source data in percent, or NaN) and data (which, or None).
-        settings: tell the data set and the scores.
+        accuracies: measured ones: columns model, unit (NaN: of the whole model), name, label, value.
+        sources: model, value (accuracy on its source data in percent, or NaN) and data (which, or None).
+        settings: for the data set and the scores.
 
     Returns:
-        columns dataset, comparison, those of ``PLACE``, kind (score, term or accuracy), name, label (as
-        pictures write it), value, reason (why there is none, else empty), samples and classes that it was
-        computed on (0 for accuracies and the source accuracy).
+        columns dataset, comparison, those of ``PLACE``, kind (score, term or accuracy), name, label (in
+            figures and tables), value, reason (why there is no value, else empty), samples and classes used
+            (0 for accuracies and the source accuracy).
     """
     table = pd.concat(scores, ignore_index=True)
     last = table["module"] == PENULTIMATE
@@ -113,18 +110,15 @@ def ranking_table(
 
 
 def agreement_table(ranking: pd.DataFrame, settings: RankingJobSettings) -> pd.DataFrame:
-    """How every score agrees with every measured accuracy.
-
-    Args:
-        ranking: what :func:`ranking_table` gave.
-        settings: tell the data set, and how intervals are found.
+    """Agreement of every score with every measured accuracy, from a :func:`ranking_table`.
 
     Returns:
         columns dataset, comparison, model (of the units that are compared; ``all`` for a comparison of
-        models, and for the mean over models of what their units give), accuracy and accuracy_label, name and
-        label of the score, and the fields of :class:`~nctransfer.transferability.agreement.Agreement`.
-        Intervals resample models. Units of one network are no independent points: by model they have no
-        interval, and the mean over models has that of the mean of tau alone.
+            models, and for the mean over models of the agreement over units), accuracy and accuracy_label,
+            name and label of the score, and the fields of
+            :class:`~nctransfer.transferability.agreement.Agreement`. Intervals resample models. Units of one
+            network are not independent: by model they have no interval, and the mean over models has only
+            that of the mean tau.
     """
     rows: list[dict[str, Any]] = []
     for comparison, part in ranking.groupby("comparison", sort=False):
@@ -153,22 +147,22 @@ def agreement_table(ranking: pd.DataFrame, settings: RankingJobSettings) -> pd.D
 
 
 def probe_accuracies(table: pd.DataFrame, learning_rate: float, weight_decay: float) -> pd.DataFrame:
-    """Test accuracies of a model's probes under one setting, mean over seeds, as measured accuracies."""
+    """Test accuracies of a model's probes for one setting, mean over seeds, as measured accuracies."""
     chosen = table[
         (table["split"] == "test")
         & (table["learning_rate"] == learning_rate)
         & (table["weight_decay"] == weight_decay)
     ]
-    chosen = chosen[chosen["module"] != "summed"]  # what a skip connection makes of the last feature
+    chosen = chosen[chosen["module"] != "summed"]  # the last feature plus a skip connection
     means = chosen.groupby(["model", "unit", "pooling"], sort=False)[["accuracy"]].mean().reset_index()
     return means.rename(columns={"accuracy": "value"}).assign(name="probe", label="probe accuracy (%)")
 
 
 def run_accuracies(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Test accuracies of fine-tuning runs, mean over the seeds of a model and a way of tuning.
+    """Test accuracies of fine-tuning runs, mean over the seeds of a model and a variant of tuning.
 
-    A way is a method with its units; samples per class and rates are part of it where a model is tuned with
-    several of them.
+    A variant is a method with its units; samples per class and learning rates are part of it where a model is
+    tuned with several of them.
     """
     table = pd.concat(tables, ignore_index=True)
     table = table[table["split"] == "test"].reset_index(drop=True)
@@ -184,7 +178,7 @@ def run_accuracies(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _baseline(models: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy on the source data as a score; on other data than most models' it cannot be compared."""
+    """Accuracy on the source data as a score; comparable only where the data are those of most models."""
     usual = sources.loc[sources["value"].notna(), "data"].mode()
     comparable = sources["data"].isna() | sources["data"].isin(usual[:1])
     reasons = np.where(
@@ -201,25 +195,25 @@ def _baseline(models: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pooled(table: pd.DataFrame, names: Sequence[str], comparison: str) -> pd.DataFrame:
-    """Scores of a pool of features, and the terms behind them."""
+    """Scores of a pool of features, and their terms."""
     parts: list[pd.DataFrame] = []
     for name in names:
         module, part = variants.load(score_modules, name), table[table["score"] == name]
         if comparison == UNITS and needs_head(module):
-            continue  # of the model as a whole
+            continue  # a score of the whole model
         terms = part.rename(columns={"term": "name"}).assign(kind=TERM)
         if not hasattr(module, "pooled"):
             parts.append(terms.assign(kind=SCORE, label=terms["name"].map(module.TITLES)))
             continue
         valued = terms[terms["reason"] == ""]
         parts += [valued.assign(label=valued["name"]), _combined(module, valued, terms)]
-    if not parts:  # scores of the source classifier alone say nothing of units
+    if not parts:  # scores of the source classifier do not apply to units
         return pd.DataFrame()
     return pd.concat(parts, ignore_index=True).assign(comparison=comparison).drop(columns="score")
 
 
 def _combined(module: ModuleType, valued: pd.DataFrame, terms: pd.DataFrame) -> pd.DataFrame:
-    """Scores of a pool from its terms; where they have none, why."""
+    """Scores of a pool from its terms; where they are undefined, the reason."""
     rows = terms.drop_duplicates(PLACE).set_index(PLACE)
     wide = valued.pivot(index=PLACE, columns="name", values="value")
     try:
@@ -236,7 +230,7 @@ def _combined(module: ModuleType, valued: pd.DataFrame, terms: pd.DataFrame) -> 
 
 
 def _placed(measured: pd.DataFrame, places: pd.DataFrame, comparison: str) -> pd.DataFrame:
-    """Measured accuracies where they belong; those of whole models are no statement about units."""
+    """Measured accuracies with the columns of ``PLACE``; those of whole models do not apply to units."""
     whole = measured["unit"].isna().all()
     if whole and comparison == UNITS:
         return pd.DataFrame()
@@ -246,7 +240,7 @@ def _placed(measured: pd.DataFrame, places: pd.DataFrame, comparison: str) -> pd
 
 
 def _by_model(paired: pd.DataFrame, seed: int, resamples: int) -> list[dict[str, Any]]:
-    """Agreement over the units of each model, and the mean over the models with its interval."""
+    """Agreement over the units of each model, and its mean over the models with an interval."""
     rows, taus = [], []
     for model, part in paired.groupby("model", sort=False):
         agreed = agreement(*_columns(part), seed, resamples=0)
@@ -256,9 +250,9 @@ def _by_model(paired: pd.DataFrame, seed: int, resamples: int) -> list[dict[str,
     finite = finite[np.isfinite(finite)]
     low, high = float("nan"), float("nan")
     if len(finite) > 2:
-        dice = np.random.default_rng(seed)
-        rows_drawn = dice.integers(0, len(finite), (resamples, len(finite)))
-        low, high = interval(finite[rows_drawn].mean(1))
+        generator = np.random.default_rng(seed)
+        resampled = generator.integers(0, len(finite), (resamples, len(finite)))
+        low, high = interval(finite[resampled].mean(1))
     mean = {
         "model": ALL,
         "points": len(finite),

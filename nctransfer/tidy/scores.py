@@ -1,4 +1,4 @@
-"""The table of transferability scores of one model: a row for each unit and term."""
+"""The table of transferability scores of one model: one row per unit and term."""
 
 from dataclasses import asdict
 
@@ -18,28 +18,23 @@ SPLIT = "train"
 
 
 def score_table(store: FeatureStore, settings: ScoresJobSettings, device: torch.device) -> pd.DataFrame:
-    """Score every unit's features on the training split.
-
-    Args:
-        store: feature store of the training split.
-        settings: see :class:`~nctransfer.transferability.settings.ScoresJobSettings`.
-        device: device to compute on.
+    """Score the features of every unit on the training split.
 
     Returns:
         columns model, view, split, unit, module, pooling, available (samples of the split), classes, width,
-        score, term, value, reason (why it has no value, else empty), samples (that it was computed on).
-        The stem is left out; scores of the source classifier stand with the penultimate feature.
+            score, term, value, reason (why it has no value, else empty), samples (used for it). The stem is
+            left out; scores of the source classifier are listed for the penultimate feature.
 
     Raises:
-        DegenerateInputError: features on which no score has a meaning; the unit is named.
+        DegenerateInputError: features for which no score is defined; the unit is named.
     """
-    modules = {name: variants.load(scores, name) for name in settings.scores}
+    modules = {name: variants.load(scores, name, needs=["TITLES", "terms"]) for name in settings.scores}
     labels = torch.from_numpy(store.labels)
     rows = torch.arange(len(labels))
     if settings.samples is not None and settings.samples < len(labels):
         rows = stratified(labels, settings.samples, settings.seed)
-    logits, headed = None, any(column.name == LOGITS for column in store.columns)
-    if headed and any(map(needs_head, modules.values())):
+    logits, has_logits = None, any(column.name == LOGITS for column in store.columns)
+    if has_logits and any(map(needs_head, modules.values())):
         logits = _rows(store, LOGITS, rows, device)
     terms = []
     for column in _scored(store, settings.pooling):
@@ -52,7 +47,7 @@ def score_table(store: FeatureStore, settings: ScoresJobSettings, device: torch.
             seed=settings.seed,
             name=label(column, SPLIT),
         )
-        chosen = {name: module for name, module in modules.items() if last or not needs_head(module)}
+        applicable = {name: module for name, module in modules.items() if last or not needs_head(module)}
         shared = {
             **settings.names.told(),
             "split": SPLIT,
@@ -63,7 +58,7 @@ def score_table(store: FeatureStore, settings: ScoresJobSettings, device: torch.
             "classes": len(problem.counts),
             "width": column.width,
         }
-        terms += [shared | asdict(term) for term in evaluate(problem, chosen, settings)]
+        terms += [shared | asdict(term) for term in evaluate(problem, applicable, settings)]
     return pd.DataFrame(terms).rename(columns={"name": "term"})
 
 

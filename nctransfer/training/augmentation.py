@@ -1,10 +1,9 @@
 """Augmentation levels 1 to 5, for a whole batch at once, on the device.
 
-Source: the paper's levels of pre-training; each adds one operation to the last:
-1 nothing (standardising is the network's first step), 2 random crop, 3 random
-horizontal flip, 4 colour jitter, 5 random grayscale. The arithmetic and the
-distributions are torchvision's (``transforms.v2``, float images), each sample with
-draws of its own, which depend on nothing but its key.
+Source: the paper's levels for pre-training; each adds one operation to the one before: 1 none (the network
+itself standardises), 2 random crop, 3 random horizontal flip, 4 colour jitter, 5 random grayscale. Arithmetic
+and distributions are torchvision's (``transforms.v2``, float images); the random numbers of a sample depend
+only on its key.
 """
 
 from dataclasses import dataclass
@@ -16,20 +15,14 @@ from torch.nn import functional
 from nctransfer.data.keyed_random import Stream, uniform
 from nctransfer.training.settings import AugmentationSettings, JitterSettings
 
-CROP, FLIP, JITTER, GRAYSCALE = 2, 3, 4, 5  # the level that adds each operation
+CROP, FLIP, JITTER, GRAYSCALE = 2, 3, 4, 5  # level that adds each operation
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)  # as torchvision's ColorJitter numbers them
 
 
 def augment(images: Tensor, keys: Tensor, settings: AugmentationSettings) -> Tensor:
-    """Augment a batch, each sample by its own draws.
+    """Augment uint8 images (B, 3, H, W), each by its own draws; gives pixels in [0, 1], float32.
 
-    Args:
-        images: shape (B, 3, H, W), uint8.
-        keys: shape (B,), int64, on the same device (see ``keyed.sample_keys``).
-        settings: the level, and what its operations need.
-
-    Returns:
-        pixels in [0, 1], shape (B, 3, H, W), float32.
+    ``keys`` are int64, shape (B,), on the same device (see ``keyed_random.sample_keys``).
     """
     if settings.level >= CROP:
         images = _crop(images, keys, settings.crop_padding, flips=settings.level >= FLIP)
@@ -37,23 +30,13 @@ def augment(images: Tensor, keys: Tensor, settings: AugmentationSettings) -> Ten
     if settings.level >= JITTER:
         pixels = jitter_colours(pixels, draw_jitter(settings.jitter, keys))
     if settings.level >= GRAYSCALE:
-        drained = (uniform(keys, Stream.GRAYSCALE) < settings.grayscale).view(-1, 1, 1, 1)
-        pixels = torch.where(drained, _luminance(pixels), pixels)
+        grey = (uniform(keys, Stream.GRAYSCALE) < settings.grayscale).view(-1, 1, 1, 1)
+        pixels = torch.where(grey, _luminance(pixels), pixels)
     return pixels
 
 
 def _crop(images: Tensor, keys: Tensor, padding: int, flips: bool) -> Tensor:
-    """Crop the padded images at random places, and flip half of them where asked, in one gather.
-
-    Args:
-        images: shape (B, C, H, W).
-        keys: shape (B,).
-        padding: black pixels added on each side before the crop.
-        flips: whether half of the images are mirrored.
-
-    Returns:
-        images, shape (B, C, H, W).
-    """
+    """Crop the images, padded with black, at random places; flip half of them if ``flips``; one gather."""
     batch, channels, height, width = images.shape
     device = images.device
     offsets = uniform(keys, Stream.CROP, 2).mul_(2 * padding + 1).long()
@@ -74,21 +57,16 @@ def _crop(images: Tensor, keys: Tensor, padding: int, flips: bool) -> Tensor:
 
 @dataclass(frozen=True)
 class JitterDraws:
-    """What colour jitter does to each sample.
+    """The random numbers of colour jitter for each sample."""
 
-    Attributes:
-        applied: whether it is jittered at all, shape (B,), bool.
-        order: the operations' numbers in the order of their application, shape (B, 4), int64.
-        factors: by operation number, the hue's a share of the colour circle, shape (B, 4), float32.
-    """
-
-    applied: Tensor
-    order: Tensor
+    applied: Tensor  # whether it is jittered at all, shape (B,), bool
+    order: Tensor  # the numbers of the operations in the order of their application, shape (B, 4), int64
+    # by operation number, that of the hue a share of the colour circle, shape (B, 4), float32
     factors: Tensor
 
 
 def draw_jitter(settings: JitterSettings, keys: Tensor) -> JitterDraws:
-    """Draw what colour jitter does to the samples with these keys (B,)."""
+    """Draw the colour jitter of the samples with these keys (B,)."""
     shares = uniform(keys, Stream.JITTER_FACTORS, 4)
     widths = (settings.brightness, settings.contrast, settings.saturation)
     ranges = [(max(0.0, 1 - width), 1 + width) for width in widths]
@@ -102,19 +80,12 @@ def draw_jitter(settings: JitterSettings, keys: Tensor) -> JitterDraws:
 
 
 def jitter_colours(pixels: Tensor, draws: JitterDraws) -> Tensor:
-    """Apply the four jitter operations to each sample in its own order.
+    """Apply the four jitter operations to float32 pixels in [0, 1], (B, 3, H, W), each sample in its order.
 
-    Brightness, contrast and saturation are all blends, so one blend serves samples
-    that are at different operations. Only their order relative to the hue matters for
-    the layout of the computation: three blends come before the hue and three after it, and
-    a blend that is not the sample's turn has the factor 1, which changes no bit.
-
-    Args:
-        pixels: in [0, 1], shape (B, 3, H, W), float32.
-        draws: for B samples.
-
-    Returns:
-        pixels in [0, 1], shape (B, 3, H, W), float32.
+    Brightness, contrast and saturation are all blends, so that one blend serves samples at different
+    operations. Only their order relative to the hue matters for the layout of the computation: three blends
+    come before the hue and three after it, and a blend that does not apply to a sample has the factor 1,
+    which changes no bit.
     """
     hue_turn = (draws.order == HUE).long().argmax(dim=1, keepdim=True)
     turns = torch.arange(3, device=pixels.device)
@@ -122,30 +93,24 @@ def jitter_colours(pixels: Tensor, draws: JitterDraws) -> Tensor:
     factors = draws.factors.gather(1, operations)
     jittered = pixels
     for turn in range(3):
-        now = torch.where(turn < hue_turn, factors, 1.0)
-        jittered = _blend(jittered, operations[:, turn], now[:, turn])
+        active = torch.where(turn < hue_turn, factors, 1.0)
+        jittered = _blend(jittered, operations[:, turn], active[:, turn])
     jittered = _shift_hue(jittered, draws.factors[:, HUE])
     for turn in range(3):
-        now = torch.where(turn < hue_turn, 1.0, factors)
-        jittered = _blend(jittered, operations[:, turn], now[:, turn])
+        active = torch.where(turn < hue_turn, 1.0, factors)
+        jittered = _blend(jittered, operations[:, turn], active[:, turn])
     return torch.where(draws.applied.view(-1, 1, 1, 1), jittered, pixels)
 
 
 def _blend(pixels: Tensor, operations: Tensor, factors: Tensor) -> Tensor:
     """Blend with black (brightness), the mean luminance (contrast) or the luminance (saturation).
 
-    Args:
-        pixels: shape (B, 3, H, W).
-        operations: which of the three for each sample, shape (B,).
-        factors: weight of the image itself, shape (B,).
-
-    Returns:
-        clamp(f x + (1 - f) reference, 0, 1), shape (B, 3, H, W).
+    ``operations`` and ``factors`` have shape (B,); gives clamp(f x + (1 - f) reference, 0, 1), (B, 3, H, W).
     """
     luminance = _luminance(pixels)
-    rest = 1 - factors
-    to_mean = (rest * (operations == CONTRAST)).view(-1, 1, 1, 1)
-    to_luminance = (rest * (operations == SATURATION)).view(-1, 1, 1, 1)
+    complements = 1 - factors
+    to_mean = (complements * (operations == CONTRAST)).view(-1, 1, 1, 1)
+    to_luminance = (complements * (operations == SATURATION)).view(-1, 1, 1, 1)
     reference = torch.addcmul(luminance.mean((1, 2, 3), keepdim=True) * to_mean, luminance, to_luminance)
     return torch.addcmul(reference, pixels, factors.view(-1, 1, 1, 1)).clamp_(0, 1)
 
@@ -157,18 +122,11 @@ def _luminance(pixels: Tensor) -> Tensor:
 
 
 def _shift_hue(pixels: Tensor, shifts: Tensor) -> Tensor:
-    """Turn the hue in HSV space by a share of the colour circle.
+    """Turn the hue of pixels (B, 3, H, W) in HSV space by shares (B,) of the colour circle in [-0.5, 0.5].
 
-    With value V and chroma C = max - min, kept by the turn, the new channels are
-    V - C clamp(min(k, 4 - k), 0, 1), k = (n + 6 hue) mod 6 and n = 5, 3, 1 for red,
-    green and blue: torchvision's six cases in one expression.
-
-    Args:
-        pixels: shape (B, 3, H, W).
-        shifts: in [-0.5, 0.5], shape (B,).
-
-    Returns:
-        pixels, shape (B, 3, H, W).
+    With value V and chroma C = max - min, which the turn preserves, the new channels are V - C clamp(min(k, 4
+    - k), 0, 1), k = (n + 6 hue) mod 6 and n = 5, 3, 1 for red, green and blue: torchvision's six cases in one
+    expression.
     """
     low, value = torch.aminmax(pixels, dim=1, keepdim=True)
     chroma = value - low

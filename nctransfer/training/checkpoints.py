@@ -1,8 +1,8 @@
-"""What a training leaves on disk while it runs: checkpoints, snapshots, history.
+"""Files of a training while it runs: checkpoints, snapshots, history.
 
-They lie in a folder of their own, since Snakemake deletes the declared outputs of a job
-that fails. A checkpoint is a store like any other: written whole or not at all, verified
-when read; the last two are kept, so that a damaged one costs the work since the one before.
+They have a folder of their own, because Snakemake deletes the declared outputs of a job that fails. A
+checkpoint is a store like any other: written completely or not at all, and verified when read. The last two
+are kept, so that a damaged one costs only the work since the one before.
 """
 
 import logging
@@ -30,7 +30,7 @@ from nctransfer.training.history import HistoryRow
 logger = logging.getLogger(__name__)
 
 KEPT = 2
-# What reading a damaged checkpoint may end in.
+# Errors that reading a damaged checkpoint may raise.
 DAMAGES = (
     StoreError,
     RuntimeError,
@@ -46,13 +46,10 @@ STATE = "state.pt"
 
 
 class Checkpoints:
-    """Checkpoints and snapshots of one training.
+    """Checkpoints and snapshots of one training, in a folder of their own, deleted when it is complete.
 
-    Args:
-        folder: theirs alone; it goes away when the training is complete.
-        stamp: of the job; what other code or settings left is deleted.
-        minutes: between two checkpoints; 0 writes one after every epoch.
-        described: metadata of the snapshots' weights.
+    Checkpoints of other code or settings than the stamp's are deleted. One is written every ``minutes``; 0
+    writes one after every epoch. ``described`` are the metadata of the snapshots' weights.
     """
 
     def __init__(
@@ -63,27 +60,21 @@ class Checkpoints:
         self._last = time.monotonic()
 
     def due(self) -> bool:
-        """Whether it is time for another checkpoint, between two steps."""
+        """Whether a checkpoint is due between two steps."""
         return self.minutes > 0 and time.monotonic() - self._last >= 60 * self.minutes
 
     def due_after_epoch(self) -> bool:
-        """Whether one is written after every epoch, or it is time for one."""
+        """Whether a checkpoint is due after an epoch."""
         return self.minutes == 0 or self.due()
 
     def save(self, epoch: int, step: int, state: Mapping[str, Any]) -> Path:
-        """Write a checkpoint; only the newest are kept.
+        """Write a checkpoint after ``epoch`` complete epochs and ``step`` steps; returns its manifest.
 
-        Args:
-            epoch: complete epochs.
-            step: steps of the epoch under way.
-            state: tensors and plain values.
-
-        Returns:
-            its manifest.
+        Only the newest ones are kept. ``state`` holds tensors and plain values.
         """
         manifest = self.folder / f"epoch{epoch:05d}-step{step:07d}" / "manifest.json"
         with create_store(manifest, "checkpoint", self.stamp) as store, store.file(STATE).open("wb") as file:
-            # opened here, since torch does not say why it could not write to a file that it opens itself
+            # opened here, because torch does not say why it cannot write to a file that it opens itself
             torch.save({**state, "snapshots": self._snapshots(epoch)}, file)
         for old in self._manifests()[:-KEPT]:
             shutil.rmtree(old.parent)
@@ -92,9 +83,9 @@ class Checkpoints:
         return manifest
 
     def load(self) -> dict[str, Any] | None:
-        """The newest checkpoint that is whole, or None; others are deleted.
+        """The newest undamaged checkpoint, or None; others are deleted.
 
-        A checkpoint whose snapshots are gone or altered is not whole.
+        A checkpoint whose snapshots are missing or altered counts as damaged.
         """
         for manifest in reversed(self._manifests()):
             try:
@@ -120,7 +111,7 @@ class Checkpoints:
         return manifests[-1].parent if manifests else None
 
     def snapshot(self, epoch: int, state: Mapping[str, Tensor]) -> None:
-        """Keep the weights after an epoch."""
+        """Write the weights after an epoch."""
         write_weights(self.snapshot_path(epoch), state, self._described)
 
     def snapshot_path(self, epoch: int) -> Path:
@@ -128,7 +119,7 @@ class Checkpoints:
         return self.folder / weights_name(epoch)
 
     def write_history(self, rows: Sequence[HistoryRow]) -> None:
-        """Leave the history so far, to be looked at while the training runs."""
+        """Write the history so far, for a look at it while the training runs."""
         write_table(self.folder / "history.parquet", pd.DataFrame(rows))
 
     def clear(self) -> None:
@@ -136,7 +127,6 @@ class Checkpoints:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _manifests(self) -> list[Path]:
-        """Manifests of all checkpoints, oldest first."""
         return sorted(self.folder.glob("epoch*-step*/manifest.json"))
 
     def _snapshots(self, epoch: int) -> dict[str, str]:
@@ -152,7 +142,7 @@ class Checkpoints:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Have a file under another name too, without a second copy where the disk allows it."""
+    """Give a file a second name, without a copy where the file system allows it."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,4 +1,4 @@
-"""What a network reaches on a split, on clean images or under attack."""
+"""Loss and accuracy of a network on a split, on clean images or under attack."""
 
 import math
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from nctransfer.training.settings import AugmentationSettings
 
 
 class Shown(Protocol):
-    """A split as a training reads it: what enters the network, by sample."""
+    """A split as a training reads it: the inputs of the network, by sample."""
 
     @property
     def labels(self) -> Tensor:
@@ -25,13 +25,13 @@ class Shown(Protocol):
 
     @property
     def numbers(self) -> int:
-        """Numbers that one sample takes as it enters."""
+        """Size of one input, in numbers."""
 
     def clean(self, rows: Tensor) -> Tensor:
-        """What enters for samples ``rows``, without augmentation; (n, ...), on the device."""
+        """Inputs of samples ``rows`` without augmentation; (n, ...), on the device."""
 
     def augmented(self, rows: Tensor, keys: Tensor) -> Tensor:
-        """The same, augmented by the draws of the samples' keys."""
+        """Inputs of samples ``rows``, augmented by the draws of their keys."""
 
 
 UNAUGMENTED = AugmentationSettings()
@@ -39,7 +39,7 @@ UNAUGMENTED = AugmentationSettings()
 
 @dataclass(frozen=True)
 class Split:
-    """A split on the device: images (N, 3, S, S) uint8, labels (N,) int64, and how images are augmented."""
+    """A split on the device: images (N, 3, S, S) uint8, labels (N,) int64, and their augmentation."""
 
     images: Tensor
     labels: Tensor
@@ -50,7 +50,7 @@ class Split:
 
     @property
     def numbers(self) -> int:
-        """Numbers of an image."""
+        """Size of an image, in numbers."""
         return self.images[0].numel()
 
     def clean(self, rows: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class Standardisation:
 
     @classmethod
     def of(cls, images: Tensor) -> "Standardisation":
-        """Measure the images (N, C, H, W) uint8, in blocks; a constant channel is left unscaled."""
+        """Those of images (N, C, H, W) uint8, in blocks; the std of a constant channel is 1."""
         total = torch.zeros(images.shape[1], dtype=torch.float64, device=images.device)
         square = torch.zeros_like(total)
         for block in images.split(1024):
@@ -86,12 +86,12 @@ class Standardisation:
 
 
 class Standardised(nn.Module):
-    """A network that takes pixels in [0, 1]: it standardises them itself, so attacks live in pixel space."""
+    """A network that standardises pixels in [0, 1] itself, so that attacks work on pixels."""
 
     def __init__(self, network: nn.Module, scale: Standardisation) -> None:
         super().__init__()
         self.network = network
-        # no part of the weights: the source's mean and std are kept with the model
+        # not part of the weights: mean and std are stored with the model
         self.register_buffer("mean", torch.tensor(scale.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(scale.std).view(1, -1, 1, 1), persistent=False)
 
@@ -99,7 +99,7 @@ class Standardised(nn.Module):
     std: Tensor
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Outputs of the network for pixels (B, 3, H, W)."""
+        """Output of the network for pixels (B, 3, H, W)."""
         outputs: Tensor = self.network((pixels - self.mean) / self.std)
         return outputs
 
@@ -112,19 +112,11 @@ def evaluate(
     batch_size: int = 512,
     attack: tuple[Adversary, int] | None = None,
 ) -> dict[str, float]:
-    """Loss and accuracy of a network in evaluation mode, which it is left in.
+    """Loss and accuracy (percent) of a network on pixels; the network is put into evaluation mode.
 
-    Args:
-        network: takes pixels.
-        objective: names the classes.
-        split: images and labels.
-        batch_size: images at a time.
-        attack: the adversary whose images are shown, and the seed of its starts; None shows clean ones.
-            The network is attacked as it is scored, with running statistics.
-
-    Returns:
-        loss (NaN where it is no function of single images) and accuracy in percent (NaN where no class
-        can be named yet).
+    The loss is NaN where it is not a function of single images, the accuracy where no class can be predicted
+    yet. ``attack`` is an adversary and the seed of its random starts (None: clean images); it uses running
+    statistics, like the evaluation.
     """
     network.eval()
     device = split.labels.device

@@ -1,7 +1,7 @@
-"""Projection heads: what stands between the penultimate feature and the loss in pre-training only.
+"""Projection heads: between the penultimate feature and the loss, in pre-training only.
 
-Source: the paper's section on pre-training; MLP-k has k hidden layers with ReLU, so the
-linear head is MLP-0 and the head of Khosla et al. 2020 is MLP-1.
+Source: the paper's section on pre-training; MLP-k has k hidden layers with ReLU, so that the linear head is
+MLP-0 and the head of Khosla et al. 2020 is MLP-1.
 """
 
 from collections.abc import Mapping
@@ -14,14 +14,7 @@ from nctransfer.training.settings import ProjectionHeadSettings
 
 
 def projection_head(width: int, layers: int, hidden: int, output: int) -> nn.Sequential:
-    """Make an MLP with ``layers`` hidden layers and a linear last one.
-
-    Args:
-        width: of the penultimate feature.
-        layers: number of hidden layers, each followed by a ReLU; 0 is a linear head.
-        hidden: width of the hidden layers.
-        output: width of the projection.
-    """
+    """An MLP from ``width`` to ``output`` with ``layers`` hidden layers and ReLUs; linear for 0 layers."""
     widths = [width, *[hidden] * layers]
     modules: list[nn.Module] = []
     for before, after in pairwise(widths):
@@ -32,16 +25,10 @@ def projection_head(width: int, layers: int, hidden: int, output: int) -> nn.Seq
 def attach_head(
     network: nn.Module, path: str, projection: ProjectionHeadSettings, classes: int | None
 ) -> None:
-    """Put the head of a pre-training where the network's classification layer is.
+    """Replace a classification layer by the head for a pre-training, in place.
 
-    Args:
-        network: changed in place.
-        path: of the classification layer, an ``nn.Linear``.
-        projection: shape of the head.
-        classes: outputs of a linear classifier on top of the projection; None for no classifier.
-
-    Raises:
-        ModelError: there is no ``nn.Linear`` at ``path``.
+    With ``classes``, a linear classifier follows the projection. ModelError where there is no ``nn.Linear``
+    at ``path``.
     """
     layer = _classification_layer(network, path)
     width, output = layer.in_features, projection.output
@@ -54,7 +41,7 @@ def attach_head(
 
 
 def without_head(state: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
-    """Drop what lies at ``path`` from a state dict."""
+    """A state dict without the module at ``path``."""
     return {name: value for name, value in state.items() if not name.startswith(f"{path}.")}
 
 
@@ -66,6 +53,6 @@ def _classification_layer(network: nn.Module, path: str) -> nn.Linear:
     if not isinstance(layer, nn.Linear):
         kind = "nothing" if layer is None else type(layer).__name__
         raise ModelError(
-            f"{type(network).__name__}: there is {kind} at {path!r}; a training head replaces an nn.Linear"
+            f"{type(network).__name__}: there is {kind} at {path!r}; only an nn.Linear can be replaced"
         )
     return layer

@@ -1,4 +1,4 @@
-"""The history of a training: what it reached, epoch by epoch."""
+"""The history of a training, epoch by epoch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,24 +6,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """What a training had reached on a split after an epoch; the fields are the history's columns.
+    """Loss and accuracy on a split after an epoch; the fields are the columns of the history."""
 
-    Attributes:
-        epoch: from 1.
-        split: ``train`` or ``test``.
-        images: ``clean`` or ``adversarial``.
-        learning_rate: of the epoch's last step.
-        loss: mean over the images.
-        accuracy: in percent, NaN where nothing names a class yet.
-    """
-
-    epoch: int
-    split: str
-    images: str
-    learning_rate: float
-    loss: float
-    accuracy: float
+    epoch: int  # from 1
+    split: str  # ``train`` or ``test``
+    images: str  # ``clean`` or ``adversarial``
+    learning_rate: float  # of the last step of the epoch
+    loss: float  # mean over the images
+    accuracy: float  # in percent, NaN where no class can be predicted yet
 
 
 Log = Callable[[list[HistoryRow]], None]
-"""Is told the rows of every epoch."""
+"""Called with the rows of each epoch."""

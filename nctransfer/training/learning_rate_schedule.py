@@ -1,4 +1,4 @@
-"""The learning rate over a training."""
+"""The learning rate during a training."""
 
 import math
 from bisect import bisect_right
@@ -13,18 +13,14 @@ def cosine(epoch: int, epochs: int, start: float, end: float) -> float:
 
 
 def step_decay(epoch: int, start: float, after: Sequence[int], factor: float) -> float:
-    """Learning rate of an epoch (from 0), multiplied by ``factor`` after so many epochs, ascending."""
+    """Learning rate of an epoch (from 0), multiplied by ``factor`` after each of the epochs in ``after``."""
     return start * factor ** bisect_right(after, epoch)
 
 
 def learning_rate(settings: LoopSettings, epoch: int, step: int, steps: int) -> float:
-    """Learning rate of a step: a linear rise step by step, then a cosine epoch by epoch; or a step decay.
+    """Learning rate of a step: linear warm-up by step and cosine by epoch, or a step decay.
 
-    Args:
-        settings: of the training.
-        epoch: complete epochs.
-        step: complete steps of the epoch under way.
-        steps: of an epoch.
+    ``epoch`` and ``step`` count complete ones; an epoch has ``steps`` steps.
     """
     start, warm = settings.learning_rate, settings.warmup_epochs
     if settings.decay is not None:

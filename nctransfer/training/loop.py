@@ -1,9 +1,9 @@
-"""Training a source model: SGD with momentum and a cosine, images kept on the device.
+"""Training by SGD with momentum and a cosine schedule, with images on the device.
 
-Source: Appendix E of the paper. Images live on the device as uint8, augmented there by the
-batch, so that a step costs what the network costs. All that is random in an epoch (order,
-augmentation, the adversary's start) is a function of seed, epoch and sample: a run that goes
-on from a checkpoint, between any two steps, ends as if it had never stopped.
+Source: Appendix E of the paper. Images are uint8 on the device and augmented there batch by batch, so that
+the cost of a step is that of the network. All randomness of an epoch (order, augmentation, start of the
+attack) is a function of seed, epoch and sample: a run that continues from a checkpoint, between any two
+steps, ends exactly like one that was never interrupted.
 """
 
 import logging
@@ -30,15 +30,15 @@ from nctransfer.training.stop_signals import StopRequest
 
 logger = logging.getLogger(__name__)
 
-CHECKED_EVERY = 100  # steps between two looks at the loss: each look waits for the device
-# Numbers that are augmented at once, many batches of small images: the operations of a batch of
-# CIFAR take a GPU longer to start than to do. On the CPU no number depends on it.
+CHECKED_EVERY = 100  # steps between two checks of the loss, each of which waits for the device
+# Numbers augmented at once, which is many batches of small images: a GPU takes longer to start the operations
+# of one batch of CIFAR than to run them. On the CPU no result depends on it.
 AUGMENTED_AT_ONCE = 2**24
 
 
 @dataclass(frozen=True)
 class Data:
-    """What a training reads: both splits, labels on the device, and the seed of all that is random."""
+    """Both splits, with labels on the device, and the seed of all randomness."""
 
     train: Shown
     test: Shown
@@ -46,24 +46,24 @@ class Data:
 
 
 def memory_format(settings: LoopSettings, device: torch.device) -> torch.memory_format:
-    """Layout of images and convolutions."""
-    # on the CPU torch 2.15 crashes in narrow channels-last networks with 3, 5 or 6 threads
+    """Memory layout of images and convolutions."""
+    # on the CPU, torch 2.15 crashes in narrow channels-last networks with 3, 5 or 6 threads
     last = settings.channels_last and device.type == "cuda"
     return torch.channels_last if last else torch.contiguous_format
 
 
 class Training:
-    """One training under way.
+    """One training in progress.
 
     Args:
-        network: takes what the splits show, pixels in [0, 1] for one; its parameters that want
-            gradients are trained in place.
+        network: takes what the splits provide, for example pixels in [0, 1]; parameters with
+            ``requires_grad`` are trained in place.
         objective: the loss.
         data: the splits, on the network's device.
         settings: see :class:`~nctransfer.training.settings.LoopSettings`.
-        checkpoints: where it leaves what it needs to go on.
-        weights: what a snapshot of the network keeps.
-        advice: what to change where the training diverges.
+        checkpoints: where the training writes and finds its checkpoints.
+        weights: returns the weights for a snapshot.
+        advice: remedy in the message when the training diverges.
 
     Raises:
         TrainingError: the training split has fewer than two images.
@@ -93,7 +93,7 @@ class Training:
         self._layout = memory_format(settings, self.device)
         network.to(memory_format=self._layout)
         self._compiled = cast(nn.Module, torch.compile(network)) if settings.compile else network
-        # batch normalisation has no variance of one sample: a last batch of one is left out
+        # one sample has no variance for batch normalisation: a last batch of one sample is left out
         size = settings.batch_size
         self.steps = len(data.train) // size + (len(data.train) % size > 1)
         self.epoch, self.step = 0, 0
@@ -106,23 +106,16 @@ class Training:
         return self.data.train.labels.device
 
     def run(self, stop: StopRequest, log: Log | None = None) -> pd.DataFrame:
-        """Train to the end, from the newest whole checkpoint if there is one.
+        """Train to the end, from the newest undamaged checkpoint, if any; TrainingError if it diverges.
 
-        Args:
-            stop: looked at after every step.
-            log: told the rows of the history of every epoch.
-
-        Returns:
-            history: a row for each :class:`~nctransfer.training.history.HistoryRow`. Those of the training
-            split are as seen while training.
-
-        Raises:
-            TrainingError: the loss is not finite, or a stop was asked for.
+        Checks ``stop`` after every step (StoppedError), and calls ``log`` with the history rows of each
+        epoch. Returns the history, one row per :class:`~nctransfer.training.history.HistoryRow`; those of the
+        training split are measured during training.
         """
         self._resume()
         epochs, total = self.settings.epochs, self.settings.epochs * self.steps
-        done = self.epoch * self.steps + self.step
-        with tqdm(total=total, initial=done, unit="step", disable=None, mininterval=1) as bar:
+        completed = self.epoch * self.steps + self.step
+        with tqdm(total=total, initial=completed, unit="step", disable=None, mininterval=1) as bar:
             while self.epoch < epochs:
                 self._run_epoch(stop, bar)
                 if log is not None:
@@ -135,7 +128,7 @@ class Training:
         self._losses = torch.zeros(self.steps, device=self.device)
         self._correct = torch.zeros((), dtype=torch.int64, device=self.device)
         self._scored = self.objective.ready
-        # what layers of the network draw themselves (dropout) follows from seed and epoch too
+        # random numbers of the network's layers (dropout) also follow from seed and epoch
         torch.manual_seed(self.data.seed + self.epoch)
 
     def _run_epoch(self, stop: StopRequest, bar: Any) -> None:
@@ -164,7 +157,7 @@ class Training:
             self._save()
 
     def _order(self) -> Tensor:
-        """Order of the samples in this epoch; drawn on the CPU, where it is the same everywhere."""
+        """Order of the samples in this epoch; drawn on the CPU, so that it is the same on all devices."""
         epoch_key = sample_keys(self.data.seed, self.epoch, torch.zeros(1)).item()
         generator = torch.Generator().manual_seed(int(epoch_key) & (2**63 - 1))
         return torch.randperm(len(self.data.train), generator=generator).to(self.device)
@@ -177,7 +170,7 @@ class Training:
             group["lr"] = self._rate(self.step)
 
     def _batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Augmented pixels, labels and keys of the batches left of the epoch, views behind each other."""
+        """Augmented pixels, labels and keys of the remaining batches, with concatenated views."""
         split, size, views = self.data.train, self.settings.batch_size, range(self.objective.views)
         chunk = max(1, AUGMENTED_AT_ONCE // (size * len(views) * split.numbers)) * size
         for rows in order[self.step * size : self.steps * size].split(chunk):
@@ -186,13 +179,13 @@ class Training:
             labels = split.labels[rows]
             for batch in range(0, len(rows), size):
                 part = slice(batch, batch + size)
-                shown = pixels[0][part] if len(pixels) == 1 else torch.cat([view[part] for view in pixels])
-                if shown.ndim == 4:
-                    shown = shown.contiguous(memory_format=self._layout)
-                yield shown, labels[part].repeat(len(views)), torch.cat([key[part] for key in keys])
+                inputs = pixels[0][part] if len(pixels) == 1 else torch.cat([view[part] for view in pixels])
+                if inputs.ndim == 4:
+                    inputs = inputs.contiguous(memory_format=self._layout)
+                yield inputs, labels[part].repeat(len(views)), torch.cat([key[part] for key in keys])
 
     def _take_step(self, pixels: Tensor, labels: Tensor, keys: Tensor) -> Tensor:
-        """One update; returns the batch's mean loss, left on the device."""
+        """One update; returns the mean loss of the batch, on the device."""
         objective = self.objective
         with self.autocast():
             if self.adversary is not None:
@@ -202,7 +195,7 @@ class Training:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
-        # kept on the device: reading a number every step would stall it
+        # stays on the device, which reading a number in every step would stall
         outputs = outputs.detach()
         if self._scored:
             self._correct += (objective.predict(outputs) == labels).sum()
@@ -210,18 +203,18 @@ class Training:
         return loss.detach()
 
     def autocast(self) -> torch.autocast:
-        """Arithmetic of the forward pass, as the settings have it."""
-        wanted = self.settings.precision == "bfloat16"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted)
+        """The arithmetic of the forward pass in the settings."""
+        half = self.settings.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
 
     def _record(self) -> None:
-        """Add the rows of the epoch whose steps are done to the history."""
+        """Add the rows of the completed epoch to the history."""
         size, samples = self.settings.batch_size, len(self.data.train)
         sizes = torch.full((self.steps,), float(size), dtype=torch.float64)
         sizes[-1] = min(size, samples - size * (self.steps - 1))
-        seen = float(sizes.sum())
-        loss = float(self._losses.double().cpu() @ sizes) / seen
-        share = float(self._correct) / (seen * self.objective.views) if self._scored else math.nan
+        images = float(sizes.sum())
+        loss = float(self._losses.double().cpu() @ sizes) / images
+        share = float(self._correct) / (images * self.objective.views) if self._scored else math.nan
         attacked = "clean" if self.adversary is None else "adversarial"
         tests = self._evaluations()
         if tests and self.objective.classifies and not math.isfinite(tests["clean"]["loss"]):
@@ -238,21 +231,21 @@ class Training:
             )  # fmt: skip
 
     def _evaluations(self) -> dict[str, dict[str, float]]:
-        """Loss and accuracy on the test split, by what is done to its images; none where it is not due."""
-        shown = self.network, self.objective, self.data.test
+        """Loss and accuracy on the test split, by kind of images; empty in epochs without evaluation."""
+        arguments = self.network, self.objective, self.data.test
         size, epoch, last = self.settings.batch_size, self.epoch + 1, self.settings.epochs
         if epoch % self.settings.evaluate_every and epoch != last:
             return {}
         with self.autocast():
-            scores = {"clean": evaluate(*shown, batch_size=4 * size)}  # without gradients
+            scores = {"clean": evaluate(*arguments, batch_size=4 * size)}  # without gradients
             if self.adversary is not None and self.settings.adversary is not None:
                 every = self.settings.adversary.evaluate_every
                 if epoch % every == 0 or epoch == last:
                     attack = self.adversary, self.data.seed
-                    scores["adversarial"] = evaluate(*shown, batch_size=size, attack=attack)
+                    scores["adversarial"] = evaluate(*arguments, batch_size=size, attack=attack)
         return scores
 
-    # --- stopping and going on --------------------------------------------------------
+    # --- stopping and resuming -----------------------------------------------------------
 
     def _refuse_divergence(self) -> None:
         """Raise TrainingError where a loss of this epoch is not finite."""
@@ -263,29 +256,33 @@ class Training:
         raise self._divergence(f"the loss is {float(self._losses[step])}", step)
 
     def _refuse_broken_weights(self) -> None:
-        """Raise TrainingError where the last update left weights that are not finite."""
+        """Raise TrainingError where the weights are not finite after the last update."""
         floating = [value for value in self.network.state_dict().values() if value.is_floating_point()]
         if not bool(torch.stack([torch.isfinite(value).all() for value in floating]).all()):
             raise self._divergence("the weights are not finite", max(self.step - 1, 0))
 
     def _divergence(self, symptom: str, step: int) -> TrainingError:
-        kept = self.checkpoints.newest()
+        checkpoint = self.checkpoints.newest()
         return TrainingError(
             f"{symptom} in epoch {self.epoch + 1}, step {step + 1} of {self.steps}, at learning rate "
             f"{self._rate(step):.4g}; {self._advice} "
-            + (f"(the last good checkpoint is kept: {kept})" if kept else "(no checkpoint was written yet)")
+            + (
+                f"(the last good checkpoint is kept: {checkpoint})"
+                if checkpoint
+                else "(no checkpoint was written yet)"
+            )
         )
 
     def _stop(self, signal: str) -> None:
         self._save()
         raise StoppedError(
             f"stopped by {signal} in epoch {self.epoch + 1}, after step {self.step} of {self.steps}; a "
-            "checkpoint is written, and the same command goes on from there",
+            "checkpoint is written, from which the same command continues",
             signal,
         )
 
     def _save(self) -> None:
-        """Write a checkpoint; TrainingError where it would hold what is not finite."""
+        """Write a checkpoint, or raise TrainingError for non-finite values."""
         self._refuse_divergence()
         self._refuse_broken_weights()
         self.checkpoints.save(
@@ -323,18 +320,18 @@ class Training:
             torch.cuda.set_rng_state(state["random"][1], self.device)
         if state["surroundings"] != self._surroundings():
             logger.warning(
-                "goes on with %s what was begun with %s: the last bits of its numbers may differ",
+                "continues on %s what was started on %s: the last bits of its results may differ",
                 self._surroundings(),
                 state["surroundings"],
             )
-        logger.info("goes on after epoch %d, step %d", self.epoch, self.step)
+        logger.info("continues after epoch %d, step %d", self.epoch, self.step)
 
     def _surroundings(self) -> str:
-        """What the last bits of sums depend on."""
+        """The conditions on which the last bits of sums depend."""
         return f"{self.device.type}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
     def _random_state(self) -> list[Tensor]:
-        """State of torch's generators, which layers like dropout draw from."""
+        """State of torch's generators, used by layers such as dropout."""
         states = [torch.get_rng_state()]
         if self.device.type == "cuda":
             states.append(torch.cuda.get_rng_state(self.device))

@@ -1,4 +1,4 @@
-"""What a loss is told, by its name."""
+"""Settings of a loss, selected by its name."""
 
 from typing import Annotated, ClassVar
 
@@ -10,10 +10,10 @@ from nctransfer.training import losses
 
 
 class LossSettings(Settings):
-    """Base of what losses are told; a loss with options derives its own in ``settings.py`` of its folder.
+    """Base of the settings of losses; a loss with options derives its own in ``settings.py`` of its folder.
 
     Attributes:
-        embeds: whether the loss is one of embeddings; others end in a classifier.
+        embeds: whether the loss acts on embeddings instead of the logits of a classifier.
     """
 
     embeds: ClassVar[bool] = False

@@ -1,7 +1,7 @@
-"""What a loss is to the training loop, beyond a number to lower.
+"""The interface of a loss to the training loop.
 
-Each loss of ``nctransfer.training.losses`` has ``build(settings, classes)`` in its ``loss.py``, which returns
-an :class:`Objective`.
+``loss.py`` of each loss in ``nctransfer.training.losses`` has ``build(settings, classes)``, which returns an
+:class:`Objective`.
 """
 
 from abc import ABC, abstractmethod
@@ -10,18 +10,15 @@ from torch import Tensor, nn
 
 
 class Objective(nn.Module, ABC):
-    """A loss with what it asks of the network and the data, and how it names a class.
+    """A loss, its requirements on network and data, and its prediction of classes.
 
-    Its buffers are part of a run's state and belong into its checkpoints.
-
-    Attributes:
-        views: augmented views of each image in a batch; the outputs are those of the first views,
-            then those of the second, the labels repeated alike.
-        classifies: the network ends in a linear classifier; otherwise it ends with the projection head.
+    Its buffers are part of a run's state and are stored in its checkpoints.
     """
 
+    # augmented views of each image in a batch; the outputs are those of all first views, then those of all
+    # second views, with labels repeated likewise
     views: int
-    classifies: bool
+    classifies: bool  # the network ends in a linear classifier; otherwise in the projection head
 
     @abstractmethod
     def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
@@ -29,24 +26,24 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def predict(self, outputs: Tensor) -> Tensor:
-        """Classes (B,) int64 of outputs (B, d); only meaningful once ``ready``."""
+        """Classes (B,) int64 of outputs (B, d); only meaningful if ``ready``."""
 
     @property
     @abstractmethod
     def ready(self) -> bool:
-        """Whether ``predict`` means something yet."""
+        """Whether ``predict`` is meaningful yet."""
 
     @abstractmethod
     def observe(self, outputs: Tensor, labels: Tensor) -> None:
-        """Take note of a training step: its outputs, detached, and labels."""
+        """Process the outputs, detached, and the labels of a training step."""
 
     @abstractmethod
     def end_epoch(self) -> None:
-        """Take note that every training sample has been observed."""
+        """Called when every training sample has been observed."""
 
 
 class Classifying(Objective):
-    """A loss of logits, one for each class: the largest names the class, and nothing need be observed."""
+    """A loss on logits: the largest logit gives the class, and nothing needs to be observed."""
 
     views = 1
     classifies = True
@@ -61,7 +58,7 @@ class Classifying(Objective):
         return True
 
     def observe(self, outputs: Tensor, labels: Tensor) -> None:
-        """Nothing to note."""
+        """Does nothing."""
 
     def end_epoch(self) -> None:
-        """Nothing to note."""
+        """Does nothing."""

@@ -1,4 +1,4 @@
-"""Where and how a training runs; changes no result."""
+"""Where and how a training runs; does not affect results."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,20 +8,11 @@ import torch
 
 @dataclass(frozen=True)
 class Operation:
-    """Where and how a training runs; changes no result.
-
-    Attributes:
-        device: to train on.
-        checkpoints: folder of its checkpoints.
-        checkpoint_minutes: between two of them; 0 writes one after every epoch.
-        tensorboard: folder of its TensorBoard log, None for none.
-        prefix_cache_gb: the most that fine-tuning keeps of a frozen prefix; 0 keeps nothing.
-        memory_gb: host memory that the job asked for.
-    """
+    """Where and how a training runs; does not affect results."""
 
     device: torch.device
-    checkpoints: Path
-    checkpoint_minutes: float = 10.0
-    tensorboard: Path | None = None
-    prefix_cache_gb: float = 0.0
-    memory_gb: float = 16.0
+    checkpoints: Path  # folder of its checkpoints
+    checkpoint_minutes: float = 10.0  # between two of them; 0 writes one after every epoch
+    tensorboard: Path | None = None  # folder of its TensorBoard log, None for no log
+    prefix_cache_gb: float = 0.0  # largest size of a frozen-prefix cache in fine-tuning; 0 caches nothing
+    memory_gb: float = 16.0  # host memory that the job requested

@@ -1,8 +1,7 @@
 """The adversary of adversarial training: projected gradient ascent in an l-infinity ball.
 
-Source: Madry et al. 2018 (arXiv 1706.06083): random start, then steps along the sign
-of the gradient, each projected to the ball and to the range of pixels. Only gradients
-of the input are computed.
+Source: Madry et al. 2018 (arXiv 1706.06083): random start, then steps along the sign of the gradient, each
+projected to the ball and to the range of pixels. Only gradients with respect to the input are computed.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,24 +18,18 @@ from nctransfer.training.settings import AttackSettings
 
 @dataclass(frozen=True)
 class Adversary:
-    """An attacker of known strength.
+    """An attack of fixed strength."""
 
-    Attributes:
-        radius: largest change of a pixel, pixels being in [0, 1].
-        steps: of gradient ascent.
-        step_size: in the unit of the radius.
-        batch_norm: mode of the whole network during the attack; ``eval`` uses running statistics,
-            ``train`` those of the batch. Neither changes the running statistics.
-    """
-
-    radius: float
-    steps: int
-    step_size: float
+    radius: float  # largest change of a pixel in [0, 1]
+    steps: int  # of gradient ascent
+    step_size: float  # in the unit of the radius
+    # mode of the whole network during the attack; ``eval`` uses running statistics, ``train`` those of the
+    # batch. Neither changes the running statistics.
     batch_norm: Literal["eval", "train"] = "eval"
 
     @classmethod
     def from_settings(cls, settings: AttackSettings) -> "Adversary":
-        """The adversary that a training is told of."""
+        """The adversary described by the settings."""
         return cls(settings.radius, settings.steps, settings.step_size, settings.batch_norm)
 
     def attack(
@@ -47,21 +40,12 @@ class Adversary:
         labels: Tensor,
         keys: Tensor,
     ) -> Tensor:
-        """Search the ball around each image for pixels of higher loss.
+        """Search the ball around each image for pixels of higher loss (a mean over the batch).
 
-        The network is left as it was found: training modes, running statistics, which parameters
-        want gradients, and those gradients.
-
-        Args:
-            network: takes pixels; standardises them itself.
-            loss: of (outputs, labels), a mean over the batch.
-            images: pixels in [0, 1], shape (B, 3, H, W), float32.
-            labels: shape (B,).
-            keys: of the random start, shape (B,), int64 (see ``keyed.sample_keys``).
-
-        Returns:
-            pixels in [0, 1], at most ``radius`` from the images, shape (B, 3, H, W), float32, in the
-            memory format of the images.
+        The network takes pixels; its training modes, running statistics, ``requires_grad`` and gradients are
+        left unchanged. Images are pixels in [0, 1], (B, 3, H, W) float32; labels and the keys of the random
+        start (int64, see ``keyed_random.sample_keys``) are (B,). Returns pixels in [0, 1], at most ``radius``
+        from the images, in their shape, dtype and memory format.
         """
         images = images.detach()
         if self.radius == 0:
@@ -80,16 +64,16 @@ class Adversary:
 
 
 def _between(low: Tensor, values: Tensor, high: Tensor) -> Tensor:
-    """Values moved into [low, high], in place."""
+    """Clamp values to [low, high], in place."""
     return torch.minimum(torch.maximum(values, low, out=values), high, out=values)
 
 
 @contextmanager
 def _only_input_gradients(network: nn.Module, mode: str) -> Iterator[None]:
-    """Freeze parameters and running statistics, and set the mode; all is put back at the end."""
+    """Freeze parameters and running statistics and set the mode, until the end of the context."""
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     training = [(module, module.training) for module in network.modules()]
-    # without tracking, a normalisation layer in training mode uses the batch's statistics and keeps no others
+    # without tracking, a normalisation layer in training mode uses the batch's statistics and stores none
     tracking = [module for module in network.modules() if getattr(module, "track_running_stats", False)]
     try:
         for parameter in learning:

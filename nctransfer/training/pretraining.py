@@ -1,4 +1,4 @@
-"""From image stores to the weights of a source model."""
+"""Training of a source model from image stores."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from nctransfer.data.resize import apply_geometry
 from nctransfer.data.settings import Geometry
 from nctransfer.errors import DataError, ModelError, TrainingError
 from nctransfer.models.architecture import Architecture
-from nctransfer.models.checkpoint import weights_name, write_weights
+from nctransfer.models.checkpoint import first_line, weights_name, write_weights
 from nctransfer.models.unit_layout import classifying_layers
 from nctransfer.stamp import Stamp
 from nctransfer.storage.stores import create_store
@@ -39,24 +39,18 @@ def pretrain(
     stamp: Stamp,
     operation: Operation,
 ) -> None:
-    """Train a source model, and write weights, snapshots and history as one store.
+    """Train a source model on ``stores`` (train and test), and write one store.
 
-    Args:
-        stores: the source data set, train and test.
-        manifest: where the store's manifest will be; beside it weights.safetensors, history.parquet
-            and a file for each snapshot.
-        settings: see :class:`~nctransfer.training.settings.PretrainJobSettings`.
-        stamp: of the job.
-        operation: device, checkpoints, log.
+    weights.safetensors, history.parquet and the snapshots are written beside its ``manifest``.
 
     Raises:
-        ModelError: the architecture is not known, does not take images of this size, or has no single
-            linear head to put a projection on.
-        DataError: the splits differ in their classes.
-        TrainingError: the loss is not finite, or a stop was asked for.
+        ModelError: unknown architecture, one that does not accept images of this size, or one without a
+            single linear head for a projection.
+        DataError: the splits have different classes.
+        TrainingError: the loss is not finite, or a stop was requested.
     """
     if list(stores["train"].class_names) != list(stores["test"].class_names):
-        raise DataError("the training and the test split of the source data set name different classes")
+        raise DataError("the training and the test split of the source data set have different classes")
     device, training = operation.device, settings.training
     splits = {
         name: load_split(store, settings.geometry, training.augmentation, device)
@@ -78,9 +72,9 @@ def pretrain(
     data = Data(splits["train"], splits["test"], settings.seed)
     whole = Standardised(network, scale).to(device)
     run = Training(whole, objective, data, training, checkpoints, weights)
-    with ExitStack() as opened:
-        log = opened.enter_context(tensorboard(operation.tensorboard))
-        history = run.run(opened.enter_context(stop_requests()), log)
+    with ExitStack() as contexts:
+        log = contexts.enter_context(tensorboard(operation.tensorboard))
+        history = run.run(contexts.enter_context(stop_requests()), log)
     with create_store(manifest, "pretraining", stamp) as result:
         write_weights(result.file(weights_name()), weights(), described)
         write_table(result.file("history.parquet"), history)
@@ -96,10 +90,10 @@ def pretrain(
 def _build(
     settings: PretrainJobSettings, classes: int, device: torch.device
 ) -> tuple[torch.nn.Module, Objective, Callable[[], Mapping[str, torch.Tensor]]]:
-    """Network with its training head, objective, and what of the network's weights is kept."""
+    """Network with its training head, objective, and a function that returns the weights to store."""
     torch.manual_seed(settings.seed)
     loss, projection = settings.training.loss, settings.training.projection
-    objective: Objective = variants.load(losses, loss.name, "loss").build(loss, classes)
+    objective: Objective = variants.load(losses, loss.name, "loss", ["build"]).build(loss, classes)
     architecture = Architecture.parse(settings.architecture, settings.options, classes)
     network = architecture.build()
     _refuse_wrong_size(network, settings)
@@ -118,28 +112,27 @@ def _build(
 
 
 def _refuse_wrong_size(network: torch.nn.Module, settings: PretrainJobSettings) -> None:
-    """Show the network a blank image; ModelError where it does not take one of this size."""
+    """Raise ModelError where the network does not accept a blank image of the input size."""
     height, width = settings.size
     try:
         with torch.no_grad():
             network.eval()(torch.zeros(1, 3, height, width))
     except (RuntimeError, AssertionError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(
-            f"{settings.architecture}: does not take images of {height} x {width} pixels ({reason}); "
-            "change size, or the architecture's options"
+            f"{settings.architecture}: does not accept images of {height} x {width} px "
+            f"({first_line(error)}); change size, or the architecture's options"
         ) from None
 
 
 def _keeps_head(settings: PretrainJobSettings, objective: Objective) -> bool:
-    """Whether the classifier is the network's own; with a projection it is thrown away after training."""
+    """Whether the classifier is part of the model; with a projection it is removed after training."""
     return settings.training.projection is None and objective.classifies
 
 
 def load_split(
     store: ImageStore, geometry: Geometry, augmentation: AugmentationSettings, device: torch.device
 ) -> Split:
-    """Bring a whole split to the device as uint8, at the size that the network is shown."""
+    """Load a whole split to the device as uint8, at the input size of the network."""
     pending = store.pending(geometry)
     blocks = [
         apply_geometry(

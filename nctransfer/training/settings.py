@@ -1,4 +1,4 @@
-"""What a training is told."""
+"""Settings of a training."""
 
 from typing import Annotated, Literal
 
@@ -13,50 +13,51 @@ class JitterSettings(Settings):
     """Colour jitter (from level 4)."""
 
     brightness: NonNegative = 0.4
-    """Largest change of the brightness factor from 1."""
+    """Largest deviation of the brightness factor from 1."""
     contrast: NonNegative = 0.4
-    """Largest change of the contrast factor from 1."""
+    """Largest deviation of the contrast factor from 1."""
     saturation: NonNegative = 0.4
-    """Largest change of the saturation factor from 1."""
+    """Largest deviation of the saturation factor from 1."""
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Largest shift of the hue, as a share of the colour circle."""
     probability: Share = 0.8
-    """Share of images that are jittered at all."""
+    """Share of images that are jittered."""
 
 
 class AugmentationSettings(Settings):
-    """Random changes to training images; each level adds one to the level before."""
+    """Random changes of training images; each level adds one operation to the level before."""
 
     level: Annotated[Integer, Field(ge=1, le=5)] = 1
-    """1 none (images are standardised), 2 random crop, 3 and flip, 4 and colour jitter, 5 and grayscale."""
+    """1 none (images are only standardised), 2 random crop, 3 plus flip, 4 plus colour jitter, 5 plus
+    grayscale."""
     crop_padding: Natural = 4
     """Black pixels around the image before the crop (from level 2)."""
     jitter: JitterSettings = JitterSettings()
     """Colour jitter (from level 4)."""
     grayscale: Share = 0.2
-    """Share of images that turn gray (level 5)."""
+    """Share of images that are turned to gray (level 5)."""
 
 
 class StepDecaySettings(Settings):
     """Step decay of the learning rate."""
 
     epochs: tuple[int, ...]
-    """After how many epochs the rate falls, ascending."""
+    """Numbers of epochs after which the learning rate falls, ascending."""
     factor: float
-    """What it is multiplied by."""
+    """Factor by which the learning rate is multiplied."""
 
 
 class AttackSettings(Settings):
-    """An adversary; see `nctransfer.training.pgd_attack`."""
+    """An adversarial attack; see `nctransfer.training.pgd_attack`."""
 
     radius: NonNegative
-    """In pixels of [0, 1]."""
+    """Largest change of a pixel in [0, 1]."""
     steps: Natural
-    """Number of steps."""
+    """Number of gradient steps."""
     step_size: NonNegative
-    """In pixels of [0, 1]."""
+    """Step size, for pixels in [0, 1]."""
     batch_norm: Literal["eval", "train"]
-    """Statistics that batch normalisation uses meanwhile."""
+    """Statistics that batch normalisation uses during the attack."""
     evaluate_every: int
     """Epochs between two measurements of the robust test accuracy."""
 
@@ -67,30 +68,30 @@ class ProjectionHeadSettings(Settings):
     layers: int
     """Number of hidden layers; 0 is a linear map."""
     hidden: int | None
-    """Their width; `null` is that of the backbone's last feature."""
+    """Width of the hidden layers; `null` takes that of the penultimate feature."""
     output: int
     """Width of the projection."""
 
 
 class LoopSettings(Settings):
-    """What the training loop is told; options that a choice does not read are as if nobody had set them."""
+    """Settings of the training loop; options without effect have their defaults."""
 
     epochs: int
     """Passes over the training split."""
     batch_size: int
     """Images per step."""
     learning_rate: float
-    """At the start."""
+    """Initial learning rate."""
     learning_rate_min: float = 0.0001
-    """At the end of the cosine."""
+    """Learning rate at the end of the cosine."""
     warmup_epochs: int = 0
     """Epochs in which the rate rises linearly before the cosine."""
     decay: StepDecaySettings | None = None
-    """Step decay instead of the cosine."""
+    """Step decay, instead of the cosine."""
     momentum: float
-    """Of SGD."""
+    """Momentum of SGD."""
     weight_decay: float
-    """Of SGD."""
+    """Weight decay of SGD."""
     precision: Precision
     """Arithmetic of the forward pass."""
     channels_last: bool
@@ -98,17 +99,17 @@ class LoopSettings(Settings):
     compile: bool
     """Whether the network is compiled."""
     augmentation: AugmentationSettings
-    """Of training images."""
+    """Augmentation of training images."""
     adversary: AttackSettings | None
-    """Attack on training images; `null` trains on clean ones."""
+    """Attack on training images; `null` trains on clean images."""
     snapshots: tuple[int, ...]
-    """Epochs after which weights are kept."""
+    """Epochs after which the weights are stored."""
     evaluate_every: int = 1
-    """Epochs between two measurements of the test accuracy; the last is always measured."""
+    """Epochs between two measurements of the test accuracy; it is always measured after the last epoch."""
 
 
 class PretrainingLoopSettings(LoopSettings):
-    """What the training of a source model is told."""
+    """Settings of the training of a source model."""
 
     loss: AnyLossSettings
     """Loss, by name, with its options."""
@@ -117,19 +118,19 @@ class PretrainingLoopSettings(LoopSettings):
 
 
 class PretrainJobSettings(Settings):
-    """What the job is told that trains a source model."""
+    """Settings of the job that trains a source model."""
 
     architecture: str
     """`library/name`."""
     options: dict[str, object]
-    """Of the architecture's builder."""
+    """Options of the architecture's builder."""
     geometry: Geometry
-    """How images are brought to the network's size."""
+    """How images are brought to the input size of the network."""
     size: tuple[int, int]
-    """Height and width that the network is shown, in pixels."""
+    """Height and width of the input, in pixels."""
     training: PretrainingLoopSettings
-    """How it is trained."""
+    """Settings of the training."""
     seed: int
-    """Of first weights, order and augmentation."""
+    """Seed of initial weights, order and augmentation."""
     device: Device
-    """Where to train."""
+    """Device to train on."""

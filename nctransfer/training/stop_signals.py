@@ -1,4 +1,4 @@
-"""Stop signals: a training is told to stop and does so between two steps."""
+"""Stop signals: a training stops between two steps."""
 
 import signal
 import threading
@@ -10,11 +10,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
-    """Whether a stop has been asked for.
-
-    Attributes:
-        name: of the signal that asked, None as long as none did.
-    """
+    """Whether a stop has been requested; ``name`` is the name of the signal, or None."""
 
     def __init__(self) -> None:
         self.name: str | None = None
@@ -22,20 +18,20 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Catch the first SIGTERM and the first SIGINT (Ctrl-C) meanwhile, instead of dying of them.
+    """Catch the first SIGTERM and the first SIGINT (Ctrl-C) in this context.
 
-    Python delivers signals to the main thread alone; elsewhere nothing is caught.
+    Python delivers signals only to the main thread; in other threads nothing is caught.
     """
     request = StopRequest()
 
-    def note(number: int, frame: FrameType | None) -> None:
+    def record(number: int, frame: FrameType | None) -> None:
         request.name = signal.Signals(number).name
-        signal.signal(number, before[signal.Signals(number)])  # who asks twice is not kept waiting
+        signal.signal(number, before[signal.Signals(number)])  # a second signal ends the process at once
 
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    before = {number: signal.signal(number, record) for number in SIGNALS}
     try:
         yield request
     finally:

@@ -1,4 +1,4 @@
-"""TensorBoard, for those who ask for it: the history of a training while it runs."""
+"""Optional TensorBoard log of the history of a training while it runs."""
 
 import math
 from collections.abc import Iterator
@@ -11,13 +11,7 @@ from nctransfer.training.history import HistoryRow, Log
 
 @contextmanager
 def tensorboard(folder: Path | None) -> Iterator[Log | None]:
-    """Open a TensorBoard log.
-
-    Args:
-        folder: of the log; None logs nothing.
-
-    Yields:
-        a function that logs the rows of an epoch's history (see ``loop.Training.run``).
+    """A TensorBoard log in ``folder`` (None: no log), as a function that logs the history rows of an epoch.
 
     Raises:
         ConfigError: the package tensorboard is not installed.
@@ -35,12 +29,12 @@ def tensorboard(folder: Path | None) -> Iterator[Log | None]:
     writers: list[SummaryWriter] = []
 
     def log(rows: list[HistoryRow]) -> None:
-        if not writers:  # what an interrupted run logged beyond its checkpoint is hidden
+        if not writers:  # hides what an interrupted run logged after its checkpoint
             writers.append(SummaryWriter(folder, purge_step=rows[0].epoch))
         for row in rows:
             name = f"{row.split}_{row.images}"
             writers[0].add_scalar(f"accuracy/{name}", row.accuracy, row.epoch)
-            if not math.isnan(row.loss):  # where the split has one
+            if not math.isnan(row.loss):
                 writers[0].add_scalar(f"loss/{name}", row.loss, row.epoch)
         writers[0].add_scalar("learning_rate", rows[0].learning_rate, rows[0].epoch)
         writers[0].flush()

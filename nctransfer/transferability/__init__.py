@@ -1,1 +1,1 @@
-"""How well will a pre-trained model transfer? Scores of its features, and how well they rank models."""
+"""Transferability scores of pre-trained models from their features, and how well they rank models."""

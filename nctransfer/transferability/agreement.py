@@ -1,4 +1,4 @@
-"""How well a score ranks: its agreement with measured accuracies, and how much of that is chance."""
+"""Agreement of a score with measured accuracies, and its uncertainty."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -18,45 +18,28 @@ RANDOM_ORDERS = 10_000
 
 @dataclass(frozen=True)
 class Agreement:
-    """Rank and linear correlations of n scores with accuracies, with percentile bootstrap intervals (95 %).
+    """Rank and linear correlations of n scores with accuracies, with 95 % percentile bootstrap intervals."""
 
-    Attributes:
-        points: n.
-        tau: weighted Kendall tau; the pairs among the best count most.
-        tau_low, tau_high: its interval.
-        tau_null_low, tau_null_high: what 95 % of all orders of n points lie between.
-        spearman, spearman_low, spearman_high: of ranks.
-        pearson, pearson_low, pearson_high: of values.
-    """
-
-    points: int
-    tau: float
+    points: int  # n
+    tau: float  # weighted Kendall tau; pairs among the best have the largest weight
     tau_low: float
     tau_high: float
-    tau_null_low: float
+    tau_null_low: float  # 95 % of all orders of n points have a tau from here to tau_null_high
     tau_null_high: float
-    spearman: float
+    spearman: float  # correlation of ranks
     spearman_low: float
     spearman_high: float
-    pearson: float
+    pearson: float  # correlation of values
     pearson_low: float
     pearson_high: float
 
 
 def weighted_tau(score: Numbers, accuracy: Numbers) -> float:
-    """Weighted Kendall tau (Vigna 2015, hyperbolic weights, mean of both rankings), as scipy computes it.
+    """Weighted Kendall tau (Vigna 2015, hyperbolic weights, mean of both rankings), as computed by scipy.
 
-    Higher scores must predict higher accuracies: tau(-s) is not -tau(s).
-
-    Args:
-        score: (n,).
-        accuracy: (n,).
-
-    Returns:
-        the tau, NaN where one of the two is constant or n < 2.
-
-    Raises:
-        DegenerateInputError: a value is not finite; scipy would return some number all the same.
+    Higher scores must predict higher accuracies: tau(-s) is not -tau(s). Scores and accuracies are (n,); NaN
+    where one of them is constant or n < 2. Raises DegenerateInputError: a value is not finite, for which
+    scipy would return some number.
     """
     if not (np.isfinite(score).all() and np.isfinite(accuracy).all()):
         raise DegenerateInputError("scores and accuracies must be finite for a rank correlation")
@@ -66,19 +49,10 @@ def weighted_tau(score: Numbers, accuracy: Numbers) -> float:
 
 
 def agreement(score: Numbers, accuracy: Numbers, seed: int, resamples: int) -> Agreement:
-    """Correlate scores with accuracies.
+    """Correlate scores with accuracies, both (n,); higher scores predict higher accuracies.
 
-    Intervals resample points. At the n of model sets (5 to 15) they are rough; with fewer than
-    three points there are none.
-
-    Args:
-        score: (n,), higher predicts better.
-        accuracy: (n,).
-        seed: of the resampling.
-        resamples: how many.
-
-    Raises:
-        DegenerateInputError: a value is not finite.
+    Intervals are over resampled points. For the n of model sets (5 to 15) they are rough; with fewer than
+    three points there are none. DegenerateInputError where a value is not finite.
     """
     score, accuracy = np.asarray(score, np.float64), np.asarray(accuracy, np.float64)
     n = len(score)
@@ -94,9 +68,9 @@ def agreement(score: Numbers, accuracy: Numbers, seed: int, resamples: int) -> A
 
 @cache
 def tau_null(points: int) -> tuple[float, float]:
-    """The weighted taus that 2.5 % of all orders of n points stay below and 2.5 % exceed (NaN for n < 2).
+    """The 2.5 % and 97.5 % quantiles of the weighted tau over all orders of n points (NaN for n < 2).
 
-    All orders where they are few (n up to 7), else 10,000 random ones, always the same.
+    All orders are enumerated for n up to 7, else 10,000 random ones are drawn, always the same.
     """
     if points < 2:
         return float("nan"), float("nan")
@@ -109,9 +83,9 @@ def tau_null(points: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def interval(drawn: Numbers) -> tuple[float, float]:
-    """Percentiles 2.5 and 97.5 of what resamples gave, those without a value left out."""
-    finite = drawn[np.isfinite(drawn)]
+def interval(resampled: Numbers) -> tuple[float, float]:
+    """Percentiles 2.5 and 97.5 of the results of resamples, without those that are not finite."""
+    finite = resampled[np.isfinite(resampled)]
     if not len(finite):
         return float("nan"), float("nan")
     low, high = np.percentile(finite, [2.5, 97.5])

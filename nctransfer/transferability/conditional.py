@@ -1,4 +1,4 @@
-"""How well source predictions tell the downstream classes: what LEEP and NLEEP share."""
+"""How well source predictions predict the downstream classes: the common part of LEEP and NLEEP."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,21 +7,17 @@ from torch import Tensor
 
 from nctransfer.transferability.problem import Problem, class_sums
 
-ROWS = 4096  # of a block of probabilities
+ROWS = 4096  # in a block of probabilities
 
 Probabilities = Callable[[], Iterator[Tensor]]
-"""p(z|x) of all samples in order, (ROWS, Z) float64 a block; asked for twice."""
+"""p(z|x) of all samples in order, in blocks (ROWS, Z) float64; called twice."""
 
 
 def mean_log_expectation(problem: Problem, probabilities: Probabilities) -> float:
     """Mean over samples of log sum_z P(y|z) p(z|x), Nguyen et al. 2020 (arXiv 2002.12462) eq. 2.
 
-    P(y, z) is the mean over the samples of class y of p(z|x); outcomes z without mass are left out.
-    Memory is that of a block, however many outcomes there are.
-
-    Args:
-        problem: N samples of K classes.
-        probabilities: p(z|x) by blocks.
+    P(y, z) is the mean over the samples of class y of p(z|x); outcomes z without mass are left out. Memory is
+    that of one block, however many outcomes there are.
     """
     targets, classes = problem.targets.split(ROWS), len(problem.counts)
     joint: Tensor | None = None

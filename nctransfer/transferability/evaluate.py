@@ -1,4 +1,4 @@
-"""All scores of one model's features."""
+"""All scores of the features of one model."""
 
 import logging
 import math
@@ -15,38 +15,25 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Term:
-    """A number that a score gave, or why it gave none.
+    """A number computed by a score, or the reason why it is undefined."""
 
-    Attributes:
-        score: name of the score's module.
-        name: of the number; where the module gave none, of each score that it would give.
-        value: NaN where it has none.
-        reason: why it has none, else empty.
-        samples: on how many samples it was computed.
-    """
-
-    score: str
-    name: str
-    value: float
-    reason: str
-    samples: int
+    score: str  # module of the score
+    name: str  # of the number; if the module failed, one term for each of its scores
+    value: float  # NaN if undefined
+    reason: str  # why it is undefined, else empty
+    samples: int  # number of samples used
 
 
 def needs_head(module: ModuleType) -> bool:
-    """Whether a score reads the source classifier's logits, so that units have none."""
+    """Whether a score reads the logits of the source classifier, so that it does not apply to units."""
     return bool(getattr(module, "NEEDS_HEAD", False))
 
 
 def evaluate(problem: Problem, scores: Mapping[str, ModuleType], settings: ScoringSettings) -> list[Term]:
-    """Every term of every score.
+    """Every term of every score (modules by name), in the order of the scores.
 
-    Args:
-        problem: features and labels.
-        scores: modules of :mod:`nctransfer.transferability.scores` by name.
-        settings: tell how many samples a score is given at most, by the name in its module's ``LIMIT``.
-
-    Returns:
-        terms in the order of the scores. A score without a meaning on these features says why.
+    The settings limit the samples of a score whose module names its limit in ``LIMIT``. A score that is
+    undefined for these features has the reason in its terms.
     """
     evaluated = []
     limits = {
@@ -55,20 +42,20 @@ def evaluate(problem: Problem, scores: Mapping[str, ModuleType], settings: Scori
         "mixture_samples": settings.mixture_samples,
     }
     for name, module in scores.items():
-        shown = problem
+        limited = problem
         try:
             if hasattr(module, "LIMIT"):
-                shown = replace(problem, logits=problem.logits if needs_head(module) else None)
-                shown = shown.subsample(limits[module.LIMIT])
-            values = module.terms(shown)
+                limited = replace(problem, logits=problem.logits if needs_head(module) else None)
+                limited = limited.subsample(limits[module.LIMIT])
+            values = module.terms(limited)
             for term, value in values.items():
                 if not math.isfinite(value):
-                    raise DegenerateInputError(f"{shown.name}: {term} is {value}")
+                    raise DegenerateInputError(f"{limited.name}: {term} is {value}")
         except DegenerateInputError as error:
             logger.info("%s has no value: %s", name, error)
-            count = shown.statistics.samples
+            count = limited.statistics.samples
             evaluated += [Term(name, term, math.nan, str(error), count) for term in module.TITLES]
             continue
-        samples = shown.statistics.samples
+        samples = limited.statistics.samples
         evaluated += [Term(name, term, float(value), "", samples) for term, value in values.items()]
     return evaluated

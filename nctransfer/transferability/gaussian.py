@@ -1,4 +1,4 @@
-"""Gaussian classes: discriminant analysis with one covariance for all, and how far classes overlap."""
+"""Gaussian classes: discriminant analysis with one covariance for all, and the overlap of classes."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from nctransfer.errors import DegenerateInputError
 from nctransfer.transferability.problem import Problem, class_sums
 
 COMPONENTS = 64  # principal components of GBC (Pandy et al. 2022) and of NCTI's code
-ROUNDING = 64  # units in the last place by which equal rows may differ from their mean
+ROUNDING = 64  # largest difference of equal rows from their mean, in units in the last place
 
 
 def shrunk(covariance: Tensor, shrinkage: float) -> Tensor:
@@ -20,35 +20,28 @@ def whitener(values: Tensor, vectors: Tensor, shrinkage: float) -> Tensor:
     """A (d, r) with A^T C A = I for a shrunk covariance C.
 
     Args:
-        values: (d,) eigenvalues of the covariance before it is shrunk, ascending.
+        values: (d,) eigenvalues of the covariance before shrinkage, ascending.
         vectors: (d, d) its eigenvectors.
-        shrinkage: s of :func:`shrunk`; with 0 directions without variance are left out, and r is the rank.
+        shrinkage: s of :func:`shrunk`; for 0, directions without variance are left out, and r is the rank.
     """
     if shrinkage > 0:
         values = (1 - shrinkage) * values.clamp(min=0) + shrinkage * values.mean()
         return vectors / values.sqrt()
-    kept = values > len(values) * torch.finfo(torch.float64).eps * values[-1]
-    return vectors[:, kept] / values[kept].sqrt()
+    significant = values > len(values) * torch.finfo(torch.float64).eps * values[-1]
+    return vectors[:, significant] / values[significant].sqrt()
 
 
 def log_posteriors(rows: Tensor, means: Tensor, solved: Tensor, log_priors: Tensor) -> Tensor:
-    """Log posteriors (N, K) of Gaussian classes with one covariance S.
+    """Log posteriors (N, K) of Gaussian classes with one covariance S, for rows (N, d).
 
-    Args:
-        rows: (N, d).
-        means: (K, d).
-        solved: (K, d), S^-1 mu_k = A A^T mu_k (:func:`whitener`); the means for the unit covariance.
-        log_priors: (K,).
+    ``means`` are (K, d), ``solved`` is S^-1 mu_k = A A^T mu_k (:func:`whitener`), or the means for the unit
+    covariance.
     """
     return (rows @ solved.T - (means * solved).sum(1) / 2 + log_priors).log_softmax(1)
 
 
 def refuse_flat_classes(problem: Problem, variance: float, means: Tensor) -> None:
-    """Refuse a variance within classes that is none but rounding, beside means (K, d).
-
-    Raises:
-        DegenerateInputError: it is; discriminant analysis divides by it.
-    """
+    """Raise DegenerateInputError for a within-class variance that is only rounding of means (K, d)."""
     apart = float((means - means.mean(0)).square().sum(1).mean())
     if variance <= (ROUNDING * torch.finfo(torch.float64).eps) ** 2 * apart:
         raise DegenerateInputError(
@@ -59,12 +52,10 @@ def refuse_flat_classes(problem: Problem, variance: float, means: Tensor) -> Non
 def bhattacharyya(problem: Problem) -> Tensor:
     """Bhattacharyya distances between the classes, (K, K), infinite on the diagonal.
 
-    Classes are spherical Gaussians in the space of the first 64 principal components, of p dimensions:
-    D_ij = ||mu_i - mu_j||^2 / (8 s) + (p / 2) (log s - (log s_i + log s_j) / 2) with s_i the class's mean
-    variance a dimension (1/n_i) and s = (s_i + s_j) / 2.
-
-    Raises:
-        DegenerateInputError: a class without variance, such as one of a single sample.
+    Classes are spherical Gaussians in the space of the first 64 principal components, of p dimensions: D_ij =
+    ||mu_i - mu_j||^2 / (8 s) + (p / 2) (log s - (log s_i + log s_j) / 2) with s_i the mean variance per
+    dimension of the class (1/n_i) and s = (s_i + s_j) / 2. DegenerateInputError for a class without variance,
+    for example one with a single sample.
     """
     (_, points), targets, counts = problem.principal(COMPONENTS), problem.targets, problem.counts
     means = class_means(points, targets, counts)

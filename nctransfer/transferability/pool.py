@@ -1,4 +1,4 @@
-"""Scores that a model has among others alone: terms on a common scale over a pool of models."""
+"""Scores that are defined only among other models: terms on a common scale over a pool of models."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,12 +8,9 @@ from nctransfer.errors import DegenerateInputError
 
 
 def min_max(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values (M,) moved and scaled to [0, 1]; all 0 where they are all the same.
+    """Values (M,) moved and scaled to [0, 1]; all 0 where they are equal. DegenerateInputError for M = 1.
 
-    Adding a model to the pool can move all others.
-
-    Raises:
-        DegenerateInputError: a pool of one.
+    Adding a model to the pool can change the values of all others.
     """
     if len(values) < 2:
         raise DegenerateInputError("a pool of one: its terms cannot be put on a common scale")
@@ -22,9 +19,5 @@ def min_max(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def scaled_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks of values (M,) in [0, 1], 1 for the highest; equal values share their mean.
-
-    Raises:
-        DegenerateInputError: a pool of one.
-    """
+    """Ranks of values (M,), scaled to [0, 1]; ties share their mean. DegenerateInputError for M = 1."""
     return min_max(stats.rankdata(values))

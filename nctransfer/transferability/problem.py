@@ -1,4 +1,4 @@
-"""What every score is given: one model's features of one data set, and what several scores need of them."""
+"""Input of every score: features of one data set under one model, and quantities that scores share."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,18 +16,14 @@ from nctransfer.errors import DegenerateInputError
 
 @dataclass(frozen=True)
 class Problem:
-    """Features and labels of a data set, under one model; nothing here is ever written into.
+    """Features and labels of a data set under one model; read-only."""
 
-    Attributes:
-        statistics: class means, scatter and covariance (:mod:`nctransfer.collapse`); K classes that have
-            samples, N samples, width d.
-        logits: (N, Z) of the source classifier, None for a model without one.
-        seed: of scores that draw (the start of a mixture).
-    """
-
+    # class means, scatter and covariance (:mod:`nctransfer.collapse`); K classes with samples, N samples,
+    # width d
     statistics: ClassStatistics
+    # (N, Z) of the source classifier, None for a model without one
     logits: Tensor | None = field(default=None, repr=False)
-    seed: int = 0
+    seed: int = 0  # of scores with random numbers (the start of a mixture)
     _principal: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -41,19 +37,10 @@ class Problem:
         seed: int = 0,
         name: str = "features",
     ) -> "Problem":
-        """Check and wrap arrays.
+        """Check and wrap features (N, d), labels (N,) and logits (N, Z), as :func:`class_statistics`.
 
-        Args:
-            features: (N, d) float64, float32, float16 or bfloat16.
-            labels: (N,) integers.
-            logits: (N, Z) of the source classifier.
-            classes: number of classes that the labels may name; None: the largest label + 1.
-            seed: of scores that draw.
-            name: what the features are called in messages.
-
-        Raises:
-            DegenerateInputError: features on which no score has a meaning
-                (:func:`~nctransfer.collapse.class_statistics.class_statistics`), or logits that do not fit.
+        ``seed`` is that of scores with random numbers, ``name`` that of the features in messages.
+        DegenerateInputError for features for which no score is defined, or logits of the wrong shape.
         """
         statistics = class_statistics(features, labels, classes=classes, name=name)
         if logits is None:
@@ -70,33 +57,29 @@ class Problem:
 
     @property
     def name(self) -> str:
-        """What the features are called in messages."""
+        """Name of the features in messages."""
         return self.statistics.name
 
     @property
     def features(self) -> Tensor:
-        """(N, d), as given."""
+        """(N, d), as passed."""
         return self.statistics.rows.features
 
     @property
     def source_logits(self) -> Tensor:
-        """(N, Z) of the source classifier.
-
-        Raises:
-            DegenerateInputError: the model has none.
-        """
+        """(N, Z) of the source classifier; DegenerateInputError where the model has none."""
         if self.logits is None:
             raise DegenerateInputError(f"{self.name}: no source classifier")
         return self.logits
 
     @cached_property
     def targets(self) -> Tensor:
-        """(N,) int64, classes that have samples numbered 0 to K - 1."""
+        """(N,) int64, indices 0 to K - 1 of the classes with samples."""
         return torch.searchsorted(self.statistics.rows.classes, self.statistics.rows.labels)
 
     @property
     def counts(self) -> Tensor:
-        """(K,) samples of the classes."""
+        """(K,) number of samples of the classes."""
         return self.statistics.rows.counts
 
     @property
@@ -105,10 +88,10 @@ class Problem:
         return (self.counts.double() / self.statistics.samples).log()
 
     def principal(self, count: int) -> tuple[Tensor, Tensor]:
-        """The first ``count`` principal components, fewer where the rank is less, exact and of fixed sign.
+        """The first ``count`` principal components (at most the rank), exact and with fixed signs.
 
         Returns:
-            their variances (p,), 1/N, descending, and the samples' coordinates (N, p), both float64.
+            their variances (p,), 1/N, descending, and the coordinates of the samples (N, p), both float64.
         """
         if count not in self._principal:
             covariance = self.statistics.covariance
@@ -118,14 +101,14 @@ class Problem:
         return self._principal[count]
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """Rows with their place, a block (B, d) float64 at a time."""
+        """Blocks of rows (B, d) float64 with their positions."""
         size = covariance_rows(self.features)
         for start in range(0, self.statistics.samples, size):
             part = slice(start, min(start + size, self.statistics.samples))
             yield part, self.features[part].double()
 
     def subsample(self, limit: int | None) -> "Problem":
-        """At most ``limit`` samples, each class its share; the same rows for the same labels and seed."""
+        """At most ``limit`` samples, in proportion to the classes; the rows follow from labels and seed."""
         if limit is None or self.statistics.samples <= limit:
             return self
         rows = stratified(self.statistics.rows.labels, limit, self.seed)
@@ -139,7 +122,7 @@ class Problem:
 
 
 def class_sums(values: Tensor, targets: Tensor, classes: int) -> Tensor:
-    """Sums (K, p) of rows (N, p) by class, targets (N,) in 0 to K - 1, always in the same order."""
+    """Sums (K, p) of rows (N, p) by class, targets (N,) in 0 to K - 1, always added in the same order."""
     if values.device.type == "cpu":
         return values.new_zeros(classes, values.shape[1]).index_add_(0, targets, values)
     # a product, because index_add on a GPU sums in any order
@@ -147,19 +130,13 @@ def class_sums(values: Tensor, targets: Tensor, classes: int) -> Tensor:
 
 
 def stratified(labels: Tensor, limit: int, seed: int) -> Tensor:
-    """Rows of a seeded draw without replacement in which classes keep their share to within one; ascending.
-
-    Args:
-        labels: (N,) class indices.
-        limit: rows to draw, at most N.
-        seed: of the draw.
-    """
+    """Ascending rows of a seeded draw of ``limit`` samples without replacement, with the classes' shares."""
     _, targets, counts = torch.unique(labels, return_inverse=True, return_counts=True)
-    taken = counts * limit // len(labels)
-    rest = counts * limit % len(labels)  # the largest remainders take what is left
-    taken[torch.argsort(rest, descending=True, stable=True)[: limit - int(taken.sum())]] += 1
+    quotas = counts * limit // len(labels)
+    remainders = counts * limit % len(labels)  # the largest remainders get one row more
+    quotas[torch.argsort(remainders, descending=True, stable=True)[: limit - int(quotas.sum())]] += 1
     shuffle = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).to(labels.device)
     order = shuffle[torch.argsort(targets[shuffle], stable=True)]
     first = counts.cumsum(0) - counts
-    place = torch.arange(len(labels), device=labels.device) - first[targets[order]]
-    return order[place < taken[targets[order]]].sort().values
+    positions = torch.arange(len(labels), device=labels.device) - first[targets[order]]
+    return order[positions < quotas[targets[order]]].sort().values

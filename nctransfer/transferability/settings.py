@@ -1,4 +1,4 @@
-"""Scores and rankings: which scores, on how many images."""
+"""Settings of scores and rankings."""
 
 from typing import Annotated
 
@@ -18,70 +18,71 @@ class ScoringSettings(Settings):
     scores: Distinct[str] = SCORES
     """Variants of `nctransfer.transferability.scores`."""
     samples: Annotated[Integer, Field(ge=4)] | None = None
-    """Training images that are scored at most, each class its share, drawn with a seed; `null` takes all."""
+    """Largest number of training images that are scored, drawn with a seed in proportion to the classes;
+    `null` takes all."""
     pair_samples: Annotated[Integer, Field(ge=4, le=20000)] = 2000
-    """The same for scores that compare all pairs of images (parc), gigabytes of them at 20,000."""
+    """The same for scores that compare all pairs of images (parc); 20,000 need gigabytes of memory."""
     mixture_samples: Annotated[Integer, Field(ge=4)] | None = 10000
     """The same for scores that fit a mixture of Gaussians (nleep)."""
 
 
 class ScoresJobSettings(ScoringSettings):
-    """What the job is told that scores a model's features."""
+    """Settings of the job that scores the features of a model."""
 
     names: ViewNames
-    """Repeated in every row."""
+    """Model and view, repeated in every row."""
     pooling: str
     """Pooling whose features are scored."""
     seed: int
-    """Of the images that are scored: the same for all models."""
+    """Seed of the draw of images: the same for all models."""
     device: Device
-    """Where to compute."""
+    """Device to compute on."""
 
 
 class RankedModel(Settings):
-    """A model of a ranking, and where its accuracy on its source data is known from."""
+    """A model of a ranking, and the source of its accuracy on its source data."""
 
     model: str
     """Key of the model."""
     view: str
     """Key of its view of the data set."""
     data: str | None = None
-    """Its source data; `null` where nobody says."""
+    """Its source data; `null` where unknown."""
     accuracy: float | None = None
-    """Accuracy on them in percent, where the plan knows it."""
+    """Accuracy on its source data in percent, where the plan knows it."""
     history: str | None = None
-    """Key of the model whose training's history holds it."""
+    """Key of the model whose training history has the accuracy."""
     epoch: int | None = None
-    """Of that history; `null` takes the last."""
+    """Epoch of that history; `null` takes the last."""
 
 
 class MeasuredAccuracies(Settings):
-    """Accuracies that were measured elsewhere."""
+    """Accuracies that were measured outside this program."""
 
     name: Name
-    """Of their table."""
+    """Name of their table."""
     accuracies: dict[str, float]
-    """In percent, by model."""
+    """Accuracy in percent, by model."""
 
 
 class RankingJobSettings(Settings):
-    """What the job is told that ranks models and units on a data set."""
+    """Settings of the job that ranks models and units on a data set."""
 
     dataset: str
     """Key of the data set."""
     measured: MeasuredAccuracies | None
-    """Accuracies to compare with beside the probes'."""
+    """Accuracies to compare with, besides those of the probes."""
     scores: tuple[str, ...]
     """Variants of `nctransfer.transferability.scores`."""
     models: tuple[RankedModel, ...]
     """The ranked models."""
     learning_rate: float
-    """Of the probes that are compared with."""
+    """Learning rate of the probes to compare with."""
     weight_decay: float
-    """Of the probes that are compared with."""
+    """Weight decay of the probes to compare with."""
     resamples: int
-    """Number of resamples of the models behind the intervals of correlations."""
+    """Number of resamples of the models, for the intervals of correlations."""
     tables: tuple[tuple[str, str, str], ...]
     """Name, model and view of every tidy table, in the order of the inputs."""
     seed: int
-    """Of the resamples."""
+    """Seed of the resamples."""

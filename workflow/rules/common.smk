@@ -1,6 +1,5 @@
-# Functions of the rules. The plan (nctransfer/dag) knows every job's settings, inputs
-# and digest; here they are only handed to Snakemake. Nothing below may import torch:
-# every job of a cluster reads the Snakefile again.
+# Functions of the rules. The plan (nctransfer/dag) derives the settings, inputs and digest of every job; here
+# they are passed to Snakemake. Nothing below may import torch: every cluster job reads the Snakefile again.
 
 import nctransfer
 from nctransfer import variants
@@ -15,15 +14,14 @@ from nctransfer.runtime import study_lock, signals
 
 from snakemake.exceptions import WorkflowError
 
-# Threads that wait by spinning stall each other on a shared machine (measured: a training
-# on 2 virtual cores six times slower); jobs inherit this unless the user says otherwise.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads that busy-wait slow each other down on a shared machine (measured: a training on 2 virtual cores six
+# times slower); jobs inherit this unless the user sets it.
 
-# When this process dies, its jobs end too.
+# If this process dies, its jobs end too.
 signals.announce()
 
-# A cluster's submission of several jobs runs them by a Snakemake of its own, which knows nothing
-# of the profile: they share the GPU that was asked for, one after the other.
+# A cluster submission of several jobs runs them in a Snakemake process of its own, without the profile: they
+# share the requested GPU, one after the other.
 if not workflow.is_main_process:
     workflow.register_resource("gpu", 1)
 
@@ -37,12 +35,12 @@ if Path(nctransfer.__file__).resolve().parent != (ROOT / "nctransfer").resolve()
 
 
 def load_study():
-    """Read the configuration, check it, and derive all models that follow from it."""
+    """Read and check the configuration and derive all models."""
     settings = workflow.config_settings
     study = load(
         ROOT / "config.yaml",
         list(settings.configfiles),
-        # a list on the command line, one text in the jobs that Snakemake starts
+        # a list on the command line, but one text in the jobs that Snakemake starts
         settings.config_args if isinstance(settings.config_args, list) else [],
     )
     for note in study.notes:
@@ -53,7 +51,7 @@ def load_study():
 try:
     study = load_study()
     plan = Plan(study, ROOT)
-    # names that clash or have no view are mistakes of the configuration too
+    # clashes of names and models without a view are mistakes in the configuration too
     IMAGE_KEYS, VIEW_KEYS, SHOWN = plan.image_keys, plan.view_keys, plan.shown
 except NCTransferError as error:
     raise WorkflowError(str(error)) from None
@@ -61,7 +59,7 @@ except NCTransferError as error:
 configuration = study.configuration
 config.clear()
 config.update(configuration.model_dump(mode="json"))
-# read by the report's captions; no job depends on it
+# used by the report's captions; no job depends on it
 config["captions"] = {
     section: {name: kind_of(section, name).caption for name in variants.names(package)}
     for section, package in SECTIONS.items()
@@ -69,12 +67,12 @@ config["captions"] = {
 
 RESULTS, FIGURES, TABLES, LOGS = plan.results, plan.figures, plan.tables, plan.logs
 CPU_THREADS = configuration.resources.threads
-asked = Requests(plan)
-GPUS = asked.gpus
+job_requests = Requests(plan)
+GPUS = job_requests.gpus
 
 
 def names(keys):
-    """Regular expression of exactly these keys: a typo in a target is no match."""
+    """Regular expression that matches exactly these keys, so that a typo in a target matches nothing."""
     return "|".join(map(re.escape, keys)) or "(?!)"
 
 
@@ -89,7 +87,7 @@ wildcard_constraints:
 
 
 def ranked_pictures(wildcards):
-    """Figures and tables of all rankings; who asks for them has named some data set."""
+    """Figures and tables of all rankings; an error if the configuration ranks nothing."""
     if not configuration.rank.datasets:
         raise WorkflowError(
             "rank.datasets: empty; name the data sets to rank models on"
@@ -105,21 +103,21 @@ def ranked_pictures(wildcards):
 
 @functools.cache
 def begin_run():
-    """Be the only run of this study in the folder, if jobs are about to be run at all.
+    """Become the only run of this study in the folder, if jobs will run.
 
-    Snakemake has no hook before it takes its own locks; the first input function comes before that.
+    Snakemake has no hook before it takes its own locks, but calls the first input function before that.
     """
     jobs_will_run = workflow.executor_plugin is not None and not workflow.dryrun
     if jobs_will_run and workflow.is_main_process and workflow.execution_settings.lock:
         try:
-            run_lock.begin(configuration.study, logger.info)
+            study_lock.begin(configuration.study, logger.info)
         except NCTransferError as error:
             logger.error(str(error))
             sys.exit(1)
 
 
 def planned(stage):
-    """The plan's job for a rule's wildcards, its mistakes told as the workflow's."""
+    """The plan's job for the wildcards of a rule; mistakes are raised as errors of the workflow."""
     derive = getattr(plan, stage)
 
     def job(wildcards):
@@ -132,11 +130,11 @@ def planned(stage):
     return job
 
 
-# --- inputs that wildcards alone do not tell: a function each, named for what it returns ------
+# --- inputs that depend on the plan: one function each, named for what it returns -------------
 
 
 def filled(pattern, **keys):
-    """Input function that fills a pattern with what the plan says of a rule's wildcards; nothing where it says None."""
+    """Input function that fills a pattern with values from the plan; no input if one of them is None."""
 
     def path(wildcards):
         try:
@@ -149,18 +147,30 @@ def filled(pattern, **keys):
     return path
 
 
-def files_of_user(wildcards):
-    """Files of the user's that a data set is made of: file_0, file_1, ..."""
-    return planned("images")(wildcards).inputs
+def inputs_of(stage):
+    """Input function with all inputs of a job, by name."""
+    return lambda wildcards: planned(stage)(wildcards).inputs
+
+
+# the user's own files of a data set: file_0, file_1, ...
+files_of_user = inputs_of("images")
+# tidy tables: table_0, table_1, ...
+tables_of_ranking = inputs_of("ranking")
+tables_of_figure = inputs_of("figure")
+tables_of_table = inputs_of("table")
+# numbers and sidecars of the figures and tables that claims read, and published numbers
+numbers_of_claims = inputs_of("scorecard")
+# the scorecard, the ledger of adoptions, and the sidecars of all figures and tables
+all_that_is_shown = inputs_of("overview")
 
 
 def source_images(pattern):
-    """Image store of the data set that a model is trained on."""
+    """Image store of the data set on which a model is trained."""
     return filled(pattern, images=lambda wildcards: plan.source_images(wildcards.model))
 
 
 def shown_images(pattern):
-    """Image store behind a model's view."""
+    """Image store of a model's view."""
     return filled(
         pattern,
         images=lambda wildcards: plan.find_view(wildcards.model, wildcards.view).images,
@@ -168,14 +178,14 @@ def shown_images(pattern):
 
 
 def downstream_images(pattern):
-    """Image store of the data set that a run fine-tunes on."""
+    """Image store of the data set of a fine-tuning run."""
     return filled(
         pattern, images=lambda wildcards: plan.downstream_images(wildcards.run)
     )
 
 
 def base_model(pattern):
-    """The model itself, or the one that a fine-tuning run began with."""
+    """The model itself, or the base model of a fine-tuning run."""
     return filled(
         pattern,
         model=lambda wildcards: study.base(wildcards.get("model") or wildcards.run),
@@ -183,14 +193,14 @@ def base_model(pattern):
 
 
 def tuning_run(pattern):
-    """The run that tuned a model; none for other models."""
+    """The run that tuned a model; nothing for other models."""
     return filled(
         pattern, run=lambda wildcards: study.models[wildcards.model].store or None
     )
 
 
 def training_or_file(pattern):
-    """The training that a model comes from, or the user's file of weights; none where a library has them."""
+    """The training that a model comes from, or the user's file of weights; nothing for library models."""
     trained = filled(pattern, model=lambda wildcards: plan.training_of(wildcards.model))
     return (
         lambda wildcards: trained(wildcards) or plan.weights_file(wildcards.model) or []
@@ -198,50 +208,24 @@ def training_or_file(pattern):
 
 
 def weights_with_text_tower(wildcards):
-    """The user's file of weights where a run classifies by its text tower; none for other runs."""
+    """The user's file of weights for a run that classifies with its text tower; nothing for other runs."""
     return planned("finetune")(wildcards).inputs.get("checkpoint", [])
 
 
-def tables_of_ranking(wildcards):
-    """Tidy tables of all ranked models: table_0, table_1, ..."""
-    return planned("ranking")(wildcards).inputs
-
-
-def tables_of_figure(wildcards):
-    """Tidy tables that a figure shows: table_0, table_1, ..."""
-    return planned("figure")(wildcards).inputs
-
-
-def tables_of_table(wildcards):
-    """Tidy tables that a table shows: table_0, table_1, ..."""
-    return planned("table")(wildcards).inputs
-
-
-def numbers_of_claims(wildcards):
-    """Numbers and sidecars of the figures and tables that claims read, and published numbers."""
-    return planned("scorecard")(wildcards).inputs
-
-
-def all_that_is_shown(wildcards):
-    """The scorecard, the ledger of adoptions, and the sidecars of all figures and tables."""
-    return planned("overview")(wildcards).inputs
-
-
-# --- what a job is told, and asks for -------------------------------------------------------------
+# --- parameters and resources of a job ------------------------------------------------------------
 
 
 def job_of(stage):
-    """The parameter that carries a job to its script: settings, and the stamp that decides about reruns."""
-
+    """The parameter that passes a job to its script: settings, and the stamp that decides about reruns."""
     return lambda wildcards: planned(stage)(wildcards).told()
 
 
 def requested(resource, stage):
-    """What a rule's job asks for of mem_mb or runtime; more when a profile's `retries` tries again."""
+    """Requested mem_mb or runtime of a rule's job; more when a profile's `retries` tries again."""
 
     def amount(wildcards, attempt):
         try:
-            request = asked.request(stage, *wildcards, attempt=attempt)
+            request = job_requests.request(stage, *wildcards, attempt=attempt)
         except NCTransferError as error:
             raise WorkflowError(str(error)) from None
         return getattr(request, resource)
@@ -255,7 +239,7 @@ def memory_of(stage):
 
 
 def runtime_of(stage):
-    """Longest time of a rule's jobs, in minutes."""
+    """Time limit of a rule's jobs, in minutes."""
     return requested("runtime", stage)
 
 
@@ -276,7 +260,7 @@ def category(name):
 
 
 def category_of(section):
-    """Category of what a reader looks at: figures, tables, or both where they rank models."""
+    """Category of a figure or table: its section, or rankings."""
     derived = picture_keys(configuration, section)
     return lambda wildcards: category(
         "Rankings" if wildcards[0] in derived else section.capitalize()
@@ -284,10 +268,10 @@ def category_of(section):
 
 
 def labels_of(section, form):
-    """How the report's lists name a figure or table, and the form of the file.
+    """Labels of a figure or table in the report's lists: its name, and the format of the file.
 
-    All in two labels: Snakemake turns any but the first that has two values into a switch, and
-    fails where an entry lacks one of them.
+    All entries have the same two labels: Snakemake turns any but the first label that has two values into a
+    switch, and fails if an entry lacks one of them.
     """
     derived = picture_keys(configuration, section)
 

@@ -1,4 +1,4 @@
-# Data sets, as published or as given, to stores of uint8 images.
+# Data sets, published or the user's own, to stores of uint8 images.
 
 
 rule images:
@@ -18,6 +18,6 @@ rule images:
     params:
         job=job_of("images"),
     message:
-        "Decoding {wildcards.images} ({resources.mem_mb} MB, {resources.runtime} min)"
+        "Decoding images of {wildcards.images} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
         "../scripts/images.py"

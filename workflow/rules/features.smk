@@ -1,4 +1,4 @@
-# One forward pass per model and view leaves the features of all units.
+# Features of all units, from one forward pass per model and view.
 
 
 rule features:

@@ -1,4 +1,4 @@
-# Few-shot episodes on the penultimate features of a model on a view.
+# Few-shot episodes on the penultimate features of a model, per view.
 
 
 rule few_shot:
@@ -17,6 +17,6 @@ rule few_shot:
     params:
         job=job_of("few_shot"),
     message:
-        "Few-shot episodes of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
+        "Running few-shot episodes of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
         "../scripts/few_shot.py"

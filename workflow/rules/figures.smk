@@ -1,4 +1,4 @@
-# Figures and tables: pure functions of tidy tables and style.
+# Figures and tables, which depend only on tidy tables and the style.
 
 
 rule figure:
@@ -34,7 +34,7 @@ rule figure:
     params:
         job=job_of("figure"),
     message:
-        "Drawing {wildcards.figure}"
+        "Drawing figure {wildcards.figure}"
     script:
         "../scripts/figure.py"
 
@@ -73,7 +73,7 @@ rule table:
     params:
         job=job_of("table"),
     message:
-        "Writing {wildcards.table}"
+        "Writing table {wildcards.table}"
     script:
         "../scripts/table.py"
 
@@ -88,7 +88,7 @@ rule tables:
         collect(f"{TABLES}/{{table}}.csv", table=plan.asked_for("tables")),
 
 
-# A name without a suffix stands for all forms of a figure or table: tables/table3
+# A name without a suffix stands for all files of a figure or table: tables/table3
 for maker, section in (("figure", "figures"), ("table", "tables")):
     for key in config[section]:
 

@@ -1,4 +1,4 @@
-# Fine-tuning runs: what a method changed of a model on a data set, and what it reached.
+# Fine-tuning runs: the tuned weights of a model on a data set, and their accuracy.
 
 
 rule finetune:

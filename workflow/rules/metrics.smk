@@ -1,4 +1,4 @@
-# Neural-collapse metrics of features, and of the classifiers that were fitted to them.
+# Neural-collapse metrics of features, and of classifiers on them.
 
 
 rule metrics:
@@ -43,7 +43,7 @@ rule classifier_metrics:
     params:
         job=job_of("classifier_metrics"),
     message:
-        "Measuring the probes' classifiers of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
+        "Measuring alignment of the probes of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
         "../scripts/classifier_metrics.py"
 
@@ -67,7 +67,7 @@ rule head_metrics:
     params:
         job=job_of("head_metrics"),
     message:
-        "Measuring the classifier of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
+        "Measuring alignment of the classifier of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
         "../scripts/head_metrics.py"
 

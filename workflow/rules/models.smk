@@ -1,5 +1,5 @@
-# Pre-trained models: trained here on a source data set, or fetched from where they are
-# published; then kept as weights and a list of units.
+# Pre-trained models: trained here on a source data set, or fetched from where they are published; stored as
+# weights and a list of units.
 
 
 rule pretrain:
@@ -49,7 +49,7 @@ rule model:
         "../scripts/model.py"
 
 
-# Nothing is written, so it lists them whenever it is asked to.
+# Writes nothing, so it runs whenever it is requested.
 rule models:
     log:
         f"{LOGS}/models.log",

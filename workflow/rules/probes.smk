@@ -1,4 +1,4 @@
-# Linear probes on frozen features, all units and settings of a model and view in one job.
+# Linear probes on frozen features; one job trains all units and settings of a model and view.
 
 
 rule probes:
@@ -20,6 +20,6 @@ rule probes:
     params:
         job=job_of("probes"),
     message:
-        "Training probes on {wildcards.model} and {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
+        "Training probes of {wildcards.model} on {wildcards.view} ({resources.mem_mb} MB, {resources.runtime} min)"
     script:
         "../scripts/probes.py"

@@ -1,4 +1,4 @@
-# Transferability scores of features, and how they rank models and units on a data set.
+# Transferability scores of features, and the resulting rankings of models and units per data set.
 
 
 rule scores:

@@ -1,5 +1,5 @@
-# About everything that is shown: what made it, where, and where it is.
-# The page itself is Snakemake's: snakemake --report report.html
+# Pages about the run: provenance and an overview. The report page itself is Snakemake's:
+# snakemake --report report.html
 
 
 rule provenance:
@@ -34,7 +34,7 @@ rule provenance:
     params:
         job=job_of("provenance"),
     message:
-        "Writing down what made everything"
+        "Collecting provenance"
     script:
         "../scripts/provenance.py"
 
@@ -54,6 +54,6 @@ rule overview:
     params:
         job=job_of("overview"),
     message:
-        "Listing everything that is shown"
+        "Listing all figures and tables"
     script:
         "../scripts/overview.py"

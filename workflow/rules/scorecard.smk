@@ -1,4 +1,4 @@
-# The paper's claims, tested on the numbers behind figures and tables.
+# The paper's claims, tested on the numbers of figures and tables.
 
 
 rule scorecard:

@@ -1,4 +1,4 @@
-"""Leave the features of all units of a model on a data set."""
+"""Extract the features of all units of a model on a data set."""
 
 from pathlib import Path
 

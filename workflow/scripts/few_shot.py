@@ -1,4 +1,4 @@
-"""Draw few-shot episodes from a view's images, and score a classifier in each."""
+"""Draw few-shot episodes from a view's images and evaluate a classifier in each."""
 
 from pathlib import Path
 

@@ -9,12 +9,12 @@ from nctransfer.reporting.output import save_figure, save_numbers, save_sidecar
 from nctransfer.storage.tables import read_tables
 
 with job(snakemake) as task:
-    kind = variants.load(figures, task.settings["kind"], "figure")
+    kind = variants.load(figures, task.settings["kind"], "figure", ["SETTINGS", "tabulate", "draw"])
     settings = kind.SETTINGS.read(task.settings)
     numbers = kind.tabulate(settings, read_tables(settings.tables, snakemake.input))
-    picture = kind.draw(numbers, settings)
+    figure = kind.draw(numbers, settings)
     csv, pdf, png, sidecar = (Path(snakemake.output[suffix]) for suffix in ("csv", "pdf", "png", "json"))
     save_numbers(numbers, csv)
-    save_figure(picture, pdf, png, settings.style.dpi, task.stamp.digest)
+    save_figure(figure, pdf, png, settings.style.dpi, task.stamp.digest)
     name, files = snakemake.wildcards.figure, map(Path, snakemake.output)
     save_sidecar(sidecar, name, settings.kind, task.stamp, snakemake.input, files, settings.seed)

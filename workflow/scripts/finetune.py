@@ -10,7 +10,7 @@ from nctransfer.finetuning.settings import FineTuneJobSettings
 from nctransfer.training.operation import Operation
 
 with job(snakemake) as task:
-    # where the Hugging Face hub caches what zero-shot runs download, unless the user says so
+    # cache of the Hugging Face hub for the downloads of zero-shot runs, unless the user sets it
     os.environ.setdefault("HF_HOME", str(task.downloads.absolute() / "huggingface"))
     stores = {split: ImageStore(Path(snakemake.input[split])) for split in ("train", "test")}
     manifest, log = Path(snakemake.output.manifest), Path(snakemake.log[0])

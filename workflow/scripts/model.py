@@ -1,4 +1,4 @@
-"""Fetch a model's weights and say which units it has."""
+"""Fetch a model's weights and list its units."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from nctransfer.models.model_store import save_model
 from nctransfer.models.settings import ModelJobSettings
 
 with job(snakemake) as task:
-    # where torch.hub and the Hugging Face hub cache what they download, unless the user says so
+    # caches of torch.hub and the Hugging Face hub, unless the user sets them
     os.environ.setdefault("TORCH_HOME", str(task.downloads.absolute() / "torch"))
     os.environ.setdefault("HF_HOME", str(task.downloads.absolute() / "huggingface"))
     checkpoint = snakemake.input.get("checkpoint")

@@ -1,4 +1,4 @@
-"""List everything that is shown, with links."""
+"""List all figures and tables, with links."""
 
 from pathlib import Path
 

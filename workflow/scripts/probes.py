@@ -1,4 +1,4 @@
-"""Train linear probes on the features of all units at once."""
+"""Train linear probes on the features of all units together."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Write down what made everything that is shown."""
+"""Collect provenance: what made all figures and tables."""
 
 from pathlib import Path
 
@@ -9,5 +9,5 @@ from nctransfer.reporting.settings import ProvenanceJobSettings
 with job(snakemake) as task:
     root = Path(snakemake.scriptdir).resolve().parents[1]
     results, logs = Path(snakemake.output.json).parent, Path(ProvenanceJobSettings.read(task.settings).logs)
-    gathered = provenance.gather(root, results, logs, snakemake.config, task.stamp.made_by)
-    provenance.write(gathered, Path(snakemake.output.json), Path(snakemake.output.html), task.stamp)
+    collected = provenance.gather(root, results, logs, snakemake.config, task.stamp.made_by)
+    provenance.write(collected, Path(snakemake.output.json), Path(snakemake.output.html), task.stamp)

@@ -1,4 +1,4 @@
-"""Rank models and units on a data set, and compare with measured accuracies."""
+"""Rank models and units on a data set and compare the ranking with measured accuracies."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Test the paper's claims on the numbers behind figures and tables."""
+"""Test the paper's claims on the numbers of figures and tables."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Score a model's features: how well will they transfer?"""
+"""Compute transferability scores of a model's features."""
 
 from pathlib import Path
 

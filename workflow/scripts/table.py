@@ -10,7 +10,7 @@ from nctransfer.reporting.titles import name_of
 from nctransfer.storage.tables import read_tables
 
 with job(snakemake) as task:
-    kind = variants.load(tables, task.settings["kind"], "table")
+    kind = variants.load(tables, task.settings["kind"], "table", ["SETTINGS", "tabulate", "present"])
     settings = kind.SETTINGS.read(task.settings)
     numbers = kind.tabulate(settings, read_tables(settings.tables, snakemake.input))
     readable = kind.present(numbers, settings)

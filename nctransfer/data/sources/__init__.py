@@ -1,1 +1,1 @@
-"""Where images come from: a folder a source, found by name; its ``read.py`` defines ``open_split``."""
+"""Sources of images: one folder per source, found by name; its ``read.py`` defines ``open_split``."""

@@ -1,4 +1,4 @@
-"""Full FT: everything trains that the classifier depends on."""
+"""Full FT: all parameters train on which the classifier depends."""
 
 from typing import TYPE_CHECKING
 

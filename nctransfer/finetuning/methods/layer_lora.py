@@ -1,4 +1,4 @@
-"""Layer LoRA: low-rank changes of the tuned units' linear maps train, and the classifier."""
+"""Layer LoRA: the classifier and low-rank changes of the tuned units' linear maps train."""
 
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,11 @@ class LoRAOptions(Settings):
     rank: Count = 96
     """Rank of the adapters (layer_lora)."""
     alpha: Positive | None = None
-    """The adapters' change is scaled by alpha / rank (layer_lora); `null` takes the rank."""
+    """Scale of the adapters is alpha / rank (layer_lora); `null` takes the rank."""
 
 
 class LoRASettings(MethodSettings, LoRAOptions):
-    """What Layer LoRA is told."""
+    """Settings of Layer LoRA."""
 
 
 METHOD = Method("Layer LoRA", place=6, settings=LoRASettings)

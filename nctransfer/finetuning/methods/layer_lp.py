@@ -12,7 +12,7 @@ METHOD = Method("Layer LP", place=4)
 
 
 def prepare(task: "Task") -> "TunedNetwork":
-    """Tune the units of the settings at the end of a network that stops there."""
+    """Tune the units of the settings in a network that ends after the deepest of them."""
     from nctransfer.finetuning.tuning import check_units, tuned_units  # torch, which the plan must not import
 
     check_units(task.backbone, task.units)

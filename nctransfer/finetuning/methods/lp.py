@@ -1,4 +1,4 @@
-"""Linear probe: the classifier alone trains."""
+"""Linear probe: only the classifier trains."""
 
 from typing import TYPE_CHECKING
 

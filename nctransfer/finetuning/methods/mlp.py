@@ -1,4 +1,4 @@
-"""MLP probe: a two-layer classifier alone trains (the paper's hidden layer is 1024 wide)."""
+"""MLP probe: only a two-layer classifier trains (the paper's hidden layer is 1024 wide)."""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ class MLPOptions(Settings):
 
 
 class MLPSettings(MethodSettings, MLPOptions):
-    """What the MLP probe is told."""
+    """Settings of the MLP probe."""
 
 
 METHOD = Method("MLP", place=1, tunes_units=False, settings=MLPSettings)

@@ -12,7 +12,7 @@ METHOD = Method("SCL FT", place=3)
 
 
 def prepare(task: "Task") -> "TunedNetwork":
-    """Tune the units of the settings, and pass the outputs of all of them to the classifier."""
+    """Tune the units of the settings, with a skip connection from each of them to the classifier."""
     from nctransfer.finetuning.tuning import tuned_units  # torch, which the plan must not import
 
     return tuned_units(task, skip=task.units)

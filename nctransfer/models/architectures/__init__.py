@@ -1,1 +1,1 @@
-"""Networks without weights: one module a library, each imported only when one of its networks is built."""
+"""Networks without weights: one module per library, imported only when one of its networks is built."""

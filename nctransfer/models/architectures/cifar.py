@@ -14,7 +14,7 @@ UNIT_LAYOUTS = dict.fromkeys(DEPTHS, "resnet")
 
 
 def build(name: str, options: Options, classes: int | None) -> ResidualNetwork:
-    """Build a network with random weights; its classification layer is called ``linear``.
+    """Build a network with random weights; its classification layer is ``linear``.
 
     Raises:
         ModelError: no such network or option.
@@ -30,10 +30,10 @@ def build(name: str, options: Options, classes: int | None) -> ResidualNetwork:
 
 
 def metadata(name: str, weights: str | None) -> Metadata:
-    """32 px; mean and std are the trainer's to know."""
+    """32 px; mean and std depend on the training."""
     return Metadata(mean=None, std=None, size=(32, 32), native=None)
 
 
 def adapt(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights fit as they are."""
+    """The weights unchanged."""
     return dict(state)

@@ -1,4 +1,4 @@
-"""Networks of few-shot learning: ConvNet4, ResNet12 and ResNet12 with squeeze and excitation.
+"""Networks for few-shot learning: ConvNet4, ResNet12 and ResNet12 with squeeze and excitation.
 
 Published sizes of the backbones: 113,088, 12,424,320 and 12,696,648 parameters.
 """
@@ -15,41 +15,37 @@ from nctransfer.suggestions import suggestion
 CONVNET = "convnet4"
 RESNETS = {"resnet12": False, "seresnet12": True}  # with squeeze and excitation?
 UNIT_LAYOUTS = dict.fromkeys((CONVNET, *RESNETS), "few_shot")
-WIDTHS = (2, 5, 10, 20)  # of ResNet12's blocks, in halves of the first one's
+WIDTHS = (2, 5, 10, 20)  # of ResNet12's blocks, in halves of the first block's width
 POOLED = (True, True, True, False)
-# Options with their defaults.
+# Options and their defaults.
 WIDTH = {"width": 64}
 OPTIONS = {name: {**WIDTH, "drop_rate": 0.0, "block_size": 5} for name in RESNETS}
 
 
 def build(name: str, options: Options, classes: int | None) -> FewShotNetwork:
-    """Build a network with random weights.
+    """Build a network with random weights; ModelError for an unknown network or option.
 
-    Args:
-        name: convnet4, resnet12 or seresnet12.
-        options: ``width``, of the first block (64; of ResNet12 an even number, whose further blocks have
-            2.5, 5 and 10 times as many channels); of ResNet12 also ``drop_rate`` (0), of dropout after
-            blocks 1 and 2 and of DropBlock after blocks 3 and 4, and DropBlock's ``block_size`` (5).
-        classes: outputs of the head, 10 by default.
-
-    Raises:
-        ModelError: no such network or option.
+    Options are ``width`` of the first block (64; even for ResNet12, whose other blocks have 2.5, 5 and 10
+    times as many channels); for ResNet12 also ``drop_rate`` (0) of dropout after blocks 1 and 2 and of
+    DropBlock after blocks 3 and 4, and DropBlock's ``block_size`` (5). The head has 10 outputs by default.
     """
     if name not in UNIT_LAYOUTS:
         raise ModelError(
             f"no few-shot network {name!r}{suggestion(name, UNIT_LAYOUTS)}; {', '.join(UNIT_LAYOUTS)}"
         )
-    chosen = with_defaults(f"few_shot/{name}", options, OPTIONS.get(name, WIDTH))
-    require_positive(f"few_shot/{name}", chosen, [option for option in chosen if option != "drop_rate"])
+    values = with_defaults(f"few_shot/{name}", options, OPTIONS.get(name, WIDTH))
+    require_positive(f"few_shot/{name}", values, [option for option in values if option != "drop_rate"])
     outputs = 10 if classes is None else classes
     if name == CONVNET:
-        return _convnet(chosen["width"], outputs)
-    return _resnet(name, chosen["width"], chosen["drop_rate"], chosen["block_size"], outputs)
+        return _convnet(values["width"], outputs)
+    return _resnet(name, values["width"], values["drop_rate"], values["block_size"], outputs)
 
 
 def _convnet(width: int, classes: int) -> FewShotNetwork:
     inputs = (3, width, width, width)
-    blocks = [ConvolutionalBlock(given, width, pooled) for given, pooled in zip(inputs, POOLED, strict=True)]
+    blocks = [
+        ConvolutionalBlock(channels, width, pooled) for channels, pooled in zip(inputs, POOLED, strict=True)
+    ]
     return FewShotNetwork(blocks, width, classes)
 
 
@@ -69,20 +65,20 @@ def _resnet(name: str, width: int, rate: float, block_size: int, classes: int) -
 
 
 def _dropouts(rate: float, block_size: int) -> list[nn.Module]:
-    """What follows each block: dropout of single numbers, then of squares of a channel's map."""
+    """The module after each block: dropout of single values, then of squares of a channel's map."""
     if not rate:
         return [nn.Identity() for _ in POOLED]
-    from timm.layers import DropBlock2d  # seconds of import that a network without it does not need
+    from timm.layers import DropBlock2d  # takes seconds to import
 
     squares = [DropBlock2d(rate, block_size, couple_channels=False) for _ in range(2)]
     return [nn.Dropout(rate), nn.Dropout(rate), *squares]
 
 
 def metadata(name: str, weights: str | None) -> Metadata:
-    """The 84 px of miniImageNet; mean and std are the trainer's to know."""
+    """84 px, as miniImageNet; mean and std depend on the training."""
     return Metadata(mean=None, std=None, size=(84, 84), native=None)
 
 
 def adapt(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights fit as they are."""
+    """The weights unchanged."""
     return dict(state)

@@ -1,8 +1,8 @@
-"""open_clip's image towers, without their text towers; and whole models, for zero-shot classifiers.
+"""open_clip's image towers without text towers; and whole models, for zero-shot classifiers.
 
-Options overwrite the architecture's ``vision_cfg``, but for two keys: ``embed_dim`` is the
-width of the embedding that both towers share, ``text_cfg`` a mapping that overwrites the
-architecture's own; image towers have no use for it.
+Options overwrite the architecture's ``vision_cfg``, except two keys: ``embed_dim`` is the width of the
+embedding that both towers share, ``text_cfg`` is a mapping that overwrites the architecture's own one (image
+towers ignore it).
 """
 
 from collections.abc import Mapping
@@ -23,11 +23,7 @@ TOKENIZER_KEYS = ("hf_model_name", "hf_tokenizer_name", "tokenizer_mode", "token
 
 
 def config(name: str) -> dict[str, Any]:
-    """The library's configuration of an architecture.
-
-    Raises:
-        ModelError: no such architecture.
-    """
+    """The library's configuration of an architecture; ModelError if there is none."""
     names = open_clip.list_models()
     if name not in names:
         raise ModelError(f"open_clip has no model {name!r}{suggestion(name, names)}")
@@ -35,13 +31,10 @@ def config(name: str) -> dict[str, Any]:
 
 
 def build(name: str, options: Options, classes: int | None) -> nn.Module:
-    """Build an image tower with random weights.
+    """Build an image tower with random weights; ModelError for an unknown architecture or options.
 
-    The library builds image towers only inside whole models; its own helper is used
-    here so that a text tower (and its tokenizer's downloads) never gets in the way.
-
-    Raises:
-        ModelError: no such architecture, or it refuses the options.
+    The library builds image towers only inside whole models; its internal helper is used here to avoid
+    building a text tower (and downloading its tokenizer).
     """
     entry = _overwritten(name, options)
     try:
@@ -54,8 +47,8 @@ def build_whole(name: str, options: Options) -> nn.Module:
     """Build a whole model, image and text tower, with random weights.
 
     Raises:
-        ModelError: no such architecture, or it refuses the options, or its text tower is one of
-            the hub's, whose configuration could not be fetched.
+        ModelError: unknown architecture or options, or the configuration of its Hugging Face text tower could
+            not be downloaded.
     """
     entry = _overwritten(name, options)
     custom = entry.pop("custom_text", False) or "hf_model_name" in entry["text_cfg"]
@@ -71,7 +64,7 @@ def build_whole(name: str, options: Options) -> nn.Module:
 
 
 def _overwritten(name: str, options: Options) -> dict[str, Any]:
-    """The architecture's configuration under its options; nothing in it asks for a download of weights."""
+    """The architecture's configuration updated by the options; no entry causes a download of weights."""
     entry = config(name)
     text = options.get("text_cfg") or {}
     if not isinstance(text, Mapping):
@@ -90,7 +83,7 @@ def _overwritten(name: str, options: Options) -> dict[str, Any]:
 
 
 def metadata(name: str, weights: str | None) -> Metadata:
-    """Preprocessing of a tower's weights; of OpenAI's models where no weights are named."""
+    """Preprocessing of a tower's weights; that of OpenAI's models where no weights are named."""
     size = config(name)["vision_cfg"]["image_size"]
     height, width = (size, size) if isinstance(size, int) else size
     entry = get_pretrained_cfg(name, weights) if weights else {}
@@ -116,7 +109,7 @@ def metadata(name: str, weights: str | None) -> Metadata:
 
 
 def adapt(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Keep the image tower of a whole model's state dict; a tower's own passes as it is."""
+    """The image tower of a whole model's state dict; that of a tower is returned unchanged."""
     tower = {key.removeprefix("visual."): value for key, value in state.items() if key.startswith("visual.")}
     return tower or dict(state)
 
@@ -127,10 +120,10 @@ def has_text_tower(state: Mapping[str, Tensor]) -> bool:
 
 
 def adapt_whole(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A whole model's state dict with the names that this version of the library has for it.
+    """A whole model's state dict with the names that the installed version of the library uses.
 
-    OpenAI's files hold three sizes beside the weights, older files keep the text tower at
-    the top where the network has it in ``text``.
+    OpenAI's files hold three sizes beside the weights; older files have the text tower at the top level where
+    the network has it in ``text``.
     """
     weights = {
         key: value

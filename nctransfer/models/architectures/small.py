@@ -62,7 +62,7 @@ def _vit(options: Mapping[str, int], classes: int) -> nn.Module:
         num_classes=classes,
     )
     for block in network.blocks:  # fused, an image's numbers depend on the other images of its batch
-        block.attn.fused_attn = False
+        block.attn.fused_attn = False  # type: ignore[union-attr]
     return network
 
 

@@ -1,4 +1,4 @@
-"""timm's networks, by ``architecture`` or ``architecture.tag``."""
+"""timm's networks, named ``architecture`` or ``architecture.tag``."""
 
 import math
 from collections.abc import Mapping
@@ -16,11 +16,7 @@ from nctransfer.suggestions import suggestion
 
 
 def build(name: str, options: Options, classes: int | None) -> nn.Module:
-    """Build a network with random weights.
-
-    Raises:
-        ModelError: no such network, or options that it does not take.
-    """
+    """Build a network with random weights; ModelError for an unknown network or option."""
     _check(name)
     arguments = dict(options) | ({"num_classes": classes} if classes is not None else {})
     try:
@@ -41,18 +37,14 @@ def _check(name: str) -> None:
 
 
 def entry(name: str) -> PretrainedCfg:
-    """The library's entry of a network's weights (its default tag where the name has none).
-
-    Raises:
-        ModelError: no such network or tag.
-    """
+    """The library's entry of a network's weights (default tag if the name has none), or ModelError."""
     _check(name)
     published = timm.get_pretrained_cfg(name)
     return published if published is not None else PretrainedCfg()
 
 
 def metadata(name: str, weights: str | None) -> Metadata:
-    """Preprocessing and classes of a network's weights (its default tag where the name has none)."""
+    """Preprocessing and classes of a network's weights (default tag if the name has none)."""
     weights_entry = entry(name)
     config = resolve_data_config({}, pretrained_cfg=weights_entry.to_dict())
     height, width = config["input_size"][1:]
@@ -66,9 +58,9 @@ def metadata(name: str, weights: str | None) -> Metadata:
 
 
 def geometry(config: Mapping[str, Any]) -> Geometry | None:
-    """The evaluation transform as a geometry, as ``timm.data.transforms_factory`` builds it.
+    """The evaluation transform of ``timm.data.transforms_factory`` as a geometry.
 
-    Returns None for what a geometry does not express: resizing the longer side, and oblong inputs.
+    None for what a geometry cannot express: resizing the longer side, and inputs that are not square.
     """
     height, width = config["input_size"][1:]
     scaled = math.floor(height / config["crop_pct"])
@@ -83,5 +75,5 @@ def geometry(config: Mapping[str, Any]) -> Geometry | None:
 
 
 def adapt(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights load under the names that they were saved with."""
+    """The weights unchanged."""
     return dict(state)

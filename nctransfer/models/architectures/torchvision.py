@@ -14,18 +14,14 @@ from nctransfer.models.architecture import Metadata, Options
 from nctransfer.suggestions import suggestion
 
 WITH_AUXILIARY_HEADS = ("googlenet", "inception_v3")
-# DenseNet checkpoints carry the names of an older version of the network.
+# DenseNet checkpoints use the names of an older version of the network.
 OLD_DENSENET = re.compile(
     r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$"
 )
 
 
 def build(name: str, options: Options, classes: int | None) -> nn.Module:
-    """Build a network with random weights, without auxiliary heads.
-
-    Raises:
-        ModelError: no such network, or options that it does not take.
-    """
+    """Build a network with random weights, no auxiliary heads; ModelError for an unknown name or option."""
     names = models.list_models(module=models)
     if name not in names:
         raise ModelError(f"torchvision has no model {name!r}{suggestion(name, names)}")
@@ -41,11 +37,7 @@ def build(name: str, options: Options, classes: int | None) -> nn.Module:
 
 
 def weights_entry(name: str, weights: str | None) -> WeightsEnum:
-    """The library's entry of these weights, its default ones for None.
-
-    Raises:
-        ModelError: no such model or weights.
-    """
+    """The library's entry of these weights (None: its default); ModelError for an unknown name or weights."""
     names = models.list_models(module=models)
     if name not in names:
         raise ModelError(f"torchvision has no model {name!r}{suggestion(name, names)}")
@@ -67,7 +59,7 @@ def metadata(name: str, weights: str | None) -> Metadata:
     transform = entry.transforms()
     options: dict[str, Any] = {}
     if name in WITH_AUXILIARY_HEADS:
-        # These weights expect inputs in [-1, 1]; the network converts ImageNet's normalisation itself.
+        # these weights expect inputs in [-1, 1]; the network converts from ImageNet's normalisation itself
         options["transform_input"] = True
     if name.startswith("vit_"):
         options["image_size"] = entry.meta["min_size"][0]
@@ -92,7 +84,7 @@ def metadata(name: str, weights: str | None) -> Metadata:
 
 
 def adapt(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Bring a published state dict to the names of today's network, without auxiliary heads."""
+    """Rename the keys of a published state dict to those of the current network; drop auxiliary heads."""
     if name in WITH_AUXILIARY_HEADS:
         state = {key: value for key, value in state.items() if not key.lower().startswith("aux")}
     if name.startswith("densenet"):

@@ -1,1 +1,1 @@
-"""Models as the feature job reads them: one module a kind, so that a job depends on its own alone."""
+"""Model loaders of the feature job: one module per kind, so that a job depends only on its own."""

@@ -1,4 +1,4 @@
-"""A model of the zoo, from its store."""
+"""A pre-trained model, from its store."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A fine-tuned model, from its base model and what the run changed."""
+"""A fine-tuned model, from its base model and the changes of the run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,5 +10,5 @@ from nctransfer.models.tuned import load_tuned
 
 
 def load(inputs: Mapping[str, str], device: torch.device) -> Backbone:
-    """Load the base model ``inputs["model"]`` as the run ``inputs["tuned"]`` left it."""
+    """Load the base model ``inputs["model"]`` with the changes of the run ``inputs["tuned"]``."""
     return load_tuned(Path(inputs["model"]), Path(inputs["tuned"]), device)

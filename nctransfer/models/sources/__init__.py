@@ -1,1 +1,1 @@
-"""Where pre-trained networks come from: one module a source."""
+"""Sources of pre-trained networks: one module per source."""

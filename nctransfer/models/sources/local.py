@@ -1,4 +1,4 @@
-"""Weights in a file of the user's, with the name of an architecture."""
+"""Weights in a file of the user, with the name of an architecture."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,22 +17,17 @@ from nctransfer.models.unit_layout import UnitLayout
 
 
 def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
-    """Build the architecture and load the file.
+    """Build the architecture and load the file, ``checkpoint`` or the settings' ``weights``.
 
-    Args:
-        settings: their weights are a file; mean, std and size that they do not tell are the file's own, or
-            what the library says of the architecture's own weights. Without a usable head the
-            classification layer is left out; it may then be absent or of any shape.
-        checkpoint: the file, instead of ``weights``.
-
-    Raises:
-        ModelError: missing, damaged, pickled or ill-fitting weights, or unknown mean and std.
+    Mean, std and size default to those in the file, or in the library. Without a usable head the
+    classification layer is removed; it may then be missing or of any shape. ModelError for missing, damaged,
+    pickled or unsuitable weights, or unknown mean and std.
     """
     path = existing(checkpoint or settings.weights, "weights")
     architecture = Architecture.parse(settings.architecture or "", settings.options)
     metadata = architecture.metadata()
     if architecture.library == "open_clip":
-        # its architectures are published with several: which one is the file's own to know
+        # the library publishes its architectures with several means and stds; only the user knows the file's
         metadata = replace(metadata, mean=None, std=None)
     metadata = _prepared(metadata, settings, path)
     architecture = replace(architecture, options={**metadata.options, **architecture.options})
@@ -51,7 +46,7 @@ def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
 
 def _built(architecture: Architecture, unit_layout: str) -> tuple[nn.Module, UnitLayout]:
     network = architecture.build()
-    return network, variants.load(unit_layouts, unit_layout).describe(network)
+    return network, variants.load(unit_layouts, unit_layout, needs=["describe"]).describe(network)
 
 
 def _classes(state: Mapping[str, Tensor], layout: UnitLayout, network: nn.Module) -> int | None:
@@ -59,23 +54,21 @@ def _classes(state: Mapping[str, Tensor], layout: UnitLayout, network: nn.Module
     if not layout.heads:
         return None
     key = f"{layout.heads[0]}.weight"
-    own = network.state_dict().get(key)
-    given = state.get(key)
-    if own is None or given is None or own.shape == given.shape:
+    default = network.state_dict().get(key)
+    stored = state.get(key)
+    if default is None or stored is None or default.shape == stored.shape:
         return None
-    return given.shape[0]
+    return stored.shape[0]
 
 
 def _prepared(metadata: Metadata, settings: ModelJobSettings, path: Path) -> Metadata:
-    """The library's metadata, overwritten by the file's own, and these by the settings."""
-    described = read_metadata(path)
-    mean = settings.mean or described.get("mean") or metadata.mean
-    std = settings.std or described.get("std") or metadata.std
+    """The library's metadata, overwritten by those in the file, and these by the settings."""
+    file_metadata = read_metadata(path)
+    mean = settings.mean or file_metadata.get("mean") or metadata.mean
+    std = settings.std or file_metadata.get("std") or metadata.std
     if mean is None or std is None:
-        raise ModelError(
-            f"{path}: `mean` and `std` of its training images must be given (three values in 0-1)"
-        )
-    size = settings.size or described.get("size") or metadata.size
+        raise ModelError(f"{path}: `mean` and `std` of its training images must be set (three values in 0-1)")
+    size = settings.size or file_metadata.get("size") or metadata.size
     height, width = (size, size) if isinstance(size, int) else size
-    # The library's class names belong to its own weights, not to these.
+    # the library's class names belong to its own weights, not to these
     return replace(metadata, mean=tuple(mean), std=tuple(std), size=(height, width), class_names=None)

@@ -1,4 +1,4 @@
-"""Pre-trained image towers that open_clip publishes."""
+"""Pre-trained image towers published by open_clip."""
 
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,11 @@ from nctransfer.models.settings import ModelJobSettings
 
 
 def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
-    """Download (or take from the hub's cache) a model and keep its image tower.
-
-    Args:
-        settings: their name is an architecture, their weights a pre-trained tag.
-        checkpoint: not used.
+    """Download (or take from the cache) a model and return its image tower; ``checkpoint`` is not used.
 
     Raises:
-        ModelError: unknown name, failed download, weights that do not fit, or weights
-            trained with another activation than the architecture's.
+        ModelError: unknown name, failed download, weights that do not fit, or that were trained with another
+            activation than the architecture's.
     """
     name = published_name(settings)
     weights = settings.weights or _only_weights(name)
@@ -32,7 +28,7 @@ def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
 
 
 def download(name: str, weights: str) -> Any:
-    """Download (or take from the hub's cache) a whole model, text tower included.
+    """Download (or take from the cache) a whole model with its text tower.
 
     Raises:
         ModelError: failed download, or weights that do not fit or were trained with another activation.
@@ -40,7 +36,7 @@ def download(name: str, weights: str) -> Any:
     check_activation(name, weights)
     try:
         return open_clip.create_model(name, pretrained=weights, weights_only=True, require_pretrained=True)
-    except Exception as error:  # whatever the transport, the hub or the reader raise
+    except Exception as error:  # any error of the network, the hub or the reader
         raise download_failed(f"open_clip/{name}", weights, error) from error
 
 
@@ -48,17 +44,16 @@ def _only_weights(name: str) -> str:
     library.config(name)
     tags = open_clip.list_pretrained_tags_by_model(name)
     if len(tags) != 1:
-        raise ModelError(f"open_clip/{name}: `weights` must name one of {', '.join(tags) or 'none at all'}")
+        raise ModelError(
+            f"open_clip/{name}: `weights` must name one of {', '.join(tags) or 'none (the library has none)'}"
+        )
     return tags[0]
 
 
 def check_activation(name: str, weights: str) -> None:
-    """Refuse weights trained with QuickGELU in an architecture with GELU, or the reverse.
+    """Raise ModelError for weights trained with QuickGELU in an architecture with GELU, or the reverse.
 
-    open_clip warns and goes on, with features that are quietly worse.
-
-    Raises:
-        ModelError: they differ; the message names the architecture that fits.
+    open_clip only warns and returns worse features; the message names the right architecture.
     """
     trained = bool(get_pretrained_cfg(name, weights).get("quick_gelu", False))
     if trained == bool(library.config(name).get("quick_gelu", False)):

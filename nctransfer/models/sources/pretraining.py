@@ -1,4 +1,4 @@
-"""Networks trained in this workflow; their checkpoints say themselves what they are."""
+"""Networks trained in this workflow; their checkpoints describe themselves."""
 
 from pathlib import Path
 
@@ -14,40 +14,35 @@ NEEDED = ("architecture", "options", "mean", "std", "size", "classes")
 
 
 def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
-    """Load a checkpoint that a pre-training job wrote.
+    """Load a checkpoint written by a pre-training job.
 
-    Args:
-        settings: without the epoch of a snapshot the weights at the end of the training are meant.
-        checkpoint: the manifest of a store of kind ``pretraining``, or its safetensors file, with
-            the metadata ``architecture`` (library/name), ``options``, ``mean``, ``std``,
-            ``size``, ``classes`` and optionally ``class_names`` and ``head`` (false: thrown away
-            after training).
-
-    Raises:
-        ModelError: the checkpoint is missing, damaged or says too little.
+    ``checkpoint`` is the manifest of a store of kind ``pretraining`` (final weights, or the snapshot of the
+    settings' epoch), or a safetensors file with the metadata ``architecture`` (library/name), ``options``,
+    ``mean``, ``std``, ``size``, ``classes`` and optionally ``class_names`` and ``head`` (false: removed after
+    training). Raises ModelError: the checkpoint is missing, damaged or lacks metadata.
     """
     path = existing(checkpoint or settings.weights, "checkpoint")
     if path.name == MANIFEST:
         path = Store(path, "pretraining").path(weights_name(settings.epoch))
-    described = read_metadata(path)
-    absent = [key for key in NEEDED if key not in described]
-    if absent:
+    stored = read_metadata(path)
+    missing = [key for key in NEEDED if key not in stored]
+    if missing:
         raise ModelError(
-            f"{path}: not a checkpoint of a pre-training job, its metadata lack {', '.join(absent)}"
+            f"{path}: not a checkpoint of a pre-training job, its metadata lack {', '.join(missing)}"
         )
-    architecture = Architecture.parse(described["architecture"], described["options"], described["classes"])
+    architecture = Architecture.parse(stored["architecture"], stored["options"], stored["classes"])
     network = architecture.build()
     state = architecture.module.adapt(architecture.name, read_weights(path))
-    headless = described.get("head", True) is False
+    headless = stored.get("head", True) is False
     load_strictly(network, state, str(path), ignore=classifying_layers(network)[:1] if headless else ())
-    size, names = described["size"], described.get("class_names")
+    size, names = stored["size"], stored.get("class_names")
     height, width = (size, size) if isinstance(size, int) else size
     metadata = Metadata(
-        mean=tuple(described["mean"]),
-        std=tuple(described["std"]),
+        mean=tuple(stored["mean"]),
+        std=tuple(stored["std"]),
         size=(height, width),
         native=None,
-        classes=described["classes"],
+        classes=stored["classes"],
         class_names=tuple(names) if names else None,
     )
     return Fetched(network, architecture, metadata, headless=headless)

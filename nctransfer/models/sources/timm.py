@@ -1,4 +1,4 @@
-"""Pre-trained weights that timm publishes."""
+"""Pre-trained weights published by timm."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,16 +15,10 @@ from nctransfer.models.settings import ModelJobSettings
 
 
 def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
-    """Download (or take from the hub's cache) and load the weights.
+    """Download (or take from the cache) and load the weights; ``checkpoint`` is not used.
 
-    timm itself adapts published state dicts and loads them strictly.
-
-    Args:
-        settings: their name is an ``architecture`` or ``architecture.tag``.
-        checkpoint: not used.
-
-    Raises:
-        ModelError: unknown name, failed download, or weights that do not fit.
+    timm itself adapts published state dicts and loads them strictly. Raises ModelError: unknown name, failed
+    download, or weights that do not fit.
     """
     name = published_name(settings)
     metadata = library.metadata(name, None)
@@ -33,7 +27,7 @@ def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
         raise ModelError(f"timm/{name}: the library publishes no weights of it; use `source: local`")
     try:
         network = timm.create_model(name, pretrained=True)
-    except Exception as error:  # whatever the transport, the hub or the reader raise
+    except Exception as error:  # any error of the network, the hub or the reader
         raise download_failed(f"timm/{name}", entry.tag or "default", error) from error
     architecture = Architecture("timm", name)
     return Fetched(

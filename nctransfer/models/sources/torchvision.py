@@ -1,4 +1,4 @@
-"""Pre-trained weights that torchvision publishes."""
+"""Pre-trained weights published by torchvision."""
 
 from pathlib import Path
 
@@ -10,11 +10,7 @@ from nctransfer.models.settings import ModelJobSettings
 
 
 def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
-    """Download (or take from torch's cache) and load the weights.
-
-    Args:
-        settings: their name, and as weights an entry of the library's enumeration.
-        checkpoint: not used.
+    """Download (or take from the cache) and load the weights; ``checkpoint`` is not used.
 
     Raises:
         ModelError: unknown name, failed download, wrong checksum, or weights that do not fit.
@@ -27,7 +23,7 @@ def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
     where = f"torchvision/{name}"
     try:
         state = entry.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever the transport, the hub or the reader raise
+    except Exception as error:  # any error of the network, the hub or the reader
         raise download_failed(where, entry.name, error) from error
     load_strictly(network, library.adapt(name, state), f"{where} ({entry.name})")
     return Fetched(network, architecture, metadata, headless=False)

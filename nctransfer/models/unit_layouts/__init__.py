@@ -1,1 +1,1 @@
-"""Where units, head and penultimate feature of a network are: one module for each family of architectures."""
+"""Unit layouts, one module each: where units, head and penultimate feature are in a kind of network."""

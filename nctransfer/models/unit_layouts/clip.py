@@ -1,8 +1,8 @@
 """Image towers of open_clip: a unit is an encoder layer (ViT) or a residual block (ResNet).
 
-The penultimate feature of a ViT is its class token after the last norm, before the
-projection to the joint space; of a ResNet the average-pooled map that enters the
-attention pool, whose last step is the projection.
+The penultimate feature of a ViT is its class token after the last norm, before the projection to the joint
+space; that of a ResNet is the average of the map that enters the attention pool, which ends with the
+projection.
 """
 
 from torch import nn

@@ -1,6 +1,6 @@
-"""Networks of few-shot learning: a unit is one of the four blocks, its max-pool included.
+"""Networks for few-shot learning: a unit is one of the four blocks, including its max-pool.
 
-The first block takes the image itself, which is so the stem (unit 0).
+The input of the first block, hence the stem (unit 0), is the image itself.
 """
 
 from torch import nn

@@ -8,7 +8,7 @@ BLOCKS = ("InvertedResidual", "_InvertedResidual", "MBConv", "FusedMBConv")
 
 
 def describe(network: nn.Module) -> UnitLayout:
-    """Find the blocks; timm keeps them in ``blocks.{stage}.{block}``, whatever their class."""
+    """Find the blocks; timm has them in ``blocks.{stage}.{block}``, whatever their class."""
     if hasattr(network, "blocks"):
         units = tuple(
             path for stage in children_of(network, "blocks") for path in children_of(network, stage)

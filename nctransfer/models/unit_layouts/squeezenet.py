@@ -1,4 +1,4 @@
-"""SqueezeNets: a unit is a Fire module; the classifier is a convolution, its input is average-pooled."""
+"""SqueezeNets: a unit is a Fire module; the classifier is a convolution, whose input is average-pooled."""
 
 from torch import nn
 

@@ -1,7 +1,7 @@
 """Any other network, by its stages: timm's ``feature_info``, or torchvision's blocks by class.
 
-Maps may be (N, C, H, W) or (N, H, W, C) and tokens (N, L, C): all are pooled by ``avg``,
-the mean over positions (without prefix tokens).
+Maps may be (N, C, H, W) or (N, H, W, C) and tokens (N, L, C): all are pooled by ``avg``, the mean over
+positions (without prefix tokens).
 """
 
 from torch import nn
@@ -18,7 +18,7 @@ TORCHVISION_BLOCKS = {
     "VGG": ("MaxPool2d",),
 }
 CHANNELS_LAST = ("SwinTransformer",)
-# feature_info may begin with the stem, which is unit 0 here.
+# feature_info may begin with the stem, which is unit 0 here
 STEMS = ("stem", "act", "conv", "bn", "relu", "norm", "patch_embed", "features.conv0", "features.norm0")
 
 

@@ -1,7 +1,7 @@
-"""Vision transformers: a unit is an encoder layer, its output (N, tokens, channels).
+"""Vision transformers: a unit is an encoder layer with output (N, tokens, channels).
 
-The penultimate feature is the input of the classification layer: the class token
-after the final norm, or what the network pools instead where it has no class token.
+The penultimate feature is the input of the classification layer: the class token after the final norm, or the
+pooled tokens where there is no class token.
 """
 
 from torch import nn
@@ -27,7 +27,7 @@ def describe(network: nn.Module) -> UnitLayout:
         poolings = WITH_CLASS_TOKEN
     else:
         poolings = ("token_mean", "patch_mean") if prefix else ("token_mean",)
-    # networks that average their patches have a class token all the same, which they do not read
+    # networks that average their patches may have a class token that they do not use
     pooled_by = "patch_mean" if prefix and getattr(inner, "global_pool", "token") == "avg" else ""
     units = children_of(network, f"{start}blocks")
     return with_head(network, units, poolings=poolings, prefix=prefix, pooled_by=pooled_by)

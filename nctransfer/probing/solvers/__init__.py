@@ -1,1 +1,1 @@
-"""How a linear probe is found: one module a solver, each with the same ``fit``."""
+"""Solvers of linear probes: one module each, with the same ``fit``."""

@@ -4,12 +4,11 @@ Multinomial logistic regression with the penalty that SGD's weight decay amounts
 
     f(Theta) = mean cross-entropy of Theta [x; 1] + wd / 2 ||Theta||_F^2,   Theta = [W, b] of (K, d + 1),
 
-strictly convex for wd > 0, so learning rate, epochs, batches and seed do not matter.
-Features of a network have a spectrum over many decades, on which L-BFGS crawls. Its
-Hessian is about ``c M + wd I``, with M the second moment of [x; 1] and c the curvature of
-the softmax, so the search runs in ``Z = Theta L`` with ``L L^T = c M + wd I``; there it
-needs 10 to 50 evaluations. Only the coordinates change: objective and penalty stay those
-of Theta.
+strictly convex for wd > 0, so that learning rate, epochs, batches and seed do not matter. The spectrum of a
+network's features covers many decades, on which L-BFGS converges slowly. The Hessian is about ``c M + wd I``,
+with M the second moment of [x; 1] and c the curvature of the softmax, so the search is in ``Z = Theta L``
+with ``L L^T = c M + wd I``, where it needs 10 to 50 evaluations. Only the coordinates change: objective and
+penalty remain those of Theta.
 """
 
 import logging
@@ -28,31 +27,27 @@ from nctransfer.probing.settings import ProbeSettings
 logger = logging.getLogger(__name__)
 
 CURVATURE = 0.03
-"""c: mean p (1 - p) of a fitted softmax; 0.003 to 0.1 cost at most twice the evaluations."""
+"""c: mean p (1 - p) of a fitted softmax; values from 0.003 to 0.1 need at most twice the evaluations."""
 
 LEAST_DECREASE = {torch.float32: 1e-9, torch.float64: 1e-14}
-"""Relative decrease of the objective at which the search ends: above the rounding of the products."""
+"""Relative decrease of the objective at which the search ends: larger than the rounding of the products."""
 
 GRADIENT_NORM = 1e-2
 """Largest gradient norm in Z that counts as converged: the objective is then within about 1e-4."""
 
 MAX_ITERATIONS = 1000
 MEMORY = 20
-"""Pairs of steps and gradients that L-BFGS keeps."""
+"""Number of pairs of steps and gradients that L-BFGS stores."""
 
 
 def fit(data: ProbeData, settings: Sequence[ProbeSettings]) -> list[Weights]:
-    """Minimise every unit's objective under every weight decay.
-
-    Args:
-        data: features of all units, and labels.
-        settings: only the weight decay is read; equal ones are solved once.
+    """Minimise the objective of every unit for every weight decay, the only setting that is read.
 
     Returns:
-        The classifiers of each group of units, settings in the order given.
+        the classifiers of each group of units, settings in the given order.
 
     Raises:
-        DegenerateInputError: features too large for their floating type; the message names the unit.
+        DegenerateInputError: features too large for their floating dtype; the message names the unit.
     """
     decays = list(dict.fromkeys(entry.weight_decay for entry in settings))
     place = [decays.index(entry.weight_decay) for entry in settings]
@@ -117,13 +112,9 @@ def _minimise(name: str, features: Tensor, data: ProbeData, decay: float, basis:
 
 
 def objective(theta: Tensor, features: Tensor, labels: Tensor, decay: float) -> tuple[float, Tensor]:
-    """Mean cross-entropy + penalty, and its gradient; products in the features' type, sums in float64.
+    """Mean cross-entropy + penalty, and its gradient; products in the features' dtype, sums in float64.
 
-    Args:
-        theta: (K, d + 1) float64, the bias in the last column.
-        features: (N, d).
-        labels: (N,) class indices.
-        decay: weight decay, wd.
+    ``theta`` is (K, d + 1) float64 with the bias in the last column, features are (N, d), labels (N,).
     """
     full = theta.to(features.dtype)
     weight, bias = full[:, :-1].contiguous(), full[:, -1:].contiguous()
@@ -157,7 +148,8 @@ def second_moment(features: Tensor) -> Tensor:
 def inverse_factor(moment: Tensor, decay: float) -> Tensor:
     """L^-1 with L L^T = c M + wd I, (d + 1, d + 1) float64.
 
-    Rounding leaves M with slightly negative eigenvalues, so the diagonal grows until the factor exists.
+    Rounding can make eigenvalues of M slightly negative, so the diagonal is increased until the factor
+    exists.
     """
     identity = torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
     ridge = max(decay, CURVATURE * float(moment.diagonal().mean()) * 1e-6)

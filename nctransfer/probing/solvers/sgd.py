@@ -1,22 +1,21 @@
 """The paper's recipe, SGD with momentum, for all units and settings in one run.
 
-Appendix E of arXiv 2212.12206: multinomial logistic regression by SGD with momentum
-0.9 and weight decay 1e-4, 200 epochs, the learning rate annealed along a cosine. The
-steps are those of ``torch.optim.SGD`` on an ``nn.Linear`` under cross-entropy, fed by a
-shuffling loader that keeps the last, smaller batch; only the arithmetic is arranged
-otherwise. On features of a few hundred columns a step of one probe costs microseconds
-and its loader a millisecond, so here
+Appendix E of arXiv 2212.12206: multinomial logistic regression by SGD with momentum 0.9 and weight decay
+1e-4, 200 epochs, with a cosine learning rate. The steps are those of ``torch.optim.SGD`` on an ``nn.Linear``
+under cross-entropy with a shuffling loader that keeps the last, smaller batch; only the arithmetic is
+arranged differently. On features of a few hundred columns a step of one probe takes microseconds and its
+loader a millisecond, so here
 
-- a step picks the rows of all units at once and serves every setting of a seed; units of
-  a width share one batched product (seeds, having their own batches, share nothing and run
-  one after the other, which caches prefer);
-- the gradient of softmax cross-entropy, (P - Y)^T X / B, is written out, and added by the
-  same batched product that decays the momentum;
-- logits are kept as (classes, batch): the products ``W X^T`` and ``G X`` then read X
-  along its rows, several times faster on CPUs than ``X W^T`` and ``X^T G``.
+- a step gathers the rows of all units at once and serves all settings of a seed; units of one width share one
+  batched product (seeds, which have different batches, share nothing and run one after the other, which suits
+  caches);
+- the gradient of softmax cross-entropy, (P - Y)^T X / B, is written out, and added by the same batched
+  product that decays the momentum;
+- logits are stored as (classes, batch): the products ``W X^T`` and ``G X`` then read X along its rows,
+  several times faster on CPUs than ``X W^T`` and ``X^T G``.
 
-Units and settings share no arithmetic: each gets the same numbers alone or in company,
-up to the rounding of sums.
+Units and settings share no arithmetic: each has the same results alone or together with others, up to the
+rounding of sums.
 """
 
 import logging
@@ -33,38 +32,33 @@ from nctransfer.probing.settings import ProbeSettings
 logger = logging.getLogger(__name__)
 
 REPORTS = 10
-"""Plain log lines in a run."""
+"""Number of progress lines in the log of a run."""
 
 
 def fit(data: ProbeData, settings: Sequence[ProbeSettings]) -> list[Weights]:
-    """Train every unit under every setting.
-
-    Args:
-        data: features of all units, and labels.
-        settings: any learning rates, weight decays and seeds; those that agree in epochs, batch
-            size and momentum train in one run.
+    """Train every unit under every setting; those of equal seed, epochs, batch size and momentum in one run.
 
     Returns:
-        The classifiers of each group of units, settings in the order given.
+        the classifiers of each group of units, settings in the given order.
 
     Raises:
         DegenerateInputError: a probe diverged; the message names its unit and learning rate.
     """
-    chosen: dict[int, list[tuple[Tensor, Tensor]]] = {}
+    trained: dict[int, list[tuple[Tensor, Tensor]]] = {}
     for indices in _runs(settings):
         run = _Run(data, [settings[index] for index in indices])
         run.train()
-        chosen.update((index, run.classifiers(position)) for position, index in enumerate(indices))
+        trained.update((index, run.classifiers(position)) for position, index in enumerate(indices))
     classifiers = []
     for group in range(len(data.groups)):
-        pairs = [chosen[index][group] for index in range(len(settings))]
+        pairs = [trained[index][group] for index in range(len(settings))]
         weight = torch.stack([weight for weight, _ in pairs], dim=1)
         classifiers.append(Weights(weight, torch.stack([bias for _, bias in pairs], dim=1)))
     return classifiers
 
 
 def _runs(settings: Sequence[ProbeSettings]) -> list[list[int]]:
-    """Indices of the settings that see the same batches with the same momentum, hence train together."""
+    """Indices of settings with equal batches and momentum, which train together."""
     runs: dict[tuple[float, ...], list[int]] = {}
     for index, entry in enumerate(settings):
         runs.setdefault((entry.epochs, entry.batch_size, entry.momentum, entry.seed), []).append(index)
@@ -86,7 +80,7 @@ def epoch_order(samples: int, generator: torch.Generator) -> Tensor:
 
 
 class _Stack:
-    """A number for every weight and bias, in one vector, so that updating all is one operation.
+    """One number per weight and bias, in one vector, so that one operation updates all.
 
     Dimensions: U units of a group, S settings, K classes, d features.
 
@@ -115,7 +109,7 @@ class _Stack:
         return self.weights[group].unflatten(1, split), self.biases[group].unflatten(1, split)
 
     def fill(self, values: list[float]) -> None:
-        """Give all weights and biases of a setting its value."""
+        """Set all weights and biases of each setting to its value."""
         table = torch.tensor(values, dtype=self.flat.dtype, device=self.flat.device)[:, None]
         for group in range(len(self.weights)):
             weight, bias = self.by_setting(group)
@@ -124,7 +118,7 @@ class _Stack:
 
 
 class _Buffers:
-    """Room for a step with b samples, and the operands of its products.
+    """Memory for a step with b samples, and the operands of its products.
 
     Attributes:
         gathered: (b, sum of U * d), the samples.
@@ -133,8 +127,8 @@ class _Buffers:
         flat_gradient: the same memory as (sum of U, S * K, b).
         bias_gradient: (sum of U, S * K).
         one_hot: (K, b) targets.
-        forward: for each group bias (U, S * K, 1), weight (U, S * K, d), inputs (U, d, b), logits
-            (U, S * K, b).
+        forward: for each group bias (U, S * K, 1), weight (U, S * K, d), inputs (U, d, b), logits (U, S * K,
+            b).
         backward: likewise momentum (U, S * K, d), gradient (U, S * K, b), inputs (U, b, d).
     """
 
@@ -185,11 +179,7 @@ class _Run:
 
     @torch.no_grad()
     def train(self) -> None:
-        """Run all epochs.
-
-        Raises:
-            DegenerateInputError: a probe's weights are no longer finite.
-        """
+        """Run all epochs; DegenerateInputError where the weights of a probe are no longer finite."""
         epochs = self.recipe.epochs
         every = max(1, epochs // REPORTS)
         for epoch in tqdm(range(epochs), desc="probes", unit="epoch", leave=False, disable=None):
@@ -209,32 +199,33 @@ class _Run:
                 self.buffers[end - start] = _Buffers(self.data, self.parameters, self.momenta, end - start)
             self._step(order[start:end], targets[start:end], self.buffers[end - start])
 
-    def _step(self, index: Tensor, targets: Tensor, room: _Buffers) -> None:
+    def _step(self, index: Tensor, targets: Tensor, buffers: _Buffers) -> None:
         """One batch: samples, logits, softmax minus one-hot, momenta, weights."""
         momentum, share = self.recipe.momentum, 1 / len(targets)
-        torch.index_select(self.data.matrix, 0, index, out=room.gathered)
-        for bias, weight, inputs, logits in room.forward:
+        torch.index_select(self.data.matrix, 0, index, out=buffers.gathered)
+        for bias, weight, inputs, logits in buffers.forward:
             torch.baddbmm(bias, weight, inputs, out=logits)
-        torch.softmax(room.logits, 2, out=room.gradient)
-        torch.eq(targets, self.classes, out=room.one_hot)
-        room.gradient.sub_(room.one_hot)
-        for velocity, gradient, inputs in room.backward:
+        torch.softmax(buffers.logits, 2, out=buffers.gradient)
+        torch.eq(targets, self.classes, out=buffers.one_hot)
+        buffers.gradient.sub_(buffers.one_hot)
+        for velocity, gradient, inputs in buffers.backward:
             velocity.baddbmm_(gradient, inputs, beta=momentum, alpha=share)
-        torch.mean(room.flat_gradient, -1, out=room.bias_gradient)
-        torch.add(room.bias_gradient, self.momenta.bias, alpha=momentum, out=self.momenta.bias)
+        torch.mean(buffers.flat_gradient, -1, out=buffers.bias_gradient)
+        torch.add(buffers.bias_gradient, self.momenta.bias, alpha=momentum, out=self.momenta.bias)
         self.momenta.flat.addcmul_(self.parameters.flat, self.decay.flat)
         self.parameters.flat.addcmul_(self.momenta.flat, self.rate.flat)
 
     def _check_finite(self, epoch: int) -> None:
         if torch.isfinite(self.parameters.flat).all():
             return
-        lost: dict[str, None] = {}
+        diverged: dict[str, None] = {}
         for index, group in enumerate(self.data.groups):
             weight, _ = self.parameters.by_setting(index)
             bad = ~torch.isfinite(weight).flatten(2).all(dim=2)
             for unit, position in bad.nonzero().tolist():
                 rate = self.settings[position].learning_rate
-                lost[f"unit {group.names[unit]} at learning rate {rate:g}"] = None
+                diverged[f"unit {group.names[unit]} at learning rate {rate:g}"] = None
         raise DegenerateInputError(
-            f"probes diverged by epoch {epoch + 1}: {', '.join(lost)}; lower the rate or scale the features"
+            f"probes diverged by epoch {epoch + 1}: {', '.join(diverged)}; lower the rate or scale the "
+            "features"
         )

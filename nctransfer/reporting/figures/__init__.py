@@ -1,5 +1,5 @@
 """Figures: one folder each, found by name.
 
-Its ``figure.py`` holds ``SETTINGS``, the class of its settings; ``tabulate(settings, tables)`` gives the
-plotted numbers from tidy tables by (name, model, view), and ``draw(numbers, settings)`` the picture.
+``figure.py`` in the folder has ``SETTINGS``, the class of its settings; ``tabulate(settings, tables)``, which
+returns the plotted numbers from tidy tables by (name, model, view); and ``draw(numbers, settings)``.
 """

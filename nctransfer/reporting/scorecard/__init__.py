@@ -1,1 +1,1 @@
-"""The scorecard: what the paper claims, what this run found, and whether it holds."""
+"""The scorecard: the paper's claims, the findings of this run, and whether the claims hold."""

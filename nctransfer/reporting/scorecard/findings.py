@@ -1,4 +1,4 @@
-"""What a statistic finds in the numbers of a figure or table, part by part, and its intervals."""
+"""Findings of a statistic in the numbers of a figure or table, part by part, and their intervals."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,36 +11,27 @@ from scipy import stats
 from nctransfer.errors import StoreError
 from nctransfer.reporting.scorecard.settings import DifferenceSettings, Selection, Value
 
-# words that a selection may use in place of a value: the rows where the column is lowest or highest
+# values of a selection for the rows where the column is lowest or highest
 ENDS = {"lowest": "min", "highest": "max"}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One number that a claim is judged by.
+    """One number by which a claim is judged."""
 
-    Attributes:
-        part: what of the picture it was found in, such as the panel.
-        effect: the number; NaN where there is none, and then ``note`` says why.
-        low: lower end of its 95 % interval; NaN where there is no interval.
-        high: upper end.
-        points: observations behind it.
-        note: what a reader should know of it.
-    """
-
-    part: str
-    effect: float
-    low: float = np.nan
-    high: float = np.nan
-    points: int = 0
-    note: str = ""
+    part: str  # part of the figure or table, such as the panel
+    effect: float  # the number; NaN if there is none, with the reason in ``note``
+    low: float = np.nan  # lower end of its 95 % interval; NaN if there is no interval
+    high: float = np.nan  # upper end
+    points: int = 0  # number of observations
+    note: str = ""  # note for the reader
 
 
 def read_numbers(path: Path) -> pd.DataFrame:
-    """Read the numbers behind a figure or table, or published ones; texts such as ``none`` stay texts.
+    """Read the numbers of a figure or table, or published ones; texts such as ``none`` stay texts.
 
     Raises:
-        StoreError: the file is no CSV, or has no panels.
+        StoreError: the file is not CSV, or has no panels.
     """
     try:
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])
@@ -53,17 +44,12 @@ def read_numbers(path: Path) -> pd.DataFrame:
 
 
 def nothing(part: str, note: str, points: int = 0) -> Finding:
-    """A finding that could not be made, and why."""
+    """A finding without a number, and the reason."""
     return Finding(part, np.nan, points=points, note=note)
 
 
 def parts(table: pd.DataFrame, by: Sequence[str] = ()) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The panels of a table, each further split by some columns, with their names.
-
-    Args:
-        table: numbers of a figure or table, with ``panel`` and ``title``.
-        by: further columns that set parts apart; their values join the name.
-    """
+    """The panels of a table, each split further by the columns ``by``, with their names."""
     for _, part in table.groupby(["panel", *by], sort=False):
         first = part.iloc[0]
         words = [
@@ -74,7 +60,7 @@ def parts(table: pd.DataFrame, by: Sequence[str] = ()) -> Iterator[tuple[str, pd
 
 
 def together(table: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """All panels of a table as one part, or one for each value of some columns."""
+    """All panels of a table as one part, or one part per value of some columns."""
     if not by:
         yield "all panels", table
         return
@@ -83,18 +69,16 @@ def together(table: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[str, pd.D
 
 
 def numbers(part: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
-    """Columns as numbers, rows that lack one left out."""
+    """Columns as numbers, without rows that lack one."""
     return part[list(columns)].apply(pd.to_numeric, errors="coerce").dropna()
 
 
-def select(part: pd.DataFrame, wanted: Selection) -> pd.DataFrame:
-    """Rows where columns have the values wanted.
+def select(part: pd.DataFrame, selection: Selection) -> pd.DataFrame:
+    """Rows whose columns have the selected values, applied in order.
 
-    Args:
-        part: rows.
-        wanted: what columns must be; ``lowest`` and ``highest`` are of the rows that are left.
+    ``lowest`` and ``highest`` refer to the rows that are left.
     """
-    for column, value in wanted.items():
+    for column, value in selection.items():
         if isinstance(value, str) and value in ENDS:
             values = pd.to_numeric(part[column], errors="coerce")
             part = part[values == values.agg(ENDS[value])]
@@ -105,25 +89,25 @@ def select(part: pd.DataFrame, wanted: Selection) -> pd.DataFrame:
 
 
 def _text(value: Value) -> str:
-    """A value as it is written, 3 and 3.0 alike: a column that lacks some whole numbers holds floats."""
+    """A value as text, the same for 3 and 3.0: columns with missing whole numbers hold floats."""
     return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
-def named(wanted: Selection) -> str:
+def described(selection: Selection) -> str:
     """A selection in words."""
-    return ", ".join(str(value) if key == "method" else f"{key} {value}" for key, value in wanted.items())
+    return ", ".join(str(value) if key == "method" else f"{key} {value}" for key, value in selection.items())
 
 
-def one_row(part: pd.DataFrame, wanted: Selection) -> tuple[pd.Series | None, str]:
-    """The one row of a selection, or None and why there is not one."""
-    rows = select(part, wanted)
+def one_row(part: pd.DataFrame, selection: Selection) -> tuple[pd.Series | None, str]:
+    """The single row of a selection, or None and the reason."""
+    rows = select(part, selection)
     if len(rows) == 1:
         return rows.iloc[0], ""
-    return None, f"{'no' if rows.empty else len(rows)} rows of {named(wanted)}"
+    return None, f"{'no' if rows.empty else len(rows)} rows of {described(selection)}"
 
 
 def mean_of(row: pd.Series, value: str) -> tuple[float, float, int]:
-    """Mean, standard deviation and number of seeds of a value; NaN deviation where it is not known."""
+    """Mean, standard deviation and number of seeds of a value; the deviation is NaN if unknown."""
     seeds = row.get("seeds", 1)
     spread = row.get(f"{value}_std", np.nan)
     count = int(seeds) if pd.notna(seeds) else 1
@@ -133,7 +117,7 @@ def mean_of(row: pd.Series, value: str) -> tuple[float, float, int]:
 def welch(first: tuple[float, float, int], second: tuple[float, float, int]) -> tuple[float, float]:
     """95 % interval of the difference of two means (Welch), from their means, deviations and counts.
 
-    NaN where a deviation is not known, or neither varies.
+    NaN if a deviation is unknown, or both are zero.
     """
     (a, spread_a, n_a), (b, spread_b, n_b) = first, second
     var_a, var_b = spread_a**2 / n_a, spread_b**2 / n_b
@@ -155,8 +139,8 @@ def mean_interval(values: np.ndarray) -> tuple[float, float]:
 def spearman_interval(rho: float, count: int) -> tuple[float, float]:
     """95 % interval of a rank correlation: Fisher's z, its variance 1.06 / (n - 3) (Fieller et al. 1957).
 
-    All of [-1, 1] for three points, which say nothing. A perfect order, which few points show by chance, has
-    the inner end of the order next to it.
+    It is all of [-1, 1] for three points. A perfect order, which few points show by chance, has the inner end
+    of the order next to it.
     """
     if not np.isfinite(rho) or count < 3:
         return np.nan, np.nan
@@ -170,21 +154,18 @@ def spearman_interval(rho: float, count: int) -> tuple[float, float]:
 
 
 def paired(table: pd.DataFrame, options: DifferenceSettings, over: Sequence[str]) -> pd.DataFrame:
-    """Differences between two selections at the places that both have, once each.
+    """Differences between two selections at their common places.
 
-    Args:
-        table: numbers of a figure or table.
-        options: the quantity and the selections.
-        over: columns that make a place.
+    ``over`` are the columns that make a place.
 
     Returns:
         the columns of ``over`` and ``difference``, one row per place.
     """
     first, second = (
-        select(table, wanted).dropna(subset=[*over, options.value]).set_index(list(over))[options.value]
-        for wanted in (options.of, options.minus)
+        select(table, selection).dropna(subset=[*over, options.value]).set_index(list(over))[options.value]
+        for selection in (options.of, options.minus)
     )
-    # where a place stands twice, nobody knows which is meant
+    # a place that occurs twice is ambiguous
     first, second = (rows[~rows.index.duplicated(keep=False)] for rows in (first, second))
     gap = (first - second).dropna().rename("difference")
     return gap.reset_index()

@@ -1,4 +1,4 @@
-"""The scorecard as a reader sees it: Markdown, and a page of HTML that needs nothing else."""
+"""The scorecard for readers: Markdown, and a self-contained HTML page."""
 
 from collections.abc import Sequence
 
@@ -96,12 +96,9 @@ READING = (
 
 
 def setting_text(judged: Sequence[Judged], study: str | None, paper: str) -> str:
-    """What the scorecard is of: the paper's set-up, or something else, said once at the top.
+    """A sentence about the set-up of the whole scorecard: the paper's, or another one.
 
-    Args:
-        judged: the claims.
-        study: the study's name.
-        paper: how the paper's own set-up is called.
+    ``paper`` is the name of the paper's own set-up.
     """
     tested = [one for one in judged if one.set_up != ABSENT]
     others = [one for one in tested if one.set_up != paper]
@@ -116,9 +113,8 @@ def certain_text(one: Judged) -> str:
     """Whether the interval agrees with the verdict."""
     if one.verdict == UNKNOWN:
         return one.deciding.note
-    return {True: "the interval agrees", False: "the interval leaves it open", None: "no interval"}[
-        one.certain
-    ]
+    texts = {True: "the interval agrees", False: "the interval leaves it open", None: "no interval"}
+    return texts[one.certain]
 
 
 def effect_text(finding: Finding) -> str:
@@ -129,12 +125,12 @@ def effect_text(finding: Finding) -> str:
 
 
 def note_text(one: Judged) -> str:
-    """What a reader should know of the deciding part."""
+    """Note on the deciding part."""
     return one.deciding.note if one.judged else ""
 
 
 def parts_text(one: Judged) -> str:
-    """In how many parts it holds."""
+    """In how many parts the claim holds."""
     judged, held = len(one.judged), one.verdicts.count(HOLDS)
     if judged == 0:
         return "no part with enough data"
@@ -148,7 +144,7 @@ def test_text(claim: JudgedClaimSettings) -> str:
 
 
 def counted(judged: Sequence[Judged]) -> list[tuple[str, int]]:
-    """How many claims (of any number of rows) have each verdict."""
+    """Number of claims (whatever their number of rows) per verdict."""
     verdicts = list(by_number(judged).values())
     return [(verdict, verdicts.count(verdict)) for verdict in VERDICTS]
 
@@ -168,7 +164,7 @@ def html(judged: Sequence[Judged], study: str | None, paper: str) -> str:
 
 
 def _strip(one: Judged, width: int = 190, height: int = 14) -> Markup:
-    """Every part's effect and the deciding interval on a line, with the threshold: inline SVG."""
+    """Inline SVG of every part's effect and the deciding interval on a line, with the threshold."""
     effects = [finding.effect for finding in one.judged]
     if not effects:
         return Markup()

@@ -1,4 +1,4 @@
-"""Claims, and what is told to the job that judges them."""
+"""Claims, and the settings of the job that judges them."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,17 +8,17 @@ from nctransfer.settings import Count, Name, Settings
 
 Direction = Literal["below", "above", "at_most", "at_least", "within"]
 Value = bool | int | float | str
-# By column the value that rows must have, one of several, or `lowest` or `highest`: the rows at that end.
+# By column the value of the rows, one of several, or `lowest` or `highest`: the rows with that extreme value.
 Selection = dict[str, Value | tuple[Value, ...]]
 
 
 class PublishedSettings(Settings):
-    """The published numbers: a `table`, of which a `column` may be read, or a `text`."""
+    """The published numbers: a `table`, possibly one `column` of it, or a `text`."""
 
     table: str | None = None
     """Path of a CSV file, relative to the file of claims."""
     column: str | None = None
-    """Column of it that holds the statistic itself, one row per part."""
+    """Column of the table that contains the statistic itself, one row per part."""
     text: str | None = None
     """What the source says."""
 
@@ -27,33 +27,33 @@ class ClaimSettings(Settings):
     """One row of the scorecard."""
 
     claim: Count
-    """Number of the claim; several rows may test one."""
+    """Number of the claim; several rows may test one claim."""
     statement: Name
     """What is claimed."""
     where: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Keys of figures or tables whose numbers are read."""
+    """Keys of the figures or tables whose numbers are read."""
     only: Selection = {}
     """Values that columns must have, one or a list."""
     above: dict[str, float] = {}
     """Numbers that columns must exceed."""
     against: str | None = None
-    """Key of a figure or table whose columns are laid beside, named `<column>_against`."""
+    """Key of a figure or table whose columns are joined, named `<column>_against`."""
     statistic: str
-    """What is computed; a variant of `nctransfer.reporting.scorecard.statistics`."""
+    """The statistic; a variant of `nctransfer.reporting.scorecard.statistics`."""
     options: dict[str, Any] = {}
-    """What the statistic reads."""
+    """Options of the statistic."""
     effect: Name
-    """What its number is, in words."""
+    """Name of the statistic's number, in words."""
     direction: Direction
-    """How the statistic must lie to the threshold."""
+    """Required position of the statistic relative to the threshold."""
     threshold: float | tuple[float, float]
-    """A number, or for `within` two."""
+    """A number, or two for `within`."""
     share: Annotated[float, Field(gt=0, le=1)] = 1
-    """Share of the parts in which it must hold."""
+    """Share of the parts in which the claim must hold."""
     points: Count = 1
-    """Fewest observations in a part."""
+    """Smallest number of observations in a part."""
     published: PublishedSettings | None = None
-    """The published numbers: a `table` (CSV beside the file of claims) on which the statistic is computed, or
+    """The published numbers: a `table` (CSV next to the file of claims) on which the statistic is computed or
     of which a `column` is read; or a `text`."""
     source: Name
     """Where it is claimed."""
@@ -63,31 +63,22 @@ class JudgedClaimSettings(ClaimSettings):
     """A claim with the name of its row."""
 
     row: str
-    """Number of the claim, with a letter where several rows test one."""
+    """Number of the claim, with a letter if several rows test it."""
 
 
 class ScorecardJobSettings(Settings):
-    """What the job is told that judges the claims."""
+    """Settings of the job that judges the claims."""
 
-    claims: tuple[JudgedClaimSettings, ...]
-    """In order."""
-    pictures: tuple[str, ...]
-    """Keys of the figures and tables that they read."""
-    published: dict[str, str]
-    """Name of the input that holds the published numbers of a table."""
-    set_ups: dict[str, str]
-    """Whose set-up every figure and table is of."""
-    study: str | None
-    """Of the configuration."""
-    paper: str
-    """What a picture of the paper's set-up is called."""
-
-
-# --- options that several statistics have -------------------------------------------------------
+    claims: tuple[JudgedClaimSettings, ...]  # the claims, in order
+    pictures: tuple[str, ...]  # keys of the figures and tables that they read
+    published: dict[str, str]  # inputs that contain published numbers, by the name of the table
+    set_ups: dict[str, str]  # set-up of every figure and table
+    study: str | None  # name of the study
+    paper: str  # name of the paper's set-up
 
 
 class PointsSettings(Settings):
-    """Two columns, which give the points of a part."""
+    """Two columns that give the points of a part."""
 
     x: str
     """Column of the abscissas."""
@@ -110,13 +101,13 @@ class DifferenceSettings(Settings):
     value: str
     """Column of the quantity."""
     of: Selection
-    """Rows that it is taken of."""
+    """Rows of the minuend."""
     minus: Selection
-    """Rows that are subtracted."""
+    """Rows of the subtrahend."""
 
 
 class PairsSettings(DifferenceSettings):
-    """A quantity under two selections, at places that both have."""
+    """A quantity under two selections, at their common places."""
 
     over: tuple[str, ...]
     """Columns that make a place."""

@@ -1,4 +1,4 @@
-"""From findings to verdicts: each claim holds, does not hold, or has not enough data."""
+"""From findings to verdicts: a claim holds, does not hold, or has not enough data."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,26 +18,18 @@ from nctransfer.settings import Settings
 ABSENT = "not in this run"
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "not enough data"
 VERDICTS = (HOLDS, FAILS, UNKNOWN)
-JOIN = ("view", "series", "label", "model")  # what says that rows of two figures show one point
+JOIN = ("view", "series", "label", "model")  # identify a point in two figures
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim with what was found for it.
+    """A claim with its findings."""
 
-    Attributes:
-        claim: that is judged.
-        findings: part by part.
-        verdicts: of each.
-        published: the paper's findings, where its numbers are known.
-        set_up: whether the pictures are the paper's own, or how they differ.
-    """
-
-    claim: JudgedClaimSettings
-    findings: Sequence[Finding]
-    verdicts: Sequence[str]
-    published: Sequence[Finding]
-    set_up: str
+    claim: JudgedClaimSettings  # the claim
+    findings: Sequence[Finding]  # its findings, part by part
+    verdicts: Sequence[str]  # the verdict on each finding
+    published: Sequence[Finding]  # the paper's findings, if its numbers are known
+    set_up: str  # set-up of its figures and tables: the paper's own, or how it differs
 
     @property
     def pairs(self) -> list[tuple[Finding, str]]:
@@ -52,26 +44,26 @@ class Judged:
 
     @property
     def needed(self) -> int:
-        """In how many of the parts that count it must hold."""
+        """In how many of the parts that count the claim must hold."""
         return max(1, math.ceil(self.claim.share * len(self.judged) - 1e-9))
 
     @property
     def verdict(self) -> str:
-        """Whether it holds in as many parts as it must."""
+        """Whether it holds in enough parts."""
         if not self.judged:
             return UNKNOWN
         return HOLDS if self.verdicts.count(HOLDS) >= self.needed else FAILS
 
     @property
     def deciding(self) -> Finding:
-        """The finding that tips the scale: with it, the claim holds in just as many parts as it must."""
+        """The deciding finding: the claim must hold in this part to hold in exactly enough parts."""
         if self.judged:
             return self.judged[self.needed - 1]
         return self.findings[0] if self.findings else nothing("", "no part")
 
     @property
     def certain(self) -> bool | None:
-        """Whether the whole interval of the deciding finding is on its side; None without an interval."""
+        """Whether the whole interval of the deciding finding agrees with the verdict; None without one."""
         one = self.deciding
         if not self.judged or not np.isfinite([one.low, one.high]).all():
             return None
@@ -90,14 +82,11 @@ def judge(
 ) -> list[Judged]:
     """Test every claim.
 
-    Args:
-        claims: in order.
-        tables: numbers of the figures and tables that are there, by key.
-        published: published numbers, by the name that claims give them.
-        set_ups: by figure or table, whether it is the paper's own or how it differs.
+    Tables and set-ups are given by key of the figure or table, published numbers by the name used in the
+    claims.
 
     Raises:
-        ConfigError: a claim's options are not those of its statistic, or name a column that is not there.
+        ConfigError: a claim's options are not those of its statistic, or name a column that does not exist.
     """
     judged = []
     for claim in claims:
@@ -113,9 +102,9 @@ def read_options(claim: JudgedClaimSettings) -> Settings:
     """A claim's options, as the class ``Options`` of its statistic.
 
     Raises:
-        ConfigError: one is missing, unknown or not allowed; the message names all that are wrong.
+        ConfigError: options are missing, unknown or not allowed; the message names all of them.
     """
-    kind: type[Settings] = variants.load(statistics, claim.statistic).Options
+    kind: type[Settings] = variants.load(statistics, claim.statistic, needs=["Options"]).Options
     try:
         return kind.read(claim.options)
     except ValidationError as error:
@@ -127,7 +116,7 @@ def read_options(claim: JudgedClaimSettings) -> Settings:
 
 
 def _set_up(claim: JudgedClaimSettings, set_ups: Mapping[str, str]) -> str:
-    """What a claim is tested on: the set-ups of its pictures, and those that are not there."""
+    """Set-up on which a claim is tested: that of its figures and tables, and those that are missing."""
     keys = [key for key in (*claim.where, claim.against) if key is not None]
     present = dict.fromkeys(set_ups[key] for key in keys if key in set_ups)
     missing = [key for key in keys if key not in set_ups]
@@ -157,10 +146,10 @@ def _in_picture(
 def _measure(
     claim: JudgedClaimSettings, options: Settings, picture: str, table: pd.DataFrame
 ) -> list[Finding]:
-    """What the claim's statistic finds in the rows that it is about.
+    """Findings of the claim's statistic in its rows.
 
     Raises:
-        ConfigError: the claim names a column that is not there.
+        ConfigError: the claim names a column that does not exist.
     """
     where = f"claim {claim.row}, {picture}"
     columns = ", ".join(map(str, table.columns))
@@ -171,8 +160,9 @@ def _measure(
     table = select(table, claim.only)
     for column, least in claim.above.items():
         table = table[table[column] > least]
+    statistic = variants.load(statistics, claim.statistic, needs=["measure"])
     try:
-        return list(variants.load(statistics, claim.statistic).measure(table, options))
+        return list(statistic.measure(table, options))
     except KeyError as error:
         raise ConfigError(
             f"{where}, statistic {claim.statistic!r}: {error.args[0]}; its options say "
@@ -183,7 +173,6 @@ def _measure(
 def _published(
     claim: JudgedClaimSettings, options: Settings, published: Mapping[str, pd.DataFrame]
 ) -> list[Finding]:
-    """What the same statistic finds in the paper's own numbers."""
     source = claim.published
     if source is None or source.table is None:
         return []
@@ -194,7 +183,7 @@ def _published(
 
 
 def margin(effect: float, claim: JudgedClaimSettings) -> float:
-    """How far an effect is on the claim's side of the threshold; negative on the other."""
+    """Distance of an effect to the threshold, positive on the claim's side."""
     if isinstance(claim.threshold, tuple):
         low, high = claim.threshold
         return float(min(effect - low, high - effect))
@@ -206,14 +195,14 @@ def _verdict(finding: Finding, claim: JudgedClaimSettings) -> str:
     if not np.isfinite(finding.effect) or finding.points < claim.points:
         return UNKNOWN
     side = margin(finding.effect, claim)
-    # an effect that is a threshold but for rounding is that threshold
+    # an effect equal to a threshold up to rounding counts as equal
     touches = abs(side) < 1e-9
     strict = claim.direction in ("above", "below")
     return FAILS if (side < 0 and not touches) or (strict and touches) else HOLDS
 
 
 def by_number(judged: Sequence[Judged]) -> dict[int, str]:
-    """The verdict on every claim, all of whose rows must hold; rows without data are passed over."""
+    """The verdict on every claim: all its rows with data must hold."""
     verdicts: dict[int, set[str]] = {}
     for one in judged:
         verdicts.setdefault(one.claim.claim, set()).add(one.verdict)
@@ -228,9 +217,9 @@ def scorecard_table(judged: Sequence[Judged]) -> pd.DataFrame:
 
     Returns:
         row, claim, where, statement, statistic, test (its number in words), direction, threshold, share,
-        verdict, claim_verdict (of all rows of the claim), parts (that count) and holding (of them), the
-        deciding part with effect, low, high, points and note, certain (whether its interval is on the
-        verdict's side), published (the paper's numbers, or words), source, set_up.
+        verdict, claim_verdict (over all rows of the claim), parts (that count) and holding (number of them in
+        which it holds), the deciding part with effect, low, high, points and note, certain (whether its
+        interval agrees with the verdict), published (the paper's numbers, or words), source, set_up.
     """
     verdicts = by_number(judged)
     rows = []
@@ -251,7 +240,7 @@ def scorecard_table(judged: Sequence[Judged]) -> pd.DataFrame:
 
 
 def parts_table(judged: Sequence[Judged]) -> pd.DataFrame:
-    """Every number behind the scorecard, one row per claim and part; ``published`` where parts match."""
+    """Every number behind the scorecard, one row per claim and part; ``published`` if parts match."""
     rows = []
     for one in judged:
         papers = {finding.part: finding.effect for finding in one.published}
@@ -272,14 +261,14 @@ def threshold_text(claim: JudgedClaimSettings) -> str:
 
 
 def published_text(one: Judged) -> str:
-    """What the paper says: its numbers part by part, or its words."""
+    """The paper's numbers part by part, or its words."""
     if one.published:
         return ", ".join(number(finding.effect) for finding in one.published)
     return (one.claim.published and one.claim.published.text) or ""
 
 
 def number(value: float) -> str:
-    """A number as a reader wants it: three digits, a real minus sign, a dash for none."""
+    """A number for readers: three digits, a true minus sign, a dash for none."""
     if not np.isfinite(value):
         return "\N{EN DASH}"
     text = f"{value:.2f}" if 0.1 <= abs(value) < 1000 else f"{value:.3g}"

@@ -1,1 +1,1 @@
-"""Losses: a folder each, found by name; ``build(settings, classes)`` of ``loss.py`` makes it."""
+"""Losses: one folder each, found by name; ``build(settings, classes)`` in its ``loss.py`` creates it."""

@@ -2,16 +2,16 @@
 
 A module has
 
-- ``TITLES``: the scores that it gives, by name, as tables and figures write them; higher predicts
-  better transfer;
-- ``terms(problem)``: numbers of one model's features (:class:`~nctransfer.transferability.problem.Problem`)
-  by name: the scores themselves, or what ``pooled`` makes them of;
+- ``TITLES``: its scores by name, with their names in tables and figures; higher values predict better
+  transfer;
+- ``terms(problem)``: numbers by name for the features of one model
+  (:class:`~nctransfer.transferability.problem.Problem`): the scores themselves, or the input of ``pooled``;
 
 and may have
 
 - ``pooled(terms)``: the scores of a pool of models from their terms, arrays (M,) by name;
-- ``NEEDS_HEAD = True``: it reads the source classifier's logits;
-- ``LIMIT``: name of the setting of ``ScoringSettings`` that bounds the samples it is given.
+- ``NEEDS_HEAD = True``: it reads the logits of the source classifier;
+- ``LIMIT``: name of the setting of ``ScoringSettings`` that limits its number of samples.
 
-A module that has no meaning on some features raises :class:`~nctransfer.errors.DegenerateInputError`.
+A module raises :class:`~nctransfer.errors.DegenerateInputError` for features for which it is undefined.
 """

@@ -7,9 +7,5 @@ TITLES = {"cdnv": "\N{MINUS SIGN}CDNV"}
 
 
 def terms(problem: Problem) -> dict[str, float]:
-    """-CDNV.
-
-    Raises:
-        DegenerateInputError: two classes have the same mean.
-    """
+    """-CDNV; DegenerateInputError where two classes have the same mean."""
     return {"cdnv": -cdnv(problem.statistics)}

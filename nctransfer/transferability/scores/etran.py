@@ -1,4 +1,4 @@
-"""ETran (Gholami et al. 2023, ICCV): energy and discriminant terms, as the published code computes them."""
+"""ETran (Gholami et al. 2023, ICCV): energy and discriminant terms, as in the published code."""
 
 import numpy as np
 import torch
@@ -17,9 +17,10 @@ WEIGHTS = {"etran_energy": 0.15, "etran_lda": 0.85}
 def terms(problem: Problem) -> dict[str, float]:
     """Mean of the lowest 0.5 % of energies logsumexp(h), at least one; mean posterior of the true class.
 
-    The code hands a matrix that is not symmetric to a solver for symmetric ones and keeps its d orthonormal
-    vectors, so its posteriors are those of classes with unit covariance, softmax(h mu_c - ||mu_c||^2 / 2 +
-    log prior_c): a nearest-mean classifier in the features as they are. Both depend on their scale.
+    The published code passes a matrix that is not symmetric to a solver for symmetric ones and uses its d
+    orthonormal vectors, so that its posteriors are those of classes with unit covariance, softmax(h mu_c -
+    ||mu_c||^2 / 2 + log prior_c): a nearest-mean classifier on the unchanged features. Both terms depend on
+    the scale of the features.
     """
     means, targets = problem.statistics.means, problem.targets
     energies, own = [], []

@@ -1,6 +1,6 @@
 """FaCe (Ding et al. 2023, arXiv 2310.05754), reconstructed.
 
-There is no public code, and what is known of its fairness term leaves it open.
+There is no public code, and the paper does not define its fairness term completely.
 """
 
 import math
@@ -20,12 +20,10 @@ TITLES = {"face": "FaCe (reconstructed)"}
 def terms(problem: Problem) -> dict[str, float]:
     """Variance collapse and class fairness.
 
-    Collapse: -(1/K) tr(S_W S_B^+), every class of the same weight in both (NC1 weighs samples alike).
-    Fairness: for each class, how evenly it overlaps the others: entropy of its Bhattacharyya coefficients,
-    normalised to sum 1, over log(K - 1); the mean over the classes, in [0, 1].
-
-    Raises:
-        DegenerateInputError: two classes, which have nobody to be unfair to; a class without variance.
+    Collapse: -(1/K) tr(S_W S_B^+), with equal weights of all classes in both (NC1 gives samples equal
+    weight). Fairness: for each class, how evenly it overlaps the others: the entropy of its Bhattacharyya
+    coefficients, normalised to sum 1, over log(K - 1); the mean over the classes, in [0, 1]. Raises
+    DegenerateInputError: fewer than three classes, or a class without variance.
     """
     if len(problem.counts) < 3:
         raise DegenerateInputError(

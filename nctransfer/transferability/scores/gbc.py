@@ -9,9 +9,7 @@ TITLES = {"gbc": "GBC"}
 def terms(problem: Problem) -> dict[str, float]:
     """-sum_{i != j} exp(-D_ij), D of spherical Gaussians in 64 principal components.
 
-    The published code forgets the number of dimensions before the logarithms.
-
-    Raises:
-        DegenerateInputError: a class without variance.
+    The published code lacks the number of dimensions before the logarithms. DegenerateInputError for a class
+    without variance.
     """
     return {"gbc": -float((-bhattacharyya(problem)).exp().sum())}

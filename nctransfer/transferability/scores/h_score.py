@@ -8,22 +8,22 @@ TITLES = {"h_score": "H-score", "h_score_shrunk": "H-score (LW)"}
 def terms(problem: Problem) -> dict[str, float]:
     """tr(cov(f)^+ cov(E[f|y])), and its regularised form.
 
-    At most rank(S_B) <= K - 1, which it reaches for any labels where N <= d: there the shrunk form alone
-    says something. That is tr(C^-1 (1 - a) cov(E[f|y])) with C = (1 - a) cov(f) + a tr(cov(f))/d I and a
-    by Ledoit and Wolf (arXiv 2110.06893 eq. 4).
+    At most rank(S_B) <= K - 1, which it reaches for any labels where N <= d: there only the shrunk form is
+    informative. That is tr(C^-1 (1 - a) cov(E[f|y])) with C = (1 - a) cov(f) + a tr(cov(f))/d I and a from
+    Ledoit and Wolf (arXiv 2110.06893 eq. 4).
     """
     spectrum = problem.statistics.covariance.spectrum
     shrinkage = ledoit_wolf(problem)
-    kept = (1 - shrinkage) * spectrum.variances
-    share = kept / (kept + shrinkage * spectrum.total / problem.statistics.width)
+    shrunk = (1 - shrinkage) * spectrum.variances
+    share = shrunk / (shrunk + shrinkage * spectrum.total / problem.statistics.width)
     explained = spectrum.explained
     return {"h_score": float(explained.sum()), "h_score_shrunk": float((explained * share).sum())}
 
 
 def ledoit_wolf(problem: Problem) -> float:
-    """Shrinkage of Ledoit and Wolf (2004) of the samples' covariance, one pass over the rows.
+    """Shrinkage of the covariance of the samples by Ledoit and Wolf (2004), in one pass over the rows.
 
-    scikit-learn's function gives the same number from another N d^2 multiply-adds and copies of all rows.
+    scikit-learn's function gives the same number with another N d^2 multiply-adds and copies of all rows.
     """
     covariance, samples, width = problem.statistics.covariance, *problem.features.shape
     spectrum, centre = covariance.spectrum, covariance.centre

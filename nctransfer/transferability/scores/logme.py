@@ -15,31 +15,31 @@ TITLES = {"logme": "LogME"}
 ITERATIONS = 1000
 TOLERANCE = 1e-12
 SMALLEST = 1e-12  # ratio of precisions, as a share of the smallest eigenvalue
-GRID = 100  # ratios that the iteration may start from
+GRID = 100  # number of ratios tried as the start of the iteration
 
 
 def terms(problem: Problem) -> dict[str, float]:
-    """Mean over classes of the largest log evidence a sample of y = H w + noise, y = 1 in the class, else 0.
+    """Mean over classes of the largest log evidence per sample of y = H w + noise; y is 1 in the class.
 
-    Features are not centred. All d eigenvalues of H^T H count, d - rank of them zero, also where N < d
-    (the widely copied fixed point leaves them out there). All classes iterate together. Where H has rank
-    N the noise vanishes and the evidence stays finite; a class that fits without error elsewhere counts
-    with the rounding error of its fit, which is all that is known of its noise.
+    Features are not centred. All d eigenvalues of H^T H count, d - rank of them zero, also where N < d (the
+    widely copied fixed point omits them there). All classes iterate together. Where H has rank N the noise
+    vanishes and the evidence stays finite; a class that is fitted without error in other cases counts with
+    the rounding error of its fit as noise.
     """
-    squares, shares, rest = _spectrum(problem)
+    squares, shares, residuals = _spectrum(problem)
     samples, rank = problem.statistics.samples, len(squares)
-    least = torch.finfo(torch.float64).tiny if rank == samples else torch.finfo(torch.float64).eps
+    smallest = torch.finfo(torch.float64).tiny if rank == samples else torch.finfo(torch.float64).eps
     ratio = _start(
-        squares, shares, rest, samples, least
+        squares, shares, residuals, samples, smallest
     )  # alpha / beta, the prior's precision to the noise's
     for _ in range(ITERATIONS):
         penalised = squares + ratio[:, None]
         effective = (squares / penalised).sum(1)
         weights = (squares * shares / penalised.square()).sum(1)
-        errors = (shares * (ratio[:, None] / penalised).square()).sum(1) + rest
+        errors = (shares * (ratio[:, None] / penalised).square()).sum(1) + residuals
         alpha = effective / weights.clamp(min=torch.finfo(torch.float64).tiny)
         beta = (ratio[:, None] / penalised).sum(1) + samples - rank
-        beta = beta / errors.clamp(min=least * float(samples))
+        beta = beta / errors.clamp(min=smallest * float(samples))
         previous, ratio = ratio, (alpha / beta).clamp(min=SMALLEST * float(squares.min()))
         if bool(((ratio - previous).abs() <= TOLERANCE * previous).all()):
             break
@@ -54,35 +54,39 @@ def terms(problem: Problem) -> dict[str, float]:
     return {"logme": float(evidence.mean()) / (2 * samples)}
 
 
-def _start(squares: Tensor, shares: Tensor, rest: Tensor, samples: int, least: float) -> Tensor:
+def _start(squares: Tensor, shares: Tensor, residuals: Tensor, samples: int, smallest: float) -> Tensor:
     """The ratio (K,) of a grid with the largest evidence, which may have several maxima.
 
-    Where the features lie far from the origin, one direction can explain how frequent a class is, or all of
-    them who is in it: iterated from a fixed ratio, the smaller maximum can win.
+    Where the features lie far from the origin, one direction can explain the frequency of a class, or all of
+    them its members: iterated from a fixed ratio, the smaller maximum can win.
     """
     low, high = float(squares.min().log10()) - 3, float(squares.max().log10()) + 3
     grid = torch.logspace(low, high, GRID, dtype=squares.dtype, device=squares.device)
-    noise = grid / (squares[:, None] + grid)  # (r, G), share of y along a direction that is left to noise
-    errors = (shares @ noise + rest[:, None]).clamp(min=least * samples)
+    noise = grid / (squares[:, None] + grid)  # (r, G), share of y along a direction that counts as noise
+    errors = (shares @ noise + residuals[:, None]).clamp(min=smallest * samples)
     evidence = noise.log().sum(0) - samples * errors.log()
     return grid[evidence.argmax(1)]
 
 
 def _spectrum(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
-    """Squared singular values of H (r,), what of ||y||^2 lies along each (K, r) and along none (K,)."""
+    """Squared singular values of H (r,), parts of ||y||^2 along each (K, r), and residuals (K,)."""
     features, counts = problem.features, problem.counts.double()
     samples, width = features.shape
     if samples <= width:
         rows = features.double()
         values, left = torch.linalg.eigh(rows @ rows.T)
-        kept = values > samples * torch.finfo(torch.float64).eps * values[-1]
-        shares = class_sums(left[:, kept], problem.targets, len(counts)).square()
+        significant = values > samples * torch.finfo(torch.float64).eps * values[-1]
+        shares = class_sums(left[:, significant], problem.targets, len(counts)).square()
     else:
         covariance = problem.statistics.covariance
         moment = covariance.matrix + covariance.centre[:, None] * covariance.centre
         values, right = torch.linalg.eigh(moment * samples)
-        kept = values > width * torch.finfo(torch.float64).eps * values[-1]
+        significant = values > width * torch.finfo(torch.float64).eps * values[-1]
         sums = counts[:, None] * problem.statistics.means
-        shares = (sums @ right[:, kept]).square() / values[kept]
-    rest = torch.zeros_like(counts) if int(kept.sum()) == samples else (counts - shares.sum(1)).clamp(min=0)
-    return values[kept], shares, rest
+        shares = (sums @ right[:, significant]).square() / values[significant]
+    residuals = (
+        torch.zeros_like(counts)
+        if int(significant.sum()) == samples
+        else (counts - shares.sum(1)).clamp(min=0)
+    )
+    return values[significant], shares, residuals

@@ -9,11 +9,7 @@ NEEDS_HEAD = True
 
 
 def terms(problem: Problem) -> dict[str, float]:
-    """-H(y|z) in nats, z the source class of the largest logit; at most 0.
-
-    Raises:
-        DegenerateInputError: the model has no source classifier.
-    """
+    """-H(y|z) in nats, z the source class of the largest logit; DegenerateInputError without a classifier."""
     sources, outcomes = problem.source_logits.argmax(1), problem.source_logits.shape[1]
     pairs = torch.bincount(problem.targets * outcomes + sources, minlength=len(problem.counts) * outcomes)
     joint = pairs.view(-1, outcomes).double() / problem.statistics.samples

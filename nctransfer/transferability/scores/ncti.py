@@ -1,6 +1,6 @@
-"""NCTI (Wang et al. 2023, ICCV): how far features are from collapse, as the published code computes it.
+"""NCTI (Wang et al. 2023, ICCV): distance of the features from collapse, as in the published code.
 
-Text, blog and code differ; this is the code, but for the principal components, which it takes from a
+Text, blog and code differ; this is the code, except for the principal components, which the code takes from a
 randomised decomposition, so that its scores vary between runs.
 """
 
@@ -25,33 +25,33 @@ from nctransfer.transferability.problem import Problem
 
 TITLES = {"ncti": "NCTI", "ncti_ranks": "NCTI (ranks)"}
 
-LARGEST = 32  # variances that decide on the shrinkage
+LARGEST = 32  # number of variances that determine the shrinkage
 NO_SHRINKAGE = 1e-10
-FLAT = 1e-7  # share of a component's deviation below which that within classes is rounding noise
+FLAT = 1e-7  # within-class deviations below this share of a component's are rounding noise
 
 
 def terms(problem: Problem) -> dict[str, float]:
     """S_vc, S_seli and S_ncc in 64 principal components.
 
-    S_seli: nuclear norm of the features in the discriminant space of K - 1 dimensions. S_ncc: mean
-    posterior of the true class. S_vc: -log sum_c ||P_c||_*, P_c (n_c, K) the posteriors of class c's
-    samples. The within-class covariance (1/N) is shrunk by exp(-sum of the 32 largest variances), where
-    that is above 1e-10: the score depends on the features' scale. Else components are scaled to unit
-    variance within classes, and directions without any are left out.
-
-    Raises:
-        DegenerateInputError: all samples of every class are equal.
+    S_seli: nuclear norm of the features in the discriminant space of K - 1 dimensions. S_ncc: mean posterior
+    of the true class. S_vc: -log sum_c ||P_c||_*, P_c (n_c, K) the posteriors of the samples of class c. The
+    within-class covariance (1/N) is shrunk by exp(-sum of the 32 largest variances), where that is above
+    1e-10: the score depends on the scale of the features. Else components are scaled to unit variance within
+    classes, and directions without variance are left out. Raises DegenerateInputError: all samples of every
+    class are equal.
     """
     (variances, points), samples = problem.principal(COMPONENTS), problem.statistics.samples
-    usual = float(variances[:LARGEST].sum()) * samples / (samples - 1)
-    shrinkage = math.exp(-usual)
+    total = float(variances[:LARGEST].sum()) * samples / (samples - 1)
+    shrinkage = math.exp(-total)
     if shrinkage <= NO_SHRINKAGE:
         shrinkage = 0.0
     targets = problem.targets
     means = class_means(points, targets, problem.counts)
     within = pooled_covariance(points, means, targets)
     refuse_flat_classes(problem, float(within.trace()), means)
-    if shrinkage == 0:  # as the published code's solver, which matters where S_W is singular (N < 64 + K)
+    if (
+        shrinkage == 0
+    ):  # as the solver of the published code, which matters where S_W is singular (N < 64 + K)
         widths = within.diagonal().sqrt()
         widths = torch.where(widths > FLAT * variances.sqrt(), widths, variances.sqrt())
         points, means, variances = points / widths, means / widths, variances / widths.square()
@@ -71,9 +71,9 @@ def terms(problem: Problem) -> dict[str, float]:
 
 
 def pooled(terms: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-    """min-max(S_seli) + min-max(S_ncc) - min-max(-S_vc) over the pool, in [-1, 2].
+    """min-max(S_seli) + min-max(S_ncc) - min-max(-S_vc) over the pool, in [-1, 2]; and the same of ranks.
 
-    And the same of their ranks, which one model far from all others does not squeeze together.
+    Ranks are not squeezed together by one model far from all others.
     """
     return {
         name: scale(terms["ncti_seli"]) + scale(terms["ncti_ncc"]) - scale(-terms["ncti_vc"])
@@ -82,7 +82,7 @@ def pooled(terms: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float6
 
 
 def _nuclear_by_class(posteriors: Tensor, problem: Problem) -> float:
-    """Sum over the classes of the nuclear norms of their samples' posteriors."""
+    """Sum over the classes of the nuclear norms of their posteriors."""
     order = torch.argsort(problem.targets, stable=True)
     parts = posteriors[order].split(problem.counts.tolist())
     return sum(float(torch.linalg.svdvals(part).sum()) for part in parts)

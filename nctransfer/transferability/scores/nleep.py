@@ -1,4 +1,4 @@
-"""N-LEEP (Li et al. 2021, arXiv 2011.11200): LEEP with components of a Gaussian mixture as source classes."""
+"""N-LEEP (Li et al. 2021, arXiv 2011.11200): LEEP with the components of a mixture as source classes."""
 
 import logging
 import warnings
@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 TITLES = {"nleep": "N-LEEP"}
 LIMIT = "mixture_samples"
 
-ENERGY = 0.8  # share of the variance that the principal components keep
-RATIO = 5  # components a class
+ENERGY = 0.8  # share of the variance in the principal components
+RATIO = 5  # components per class
 
 
 def terms(problem: Problem) -> dict[str, float]:
@@ -35,7 +35,7 @@ def terms(problem: Problem) -> dict[str, float]:
         random_state=problem.seed,
     )
     with warnings.catch_warnings(), torch_threads():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the log says it
+        warnings.simplefilter("ignore", ConvergenceWarning)  # logged below
         mixture.fit(points)
     if not mixture.converged_:
         logger.info("%s: the mixture of N-LEEP stops after %d steps", problem.name, mixture.n_iter_)

@@ -1,4 +1,4 @@
-"""PARC (Bolya et al. 2021, arXiv 2111.06977): do images that look alike to the model share their label?"""
+"""PARC (Bolya et al. 2021, arXiv 2111.06977): do images with similar features have the same label?"""
 
 import numpy as np
 import torch
@@ -16,11 +16,9 @@ COMPONENTS = 32
 def terms(problem: Problem) -> dict[str, float]:
     """Spearman's correlation over pairs of samples of 1 - r of features and of one-hot labels.
 
-    Features are 32 principal components, standardised; r is Pearson's of two samples' components. In
-    [-1, 1]; the published code gives it times 100.
-
-    Raises:
-        DegenerateInputError: fewer than three principal components, whose r says nothing.
+    Features are 32 principal components, standardised; r is Pearson's correlation of the components of two
+    samples. In [-1, 1]; the published code multiplies it by 100. Raises DegenerateInputError: fewer than
+    three principal components, for which r is uninformative.
     """
     _, points = problem.principal(COMPONENTS)
     if points.shape[1] < 3:
@@ -33,5 +31,5 @@ def terms(problem: Problem) -> dict[str, float]:
     one, other = torch.triu_indices(len(points), len(points), 1, device=points.device)
     distances = 1 - (points @ points.T)[one, other]
     differ = (problem.targets[one] != problem.targets[other]).cpu().numpy().astype(float)
-    # a variable of two values keeps its correlation under ranking
+    # ranking does not change the correlation with a variable of two values
     return {"parc": float(np.corrcoef(rankdata(distances.cpu().numpy()), differ)[0, 1])}

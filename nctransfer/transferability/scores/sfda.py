@@ -18,19 +18,17 @@ Rows = Callable[[], Iterator[tuple[slice, Tensor]]]  # blocks (B, d) float64 wit
 def terms(problem: Problem) -> dict[str, float]:
     """Mean posterior of the true class in the second round, in [0, 1].
 
-    First round: discriminant analysis with the within-class covariance shrunk by s = max(exp(-5 l), 1e-10),
-    l its largest eigenvalue (the published code approximates it by six products). Every sample then moves
-    to p h + (1 - p) o, o the mean of the other classes' means and p the softmax of its posteriors at its
-    own class. The second round analyses what that gives, with the same s. The features are left alone.
-
-    Raises:
-        DegenerateInputError: all samples of every class are equal.
+    First round: discriminant analysis with the within-class covariance shrunk by s = max(exp(-5 l), 1e-10), l
+    its largest eigenvalue (the published code approximates it by six products). Every sample then moves to p
+    h + (1 - p) o, o the mean of the other classes' means and p the softmax of its posteriors at its own
+    class. The second round analyses the moved samples, with the same s. The original features are not
+    changed. Raises DegenerateInputError: all samples of every class are equal.
     """
     means, targets, samples = problem.statistics.centred_means, problem.targets, problem.statistics.samples
     centre = problem.statistics.means.mean(0)
 
     def centred() -> Iterator[tuple[slice, Tensor]]:
-        # a direction of next to no variance is weighted by its inverse: far from the origin nothing is left
+        # a tiny variance is inverted: far from the origin no digits would be left
         for part, block in problem.blocks():
             yield part, block - centre
 
@@ -52,7 +50,7 @@ def terms(problem: Problem) -> dict[str, float]:
 def _own_posteriors(
     problem: Problem, rows: Rows, means: Tensor, shrinkage: float | None, soften: bool
 ) -> tuple[Tensor, float]:
-    """Posterior (N,) of every row's own class, through another softmax if asked for, and the shrinkage."""
+    """Posterior (N,) of the true class of each row, after a second softmax if ``soften``, and shrinkage."""
     targets = problem.targets
     residuals = (block - means[targets[part]] for part, block in rows())
     values, vectors = torch.linalg.eigh(second_moment(residuals, len(targets)))

@@ -1,4 +1,4 @@
-"""TransRate (Huang et al. 2022, arXiv 2106.09362): coding rate of the features less that within classes."""
+"""TransRate (Huang et al. 2022, arXiv 2106.09362): coding rate of the features minus that within classes."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ EPSILON = 1e-4
 def terms(problem: Problem) -> dict[str, float]:
     """R(Z) - mean_k R(Z_k), R(Z) = 1/2 logdet(I + Z^T Z / (n eps)), Z centred on the mean of all samples.
 
-    Depends on the features' scale.
+    Depends on the scale of the features.
     """
     covariance, rows = problem.statistics.covariance, problem.statistics.rows
     whole = (covariance.spectrum.variances / EPSILON).log1p().sum() / 2

@@ -7,9 +7,5 @@ TITLES = {"vci": "\N{MINUS SIGN}VCI"}
 
 
 def terms(problem: Problem) -> dict[str, float]:
-    """-VCI.
-
-    Raises:
-        DegenerateInputError: fewer samples than dimensions, where any labels look collapsed.
-    """
+    """-VCI; DegenerateInputError for fewer samples than dimensions, where any labels look collapsed."""
     return {"vci": -vci(problem.statistics)}

@@ -1,4 +1,4 @@
-"""``.npz`` files, as the plan knows them."""
+"""Facts about ``.npz`` files for the plan."""
 
 import ast
 import zipfile
@@ -18,11 +18,11 @@ class ArraysDataSet(DataSet[ArraysSettings]):
 
     @property
     def has_fixed_size(self) -> bool:
-        """An array holds images of one size."""
+        """Always: an array holds images of one size."""
         return True
 
     def whole_size(self) -> DataSetSize | None:
-        """Read from the headers of the arrays; classes are not known, labels are not read."""
+        """Read from the headers of the arrays; the number of classes is unknown, as labels are not read."""
         shapes = [_shape(path) for path in (self.entry.train, self.entry.test, self.entry.path) if path]
         if not shapes or None in shapes:
             return None
@@ -31,15 +31,15 @@ class ArraysDataSet(DataSet[ArraysSettings]):
         return DataSetSize(train[0], others[0][0] if others else 0, classes, pixels=(train[1], train[2]))
 
     def class_count(self) -> int | None:
-        """Known where classes are chosen."""
+        """Known only where classes are chosen."""
         return len(self.entry.classes) if self.entry.classes else None
 
     def source_problems(self) -> Iterator[Problem]:
-        """Files that are missing, or do not go together."""
+        """Files that are missing or do not match."""
         for key in ("train", "test", "path"):
             path = getattr(self.entry, key)
             if path is not None and not Path(path).expanduser().is_file():
-                yield (key,), f"{path!r} is no file"
+                yield (key,), f"{path!r} is not a file"
         if self.entry.train is not None and self.entry.test is None:
             yield (
                 (),

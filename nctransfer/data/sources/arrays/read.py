@@ -27,29 +27,24 @@ class _Pack:
 
 
 def open_split(options: ArraysSettings, split: str, root: Path) -> RawSplit:
-    """Open one split of a pair of files, or of one file that is split here.
-
-    Args:
-        options: the files, and how one file is split.
-        split: ``"train"`` or ``"test"``.
-        root: not used: nothing is downloaded.
+    """Open one split of a pair of files, or of one file that is split here; ``root`` is not used.
 
     Raises:
-        DataError: a file is missing or broken, or its arrays have another kind or shape.
+        DataError: a file is missing or broken, or its arrays have the wrong kind or shape.
     """
     if options.path is not None:
-        assert options.test_fraction is not None  # the configuration is checked for it
+        assert options.test_fraction is not None  # checked with the configuration
         pack = _read(Path(options.path).expanduser())
         names = pack.class_names or _numbered(pack)
         check_labels(pack.labels, len(names), f"{pack.path}: labels")
         parts = split_by_fraction(pack.labels, len(names), options.test_fraction, options.split_seed or 0)
         rows = parts[split == "test"]
         return _split(pack, names, options, pack.images[rows], pack.labels[rows])
-    assert options.train is not None  # as above
+    assert options.train is not None
     assert options.test is not None
     files = Path(options.train).expanduser(), Path(options.test).expanduser()
-    one, other = files if split == "train" else reversed(files)
-    pack = _read(one)
+    path, other = files if split == "train" else reversed(files)
+    pack = _read(path)
     names = _common_names(pack, other)
     check_labels(pack.labels, len(names), f"{pack.path}: labels")
     return _split(pack, names, options, pack.images, pack.labels)
@@ -68,7 +63,7 @@ def _split(
 
 
 def _common_names(pack: _Pack, other: Path) -> tuple[str, ...]:
-    """Class names for both splits: one file may leave them out, both may."""
+    """Class names of both splits; one file or both may lack them."""
     with _opened(other) as opened:
         labels, names = _labels_and_names(other, opened)
     if pack.class_names is not None and names is not None and pack.class_names != names:
@@ -81,9 +76,9 @@ def _numbered(pack: _Pack, at_least: int = -1) -> tuple[str, ...]:
 
 
 def _read(path: Path) -> _Pack:
-    with _opened(path) as pack:
-        labels, names = _labels_and_names(path, pack)
-        images = _required(path, pack, "images")
+    with _opened(path) as opened:
+        labels, names = _labels_and_names(path, opened)
+        images = _required(path, opened, "images")
     if images.dtype != np.uint8:
         raise DataError(f"{path}: images must be uint8 (0 to 255), not {images.dtype}")
     shape = images.shape
@@ -120,7 +115,7 @@ def _required(path: Path, pack: NpzFile, key: str) -> np.ndarray:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[NpzFile]:
-    """Open an ``.npz`` file without ever unpickling; whatever is wrong with it is a DataError."""
+    """Open an ``.npz`` file without unpickling; any failure is a DataError."""
     try:
         pack = np.load(path, allow_pickle=False)
         if not isinstance(pack, NpzFile):

@@ -1,4 +1,4 @@
-"""``.npz`` files, as the configuration tells of them."""
+"""Settings of ``.npz`` files."""
 
 from nctransfer.data.settings import DataSetSettings, SplitSettings
 
@@ -7,11 +7,11 @@ class ArraysSettings(SplitSettings):
     """Arrays in `.npz` files: `images` (uint8), `labels`, optionally `class_names`."""
 
     path: str | None = None
-    """One `.npz` for both splits, with `test_fraction`."""
+    """One `.npz` file for both splits, with `test_fraction`."""
     train: str | None = None
-    """The `.npz` of the training split."""
+    """The `.npz` file of the training split."""
     test: str | None = None
-    """The `.npz` of the test split."""
+    """The `.npz` file of the test split."""
 
 
 SETTINGS: type[DataSetSettings] = ArraysSettings

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits, as the plan knows them."""
+"""Facts about scikit-learn's handwritten digits for the plan."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ class DigitsDataSet(DataSet[DigitsSettings]):
 
     @property
     def common_name(self) -> str:
-        """Their own."""
+        """``digits``."""
         return "digits"
 
     @property
@@ -20,11 +20,11 @@ class DigitsDataSet(DataSet[DigitsSettings]):
         return True
 
     def whole_size(self) -> DataSetSize:
-        """A quarter of each class to test on."""
+        """A quarter of each class is for testing."""
         return DataSetSize(1_348, 449, 10, pixels=(8, 8))
 
     def source_problems(self) -> Iterator[Problem]:
-        """Classes that are no digits."""
+        """Chosen classes that are not digits."""
         yield from self.class_problems([str(digit) for digit in range(10)], 10)
 
 

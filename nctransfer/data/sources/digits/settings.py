@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits, as the configuration tells of them."""
+"""Settings of scikit-learn's handwritten digits."""
 
 from nctransfer.data.settings import DataSetSettings, SplitSettings
 

@@ -1,1 +1,1 @@
-"""Data sets of the Hugging Face hub, or in its formats."""
+"""Data sets on the Hugging Face hub, or in its formats."""

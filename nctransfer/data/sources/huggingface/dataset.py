@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, as the plan knows them."""
+"""Facts about data sets on the Hugging Face hub for the plan."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,15 +7,15 @@ from pathlib import Path
 from nctransfer.data.dataset import DataSet, DataSetSize, Problem
 from nctransfer.data.sources.huggingface.settings import HuggingFaceSettings
 
-# Repositories whose images are small and have one size, so that they are kept as they are: height and width
-# in pixels.
+# Height and width in pixels of repositories whose images are small and of one size, so that they are stored
+# unchanged.
 SMALL = {
     "clip-benchmark/wds_vtab-dsprites_label_x_position": (64, 64),
     "clip-benchmark/wds_vtab-dsprites_label_orientation": (64, 64),
     "clip-benchmark/wds_vtab-smallnorb_label_azimuth": (96, 96),
     "clip-benchmark/wds_vtab-smallnorb_label_elevation": (96, 96),
 }
-DOWNLOAD = 10_000  # MB; not known, an assumption for every repository
+DOWNLOAD = 10_000  # MB; the true size is unknown, this is assumed for every repository
 # Splits of the VTAB sets (Zhai et al. 2019, training and validation joined) and of miniImageNet
 # (Ravi & Larochelle 2017: 64 and 20 classes of 600 images), by repository or repository:split.
 PUBLISHED = {
@@ -34,23 +34,23 @@ PUBLISHED = {
 
 
 class HuggingFaceDataSet(DataSet[HuggingFaceSettings]):
-    """A data set of the Hugging Face hub, or a folder or file in one of its formats."""
+    """A data set on the Hugging Face hub, or a folder or file in one of its formats."""
 
     needed = ("name", "path")
     paths = ("path",)
 
     @property
     def common_name(self) -> str | None:
-        """The repository's."""
+        """Name of the repository."""
         return self.entry.name
 
     @property
     def has_fixed_size(self) -> bool:
-        """Of repositories that are known."""
+        """True for the repositories in ``SMALL``."""
         return self.entry.name in SMALL
 
     def whole_size(self) -> DataSetSize | None:
-        """Of repositories that are known, as published."""
+        """As published, for the repositories in ``PUBLISHED``."""
         name, split = str(self.entry.name), self.entry.train_split
         published = PUBLISHED.get(f"{name}:{split}") or PUBLISHED.get(name)
         if published is None:
@@ -59,7 +59,7 @@ class HuggingFaceDataSet(DataSet[HuggingFaceSettings]):
         return replace(published, pixels=SMALL.get(name), download=download)
 
     def source_problems(self) -> Iterator[Problem]:
-        """A path that is not there."""
+        """A path that does not exist."""
         if self.entry.path is not None and not Path(self.entry.path).expanduser().exists():
             yield ("path",), f"{self.entry.path!r} does not exist"
 

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, or in its formats on disk, through the ``datasets`` library."""
+"""Data sets on the Hugging Face hub, or in its formats on disk, read by the ``datasets`` library."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,22 +13,16 @@ from nctransfer.data.subset import split_by_fraction
 from nctransfer.errors import DataError
 from nctransfer.suggestions import suggestion
 
-# Usual names of columns, and those in WebDataset archives.
+# Usual column names, and those in WebDataset archives.
 IMAGE_COLUMNS = (("image", "img", "images"), ("webp", "png", "jpg", "jpeg"))
 LABEL_COLUMNS = (("label", "labels"), ("cls",))
 
 
 def open_split(options: HuggingFaceSettings, split: str, root: Path) -> RawSplit:
-    """Open one split; its pictures stay encoded until they are read.
+    """Open one split; its images stay encoded until they are read.
 
-    Args:
-        options: the data set, its columns, and how it is split.
-        split: ``"train"`` or ``"test"``.
-        root: folder for downloads; the library's cache lies in ``root/huggingface``.
-
-    Raises:
-        DataError: the library is missing, the data set cannot be loaded, or a split or
-            column is not there or not of a kind that can be used.
+    The library's cache is in ``root/huggingface``. Raises DataError: the library is missing, the data set
+    cannot be loaded, or a split or column is missing or unusable.
     """
     library = _library()
     where = str(options.path or options.name)
@@ -39,9 +33,9 @@ def open_split(options: HuggingFaceSettings, split: str, root: Path) -> RawSplit
         parts = split_by_fraction(labels, len(names), options.test_fraction, options.split_seed or 0)
         rows = parts[split == "test"]
         return _raw(library, train.select(rows), labels[rows], names, options, where)
-    chosen = train if split == "train" else _split(splits, options.split_name("test"), where)
-    labels, names = _labels(library, chosen, train, options, where)
-    return _raw(library, chosen, labels, names, options, where)
+    data = train if split == "train" else _split(splits, options.split_name("test"), where)
+    labels, names = _labels(library, data, train, options, where)
+    return _raw(library, data, labels, names, options, where)
 
 
 def _library() -> ModuleType:
@@ -76,7 +70,7 @@ def _load(library: ModuleType, options: HuggingFaceSettings, where: str, cache: 
             loaded = library.load_from_disk(str(path))
         else:
             loaded = library.load_dataset(str(path), options.config, cache_dir=str(cache))
-    # The library and the network beneath it raise dozens of unrelated kinds.
+    # The library and the network below it raise dozens of unrelated kinds.
     except Exception as error:
         reason = " ".join(str(error).split())
         raise DataError(f"huggingface data set {where}: {type(error).__name__}: {reason}") from error
@@ -84,9 +78,9 @@ def _load(library: ModuleType, options: HuggingFaceSettings, where: str, cache: 
 
 
 def _archives(path: Path, options: HuggingFaceSettings) -> dict[str, list[str]]:
-    """WebDataset archives in the splits' folders, or one; none where the library has to look itself.
+    """WebDataset archives in the folders of the splits, or a single one; empty to let the library search.
 
-    It would find these too, were it not for the text files beside them (``nshards.txt``).
+    The library would find these too, but stumbles over text files beside them (``nshards.txt``).
     """
     if path.is_file():
         return {"train": [str(path)]} if path.suffix == ".tar" else {}
@@ -108,13 +102,13 @@ def _split(splits: Mapping[str, Any], name: str, where: str) -> Any:
 def _column(
     data: Any, name: str | None, key: str, kind: type, usual: Sequence[Sequence[str]], where: str
 ) -> str:
-    """The column of a name that is given as ``key``, or the one of a type or of a usual name."""
+    """The column named by the setting ``key``, or the only one of a type or with a usual name."""
     columns = list(data.column_names)
     if name is not None:
         if name not in columns:
             listed = ", ".join(columns)
             raise DataError(
-                f"huggingface data set {where}: {key} {name!r} is no column{suggestion(name, columns)}; "
+                f"huggingface data set {where}: {key} {name!r} is not a column{suggestion(name, columns)}; "
                 f"there are {listed}"
             )
         return name
@@ -122,14 +116,14 @@ def _column(
     named = [[column for column in names if column in columns] for names in usual]
     candidates = next(filter(None, [typed, *named]), [])
     if len(candidates) != 1:
-        raise DataError(f"huggingface data set {where}: give the {key}; the columns are {', '.join(columns)}")
+        raise DataError(f"huggingface data set {where}: set {key}; the columns are {', '.join(columns)}")
     return candidates[0]
 
 
 def _labels(
     library: ModuleType, data: Any, train: Any, options: HuggingFaceSettings, where: str
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Class indices of a split, and the names: the column's own, or the training split's values."""
+    """Class indices of a split, and names: those of the column, or the values in the training split."""
     column = _column(data, options.label_column, "label_column", library.ClassLabel, LABEL_COLUMNS, where)
     values = data.with_format(None)[column][:]
     missing = [row for row, value in enumerate(values) if value is None]
@@ -158,9 +152,9 @@ def _labels(
 def _binned(
     values: Sequence[Any], classes: Sequence[Any], bins: int, where: str
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Group whole numbers, of which the training split has those ``known``, into classes of neighbours."""
+    """Group labels into ``bins`` classes of neighbours; ``classes`` are the training split's labels."""
     if not all(isinstance(value, int) and value >= 0 for value in classes):
-        raise DataError(f"huggingface data set {where}: label_bins needs labels that are numbers from 0")
+        raise DataError(f"huggingface data set {where}: label_bins needs labels that are integers from 0")
     labels = max(classes, default=-1) + 1
     if labels < bins:
         raise DataError(f"huggingface data set {where}: label_bins {bins} is more than its {labels} labels")
@@ -177,14 +171,14 @@ def _raw(
 ) -> RawSplit:
     column = _column(data, options.image_column, "image_column", library.Image, IMAGE_COLUMNS, where)
     try:
-        pictures = data.select_columns([column]).cast_column(column, library.Image(decode=False))
+        encoded = data.select_columns([column]).cast_column(column, library.Image(decode=False))
     except (TypeError, ValueError) as error:
         raise DataError(
             f"huggingface data set {where}: column {column!r} holds no images ({error})"
         ) from None
 
     def read(row: int) -> bytes:
-        cell = pictures[row][column]
+        cell = encoded[row][column]
         if cell is None:
             raise ValueError("no image in this row")
         return cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, as the configuration tells of them."""
+"""Settings of data sets on the Hugging Face hub."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from nctransfer.settings import Integer
 
 
 class HuggingFaceSettings(NamedSplitsSettings):
-    """A data set of the Hugging Face hub, or a folder or file in one of its formats."""
+    """A data set on the Hugging Face hub, or a folder or file in one of its formats."""
 
     name: str | None = None
     """Repository on the hub, `user/set`."""
@@ -17,7 +17,7 @@ class HuggingFaceSettings(NamedSplitsSettings):
     """Local folder (Parquet files, images, WebDataset archives `<split>/*.tar`, or what `save_to_disk`
     wrote), or one Parquet file or archive."""
     config: str | None = None
-    """Configuration of the repository, where there are several."""
+    """Configuration of the repository, where it has several."""
     revision: str | None = None
     """Commit, tag or branch of the repository."""
     image_column: str | None = None
@@ -25,8 +25,8 @@ class HuggingFaceSettings(NamedSplitsSettings):
     label_column: str | None = None
     """Column of labels; `null` finds it by type or usual name."""
     label_bins: Annotated[Integer, Field(ge=2)] | None = None
-    """Group labels 0 to n-1 into so many classes of neighbours: label l becomes floor(l * label_bins / n);
-    `null` takes the labels as they are."""
+    """Group labels 0 to n-1 into this number of classes of neighbouring values: label l becomes floor(l *
+    label_bins / n); `null` uses the labels unchanged."""
 
 
 SETTINGS: type[DataSetSettings] = HuggingFaceSettings

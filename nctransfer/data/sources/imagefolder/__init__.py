@@ -1,1 +1,1 @@
-"""Folders of the user's own images."""
+"""Folders of the user's images."""

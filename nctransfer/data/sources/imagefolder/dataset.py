@@ -1,10 +1,10 @@
-"""Folders of images, as the plan knows them."""
+"""Facts about folders of images for the plan."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from nctransfer.data.dataset import DataSet, DataSetSize, Problem
-from nctransfer.data.folder_contents import count_pictures, is_hidden
+from nctransfer.data.folder_contents import count_images, is_hidden
 from nctransfer.data.sources.imagefolder.settings import ImageFolderSettings
 
 
@@ -15,16 +15,16 @@ class ImageFolderDataSet(DataSet[ImageFolderSettings]):
     paths = ("path",)
 
     def whole_size(self) -> DataSetSize:
-        """Counted."""
+        """Counted on disk."""
         root = Path(self.entry.path or "").expanduser()
         if self.entry.test_fraction is not None:
-            images, classes = count_pictures(str(root))
+            images, classes = count_images(str(root))
             return DataSetSize(images, 0, classes)
-        (train, classes), (test, _) = (count_pictures(str(folder)) for folder in self._splits(root))
+        (train, classes), (test, _) = (count_images(str(folder)) for folder in self._splits(root))
         return DataSetSize(train, test, classes)
 
     def class_count(self) -> int | None:
-        """Counted; None where there are no folders of classes."""
+        """Counted on disk; None where there are no class folders."""
         count = super().class_count()
         return count if count is not None and count > 1 else None
 
@@ -32,7 +32,7 @@ class ImageFolderDataSet(DataSet[ImageFolderSettings]):
         return [root / self.entry.split_name(split) for split in ("train", "test")]
 
     def source_problems(self) -> Iterator[Problem]:
-        """Folders that are missing, or do not go together."""
+        """Folders that are missing or do not match."""
         yield from self.folder_problems("path")
         if self.entry.path is None or not Path(self.entry.path).expanduser().is_dir():
             return
@@ -44,13 +44,16 @@ class ImageFolderDataSet(DataSet[ImageFolderSettings]):
                 if not folder.is_dir():
                     yield (
                         ("path",),
-                        f"{str(folder)!r} is no folder; name the splits by train_split and test_split, or, "
-                        "for folders of classes without splits, give a test_fraction such as 0.2",
+                        f"{str(folder)!r} is not a folder; name the splits by train_split and test_split "
+                        "or, for class folders without splits, set a test_fraction such as 0.2",
                     )
         else:
             for key in ("train_split", "test_split"):
                 if getattr(self.entry, key) is not None:
-                    yield (key,), "a folder is either split by test_fraction or has folders of splits"
+                    yield (
+                        (key,),
+                        "excludes test_fraction: a folder is either split by it or has folders of splits",
+                    )
         if all(folder.is_dir() for folder in folders):
             yield from self._class_folders(folders)
 
@@ -59,14 +62,14 @@ class ImageFolderDataSet(DataSet[ImageFolderSettings]):
             {item.name for item in folder.iterdir() if item.is_dir() and not is_hidden(item.name)}
             for folder in folders
         ]
-        for folder, here in zip(folders, names, strict=True):
-            if not here:
-                yield ("path",), f"{str(folder)!r} holds no folders of classes"
+        for folder, own in zip(folders, names, strict=True):
+            if not own:
+                yield ("path",), f"{str(folder)!r} holds no class folders"
             for other in names:
-                if other and here - other:
+                if other and own - other:
                     yield (
                         ("path",),
-                        f"only {str(folder)!r} has the classes {', '.join(sorted(here - other))}",
+                        f"only {str(folder)!r} has the classes {', '.join(sorted(own - other))}",
                     )
         if names[0]:
             yield from self.class_problems(sorted(names[0]), len(names[0]))

@@ -1,4 +1,4 @@
-"""A folder of one's own: ``path/train/<class>/*.jpg`` and ``path/test/<class>/*.jpg``, or no splits."""
+"""A folder of the user: ``path/train/<class>/*.jpg`` and ``path/test/<class>/*.jpg``, or without splits."""
 
 from pathlib import Path
 
@@ -12,17 +12,12 @@ from nctransfer.errors import DataError
 
 
 def open_split(options: ImageFolderSettings, split: str, root: Path) -> RawSplit:
-    """Open one split of a folder of classes.
-
-    Args:
-        options: the folder, and how it is split.
-        split: ``"train"`` or ``"test"``.
-        root: not used: nothing is downloaded.
+    """Open one split of a folder of classes; ``root`` is not used.
 
     Raises:
-        DataError: a folder is missing, a class is empty, or the splits' classes differ.
+        DataError: a folder is missing, a class is empty, or the classes of the splits differ.
     """
-    assert options.path is not None  # the configuration is checked for it
+    assert options.path is not None  # checked with the configuration
     path = Path(options.path).expanduser()
     if not path.is_dir():
         raise DataError(f"{path}: no such folder (path of an imagefolder)")
@@ -40,8 +35,8 @@ def _with_splits(path: Path, options: ImageFolderSettings, split: str) -> RawSpl
     if missing:
         names = ", ".join(class_folders(path)[:10])
         raise DataError(
-            f"{missing[0]}: no such folder; {path} holds {names}. Name the splits' folders by train_split "
-            "and test_split or, where there are only folders of classes, give a test_fraction such as 0.2"
+            f"{missing[0]}: no such folder; {path} holds {names}. Name the folders of the splits "
+            "by train_split and test_split or, for classes without splits, set a test_fraction such as 0.2"
         )
     classes = {name: set(class_folders(folder)) for name, folder in folders.items()}
     if classes["train"] != classes["test"]:

@@ -1,4 +1,4 @@
-"""Folders of images, as the configuration tells of them."""
+"""Settings of folders of images."""
 
 from nctransfer.data.settings import DataSetSettings, NamedSplitsSettings
 

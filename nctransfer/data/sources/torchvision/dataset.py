@@ -1,4 +1,4 @@
-"""torchvision's data sets, as the plan knows them."""
+"""Facts about torchvision's data sets for the plan."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,15 +10,11 @@ from nctransfer.suggestions import suggestion
 
 @dataclass(frozen=True)
 class KnownSet:
-    """A data set of torchvision.
+    """A data set of torchvision."""
 
-    Attributes:
-        size: images as in its paper, split as here; MB of the archives that torchvision downloads.
-        splits: how the field, and we, split it.
-    """
-
+    # numbers of images from its paper, split as here; download size of torchvision's archives
     size: DataSetSize
-    splits: str
+    splits: str  # the usual split, also used here
 
 
 def _known(
@@ -57,12 +53,12 @@ class TorchvisionDataSet(DataSet[TorchvisionSettings]):
 
     @property
     def common_name(self) -> str | None:
-        """Torchvision's class."""
+        """Name of torchvision's class."""
         return self.entry.name
 
     @property
     def has_fixed_size(self) -> bool:
-        """Of the sets of small images."""
+        """True for the data sets of small images."""
         size = self.whole_size()
         return size is not None and size.pixels is not None
 
@@ -74,7 +70,7 @@ class TorchvisionDataSet(DataSet[TorchvisionSettings]):
         return size if self.entry.path is None else replace(size, download=0)
 
     def source_problems(self) -> Iterator[Problem]:
-        """A name that is not known, classes that the set does not have; ImageNet without a folder."""
+        """Unknown name, unknown classes, or ImageNet without a folder."""
         if self.entry.name is not None and self.entry.name not in SETS:
             close = f"{suggestion(self.entry.name, SETS)}; there are {', '.join(SETS)}"
             yield ("name",), f"no torchvision data set {self.entry.name!r}{close}"
@@ -83,12 +79,12 @@ class TorchvisionDataSet(DataSet[TorchvisionSettings]):
             if self.entry.name == "ImageNet" and self.entry.path is None:
                 yield (
                     (),
-                    "ImageNet cannot be downloaded; give the 'path' of the folder with train/ and val/",
+                    "ImageNet cannot be downloaded; set the 'path' of the folder with train/ and val/",
                 )
             if self.entry.name == "ImageNet" and self.entry.test_fraction is not None:
                 yield (
                     ("test_fraction",),
-                    "ImageNet has folders of its splits, which are not joined; leave it out",
+                    "ImageNet has a folder for each split, and they are not joined; remove this key",
                 )
         yield from self.folder_problems("path")
 

@@ -1,8 +1,8 @@
-"""torchvision's data sets, split as the field uses them.
+"""torchvision's data sets with their usual splits.
 
-Three loaders know no splits, so images are drawn: SUN397 gives 50 images a class to train on and 50 others to
-test on, as its authors do; Caltech101 30 a class to train on, the rest to test on; EuroSAT 80 % of each class
-to train on.
+Three loaders have no splits, so images are drawn: SUN397 has 50 images per class for training and 50 others
+for testing, like the authors' partitions; Caltech101 has 30 per class for training and the rest for testing;
+EuroSAT has 80 % of each class for training.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ Loader = type[datasets.VisionDataset]
 
 @dataclass(frozen=True)
 class _Part:
-    """What one of torchvision's data set objects holds: an array of pictures or their files."""
+    """Contents of one torchvision data set object: an array of images, or their files."""
 
     labels: np.ndarray
     class_names: tuple[str, ...]
@@ -39,32 +39,21 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Set:
-    """How a data set's splits are made of torchvision's.
+    """How the splits of a data set are composed of torchvision's."""
 
-    Attributes:
-        loader: name of torchvision's class.
-        train, test: keyword arguments of the objects that a split joins.
-        read: takes labels, names and pictures out of one object.
-        archives: what the class downloads.
-        draw: (labels, class names, seed) to rows of (train, test), where torchvision has
-            no splits; both splits then join the same objects.
-    """
-
-    loader: str
+    loader: str  # name of torchvision's class
+    # train, test: keyword arguments of the objects that are joined to a split
     train: Sequence[Mapping[str, Any]]
     test: Sequence[Mapping[str, Any]]
-    read: Callable[[Any], _Part]
-    archives: Callable[[Any], list[Archive]]
+    read: Callable[[Any], _Part]  # extracts labels, names and images from one object
+    archives: Callable[[Any], list[Archive]]  # files that the class downloads
+    # (labels, class names, seed) to rows of (train, test), where torchvision has no splits; both splits then
+    # join the same objects
     draw: Callable[[np.ndarray, Sequence[str], int], tuple[np.ndarray, np.ndarray]] | None = None
 
 
 def open_split(options: TorchvisionSettings, split: str, root: Path) -> RawSplit:
-    """Open one split, downloading the data set first where that is needed.
-
-    Args:
-        options: the data set, and how it is split.
-        split: ``"train"`` or ``"test"``.
-        root: folder for downloads.
+    """Open one split, after downloading the data set into ``root`` where needed.
 
     Raises:
         DataError: unknown name, failed download, or files that torchvision cannot open.
@@ -72,9 +61,7 @@ def open_split(options: TorchvisionSettings, split: str, root: Path) -> RawSplit
     name = options.name
     if name == "ImageNet":
         if options.path is None:
-            raise DataError(
-                "ImageNet: cannot be downloaded; give the path of the folder with train/ and val/"
-            )
+            raise DataError("ImageNet: cannot be downloaded; set the path of the folder with train/ and val/")
         folders = ImageFolderSettings(source="imagefolder", path=options.path, test_split="val")
         return imagefolder.open_split(folders, split, root)
     if name not in SETS:
@@ -131,15 +118,15 @@ def _joined(name: str, parts: Sequence[_Part]) -> _Part:
 
 
 def _raw(part: _Part, folder: Path, provenance: dict[str, Any], rows: np.ndarray | None) -> RawSplit:
-    chosen = np.arange(len(part.labels)) if rows is None else rows
+    indices = np.arange(len(part.labels)) if rows is None else rows
     if part.images is not None:
         images = part.images if rows is None else part.images[rows]
-        locate = lambda row: f"{folder}, image {chosen[row]}"  # noqa: E731
-        return RawSplit(part.labels[chosen], part.class_names, provenance, images, locate=locate)
+        locate = lambda row: f"{folder}, image {indices[row]}"  # noqa: E731
+        return RawSplit(part.labels[indices], part.class_names, provenance, images, locate=locate)
     assert part.files is not None
-    files = part.files[chosen]
+    files = part.files[indices]
     return RawSplit(
-        part.labels[chosen],
+        part.labels[indices],
         part.class_names,
         provenance,
         read=lambda row: Path(files[row]).read_bytes(),
@@ -147,7 +134,7 @@ def _raw(part: _Part, folder: Path, provenance: dict[str, Any], rows: np.ndarray
     )
 
 
-# --- what torchvision's objects hold ----------------------------------------------------
+# --- contents of torchvision's objects ---------------------------------------------------
 
 
 def _array(images: Any, labels: Any, names: Sequence[str]) -> _Part:
@@ -178,7 +165,7 @@ def _listed(opened: Any) -> _Part:
 
 
 def _sorted(opened: Any) -> _Part:
-    # SUN397's loader lists files in the order in which the file system has them.
+    # SUN397's loader lists files in the order of the file system.
     order = np.argsort([str(file) for file in opened._image_files], kind="stable")
     part = _listed(opened)
     assert part.files is not None
@@ -210,7 +197,7 @@ def _caltech(opened: Any) -> _Part:
     return _files(files, opened.y, opened.categories)
 
 
-# --- what torchvision's classes download ------------------------------------------------
+# --- downloads of torchvision's classes ------------------------------------------------
 
 
 def _archive(url: str, md5: str | None, folder: str = "", is_data: bool = False) -> Archive:
@@ -230,8 +217,8 @@ def _svhn_archives(loader: Any) -> list[Archive]:
     return [Archive(name, url, md5, is_data=True) for url, name, md5 in files]
 
 
-# torchvision writes these two addresses into its methods; here they only serve messages,
-# and archives that were fetched by hand.
+# torchvision has these two addresses inside its methods; here they are needed only for messages and for
+# archives that were downloaded by hand.
 _EUROSAT = _archive(
     "https://huggingface.co/datasets/torchgeo/eurosat/resolve/"
     "c877bcd43f099cd0196738f714544e355477f3fd/EuroSAT.zip",

@@ -1,4 +1,4 @@
-"""torchvision's data sets, as the configuration tells of them."""
+"""Settings of torchvision's data sets."""
 
 from nctransfer.data.settings import DataSetSettings, SplitSettings
 
@@ -7,9 +7,9 @@ class TorchvisionSettings(SplitSettings):
     """A data set of torchvision."""
 
     name: str | None = None
-    """torchvision's class."""
+    """Name of torchvision's class."""
     path: str | None = None
-    """Folder that already holds the set as torchvision lays it out; nothing is downloaded then. ImageNet
+    """Folder that already holds the data set in torchvision's layout; nothing is downloaded then. ImageNet
     needs it: `<path>/train/<wnid>/` and `<path>/val/<wnid>/`."""
 
 

@@ -1,10 +1,10 @@
 """One model on several data sets: transfer accuracy against NC1 or training accuracy (Fig. 4 of the paper).
 
-A point is a data set: the test accuracy of a linear probe on the model's penultimate feature, against what
-the panel names as its ``abscissa``: ``nc1`` of that feature on the data set's training images, or
-``train_accuracy`` of the probe. Lines, parabolas and correlations in either, and in log NC1, are always
-computed. NC1 grows with the number of classes and of images a class, so data sets do not compare by it as
-models do on one of them: n, K, the width, the rank and NC1 under shuffled labels are in the table.
+Each data set is a point: the test accuracy of a linear probe on the model's penultimate feature, against the
+panel's ``abscissa``: ``nc1`` of that feature on the data set's training images, or the probe's
+``train_accuracy``. Lines, parabolas and correlations in either, and in log NC1, are always computed. NC1
+grows with the number of classes and of images per class, so it compares models on one data set better than
+data sets: n, K, the width, the rank and NC1 under shuffled labels are in the table.
 """
 
 import pandas as pd
@@ -24,10 +24,9 @@ def tabulate(settings: FigureSettings[PointsPanel], tables: Tables) -> pd.DataFr
     """Every number of the figure, one row per panel and data set.
 
     Returns:
-        the columns of :func:`~nctransfer.reporting.points.points_table`, where the label is the data
-        set's name, the panel's abscissa, and its fits, repeated on its rows: ``nc1_...`` in NC1,
-        ``log_nc1_...`` in log10 NC1 (turning points are NC1 in both), ``train_accuracy_...`` in
-        training accuracy.
+        the columns of :func:`~nctransfer.reporting.points.points_table` (the label is the data set's name),
+        the panel's abscissa, and its fits, repeated on its rows: ``nc1_...`` in NC1, ``log_nc1_...`` in log10
+        NC1 (turning points are NC1 in both), ``train_accuracy_...`` in training accuracy.
     """
     table = points_table(settings, tables)
     table.insert(2, "abscissa", [panel.abscissa for panel in settings.panels for _ in panel.points])

@@ -7,16 +7,13 @@ from nctransfer.reporting.settings import FigureSettings, PointsPanel
 KIND = Kind(
     shows="One model on several data sets",
     caption=(
-        "One frozen model, a point a downstream data set: test accuracy of a linear classifier against "
+        "One frozen model, one point per downstream data set: test accuracy of a linear classifier against "
         "NC1 on that data set's training data, or against training accuracy. NC1 should tell easy from "
         "hard data sets where training accuracy does not."
     ),
     panel=DataSetsPanelSettings,
     settings=FigureSettings[PointsPanel],
-    options=(
-        CurveOption,
-        FitOption,
-    ),
+    options=(CurveOption, FitOption),
     probes=True,
     nc1=NC1("accuracy against NC1, one point per data set"),
 )

@@ -1,7 +1,7 @@
 """Collapse by unit after fine-tuning (Figs. 7, 16 and 17 of the paper).
 
-A panel is a model on a data set with one tuned unit; a line a method shows NC1 on the downstream
-training data by unit, from the stem (0) to the last, and apart from them the penultimate feature.
+A panel is a model on a data set with one tuned unit. One line per method shows NC1 on the downstream training
+data by unit, from the stem (0) to the last, and separately for the penultimate feature.
 """
 
 from collections.abc import Mapping
@@ -14,14 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting.finetuning_runs import (
-    PANEL,
-    name_series,
-    over_seeds,
-    require_nc1,
-    run_name,
-    runs_table,
-)
+from nctransfer.reporting import finetuning_runs as runs_of
 from nctransfer.reporting.panels import grid
 from nctransfer.reporting.series_style import Look, looks_of_runs, panels_of_lines
 from nctransfer.reporting.settings import FigureSettings, RunsPanel
@@ -30,40 +23,40 @@ from nctransfer.reporting.tidy_rows import PENULTIMATE, Tables
 
 SETTINGS = FigureSettings[RunsPanel]
 
-MEASURED = ("nc1", "nc1_shuffled")  # of every unit
-MOST = 4  # panels of one data set that share a row
+MEASURED = ("nc1", "nc1_shuffled")  # for every unit
+MOST = 4  # panels of one data set in a row
 
 
 def tabulate(settings: FigureSettings[RunsPanel], tables: Tables) -> pd.DataFrame:
     """Every number of the figure, one row per panel, series and unit.
 
     Returns:
-        the columns of ``finetuning_runs.over_seeds``, tuned (the units that the panel marks,
-        text), unit, module, samples and classes that NC1 was measured on, and mean and standard
-        deviation of nc1, nc1_shuffled and the run's transfer_accuracy (%) over seeds. The penultimate
-        feature comes last; its module says so, its unit is depth + 1.
+        the columns of ``finetuning_runs.over_seeds``, tuned (the units that the panel marks, text), unit,
+        module, samples and classes on which NC1 was measured, and mean and standard deviation of nc1,
+        nc1_shuffled and the run's transfer_accuracy (%) over seeds. The penultimate feature comes last; its
+        unit is depth + 1.
 
     Raises:
         DegenerateInputError: a run has no accuracy, or no NC1 of a unit at the panel's pooling or of the
             penultimate feature.
     """
-    runs = name_series(runs_table(settings, tables))
-    require_nc1(runs)
+    runs = runs_of.name_series(runs_of.runs_table(settings, tables))
+    runs_of.require_nc1(runs)
     units = pd.concat([_by_unit(run, tables) for run in runs.to_dict("records")])
-    placed = runs.drop(columns=list(MEASURED)).merge(units, on=["panel", "run"])
-    table = over_seeds(placed, (*MEASURED, "transfer_accuracy"), ("unit", "module"), ("samples", "classes"))
+    merged = runs.drop(columns=list(MEASURED)).merge(units, on=["panel", "run"])
+    values, by = (*MEASURED, "transfer_accuracy"), ("unit", "module")
+    table = runs_of.over_seeds(merged, values, by, ("samples", "classes"))
     tuned = runs.groupby("panel")["units"].agg(lambda texts: _in_order(" ".join(texts)))
-    table.insert(len(PANEL), "tuned", table["panel"].map(tuned))
+    table.insert(len(runs_of.PANEL), "tuned", table["panel"].map(tuned))
     return table
 
 
 def _by_unit(run: Mapping[Any, Any], tables: Tables) -> pd.DataFrame:
-    """NC1 of every unit of a run, and of its penultimate feature."""
     metrics = tables["metrics", run["measured"], run["view"]]
     train = metrics[(metrics["split"] == "train") & metrics["metric"].isin(MEASURED)]
     units = train[train["pooling"] == run["pooling"]]
     if not (units["metric"] == "nc1").any():
-        name = run_name(run["title"], run["run"])
+        name = runs_of.run_name(run["title"], run["run"])
         raise DegenerateInputError(f"{name}: the metrics have no nc1 of units pooled by {run['pooling']!r}")
     last = train[train["module"] == PENULTIMATE].assign(unit=run["depth"] + 1)
     wide = pd.concat([units, last]).pivot(index=["unit", "module"], columns="metric", values="value")
@@ -72,7 +65,6 @@ def _by_unit(run: Mapping[Any, Any], tables: Tables) -> pd.DataFrame:
 
 
 def _in_order(units: str) -> str:
-    """Numbers of units, each once, in order."""
     return " ".join(sorted(set(units.split()), key=int))
 
 
@@ -93,7 +85,7 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[RunsPanel]) -> Figure:
 
 
 def _shape(table: pd.DataFrame, width: float) -> tuple[int, int]:
-    """Rows and columns: one row per model and data set where all have as many panels, few enough for one."""
+    """Rows and columns: one row per model and data set, if all have equally many panels and not too many."""
     panels = table.drop_duplicates("panel")
     names = panels[["model", "dataset"]]
     sizes = set((names != names.shift()).any(axis=1).cumsum().value_counts())
@@ -103,14 +95,13 @@ def _shape(table: pd.DataFrame, width: float) -> tuple[int, int]:
 
 
 def _draw_panel(axes: Axes, part: pd.DataFrame, looks: Mapping[str, Look]) -> None:
-    """NC1 by unit of every series, the penultimate feature apart, the tuned unit marked."""
     depth = int(part["depth"].iloc[0])
     apart = 0.6 + 1.18 * depth
     axes.set_yscale("log", nonpositive="clip")
     for name, line in part.groupby("name", sort=False):
         look = looks[str(name)].line()
         last = line["module"] == PENULTIMATE
-        units = line[~last].set_index("unit").reindex(range(depth + 1)).reset_index()  # a gap shows as one
+        units = line[~last].set_index("unit").reindex(range(depth + 1)).reset_index()  # keeps gaps visible
         _draw_line(axes, units["unit"], units, look)
         _draw_line(axes, pd.Series(apart, line.index[last]), line[last], look | {"label": f"_{name}"})
     for unit in part["tuned"].iloc[0].split():
@@ -125,7 +116,7 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, looks: Mapping[str, Look]) -> No
 
 
 def _draw_line(axes: Axes, x: pd.Series, part: pd.DataFrame, look: Mapping[str, Any]) -> None:
-    """Means, and a band (a bar for a single point) of one standard deviation where it is positive."""
+    """Means, and a band (a bar for a single point) of one standard deviation if it is positive."""
     mean, std = part["nc1"].to_numpy(float), part["nc1_std"].to_numpy(float)
     low = np.where(mean > std, mean - std, mean / 10)  # a logarithmic axis has no 0
     axes.plot(x, mean, **look)

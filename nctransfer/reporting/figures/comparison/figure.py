@@ -1,7 +1,7 @@
 """Losses and projection heads side by side (Fig. 12 of the paper).
 
-A row of axes a panel: on the left NC1 on the data set that the panel names (logarithmic, so dots and not
-bars), on the right the transfer accuracy; a group a series (a loss), in it a point a label (a head).
+One row of axes per panel: on the left NC1 on the panel's NC1 data set (logarithmic, hence dots, not bars), on
+the right the transfer accuracy; one group per series (a loss) with one point per label (a head).
 """
 
 import numpy as np
@@ -20,8 +20,8 @@ __all__ = ["SETTINGS", "draw", "tabulate"]
 
 SETTINGS = FigureSettings[PointsPanel]
 
-GROUP = 0.8  # share of a group's room that its points take
-NUMBER = 0.3  # inches that a number takes, its share of the gap between groups included
+GROUP = 0.8  # share of a group's width that its points take
+NUMBER = 0.3  # inches per number, including its share of the gap between groups
 
 
 def draw(numbers: pd.DataFrame, settings: FigureSettings[PointsPanel]) -> Figure:
@@ -38,7 +38,6 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[PointsPanel]) -> Figure
 
 
 def _draw_panel(left: Axes, right: Axes, part: pd.DataFrame, looks: PointLooks) -> None:
-    """NC1 on the left, transfer accuracy on the right."""
     first = part.iloc[0]
     placed = part.assign(place=_places(part), nc1_std=0.0)
     left.set_yscale("log")
@@ -51,7 +50,7 @@ def _draw_panel(left: Axes, right: Axes, part: pd.DataFrame, looks: PointLooks) 
 
 
 def _places(part: pd.DataFrame) -> pd.Series:
-    """Abscissa of every point: groups at 0, 1, ..., the points of each spread about it."""
+    """Abscissa of every point: groups at 0, 1, ..., with the points of each spread around it."""
     groups = {series: index for index, series in enumerate(dict.fromkeys(part["series"]))}
     most = part.groupby("series").size().max()
     counts = part.groupby("series")["label"].transform("size")
@@ -60,7 +59,7 @@ def _places(part: pd.DataFrame) -> pd.Series:
 
 
 def _draw_groups(axes: Axes, placed: pd.DataFrame, column: str, looks: PointLooks, digits: str) -> None:
-    """Draw a column's points, each with its value above, groups parted by thin lines."""
+    """Draw a column's points, each with its value above; thin lines separate groups."""
     names = list(dict.fromkeys(placed["series"]))
     slots = len(names) * int(placed.groupby("series").size().max())
     upright = slots * NUMBER > axes.get_window_extent().width / axes.figure.dpi

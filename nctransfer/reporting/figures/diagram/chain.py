@@ -1,6 +1,6 @@
-"""Drawing a backbone as a chain of boxes: image, stem, units by stage, feature, classifier.
+"""Draw a backbone as a chain of boxes: image, stem, units by stage, feature, classifier.
 
-All lengths are inches: a panel's axes have one unit an inch, so that text and boxes fit each other.
+All lengths are inches: a panel's axes have one unit per inch, so that text and boxes fit each other.
 """
 
 import textwrap
@@ -32,13 +32,13 @@ from nctransfer.reporting.tidy_rows import PENULTIMATE
 IMAGE, SUM = "image", "sum"
 INK, PALE = "0.25", "0.55"
 SKIP_COLOR = COLORS[0]
-TALL = 0.36  # of a box
-LIFT = 0.28  # of what passes over boxes
+TALL = 0.36  # height of a box
+LIFT = 0.28  # distance of paths above boxes
 ENDS = {IMAGE: 0.4, STEM: 0.4, PENULTIMATE: 0.64, SUM: 0.19, HEAD: 0.64, CLASSIFIER: 0.64}
-ARROW = 0.17  # between the ends
-MANY = 20  # units from which on everything is closer
-WIDEST = 0.6  # of a unit's box
-NUMBERED = 0.135  # the narrowest unit that has room for its number
+ARROW = 0.17  # length of arrows between the ends
+MANY = 20  # with more units, everything is closer
+WIDEST = 0.6  # largest width of a unit's box
+NUMBERED = 0.135  # smallest width of a unit's box with a number
 BOXES: dict[str, dict[str, Any]] = {
     FROZEN: {"facecolor": "#E3E8EE", "edgecolor": "0.45"},
     TUNED: {"facecolor": COLORS[1], "edgecolor": "0.2"},
@@ -52,20 +52,14 @@ TEXT_COLORS = {TUNED: "white", TRAINED: "white", REMOVED: "0.5"}
 
 @dataclass(frozen=True)
 class Chain:
-    """Where the boxes of a panel are.
+    """Positions of the boxes of a panel."""
 
-    Attributes:
-        spans: left and right of every box by its part, in order.
-        y: the height of their middles.
-        units: rows of the units.
-    """
-
-    spans: Mapping[str, tuple[float, float]]
-    y: float
-    units: pd.DataFrame
+    spans: Mapping[str, tuple[float, float]]  # left and right of every box, by part, in order
+    y: float  # height of their middles
+    units: pd.DataFrame  # rows of the units
 
     def middle(self, part: str) -> float:
-        """Middle of a box, from the left."""
+        """Horizontal middle of a box."""
         left, right = self.spans[part]
         return (left + right) / 2
 
@@ -81,23 +75,21 @@ class Chain:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Left of the first unit, right of the last."""
+        """Left of the first unit and right of the last."""
         return self.spans[self.units["part"].iloc[0]][0], self.spans[self.units["part"].iloc[-1]][1]
 
     @property
     def numbered(self) -> bool:
-        """Whether units have room for their numbers."""
+        """Whether units are wide enough for their numbers."""
         left, right = self.spans[self.units["part"].iloc[0]]
         return right - left >= NUMBERED
 
 
 def place_chain(part: pd.DataFrame, width: float, y: float) -> Chain:
-    """Place the boxes of a panel's parts within a width; the head last, or the classifier in its place.
+    """Place the boxes of a panel's parts within a width; the last is the classifier or else the source head.
 
-    Args:
-        part: rows of one panel (:func:`~nctransfer.reporting.figures.diagram.parts.parts_table`).
-        width: in inches.
-        y: the height of the boxes' middles.
+    ``part`` holds rows of one panel (:func:`~nctransfer.reporting.figures.diagram.parts.parts_table`), ``y``
+    is the height of the boxes' middles; lengths are in inches.
     """
     units, names = unit_rows(part), set(part["part"])
     last = CLASSIFIER if CLASSIFIER in names else HEAD
@@ -143,24 +135,24 @@ def draw_chain(axes: Axes, chain: Chain, part: pd.DataFrame) -> None:
     order = list(chain.spans)
     for before, after in pairwise(name for name in order if states.get(name) != REMOVED):
         left, right = chain.spans[before][1], chain.spans[after][0]
-        if order.index(after) - order.index(before) > 1:  # over what was removed between them
+        if order.index(after) - order.index(before) > 1:  # over removed parts between them
             start, end = (chain.middle(before), chain.top), (chain.middle(after), chain.top)
             draw_over(axes, [start], end, chain.top + LIFT, INK)
         elif right - left > 0.09:
             draw_arrow(axes, (left + 0.01, chain.y), (right - 0.01, chain.y), INK)
-        else:  # no room for an arrow's head
+        else:  # too short for an arrow head
             axes.plot([left, right], [chain.y, chain.y], color=INK, linewidth=0.8, zorder=1.5)
 
 
 def write(axes: Axes, x: float, y: float, text: str, **look: Any) -> Text:
-    """A small text about a point, unless its look is another."""
+    """Write a small text around a point, with this look by default."""
     return axes.text(
         x, y, text, **{"ha": "center", "va": "center", "color": INK, "fontsize": "small", **look}
     )
 
 
 def draw_box(axes: Axes, left: float, right: float, y: float, tall: float, state: str, **look: Any) -> None:
-    """A box with rounded corners that looks as its state does."""
+    """Draw a box with rounded corners in the look of its state."""
     corner = min(0.035, (right - left) / 4)
     style = f"round,pad=0,rounding_size={corner}"
     look = {"linewidth": 0.6, "zorder": 2, **BOXES[state], **look}
@@ -168,7 +160,7 @@ def draw_box(axes: Axes, left: float, right: float, y: float, tall: float, state
 
 
 def draw_arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], color: str) -> None:
-    """A straight arrow."""
+    """Draw a straight arrow."""
     head = "-|>,head_width=0.12,head_length=0.25"
     look: dict[str, Any] = {"arrowstyle": head, "color": color, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", end, start, arrowprops=look, zorder=1.5)
@@ -177,7 +169,7 @@ def draw_arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float],
 def draw_over(
     axes: Axes, starts: Iterable[tuple[float, float]], end: tuple[float, float], y: float, color: str
 ) -> None:
-    """A path from above some boxes, along a line at height ``y``, down to another box."""
+    """Draw a path from above some boxes, along a line at height ``y``, down to another box."""
     look: dict[str, Any] = {"color": color, "linewidth": 1.1, "solid_joinstyle": "round", "zorder": 1}
     for x, bottom in starts:
         axes.plot([x, x, end[0]], [bottom, y, y], **look)
@@ -185,7 +177,7 @@ def draw_over(
 
 
 def label_path(axes: Axes, text: str, start: float, end: float, y: float, color: str) -> None:
-    """Say on a path what happens there, on as few lines as its length asks for; else to its left."""
+    """Label a path in as few lines as its length requires; else to its left."""
     shapes = (text, text.replace(", ", ",\n"), textwrap.fill(text, 16))
     for shape in shapes:
         label = write(axes, (start + end) / 2, y, shape, color=color, zorder=3, linespacing=1.05)
@@ -199,7 +191,7 @@ def label_path(axes: Axes, text: str, start: float, end: float, y: float, color:
 
 
 def draw_stages(axes: Axes, chain: Chain, part: pd.DataFrame, above: bool) -> None:
-    """Write widths beside the boxes, one a stage under a bracket; stages' names where all have room."""
+    """Write widths beside the boxes, one per stage under a bracket, and names of stages if all fit."""
     sign, edge = (1, chain.top) if above else (-1, chain.bottom)
     line = edge + sign * (0.07 if above or chain.numbered else 0.17)
     tick, side = sign * 0.03, "bottom" if above else "top"
@@ -226,7 +218,7 @@ def draw_stages(axes: Axes, chain: Chain, part: pd.DataFrame, above: bool) -> No
 
 
 def stage_names(units: pd.DataFrame) -> dict[str, int]:
-    """Names of the stages: of the module that holds a stage's units alone, or of the first and last unit."""
+    """Names of the stages: the module that contains only this stage's units, or the first and last unit."""
     parents = units["module"].str.rpartition(".")[0]
     shared = {parent: set(units.loc[parents == parent, "stage"]) for parent in parents}
     names: dict[str, int] = {}
@@ -238,12 +230,12 @@ def stage_names(units: pd.DataFrame) -> dict[str, int]:
         else:
             ends = [path.rpartition(".")[2] for path in (rows["module"].iloc[0], rows["module"].iloc[-1])]
             name = "\N{EN DASH}".join(dict.fromkeys(ends))
-        names[f"{name}:{stage}"] = int(stage)  # names may repeat
+        names[f"{name}:{stage}"] = int(stage)  # names may be equal
     return names
 
 
 def number_units(axes: Axes, chain: Chain, y: float) -> None:
-    """Number some of the units below a height where their boxes have no room for it."""
+    """Number some units below a height, if their boxes are too narrow for numbers."""
     if chain.numbered:
         return
     units, marked = chain.units, set[str]()
@@ -257,7 +249,7 @@ def number_units(axes: Axes, chain: Chain, y: float) -> None:
 
 
 def fit(text: Text, room: float, least: float = 5.0) -> bool:
-    """Make a text small enough for its room, in inches; remove it where that is too small to read."""
+    """Shrink a text to its room, in inches; remove it if it would be too small to read."""
     wide = inches(text)
     if wide > room:
         size = float(text.get_fontsize()) * room / wide
@@ -269,7 +261,7 @@ def fit(text: Text, room: float, least: float = 5.0) -> bool:
 
 
 def inches(text: Text) -> float:
-    """Width of a text."""
+    """Width of a text in inches."""
     figure = text.get_figure(root=True)
     assert isinstance(figure, Figure)
     return float(text.get_window_extent().width / figure.dpi)

@@ -18,13 +18,13 @@ __all__ = ["SETTINGS", "draw", "tabulate"]
 
 SETTINGS = DiagramSettings
 
-MARGIN, TITLE, LEGEND = 0.06, 0.24, 0.34  # inches of a figure; above a panel; below all
+MARGIN, TITLE, LEGEND = 0.06, 0.24, 0.34  # inches: around the figure; above a panel; below all panels
 
 
 def draw(numbers: pd.DataFrame, settings: DiagramSettings) -> Figure:
-    """Draw the figure from its numbers: panels below each other, an inch a unit, and a legend."""
+    """Draw the figure from its numbers: panels below each other, one axis unit per inch, and a legend."""
     style, layout = settings.style, LAYOUTS[settings.layout]
-    if settings.layout == "candidates":  # they look as what is fine-tuned does
+    if settings.layout == "candidates":  # with the look of fine-tuned units
         numbers = numbers.assign(state=numbers["state"].mask(numbers["candidate"], TUNED))
     panels, width = by_panel(numbers), style.width - 2 * MARGIN
     rooms = [layout.room(part, width) for part in panels]
@@ -51,5 +51,5 @@ def draw(numbers: pd.DataFrame, settings: DiagramSettings) -> Figure:
             handles=handles, loc="lower center", ncols=len(handles), frameon=False, handlelength=1.6,
             handleheight=0.9, columnspacing=1.6, borderaxespad=0.2,
         )  # fmt: skip
-        figure.draw_without_rendering()  # fonts are set while the style holds
+        figure.draw_without_rendering()  # fonts are set while the style applies
     return figure

@@ -1,4 +1,4 @@
-"""What stands about the chain of boxes: probes of every unit, what a method trains, or sizes of the units."""
+"""Drawings around the chain of boxes: probes of every unit, what a method trains, or sizes of the units."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ from nctransfer.reporting.tuning_methods import FULL_FT
 STAGES = 0.42  # inches above the boxes
 DOWN, BAR, CLASSIFIERS = 0.2, 0.24, 0.26  # an arrow; pooling; classifiers below the units
 OVER, STAGES_BELOW, CAPTION = 0.46, 0.46, 0.24
-NAMES, BARS = 0.18, 0.62  # names of modules, their numbers of parameters
-LETTER = 0.042  # about the width of one in the name of a module
+NAMES, BARS = 0.18, 0.62  # names of modules; bars for their parameters
+LETTER = 0.042  # approximate width of a letter in the name of a module
 POOLINGS = {
     MAPS: "average pooling to 1 \N{MULTIPLICATION SIGN} 1",
     "cls": "class token",
@@ -39,19 +39,14 @@ POOLINGS = {
 
 @dataclass(frozen=True)
 class Layout:
-    """How panels are drawn.
+    """How panels are drawn."""
 
-    Attributes:
-        room: inches of a panel, and of them those above the boxes, from its rows and width.
-        draw: draws what stands about the chain of a panel, on its axes, from its rows, chain and width.
-        names: what the legend calls states.
-        stages_above: whether stages stand above the boxes.
-    """
-
+    # inches of a panel, and those above the boxes, from its rows and width
     room: Callable[[pd.DataFrame, float], tuple[float, float]]
+    # draws on a panel's axes around its chain, from its rows, chain and width
     draw: Callable[[Axes, pd.DataFrame, Chain, float], None]
-    names: Mapping[str, str]
-    stages_above: bool = True
+    names: Mapping[str, str]  # names of states in the legend
+    stages_above: bool = True  # whether stages are above the boxes
 
 
 def _room_layerwise(part: pd.DataFrame, width: float) -> tuple[float, float]:
@@ -59,7 +54,6 @@ def _room_layerwise(part: pd.DataFrame, width: float) -> tuple[float, float]:
 
 
 def _draw_layerwise(axes: Axes, part: pd.DataFrame, chain: Chain, width: float) -> None:
-    """Pooling and a classifier for every unit."""
     first, last = chain.ends
     bar, below = chain.bottom - DOWN - BAR / 2, chain.bottom - 2 * DOWN - BAR - CLASSIFIERS / 2
     chains.draw_box(axes, first, last, bar, BAR, FROZEN, facecolor="white", edgecolor=PALE)
@@ -85,18 +79,16 @@ def _room_tuning(part: pd.DataFrame, width: float) -> tuple[float, float]:
 
 
 def _draw_tuning(axes: Axes, part: pd.DataFrame, chain: Chain, width: float) -> None:
-    """The skip connection above the chain, numbers of parameters below."""
     chains.number_units(axes, chain, chain.bottom)
     line = chain.top + chains.LIFT
-    if part["skip"].any():  # from the tuned units' outputs to the sum that the classifier sees
+    if part["skip"].any():  # from the tuned units' outputs to the sum before the classifier
         end = chain.middle(chains.SUM)
         starts = [(chain.middle(name), chain.top) for name in part.loc[part["skip"], "part"]]
         into = (end, chain.y + chains.ENDS[chains.SUM] / 2)
         chains.draw_over(axes, starts, into, line, chains.SKIP_COLOR)
         chains.label_path(axes, skip_label(part), starts[-1][0], end, line, chains.SKIP_COLOR)
-    if (
-        part.set_index("part")["state"][PENULTIMATE] == REMOVED
-    ):  # the last unit's pooled output is the feature
+    # without the units above, the last unit's pooled output is the feature
+    if part.set_index("part")["state"][PENULTIMATE] == REMOVED:
         start = chain.middle(chain.units.loc[chain.units["state"] != REMOVED, "part"].iloc[-1])
         chains.label_path(axes, POOLINGS[MAPS], start, chain.middle(CLASSIFIER), line, INK)
     if HEAD in set(part["part"]):
@@ -109,7 +101,7 @@ def _draw_tuning(axes: Axes, part: pd.DataFrame, chain: Chain, width: float) -> 
 
 
 def skip_label(part: pd.DataFrame) -> str:
-    """What happens to a tuned unit's output on its way to the sum."""
+    """What happens to a tuned unit's output before the sum."""
     pooling = POOLINGS.get(part["pooling"].iloc[0], str(part["pooling"].iloc[0]))
     widths, full = part.loc[part["skip"], "width"], part.set_index("part")["width"][PENULTIMATE]
     narrow = sorted(set(widths[widths < full]))
@@ -120,7 +112,7 @@ def skip_label(part: pd.DataFrame) -> str:
 
 
 def caption_of(part: pd.DataFrame) -> str:
-    """What trains, in numbers."""
+    """Trained parameters, in words and numbers."""
     first, head = part.iloc[0], part.set_index("part").loc[CLASSIFIER]
     tuned = unit_rows(part)[unit_rows(part)["state"].isin((TUNED, ADAPTED))]
     classes: str = "" if pd.isna(head["width"]) else f"{head['width']} classes of {first['dataset']}"
@@ -139,12 +131,11 @@ def caption_of(part: pd.DataFrame) -> str:
 
 
 def _bracketed(*words: str) -> str:
-    """Those words that there are, in brackets."""
     return f" ({', '.join(filter(None, words))})" if any(words) else ""
 
 
 def in_words(parts: Iterable[str]) -> str:
-    """Units as a caption names them: ``unit 8``, ``units 5 to 8``, ``units 2, 5``."""
+    """Units in a caption: ``unit 8``, ``units 5 to 8``, ``units 2, 5``."""
     numbers = [int(part) for part in parts]
     if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
         return f"units {numbers[0]} to {numbers[-1]}"
@@ -152,7 +143,7 @@ def in_words(parts: Iterable[str]) -> str:
 
 
 def _module_names(part: pd.DataFrame, width: float) -> tuple[float, bool]:
-    """Room for the names of modules, and whether they stand upright; none where there are many units."""
+    """Height for the names of modules, and whether they are vertical; small if there are many units."""
     chain = chains.place_chain(part, width, 0.0)
     if len(chain.units) > chains.MANY:
         return NAMES, False
@@ -166,7 +157,6 @@ def _room_candidates(part: pd.DataFrame, width: float) -> tuple[float, float]:
 
 
 def _draw_candidates(axes: Axes, part: pd.DataFrame, chain: Chain, width: float) -> None:
-    """The modules' names and a bar for the parameters of each."""
     chains.number_units(axes, chain, chain.bottom)
     room, upright = _module_names(part, width)
     ground = chain.bottom - room - BARS
@@ -174,11 +164,8 @@ def _draw_candidates(axes: Axes, part: pd.DataFrame, chain: Chain, width: float)
     counted = chain.spans["1"][1] - chain.spans["1"][0] > 0.3
     small: dict[str, Any] = {"fontsize": "x-small"}
     for row in chain.units.to_dict("records"):
-        (left, right), middle, count = (
-            chain.spans[row["part"]],
-            chain.middle(row["part"]),
-            int(row["parameters"]),
-        )
+        (left, right), middle = chain.spans[row["part"]], chain.middle(row["part"])
+        count = int(row["parameters"])
         if len(chain.units) <= chains.MANY:
             turned = 90 if upright else 0
             write(axes, middle, chain.bottom - 0.04, row["module"], va="top", rotation=turned, **small)

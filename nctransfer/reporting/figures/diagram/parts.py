@@ -1,7 +1,7 @@
-"""What diagrams show of a model: its parts in order, and what becomes of each under a method.
+"""The parts of a model in a diagram, in order, and the state of each under a method.
 
-Parts are the stem (0), the units, the penultimate feature with what lies behind the last unit, the source
-head, and the classifier of one's own. What a method does to them is what ``nctransfer.finetuning`` does.
+Parts are the stem (0), the units, the penultimate feature with the modules after the last unit, the source
+head, and the new classifier. States follow ``nctransfer.finetuning``.
 """
 
 from itertools import pairwise
@@ -18,28 +18,26 @@ from nctransfer.reporting.tuning_methods import FULL_FT, facts_of
 
 STEM, HEAD, CLASSIFIER = "0", "head", "classifier"
 FROZEN, TUNED, ADAPTED, REMOVED, TRAINED = "frozen", "tuned", "adapted", "removed", "trained"
-MAPS = "avg"  # the pooling of networks whose units leave maps
+MAPS = "avg"  # the pooling of networks whose units output feature maps
 WHOLE = ("width", "parameters", "between", "stage", "trained", "all_trained", "all_parameters")
 
 
 def parts_table(settings: DiagramSettings, tables: Tables) -> pd.DataFrame:
-    """Every part of every panel, shallowest first.
+    """Every part of every panel, from the input to the output.
 
-    Args:
-        settings: of the figure.
-        tables: ``units`` of every model (its view is empty).
+    ``tables`` has ``units`` of every model (no view).
 
     Returns:
-        panel, title, model, method, dataset; part (0 the stem, 1 to L, penultimate, head, classifier),
-        module, type, width, parameters (of the part), between (outside the units, before this one),
-        pooling (of its output), stage and candidate (:func:`stages`), state, skip (whether the
-        classifier sees its output beside the penultimate feature), trained (parameters of the part that
-        train), and of the whole model under the method all_trained, all_parameters and share (%). What
-        is not known (classes that only images tell, ranks of adapters) is missing.
+        panel, title, model, method, dataset; part (0 for the stem, 1 to L, penultimate, head, classifier),
+        module, type, width, parameters (of the part), between (outside the units, before this one), pooling
+        (of its output), stage and candidate (:func:`stages`), state, skip (whether the classifier gets its
+        output in addition to the penultimate feature), trained (trained parameters of the part), and for the
+        whole model under the method all_trained, all_parameters and share (%). Unknown values (classes that
+        are known from the images only, ranks of adapters) are missing.
 
     Raises:
-        DegenerateInputError: a unit that is not there or has nothing to tune, or one that is too wide for a
-            skip connection; panel and unit are named.
+        DegenerateInputError: a unit does not exist or has nothing to tune, or is too wide for a skip
+            connection; the message names panel and unit.
     """
     parts = [
         _panel(panel, letter(index), tables["units", panel.model, ""])
@@ -49,15 +47,11 @@ def parts_table(settings: DiagramSettings, tables: Tables) -> pd.DataFrame:
 
 
 def stages(units: pd.DataFrame) -> tuple[list[int], list[bool]]:
-    """The stage of every unit, from 1, and whether it is a candidate for tuning.
+    """The stage of every unit (rows of units 1 to L), from 1, and whether it is a candidate for tuning.
 
-    The paper tunes the first block of a stage of a ResNet alone: it is the one that widens the features. So
-    a stage is a run of units of one width with nothing trainable between them, and its first unit a
-    candidate. Encoder layers of a transformer are all alike, and each is a candidate. A unit without
-    parameters is none.
-
-    Args:
-        units: rows of units 1 to L.
+    In a ResNet, the paper tunes only the first block of a stage, which widens the features. So a stage is a
+    series of units with one width and nothing trainable between them, and its first unit is a candidate. All
+    encoder layers of a transformer are alike and candidates. A unit without parameters is no candidate.
     """
     widths = units["width"].to_numpy()
     first = np.r_[True, (widths[1:] != widths[:-1]) | (units["between"].to_numpy()[1:] > 0)]
@@ -67,12 +61,11 @@ def stages(units: pd.DataFrame) -> tuple[list[int], list[bool]]:
 
 
 def unit_rows(part: pd.DataFrame) -> pd.DataFrame:
-    """Rows of units 1 to L of one panel."""
+    """Rows of units 1 to L."""
     return part[part["stage"].notna()]
 
 
 def _panel(panel: DiagramPanel, name: str, units: pd.DataFrame) -> pd.DataFrame:
-    """The parts of one panel."""
     table = units.rename(columns={"index": "part", "name": "module"})
     numbered = ~table["part"].isin((STEM, PENULTIMATE, HEAD))
     table["stage"] = pd.array([pd.NA] * len(table), "Int64")
@@ -90,7 +83,6 @@ def _panel(panel: DiagramPanel, name: str, units: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check(panel: DiagramPanel, title: str, table: pd.DataFrame) -> None:
-    """Refuse what the fine-tuning job would refuse."""
     where = f"panel {title!r}, model {panel.model!r}"
     units: Any = unit_rows(table).set_index("part")
     widest = table.loc[table["part"] == PENULTIMATE, "width"].iloc[0]
@@ -112,7 +104,6 @@ def _check(panel: DiagramPanel, title: str, table: pd.DataFrame) -> None:
 
 
 def _classifier(panel: DiagramPanel, table: pd.DataFrame) -> pd.DataFrame:
-    """The row of the classifier of one's own."""
     short = panel.method == "layer_lp" and (table["pooling"] == MAPS).all()
     last = str(max(panel.units)) if short else PENULTIMATE
     count = None
@@ -129,7 +120,6 @@ def _classifier(panel: DiagramPanel, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _states(panel: DiagramPanel, table: pd.DataFrame) -> list[str]:
-    """What becomes of every part."""
     states = {HEAD: REMOVED, CLASSIFIER: TRAINED}
     states |= dict.fromkeys(map(str, panel.units), ADAPTED if panel.method == "layer_lora" else TUNED)
     if panel.method == "layer_lp":
@@ -142,22 +132,18 @@ def _states(panel: DiagramPanel, table: pd.DataFrame) -> list[str]:
 
 
 def _counted(table: pd.DataFrame, method: str | None) -> pd.DataFrame:
-    """With the parameters that train, by part and of the whole."""
     numbers = table[["parameters", "between"]].astype("Int64")
     state = table["state"]
     trained = numbers["parameters"].where(state.isin((TUNED, TRAINED)), 0)
     trained = trained + numbers["between"] * int(method == FULL_FT)
-    trained = trained.mask(state == ADAPTED)  # as many as the adapters' rank says
-    # a transformer without its last units keeps what stood between them
-    gone = state == REMOVED
-    kept = numbers["parameters"].mask(gone, 0) + numbers["between"].mask(gone & (table["pooling"] == MAPS), 0)
+    trained = trained.mask(state == ADAPTED)  # depends on the rank of the adapters
+    # a transformer without its last units keeps what was between them
+    removed = state == REMOVED
+    kept_between = numbers["between"].mask(removed & (table["pooling"] == MAPS), 0)
+    remaining = numbers["parameters"].mask(removed, 0) + kept_between
     counts: dict[str, Any] = dict.fromkeys(("trained", "all_trained", "all_parameters", "share"), pd.NA)
     if method is not None:
-        trains, whole = trained.sum(skipna=False), kept.mask(state == ADAPTED).sum(skipna=False)
-        counts = {
-            "trained": trained,
-            "all_trained": trains,
-            "all_parameters": whole,
-            "share": 100 * trains / whole,
-        }
+        trains, whole = trained.sum(skipna=False), remaining.mask(state == ADAPTED).sum(skipna=False)
+        share = 100 * trains / whole
+        counts = {"trained": trained, "all_trained": trains, "all_parameters": whole, "share": share}
     return table.assign(**counts).astype({"share": "Float64"})

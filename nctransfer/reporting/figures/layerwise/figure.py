@@ -1,9 +1,8 @@
 """Collapse and transfer accuracy by unit, and one against the other (Fig. 3 of the paper).
 
-A row of axes for each panel: on the left NC1 on the downstream training data and the
-probe's transfer accuracy by unit, on two axes; on the right accuracy against NC1, a dot
-a unit, with the fitted line. The same fit in log NC1 is always computed; `fit` chooses
-which of the two is drawn.
+One row of axes per panel: on the left NC1 on the downstream training data and the probe's transfer accuracy
+by unit, on two axes; on the right accuracy against NC1, one dot per unit, with the fitted line. The same fit
+in log NC1 is always computed; `fit` chooses which of the two is drawn.
 """
 
 from dataclasses import asdict
@@ -32,11 +31,11 @@ def tabulate(settings: FigureSettings[UnitsPanel], tables: Tables) -> pd.DataFra
     """Every number of the figure, one row per panel and unit.
 
     Returns:
-        nc1, nc1_shuffled, train and transfer accuracy (%, mean over seeds) by panel and
-        unit, and the panel's fits, repeated on its rows.
+        nc1, nc1_shuffled, train and transfer accuracy (%, mean over seeds) by panel and unit, and the panel's
+        fits, repeated on its rows.
 
     Raises:
-        DegenerateInputError: a panel's tables have no units at the pooling asked for.
+        DegenerateInputError: a panel has no units at its pooling.
     """
     parts = []
     for index, panel in enumerate(settings.panels):
@@ -59,8 +58,7 @@ def tabulate(settings: FigureSettings[UnitsPanel], tables: Tables) -> pd.DataFra
 
 
 def _collapse(metrics: pd.DataFrame, panel: UnitsPanel) -> pd.DataFrame:
-    """NC1 by unit on the training data, at the panel's pooling."""
-    # the stem (0) is no unit; the penultimate feature has no pooling of its own
+    # the stem (0) is not a unit; the penultimate feature has no pooling of its own
     rows = metrics[
         (metrics["split"] == "train") & (metrics["pooling"] == panel.pooling) & (metrics["unit"] > 0)
     ]
@@ -86,7 +84,6 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[UnitsPanel]) -> Figure:
 
 
 def _draw_units(axes: Axes, part: pd.DataFrame, style: StyleSettings) -> None:
-    """Left: NC1 and accuracy by unit, on two axes."""
     other = axes.twinx()
     nc1, accuracy = Look(NC1, style.nc1_color, "o", "-"), Look("accuracy", style.accuracy_color, "s", "--")
     sides = (
@@ -114,7 +111,6 @@ def _draw_units(axes: Axes, part: pd.DataFrame, style: StyleSettings) -> None:
 
 
 def _draw_law(axes: Axes, part: pd.DataFrame, fit: str, style: StyleSettings) -> None:
-    """Right: accuracy against NC1 with the fitted line, units shaded by depth."""
     line = Line(**{field: part.iloc[0][f"{fit}_{field}"] for field in LINE}, points=len(part))
     nc1 = np.linspace(part["nc1"].min(), part["nc1"].max(), 200)
     axes.plot(nc1, line(FITS[fit](nc1)), color=style.fit_color, linewidth=1.2, zorder=1)

@@ -1,7 +1,7 @@
 """Collapse over the epochs of a pre-training (Papyan, Han and Donoho 2020).
 
-Axes for each panel, a pre-training: NC1 and NC2 of the penultimate feature on the source training
-data, NC3 and NC4 of the network's own classifier where it has one, and loss and accuracy.
+The axes of each panel (a pre-training) show NC1 and NC2 of the penultimate feature on the source training
+data, NC3 and NC4 of the network's own classifier if it has one, and loss and accuracy.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ QUANTITIES = {
     "head_metrics": ("nc3", "nc4"),
     "history": ("loss", "accuracy"),
 }
-# what stands on each axes: its label and the lines on it
+# label of each axes, and its quantities with their names in the legend
 AXES = {
     NC1: {"nc1": NC1},
     r"$\mathcal{NC}_2$": {"nc2_equinorm": "equal norms", "nc2_equiangle": "equal angles"},
@@ -42,17 +42,15 @@ IMAGE_DASHES = {"clean": "-", "adversarial": "--"}
 def tabulate(settings: FigureSettings[SnapshotsPanel], tables: Tables) -> pd.DataFrame:
     """Every number of the figure, one row per panel, epoch and quantity.
 
-    Args:
-        settings: of the figure.
-        tables: ``metrics`` of every snapshot on the panel's view, ``head_metrics`` of those that kept their
-            head, and ``history`` of the panel's model (its view is empty).
+    ``tables`` has ``metrics`` of every snapshot on the panel's view, ``head_metrics`` of those that kept
+    their head, and ``history`` of the panel's model (no view).
 
     Returns:
         panel, title, model, view, snapshot, epoch, quantity, split, images, value, and samples, classes,
-        width and rank of what was measured on features.
+        width and rank for quantities of features.
 
     Raises:
-        DegenerateInputError: a snapshot has no NC1; panel and snapshot are named.
+        DegenerateInputError: a snapshot has no NC1; the message names panel and snapshot.
     """
     parts = []
     for index, panel in enumerate(settings.panels):
@@ -64,7 +62,6 @@ def tabulate(settings: FigureSettings[SnapshotsPanel], tables: Tables) -> pd.Dat
 
 
 def _measured(panel: SnapshotsPanel, snapshot: Snapshot, tables: Tables) -> pd.DataFrame:
-    """Collapse of a snapshot."""
     name = f"panel {panel.title!r}, snapshot {snapshot.model!r}"
     rows = penultimate_metrics(tables["metrics", snapshot.model, panel.view], SPLIT, name)
     parts = [rows[rows["metric"].isin(QUANTITIES["metrics"])]]
@@ -78,7 +75,7 @@ def _measured(panel: SnapshotsPanel, snapshot: Snapshot, tables: Tables) -> pd.D
 
 
 def _trained(history: pd.DataFrame) -> pd.DataFrame:
-    """Loss and accuracy, long form; an accuracy that has no value yet has no row."""
+    """Loss and accuracy in long form; an accuracy that has no value yet has no row."""
     long = history.melt(
         id_vars=["epoch", "split", "images"], value_vars=list(QUANTITIES["history"]), var_name="quantity"
     )
@@ -103,7 +100,7 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[SnapshotsPanel]) -> Fig
 
 
 def _draw_axes(axes: Axes, part: pd.DataFrame, label: str, lines: Mapping[str, str]) -> None:
-    """Draw the lines of one axes over epochs; an axes without any says so."""
+    """Draw the lines of one axes over epochs, or a note if there are none."""
     trained = set(part["quantity"]) <= set(QUANTITIES["history"])
     for key, line in part.groupby(["quantity", "split", "images"], sort=False):
         quantity, split, images = map(str, key)

@@ -1,9 +1,9 @@
-"""Models against transferability scores: the rank that each score gives each model, and how well it ranks.
+"""Models against transferability scores: the rank of each model by each score, and how well the score ranks.
 
-A row of axes for each panel, a data set: on the left the ranks, one row per score and one column per model,
-from the most to the least accurate one, so that a perfect score runs from dark to light; on the right its
-weighted Kendall tau with the 95 % interval, and the band that 95 % of random orders of as many models stay
-within.
+One row of axes per panel (a data set). On the left are the ranks, one row per score and one column per model,
+from the most to the least accurate, so that a perfect score goes from dark to light. On the right is the
+score's weighted Kendall tau with its 95 % interval, and the band that contains 95 % of the random orders of
+as many models.
 """
 
 import numpy as np
@@ -20,17 +20,12 @@ from nctransfer.reporting.tidy_rows import Tables
 
 SETTINGS = FigureSettings[RankingPanel]
 
-ROW = 0.17  # inches of a row
+ROW = 0.17  # height of a row in inches
 UNIT_COLUMNS = ("unit", "module", "lost")
 
 
 def tabulate(settings: FigureSettings[RankingPanel], tables: Tables) -> pd.DataFrame:
-    """Every number of the figure, one row per panel, score or accuracy, and model.
-
-    Returns:
-        the rows of :func:`~nctransfer.reporting.ranks.ranking_numbers` that compare models, and what it says
-        of them.
-    """
+    """Rows and columns of :func:`~nctransfer.reporting.ranks.ranking_numbers` that compare models."""
     table = ranking_numbers(settings, tables)
     of_units = [name for name in map(str, table) if name in UNIT_COLUMNS or name.startswith("mean_tau")]
     return table[table["comparison"] == MODELS].drop(columns=of_units).reset_index(drop=True)
@@ -59,7 +54,7 @@ def _draw_panel(left: Axes, right: Axes, part: pd.DataFrame, style: StyleSetting
         cbar=False, linewidths=0.5, vmin=1, vmax=max(2, len(models)),
     )  # fmt: skip
     left.set(xlabel="", ylabel="")
-    left.patch.set(hatch="////", edgecolor="0.75")  # of models without the score
+    left.patch.set(hatch="////", edgecolor="0.75")  # for models without the score
     left.set_xticks(np.arange(len(models)) + 0.5, models, rotation=35, ha="right", rotation_mode="anchor")
     left.set_yticks(np.arange(len(names)) + 0.5, [first["judged_by_label"], *_labels(scores)], rotation=0)
     left.tick_params(length=0)
@@ -71,13 +66,13 @@ def _draw_panel(left: Axes, right: Axes, part: pd.DataFrame, style: StyleSetting
 
 
 def _by_agreement(part: pd.DataFrame) -> pd.DataFrame:
-    """One row per score: those of all models before those of some, the highest tau first."""
+    """One row per score: scores of all models before those of some, the highest tau first."""
     scores = part[part["kind"] == "score"].drop_duplicates("name")
     return scores.sort_values(["points", "tau"], ascending=False, kind="stable", na_position="last")
 
 
 def _labels(scores: pd.DataFrame) -> list[str]:
-    """Names of scores; of those that not all models have, with how many do."""
+    """Labels of scores; for those that only some models have, with their number."""
     most = scores["points"].max()
     return [
         label if points == most else f"{label}, n = {points:.0f}"
@@ -86,7 +81,7 @@ def _labels(scores: pd.DataFrame) -> list[str]:
 
 
 def _draw_taus(axes: Axes, scores: pd.DataFrame, style: StyleSettings, rows: int) -> None:
-    """Tau of every score at the height of its row, its interval, and what 95 % of all orders lie between."""
+    """Tau of every score in its row, its interval, and the band of 95 % of the random orders."""
     axes.axvline(0, color="0.6", linewidth=0.8, zorder=1)
     color = style.accuracy_color
     for place, row in zip(np.arange(1, rows) + 0.5, scores.to_dict("records"), strict=True):

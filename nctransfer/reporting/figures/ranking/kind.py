@@ -7,7 +7,7 @@ from nctransfer.reporting.settings import FigureSettings, RankingPanel
 KIND = Kind(
     shows="Models ranked",
     caption=(
-        "Every transferability score against measured accuracy, a point a model, and how far the two "
+        "Every transferability score against measured accuracy, one point per model, and how far the two "
         "orders agree (weighted Kendall tau with its interval). Few models: wide intervals."
     ),
     panel=RankingPanelSettings,

@@ -1,8 +1,8 @@
-"""Units against transferability scores: where in each network every score peaks, and where accuracy does.
+"""Units against transferability scores: where in each network every score and the accuracy are highest.
 
-Axes for each model of each panel: one row per score, one column per unit (the last feature at the end), each
-row scaled from its lowest to its highest value; a dot marks the unit that a score picks. The first row is the
-accuracy of linear probes.
+The axes of each model of each panel have one row per score and one column per unit (the last feature at the
+end); each row is scaled from its lowest to its highest value, and a dot marks the unit that the score picks.
+The first row is the accuracy of linear probes.
 """
 
 import numpy as np
@@ -19,16 +19,16 @@ from nctransfer.reporting.tidy_rows import PENULTIMATE, Tables
 
 SETTINGS = FigureSettings[RankingPanel]
 
-ROW = 0.13  # inches of a row
+ROW = 0.13  # height of a row in inches
 
 
 def tabulate(settings: FigureSettings[RankingPanel], tables: Tables) -> pd.DataFrame:
     """Every number of the figure, one row per panel, model, score or accuracy, and unit.
 
     Returns:
-        panel, title, dataset, model, unit, module, pooling, width, kind, name, label, value, scaled (0 at
-        the lowest, 1 at the highest value of the row; 0 where all are the same), picked; of models from the
-        most to the least accurate. Models of which the last feature alone is kept are left out.
+        panel, title, dataset, model, unit, module, pooling, width, kind, name, label, value, scaled (0 for
+        the lowest, 1 for the highest value of the row; 0 if all are equal), picked; models from the most to
+        the least accurate. Models with only the last feature are left out.
     """
     parts = []
     for part in by_panel(panels_table(settings, tables, "rank")):
@@ -74,7 +74,6 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[RankingPanel]) -> Figur
 
 
 def _nothing(style: StyleSettings) -> Figure:
-    """What stands there when no model's units are kept."""
     with new_figure(style, 0.6 * style.width, 0.6) as figure:
         figure.text(0.5, 0.5, "the last features alone are kept; set units: all", ha="center", va="center")
     return figure
@@ -87,15 +86,15 @@ def _draw_model(
     wide = part.pivot(index="name", columns="unit", values="scaled").reindex(index=names, columns=units)
     shades = sns.light_palette(style.nc1_color, as_cmap=True)
     sns.heatmap(wide, ax=axes, cmap=shades, cbar=False, linewidths=0.3, vmin=0, vmax=1)
-    axes.patch.set(hatch="////", edgecolor="0.75")  # where a score has no value
+    axes.patch.set(hatch="////", edgecolor="0.75")  # no value of the score
     for row in part[part["picked"]].to_dict("records"):
         place = units.index(row["unit"]) + 0.5, names.index(row["name"]) + 0.5
         axes.add_line(_dot("*" if row["kind"] == "accuracy" else "o", "", style, place))
     last = part.loc[part["module"] == PENULTIMATE, "unit"].max()
     step = -(-len(units) // 7)
-    kept = [index for index in range(0, len(units) - 1, step) if index + 1.5 * step < len(units)]
-    named = [str(units[index]) for index in kept] + ["last" if units[-1] == last else str(units[-1])]
-    axes.set_xticks(np.array([*kept, len(units) - 1]) + 0.5, named, rotation=0)
+    labelled = [index for index in range(0, len(units) - 1, step) if index + 1.5 * step < len(units)]
+    texts = [str(units[index]) for index in labelled] + ["last" if units[-1] == last else str(units[-1])]
+    axes.set_xticks(np.array([*labelled, len(units) - 1]) + 0.5, texts, rotation=0)
     axes.set_yticks(np.arange(len(names)) + 0.5, labels if first else [""] * len(names), rotation=0)
     axes.tick_params(length=0, labelsize=style.font_size - 2)
     axes.axhline(1, color="0.3", linewidth=0.8)
@@ -106,7 +105,7 @@ def _draw_model(
 
 
 def _dot(marker: str, label: str, style: StyleSettings, place: tuple[float, float] | None = None) -> Line2D:
-    """A mark of a picked unit, on the axes or, without a place, in the legend."""
+    """Mark of a picked unit, on the axes or, without a place, for the legend."""
     x, y = ([], []) if place is None else ([place[0]], [place[1]])
     return Line2D(
         x, y, linestyle="none", marker=marker, markersize=6 if marker == "*" else 3.2,

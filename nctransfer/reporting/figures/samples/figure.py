@@ -1,7 +1,7 @@
 """Transfer accuracy of fine-tuning methods against samples per class (Fig. 8 of the paper).
 
-A panel is a model on a data set, a line a method. What trains on no number of samples per class
-(zero-shot, or a training on all of the data) is a dashed line across.
+A panel is a model on a data set, with one line per method. Methods without a number of samples per class
+(zero-shot, or trained on all data) are dashed horizontal lines.
 """
 
 from collections.abc import Mapping
@@ -28,11 +28,10 @@ def tabulate(settings: FigureSettings[RunsPanel], tables: Tables) -> pd.DataFram
     """Every number of the figure, one row per panel, series and number of samples per class.
 
     Returns:
-        the columns of ``finetuning_runs.over_seeds`` by per_class (NA across all),
-        train_accuracy and transfer_accuracy (%) with their standard deviations, and
-        full_ft_ahead_from: the number of samples per class, between those tried, from which on full
-        fine-tuning is at least as accurate (the smallest where it always is, NaN where it is not with
-        the most).
+        the columns of ``finetuning_runs.over_seeds`` by per_class (NA for all data), train_accuracy and
+        transfer_accuracy (%) with their standard deviations, and full_ft_ahead_from: the (interpolated)
+        number of samples per class from which on full fine-tuning is at least as accurate (the smallest
+        number if it always is, NaN if it is not with the largest).
 
     Raises:
         DegenerateInputError: a run has no accuracy, or two runs cannot be told apart.
@@ -47,7 +46,7 @@ def tabulate(settings: FigureSettings[RunsPanel], tables: Tables) -> pd.DataFram
 
 
 def _with_crossings(part: pd.DataFrame) -> pd.DataFrame:
-    """A panel's rows, and on those of each series from where full fine-tuning is ahead of it."""
+    """A panel's rows, with the number of samples from which on full fine-tuning beats each series."""
     is_full = part["method"] == FULL_FT
     full = _curve(part[is_full])
     crossings = {name: ahead_from(_curve(series), full) for name, series in part[~is_full].groupby("name")}
@@ -55,16 +54,15 @@ def _with_crossings(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def _curve(series: pd.DataFrame) -> pd.Series:
-    """Accuracy by samples per class."""
-    placed = series.dropna(subset="per_class").drop_duplicates("per_class")
-    return placed.set_index("per_class")["transfer_accuracy"].sort_index()
+    with_samples = series.dropna(subset="per_class").drop_duplicates("per_class")
+    return with_samples.set_index("per_class")["transfer_accuracy"].sort_index()
 
 
 def ahead_from(method: pd.Series, full: pd.Series) -> float:
     """Samples per class from which on ``full`` is at least as accurate as ``method``.
 
-    Both are indexed by samples per class; between two numbers of them, accuracies are taken as linear
-    in the logarithm. NaN where full is not ahead at the largest number that both have, or they share none.
+    Both are indexed by samples per class; between two numbers, accuracy is interpolated linearly in the
+    logarithm. NaN if full is not ahead at the largest common number, or there is none.
     """
     lead = (full - method).dropna()
     if lead.empty or lead.iloc[-1] < 0:

@@ -1,9 +1,9 @@
-"""Transfer accuracy against NC1, a point a pre-trained model (Figs. 1, 2, 10, 11 and 15 of the paper).
+"""Transfer accuracy against NC1, one point per pre-trained model (Figs. 1, 2, 10, 11 and 15 of the paper).
 
-A panel shows one downstream data set; its abscissa is NC1 on a data set that the panel names:
-the downstream one, the source, or one for all panels. Lines, parabolas and correlations, each
-in NC1 and in log NC1, are always computed; ``fit`` chooses the abscissa that is drawn, ``curve``
-what is drawn through the points: ``line``, ``parabola``, ``path`` (joined in order) or ``none``.
+A panel shows one downstream data set; its abscissa is NC1 on a data set that the panel names: the downstream
+one, the source, or one for all panels. Lines, parabolas and correlations in NC1 and in log NC1 are always
+computed; ``fit`` chooses the abscissa, ``curve`` what is drawn through the points: ``line``, ``parabola``,
+``path`` (points joined in order) or ``none``.
 """
 
 import pandas as pd
@@ -24,9 +24,8 @@ def tabulate(settings: FigureSettings[PointsPanel], tables: Tables) -> pd.DataFr
     """Every number of the figure, one row per panel and point.
 
     Returns:
-        the columns of :func:`~nctransfer.reporting.points.points_table`, and the panel's fits,
-        repeated on its rows: ``nc1_...`` in NC1, ``log_nc1_...`` in log10 NC1 (turning points are
-        NC1 in both).
+        the columns of :func:`~nctransfer.reporting.points.points_table`, and the panel's fits, repeated on
+        its rows: ``nc1_...`` in NC1, ``log_nc1_...`` in log10 NC1 (turning points are NC1 in both).
     """
     return with_fits(points_table(settings, tables), FITS, settings.seed)
 

@@ -1,7 +1,7 @@
 """Layer FT of each unit: transfer accuracy and penultimate NC1 (Fig. 14 of the paper).
 
-A panel is a model on a data set; by tuned unit it shows NC1 of the penultimate feature on the
-downstream training data and the transfer accuracy, on two axes, and how the two correlate.
+A panel is a model on a data set. By tuned unit it shows NC1 of the penultimate feature on the downstream
+training data and the transfer accuracy, on two axes, and their correlation.
 """
 
 import pandas as pd
@@ -11,17 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting.finetuning_runs import (
-    ACCURACIES,
-    COLLAPSE,
-    FEATURE_SIZES,
-    name_series,
-    one_unit,
-    over_seeds,
-    require_nc1,
-    runs_table,
-    with_correlation,
-)
+from nctransfer.reporting import finetuning_runs as runs_of
 from nctransfer.reporting.panels import by_panel
 from nctransfer.reporting.series_style import DASHES, Look, draw_mean, panels_of_lines
 from nctransfer.reporting.settings import FigureSettings, RunsPanel, StyleSettings
@@ -35,27 +25,27 @@ def tabulate(settings: FigureSettings[RunsPanel], tables: Tables) -> pd.DataFram
     """Every number of the figure, one row per panel and tuned unit.
 
     Returns:
-        the columns of ``finetuning_runs.over_seeds``, tuned (the unit), samples,
-        classes and width of the penultimate feature on the training data, means and standard
-        deviations of train_accuracy, transfer_accuracy (%), nc1, nc1_shuffled and cdnv, and the correlation
-        of nc1 with transfer_accuracy over units, repeated on the panel's rows: pearson, its interval
-        (95 %) pearson_low and pearson_high, spearman.
+        the columns of ``finetuning_runs.over_seeds``, tuned (the unit), samples, classes and width of the
+        penultimate feature on the training data, means and standard deviations of train_accuracy,
+        transfer_accuracy (%), nc1, nc1_shuffled and cdnv, and the correlation of nc1 with transfer_accuracy
+        over units, repeated on the panel's rows: pearson, its interval (95 %) pearson_low and pearson_high,
+        spearman.
 
     Raises:
-        DegenerateInputError: a run has no accuracy or no NC1, or tunes no single unit; or a panel has
+        DegenerateInputError: a run has no accuracy or no NC1, or does not tune a single unit; or a panel has
             several methods.
     """
-    runs = runs_table(settings, tables)
-    require_nc1(runs)
-    runs = name_series(
-        runs.assign(tuned=[one_unit(run) for run in runs.to_dict("records")]), ("tuned", "units")
-    )
-    table = over_seeds(runs, (*ACCURACIES, *COLLAPSE), ("tuned",), FEATURE_SIZES)
+    runs = runs_of.runs_table(settings, tables)
+    runs_of.require_nc1(runs)
+    tuned = [runs_of.one_unit(run) for run in runs.to_dict("records")]
+    runs = runs_of.name_series(runs.assign(tuned=tuned), ("tuned", "units"))
+    values = (*runs_of.ACCURACIES, *runs_of.COLLAPSE)
+    table = runs_of.over_seeds(runs, values, ("tuned",), runs_of.FEATURE_SIZES)
     for part in by_panel(table):
         if part["name"].nunique() > 1:
             names = ", ".join(part["name"].unique())
             raise DegenerateInputError(f"panel {part['title'].iloc[0]!r}: shows one method, not {names}")
-    return with_correlation(table).sort_values(["panel", "tuned"], ignore_index=True)
+    return runs_of.with_correlation(table).sort_values(["panel", "tuned"], ignore_index=True)
 
 
 def draw(numbers: pd.DataFrame, settings: FigureSettings[RunsPanel]) -> Figure:
@@ -67,7 +57,6 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[RunsPanel]) -> Figure:
 
 
 def _draw_panel(axes: Axes, part: pd.DataFrame, style: StyleSettings) -> None:
-    """NC1 and accuracy by tuned unit, on two axes, with room above them for their correlation."""
     other = axes.twinx()
     nc1 = Look(f"penultimate {NC1} on training data", style.nc1_color, "o", "-")
     accuracy = Look("transfer accuracy", style.accuracy_color, "s", DASHES[1])
@@ -86,11 +75,10 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, style: StyleSettings) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9))
     sns.despine(ax=axes, right=False)
     sns.despine(ax=other, right=False, left=True)
-    other.tick_params(axis="y", right=True)  # despining hides them
+    other.tick_params(axis="y", right=True)  # hidden by despining
 
 
 def _related(part: pd.DataFrame) -> str:
-    """Correlation of a panel, in words."""
     r, low, high = (part[field].iloc[0] for field in ("pearson", "pearson_low", "pearson_high"))
     if pd.isna(r):
         return f"r undefined, n = {len(part)}"

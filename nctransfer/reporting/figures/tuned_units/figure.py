@@ -1,8 +1,8 @@
-"""Transfer accuracy by the unit that is tuned, or by how many are (Fig. 9 of the paper).
+"""Transfer accuracy by the tuned unit, or by the number of tuned units (Fig. 9 of the paper).
 
-A panel's ``abscissa`` chooses: ``unit`` shows a line a method by its tuned unit, ``count`` one line from
-the linear probe (no unit) over Layer FT to full fine-tuning (all of them), and on a second axis the
-share of the parameters that is trained.
+With the abscissa ``unit`` a panel has one line per method over its tuned unit; with ``count`` it has one line
+from the linear probe (no unit) over Layer FT to full fine-tuning (all units), and on a second axis the
+share of trained parameters.
 """
 
 from collections.abc import Mapping
@@ -30,20 +30,20 @@ from nctransfer.reporting.tuning_methods import FULL_FT
 
 SETTINGS = FigureSettings[RunsPanel]
 
-PATH = ("lp", "layer_ft", FULL_FT)  # what the line over counts joins
+PATH = ("lp", "layer_ft", FULL_FT)  # joined by the line over counts
 
 
 def tabulate(settings: FigureSettings[RunsPanel], tables: Tables) -> pd.DataFrame:
-    """Every number of the figure, one row per panel, series and place on the abscissa.
+    """Every number of the figure, one row per panel, series and abscissa.
 
     Returns:
-        the columns of ``finetuning_runs.over_seeds``, abscissa (unit or count), tuned (the
-        unit or the count; NA for what tunes no unit, or all, where units are asked for), and
-        train_accuracy and transfer_accuracy (%) with their standard deviations.
+        the columns of ``finetuning_runs.over_seeds``, abscissa (unit or count), tuned (the unit or the count;
+        NA for methods without a choice of units if the abscissa is unit), and train_accuracy and
+        transfer_accuracy (%) with their standard deviations.
 
     Raises:
-        DegenerateInputError: a run has no accuracy, tunes several units where one is asked for, or cannot
-            be told apart from another.
+        DegenerateInputError: a run has no accuracy, tunes several units if the abscissa is unit, or cannot be
+            told apart from another.
     """
     runs = runs_table(settings, tables)
     abscissas = [panel.abscissa or "" for panel in settings.panels for _ in panel.runs]
@@ -54,12 +54,11 @@ def tabulate(settings: FigureSettings[RunsPanel], tables: Tables) -> pd.DataFram
 
 
 def _tuned_unit(run: Mapping[Any, Any]) -> int | None:
-    """The unit a run tunes; None for the methods that tune none, or all."""
+    """The unit that a run tunes; None for methods without a choice of units."""
     return one_unit(run) if run["units"] else None
 
 
 def _tuned_count(run: Mapping[Any, Any]) -> int:
-    """How many units a run tunes."""
     return int(run["depth"]) if run["method"] == FULL_FT else len(run["units"].split())
 
 
@@ -109,4 +108,4 @@ def _draw_counts(axes: Axes, part: pd.DataFrame, looks: Mapping[str, Look], colo
     axes.patch.set_visible(False)
     sns.despine(ax=axes, right=False)
     sns.despine(ax=other, right=False, left=True)
-    other.tick_params(axis="y", right=True, colors=color)  # despining hides them
+    other.tick_params(axis="y", right=True, colors=color)  # hidden by despining

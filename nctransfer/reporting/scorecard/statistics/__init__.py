@@ -1,4 +1,4 @@
 """Statistics: one module each, found by name.
 
-It holds ``Options``, the class of its options, and ``measure(table, options)``, which yields findings.
+Each has ``Options``, the class of its options, and ``measure(table, options)``, which yields findings.
 """

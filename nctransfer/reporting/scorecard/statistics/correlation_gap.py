@@ -1,4 +1,4 @@
-"""How much stronger one quantity is related to another than a third is, part by part."""
+"""How much more strongly one quantity is correlated with another than a third is, part by part."""
 
 from collections.abc import Iterator
 
@@ -14,19 +14,19 @@ RESAMPLES = 2000
 
 
 class Options(PointsSettings):
-    """What is compared: two columns, each related to a third."""
+    """Two columns to compare by their correlation with a third."""
 
     other: str
-    """Column that `x` is compared with."""
+    """Column that is compared with `x`."""
     ranks: bool = False
-    """Spearman's rho instead of Pearson's r."""
+    """Use Spearman's rho instead of Pearson's r."""
 
 
 def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
-    """Size of the correlation of x with y, less that of other with y, over the rows of every panel.
+    """Size of the correlation of x with y, minus that of other with y, over the rows of every panel.
 
-    The two share y, so their difference has no closed interval: points are resampled with all their columns
-    (percentile bootstrap, 95 %). It is too narrow for few points, as that of r itself.
+    Both share y, so their difference has no closed-form interval: points are resampled with all their columns
+    (percentile bootstrap, 95 %). The interval is too narrow for few points, like that of r itself.
     """
     columns = [options.x, options.other, options.y]
     for name, part in parts(table):
@@ -35,7 +35,7 @@ def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
             continue
         draw = np.random.default_rng(0).integers(0, len(points), (RESAMPLES, len(points)))
         effect, *gaps = _gaps(np.concatenate([points[None], points[draw]]), options.ranks)
-        if len(points) < 3 or np.isnan(effect):  # a line passes through any two
+        if len(points) < 3 or np.isnan(effect):  # any two points lie on a line
             yield nothing(name, f"no correlation of {len(points)} points", len(points))
             continue
         low, high = np.nanpercentile(gaps, [2.5, 97.5])
@@ -43,8 +43,8 @@ def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
 
 
 def _gaps(samples: np.ndarray, ranks: bool) -> np.ndarray:
-    """Of every sample (samples, n, 3: x, other, y) the size of r(x, y) less that of r(other, y)."""
-    # from the first point, so that a constant is exactly one
+    """For every sample (samples, n, 3: x, other, y) the size of r(x, y) minus that of r(other, y)."""
+    # relative to the first point, so that a constant column is exactly constant
     values = stats.rankdata(samples, axis=1) if ranks else samples - samples[:, :1]
     x, other, y = np.moveaxis(values, 2, 0)
     first, second = (np.sqrt(least_squares(column, y)[2]) for column in (x, other))

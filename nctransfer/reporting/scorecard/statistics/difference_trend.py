@@ -1,4 +1,4 @@
-"""Whether the difference between two selections rises or falls along the places that both have."""
+"""Whether the difference between two selections rises or falls along their common places."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from nctransfer.reporting.scorecard.settings import DifferenceSettings
 
 
 class Options(DifferenceSettings):
-    """Which rows, and along what."""
+    """Rows to compare, and the places."""
 
     place: str
     """Column of the places."""

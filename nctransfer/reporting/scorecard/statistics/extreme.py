@@ -11,27 +11,27 @@ from nctransfer.settings import Settings
 
 
 class Options(Settings):
-    """Which row, and which end."""
+    """Row and end to compare."""
 
     which: Selection
     """The row, one in every panel."""
     value: str
     """Column of the quantity."""
     end: Literal["lowest", "highest"]
-    """Where the row is claimed to be."""
+    """Claimed end of the row."""
 
 
 def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
-    """How far the row of ``which`` lies beyond the nearest other one, in every panel; positive at the end.
+    """How far the row of ``which`` lies beyond its nearest neighbour, in every panel; positive at the end.
 
-    The interval is over seeds (Welch); there is none for single runs.
+    The interval is over seeds (Welch); single runs have none.
     """
     value = options.value
     for name, part in parts(table):
-        row, why = one_row(part, options.which)
+        row, reason = one_row(part, options.which)
         others = part[:0] if row is None else part.drop(index=row.name).dropna(subset=[value])
         if row is None or others.empty:
-            yield nothing(name, why or "nothing to compare with")
+            yield nothing(name, reason or "nothing to compare with")
             continue
         lowest = options.end == "lowest"
         nearest = others.iloc[others[value].argmin() if lowest else others[value].argmax()]

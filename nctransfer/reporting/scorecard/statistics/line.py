@@ -13,17 +13,17 @@ from nctransfer.reporting.scorecard.settings import PointsSettings
 
 
 class Options(PointsSettings):
-    """What the line runs through, and what of it is told."""
+    """Points of the line, and its number to report."""
 
     of: Literal["slope", "r2"]
-    """Number of the line."""
+    """Number to report."""
 
 
 def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
     """Slope, or r2, of the line of ``y`` on ``x`` in every panel.
 
-    The slope's interval is Student's, r2's resamples points; units of one network are not independent, so
-    both understate the doubt.
+    The slope's interval is Student's, that of r2 resamples points; units of one network are not independent,
+    so both understate the uncertainty.
     """
     for name, part in parts(table):
         points = numbers(part, (options.x, options.y))

@@ -1,4 +1,4 @@
-"""The mean difference between two selections over the places that both have."""
+"""The mean difference between two selections over their common places."""
 
 from collections.abc import Iterator
 
@@ -9,11 +9,11 @@ from nctransfer.reporting.scorecard.settings import PairsSettings
 
 
 class Options(PairsSettings):
-    """Which rows, and over what (panels, units)."""
+    """Rows to compare, and places (panels, units)."""
 
 
 def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
-    """Mean over places of ``value`` under ``of`` less under ``minus``; Student's interval."""
+    """Mean over places of ``value`` under ``of`` minus that under ``minus``; Student's interval."""
     gaps = paired(table, options, options.over)["difference"]
     if gaps.empty:
         yield nothing("all", "no place has both")

@@ -12,25 +12,25 @@ from nctransfer.settings import Settings
 
 
 class Options(Settings):
-    """What grows along which list."""
+    """Quantity, and list along which it should grow."""
 
     along: str
     """Column of the list."""
     order: tuple[Value, ...]
-    """Its values, ascending as claimed."""
+    """Its values, in the claimed ascending order."""
     value: str
     """Column of the quantity, which must be positive."""
 
 
 def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
-    """The smallest ratio of a value to the one before it in the list, in every panel; above 1 where all grow.
+    """The smallest ratio of a value to its predecessor in the list, in every panel; above 1 if all grow.
 
-    The interval is that ratio's over seeds (Welch, in the logarithm, whose deviations are relative ones).
+    The interval is that ratio's over seeds (Welch, of the logarithms, whose deviations are relative ones).
     """
     along, value = options.along, options.value
     for name, part in parts(table):
         rows = [one_row(part, {along: entry}) for entry in options.order]
-        missing = [why for row, why in rows if row is None]
+        missing = [reason for row, reason in rows if row is None]
         if missing:
             yield nothing(name, "; ".join(missing))
             continue

@@ -9,10 +9,10 @@ from nctransfer.reporting.scorecard.settings import PlacesSettings
 
 
 class Options(PlacesSettings):
-    """What has its extreme where."""
+    """Quantity, places and parts."""
 
     by: tuple[str, ...] = ()
-    """Further columns that make a part."""
+    """Columns that split panels into parts."""
 
 
 def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:

@@ -9,14 +9,14 @@ from nctransfer.settings import Settings
 
 
 class Options(Settings):
-    """Which extremes, and where."""
+    """Columns of the two extremes, and places."""
 
     place: str
     """Column of the places, such as units."""
     lowest: str
-    """Column whose lowest value is looked for."""
+    """Column whose lowest value counts."""
     highest: str
-    """Column whose highest value is looked for."""
+    """Column whose highest value counts."""
 
 
 def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:

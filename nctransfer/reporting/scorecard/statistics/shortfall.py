@@ -10,14 +10,14 @@ from nctransfer.settings import Share
 
 
 class Options(PlacesSettings):
-    """What is compared with its best, and where."""
+    """Quantity, and the place to compare with the best."""
 
     at: Share
     """Share of the depth; the nearest place is taken."""
 
 
 def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
-    """The highest ``value`` less that at a share of the depth, in every panel."""
+    """The highest ``value`` minus that at a share of the depth, in every panel."""
     place, value = options.place, options.value
     for name, part in parts(table):
         points = numbers(part, (place, value, "depth"))

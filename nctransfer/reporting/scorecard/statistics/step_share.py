@@ -1,4 +1,4 @@
-"""What share of a curve's rise one step makes: the first, or the last."""
+"""Share of a curve's rise in one step: the first, or the last."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -10,16 +10,16 @@ from nctransfer.reporting.scorecard.settings import PointsSettings
 
 
 class Options(PointsSettings):
-    """Which curve, and which step."""
+    """Curve, and step."""
 
     step: Literal["first", "last"]
-    """The step; of the last one its size counts, whichever its sign."""
+    """The step; for the last one its absolute size counts."""
 
 
 def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
-    """Share of the rise of ``y`` from the lowest to the highest ``x`` that a step makes, in every panel.
+    """Share of the rise of ``y`` from the lowest to the highest ``x`` in one step, in every panel.
 
-    A curve that does not rise has no share: nothing of it is in the first step, and all of it in the last.
+    For a curve that does not rise, the share is 0 for the first step and 1 for the last.
     """
     x, y, first = options.x, options.y, options.step == "first"
     for name, part in parts(table):

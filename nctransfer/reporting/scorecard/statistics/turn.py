@@ -1,4 +1,4 @@
-"""Where a relation turns: the maximum of a parabola through the points of a panel (Fig. 10)."""
+"""Turning point of a relation: the maximum of a parabola through the points of a panel (Fig. 10)."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -12,16 +12,16 @@ from nctransfer.reporting.scorecard.settings import PointsSettings
 
 
 class Options(PointsSettings):
-    """What the parabola runs through, and what of it is told."""
+    """Points of the parabola, and its number to report."""
 
     of: Literal["share", "place"]
-    """The share of resamples that turn in range, or the place of the turn."""
+    """The share of resamples with a maximum in range, or the place of the maximum."""
 
 
 def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
-    """Of the parabola of ``y`` on ``x``: the share of resamples with a maximum in range, or where it is.
+    """For the parabola of ``y`` on ``x`` the share of resamples with a maximum in range, or its place.
 
-    Where the fit has no maximum within the range of the data, the place is the end at which it is highest.
+    Without a maximum within the range of the data, the place is the end at which the parabola is highest.
     """
     for name, part in parts(table):
         points = numbers(part, (options.x, options.y))

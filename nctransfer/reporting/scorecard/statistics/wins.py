@@ -1,4 +1,4 @@
-"""In what share of the places one selection is above another."""
+"""Share of the places at which one selection is above another."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from nctransfer.reporting.scorecard.settings import PairsSettings
 
 
 class Options(PairsSettings):
-    """Which rows, and over what (panels, units)."""
+    """Rows to compare, and places (panels, units)."""
 
 
 def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from nctransfer.reporting.tidy_rows import Tables
 
 SETTINGS = TableSettings[EpisodesPanel]
 
-# Columns of a reader's table that stand once for all numbers of shots, with what they show.
+# Columns of the readable form that occur once for all numbers of shots, and their headings.
 COLLAPSE = {"nc1": "NC1 of the meta-test images", "nc1_query": "NC1 of the query images"}
 DIGITS = ".2f"
 NC1_DIGITS = ".3g"
@@ -33,18 +33,17 @@ def tabulate(settings: TableSettings[EpisodesPanel], tables: Tables) -> pd.DataF
 
 
 def present(numbers: pd.DataFrame, settings: TableSettings[EpisodesPanel]) -> pd.DataFrame:
-    """What a reader sees: one row per panel and point; within a panel the best and second best stand out.
+    """The readable form, one row per panel and point; the best and second best of a panel are emphasised.
 
     Returns:
         ``Data set``, ``Architecture``, for every number of shots the accuracy (%) with half its 95 %
-        interval, and NC1 of all meta-test images and, mean over episodes, of the query images.
+        interval, and NC1 of all meta-test images and, as mean over episodes, of the query images.
     """
     return pd.concat(map(_block, by_panel(numbers)), ignore_index=True).fillna(MISSING)
 
 
 def _block(part: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one panel."""
-    # a point is its series and label: one model may stand under two names
+    # a point is its series and label: one model may have two names
     points = [rows for _, rows in part.groupby(["series", "label"], sort=False)]
     first = pd.DataFrame([rows.iloc[0] for rows in points])
     block: dict[str, list[Any]] = {
@@ -60,13 +59,11 @@ def _block(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def _accuracies(rows: pd.DataFrame) -> list[str | Cell]:
-    """Mean and half the interval, the highest emphasised."""
     reach = (rows["accuracy_high"] - rows["accuracy_low"]) / 2
     texts = [f"{mean:{DIGITS}} ± {half:{DIGITS}}" for mean, half in zip(rows["accuracy"], reach, strict=True)]
     return emphasised(texts, [as_written(mean, DIGITS) for mean in rows["accuracy"]])
 
 
 def _collapses(values: pd.Series) -> list[str | Cell]:
-    """Three digits, the lowest emphasised."""
     texts = [MISSING if pd.isna(value) else f"{value:#{NC1_DIGITS}}".rstrip(".") for value in values]
     return emphasised(texts, [-as_written(value, NC1_DIGITS) for value in values])

@@ -3,17 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from nctransfer.reporting.finetuning_runs import (
-    ACCURACIES,
-    COLLAPSE,
-    FEATURE_SIZES,
-    name_series,
-    over_seeds,
-    require_nc1,
-    require_titles,
-    runs_table,
-    with_correlation,
-)
+from nctransfer.reporting import finetuning_runs as runs_of
 from nctransfer.reporting.panels import by_panel
 from nctransfer.reporting.settings import RunsPanel, TableSettings
 from nctransfer.reporting.table_cells import Cell, as_written, emphasised, heading, seeds_in_words, spread
@@ -27,31 +17,31 @@ def tabulate(settings: TableSettings[RunsPanel], tables: Tables) -> pd.DataFrame
     """Every number of the table, one row per panel and method.
 
     Returns:
-        the columns of ``finetuning_runs.over_seeds``, samples, classes and width of the
-        penultimate feature on the training data, and means and standard deviations of train_accuracy and
-        transfer_accuracy (%), of that feature's nc1, nc1_shuffled and cdnv, and of nc1_summed (NC1 of what
-        the classifier of SCL FT sees). The correlation of nc1 with transfer_accuracy over the panel's
-        methods is repeated on its rows: pearson, its interval (95 %) pearson_low and pearson_high,
-        spearman.
+        the columns of ``finetuning_runs.over_seeds``, samples, classes and width of the penultimate feature
+        on the training data, and means and standard deviations of train_accuracy and transfer_accuracy (%),
+        of that feature's nc1, nc1_shuffled and cdnv, and of nc1_summed (NC1 of the input of SCL FT's
+        classifier). The correlation of nc1 with transfer_accuracy over the panel's methods is repeated on its
+        rows: pearson, its interval (95 %) pearson_low and pearson_high, spearman.
 
     Raises:
-        DegenerateInputError: a run has no accuracy or, but for zero-shot, no NC1; two runs cannot be told
-            apart; or two panels have one title.
+        DegenerateInputError: a run has no accuracy or, except for zero-shot, no NC1; two runs cannot be told
+            apart; or two panels have the same title.
     """
-    runs = runs_table(settings, tables)
-    require_titles(runs)
-    require_nc1(runs[[facts_of(method).trains for method in runs["method"]]])
-    nc1, nc1_shuffled, cdnv = COLLAPSE
-    values = (*ACCURACIES, nc1, nc1_shuffled, "nc1_summed", cdnv)
-    return with_correlation(over_seeds(name_series(runs), values, sizes=FEATURE_SIZES))
+    runs = runs_of.runs_table(settings, tables)
+    runs_of.require_titles(runs)
+    runs_of.require_nc1(runs[[facts_of(method).trains for method in runs["method"]]])
+    nc1, nc1_shuffled, cdnv = runs_of.COLLAPSE
+    values = (*runs_of.ACCURACIES, nc1, nc1_shuffled, "nc1_summed", cdnv)
+    means = runs_of.over_seeds(runs_of.name_series(runs), values, sizes=runs_of.FEATURE_SIZES)
+    return runs_of.with_correlation(means)
 
 
 def present(numbers: pd.DataFrame, settings: TableSettings[RunsPanel]) -> pd.DataFrame:
-    """What a reader sees: three blocks of methods, one column per panel; the best stand out.
+    """The readable form: three blocks of methods, one column per panel; the best are emphasised.
 
     Returns:
-        ``Method`` and one column per panel; a block is a heading and one row per method, and says how many
-        seeds its means are over. A method that a panel does not have is a dash.
+        ``Method`` and one column per panel; a block is a heading, with the number of seeds, and one row per
+        method. A dash means that a panel does not have the method.
     """
     seeds = seeds_in_words(numbers["seeds"].tolist())
     blocks = {
@@ -69,21 +59,18 @@ def present(numbers: pd.DataFrame, settings: TableSettings[RunsPanel]) -> pd.Dat
 
 
 def _accuracies(part: pd.DataFrame) -> list[str | Cell]:
-    """Mean and spread, the highest emphasised."""
     digits = [".2f"] * len(part)
     scores = [as_written(mean, ".2f") for mean in part["transfer_accuracy"]]
     return emphasised(_texts(part, "transfer_accuracy", digits), scores)
 
 
 def _collapses(part: pd.DataFrame) -> list[str | Cell]:
-    """Mean and spread, the lowest emphasised."""
     digits = [_digits(mean) for mean in part["nc1"]]
     scores = [-as_written(*mean) for mean in zip(part["nc1"], digits, strict=True)]
     return emphasised(_texts(part, "nc1", digits), scores)
 
 
 def _shares(part: pd.DataFrame) -> list[str | Cell]:
-    """Share of the parameters, which has no best."""
     digits = [".1e" if 0 < share < 0.005 else ".2f" for share in part["share"]]
     return [spread(share, 0, 1, form) for share, form in zip(part["share"], digits, strict=True)]
 
@@ -94,7 +81,7 @@ def _texts(part: pd.DataFrame, value: str, digits: list[str]) -> list[str]:
 
 
 def _digits(nc1: float) -> str:
-    """Two decimals, more where they would leave fewer than three digits."""
+    """Two decimals, more if these would leave fewer than three digits."""
     if np.isnan(nc1) or nc1 >= 1:
         return ".2f"
     return f".{2 - int(np.floor(np.log10(nc1)))}f" if nc1 >= 0.001 else ".1e"

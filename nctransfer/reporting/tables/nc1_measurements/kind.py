@@ -1,4 +1,4 @@
-"""What the plan must know of the kind ``measurements``."""
+"""What the plan must know of the kind ``nc1_measurements``."""
 
 from nctransfer.config.kinds import Kind
 from nctransfer.reporting.settings import NC1Row, TableSettings

@@ -20,7 +20,7 @@ LISTS = ("pictures", "what", "models", "runs", "datasets")
 
 
 def tabulate(settings: TableSettings[NC1Row], tables: Tables) -> pd.DataFrame:
-    """Everything that the table says, one row for what a section shows of one kind of NC1.
+    """All contents of the table, one row per section and kind of NC1.
 
     Returns:
         section, pictures, what, models, runs and datasets (texts, separated by "; "), the numbers
@@ -28,19 +28,14 @@ def tabulate(settings: TableSettings[NC1Row], tables: Tables) -> pd.DataFrame:
     """
     rows = []
     for row in settings.panels:
-        lists = {
-            name: "; ".join(texts)
-            for name, texts in row.model_dump(
-                include={"pictures", "what", "models", "runs", "datasets"}
-            ).items()
-        }
+        lists = {name: "; ".join(texts) for name, texts in row.model_dump(include=set(LISTS)).items()}
         alone = row.model_dump(include={"section", "data", "tuned", "images", "features"})
         rows.append(alone | lists | {"model_count": len(row.models), "run_count": len(row.runs)})
     return pd.DataFrame(rows, columns=list(NUMBERS))
 
 
 def present(numbers: pd.DataFrame, settings: TableSettings[NC1Row]) -> pd.DataFrame:
-    """What a reader sees, from the lists of the settings."""
+    """The readable form, from the lists of the settings."""
     rows = [
         {
             "Section": row.section or MISSING,
@@ -60,7 +55,7 @@ def present(numbers: pd.DataFrame, settings: TableSettings[NC1Row]) -> pd.DataFr
 
 
 def _pictures(keys: Sequence[str]) -> str:
-    """Figures 1, 2; Table 2; and what has no number by its key."""
+    """Figures 1, 2; Table 2; and pictures without a number by their keys."""
     numbers: dict[str, list[str]] = {}
     others: list[str] = []
     for key in keys:

@@ -14,18 +14,18 @@ SETTINGS = TableSettings[PointsPanel]
 
 
 def present(numbers: pd.DataFrame, settings: TableSettings[PointsPanel]) -> pd.DataFrame:
-    """What a reader sees: text, numbers rounded, one row per point of the first panel, in its order.
+    """The readable form: text and rounded numbers, one row per point of the first panel, in its order.
 
-    Further panels (downstream data sets, or NC1 on another set) add columns; points that they
-    do not share stay empty.
+    Further panels (downstream data sets, or NC1 on another set) add columns; points that they do not share
+    stay empty.
 
     Returns:
-        ``Pre-training``, and for every panel ``NC1 on <data set> training data`` (once for each data
-        set), ``Transfer accuracy on <title> (%)`` with the standard deviation where there are several
-        seeds, then with ``Seeds on <title>``.
+        ``Pre-training``, and for every panel ``NC1 on <data set> training data`` (once per data set),
+        ``Transfer accuracy on <title> (%)`` with the standard deviation if there are several seeds, then with
+        ``Seeds on <title>``.
 
     Raises:
-        DegenerateInputError: two panels have one title.
+        DegenerateInputError: two panels have the same title.
     """
     names = (numbers["series"] + " " + numbers["label"]).str.strip()
     first = numbers["panel"] == numbers["panel"].iloc[0]
@@ -37,7 +37,7 @@ def present(numbers: pd.DataFrame, settings: TableSettings[PointsPanel]) -> pd.D
         readable[measured] = nc1.combine_first(readable[measured]) if measured in readable else nc1
         title = part["title"].iloc[0]
         if f"Transfer accuracy on {title} (%)" in readable:
-            raise DegenerateInputError(f"two panels are called {title!r}; give them titles that differ")
+            raise DegenerateInputError(f"two panels have the title {title!r}; give them titles that differ")
         readable[f"Transfer accuracy on {title} (%)"] = part.apply(_accuracy, axis=1)
         if (part["seeds"] > 1).any():
             readable[f"Seeds on {title}"] = part["seeds"].map(str)
@@ -50,6 +50,5 @@ def _nc1(value: float) -> str:
 
 
 def _accuracy(row: pd.Series) -> str:
-    """Mean, and standard deviation over several seeds."""
-    spread = f" ± {row['transfer_accuracy_std']:.2f}" if row["seeds"] > 1 else ""
-    return f"{row['transfer_accuracy']:.2f}{spread}"
+    std = f" ± {row['transfer_accuracy_std']:.2f}" if row["seeds"] > 1 else ""
+    return f"{row['transfer_accuracy']:.2f}{std}"

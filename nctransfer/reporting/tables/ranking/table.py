@@ -23,14 +23,14 @@ ELSEWHERE = "Accuracies measured elsewhere can order models otherwise (docs/rank
 
 
 def present(numbers: pd.DataFrame, settings: TableSettings[RankingPanel]) -> pd.DataFrame:
-    """What a reader sees: two blocks per panel, which model and which layer, one row per score.
+    """The readable form: two blocks per panel (which model, which layer), one row per score.
 
     Returns:
         ``Score``, ``n`` (models with a score), weighted Kendall tau with its interval, Spearman's and
         Pearson's correlation, ``Verdict``, and one column per model, from the most to the least accurate: the
         score with its rank, or the unit that it picks with the points of accuracy that this costs. With
-        enough models the best tau stands out.
-        Headings say what is compared with what, and whether the models are enough to tell.
+        enough models the best tau is emphasised. Headings say what is compared, and whether the models are
+        enough to tell.
     """
     models = list(dict.fromkeys(numbers["model"]))
     rows: list[list[str | Cell]] = []
@@ -90,7 +90,7 @@ def _write_units(part: pd.DataFrame, models: Sequence[str], apart: str) -> list[
 
 
 def _taus(groups: Sequence[pd.DataFrame], names: tuple[str, str, str], count: str) -> list[str | Cell]:
-    """Tau with its interval of every group; with enough models that all have a score, the best stands out."""
+    """Tau with its interval per group; with enough models that all have a score, the best is emphasised."""
     numbers = [[float(group.iloc[0][name]) for name in (count, *names)] for group in groups]
     texts, scores = [], []
     most = max((points for points, *_ in numbers if np.isfinite(points)), default=0)

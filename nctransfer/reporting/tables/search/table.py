@@ -2,13 +2,7 @@
 
 import pandas as pd
 
-from nctransfer.reporting.finetuning_runs import (
-    ACCURACIES,
-    name_series,
-    over_seeds,
-    require_titles,
-    runs_table,
-)
+from nctransfer.reporting import finetuning_runs as runs_of
 from nctransfer.reporting.panels import by_panel
 from nctransfer.reporting.settings import RunsPanel, TableSettings
 from nctransfer.reporting.table_cells import MISSING, Cell, heading, seeds_in_words, spread
@@ -23,18 +17,18 @@ def tabulate(settings: TableSettings[RunsPanel], tables: Tables) -> pd.DataFrame
     """Every number of the table, one row per panel, method and cell of the grid.
 
     Returns:
-        the columns of ``finetuning_runs.over_seeds`` by learning_rate and weight_decay,
-        train_accuracy and transfer_accuracy (%) with their standard deviations, and chosen: the cell
-        of highest mean transfer accuracy of its panel and method; of equal ones that of the
-        smaller learning rate, then of the smaller weight decay.
+        the columns of ``finetuning_runs.over_seeds`` by learning_rate and weight_decay, train_accuracy and
+        transfer_accuracy (%) with their standard deviations, and chosen: the cell with the highest mean
+        transfer accuracy of its panel and method; in case of a tie the one with the smaller learning rate,
+        then with the smaller weight decay.
 
     Raises:
-        DegenerateInputError: a run has no accuracy, two runs cannot be told apart, or two panels have one
-            title.
+        DegenerateInputError: a run has no accuracy, two runs cannot be told apart, or two panels have the
+            same title.
     """
-    runs = runs_table(settings, tables)
-    require_titles(runs)
-    table = over_seeds(name_series(runs, by=GRID), ACCURACIES, GRID)
+    runs = runs_of.runs_table(settings, tables)
+    runs_of.require_titles(runs)
+    table = runs_of.over_seeds(runs_of.name_series(runs, by=GRID), runs_of.ACCURACIES, GRID)
     # means of the same accuracies in another order differ in their last bits
     ordered = table.assign(mean=-table["transfer_accuracy"].round(9)).sort_values(["mean", *GRID])
     chosen = ordered.groupby(["panel", "name"], sort=False).head(1).index
@@ -42,11 +36,11 @@ def tabulate(settings: TableSettings[RunsPanel], tables: Tables) -> pd.DataFrame
 
 
 def present(numbers: pd.DataFrame, settings: TableSettings[RunsPanel]) -> pd.DataFrame:
-    """What a reader sees: a block per panel, one row per method with what was chosen for it.
+    """The readable form: one block per panel, one row per method with its chosen cell.
 
     Returns:
-        ``Method``, ``Learning rate``, ``Weight decay``, the accuracy of the chosen cell, and from what to
-        what accuracies range over the cells of the grid, with their number.
+        ``Method``, ``Learning rate``, ``Weight decay``, the accuracy of the chosen cell, and the range of
+        accuracies over the cells of the grid, with their number.
     """
     accuracy = f"Transfer accuracy (%){seeds_in_words(numbers['seeds'].tolist())}"
     columns = ["Method", "Learning rate", "Weight decay", accuracy, "Over the grid (%)", "Cells"]
@@ -58,7 +52,6 @@ def present(numbers: pd.DataFrame, settings: TableSettings[RunsPanel]) -> pd.Dat
 
 
 def _row(cells: pd.DataFrame) -> list[str | Cell]:
-    """What was chosen of the cells of one method."""
     best = cells[cells["chosen"]].iloc[0]
     low, high = cells["transfer_accuracy"].min(), cells["transfer_accuracy"].max()
     return [

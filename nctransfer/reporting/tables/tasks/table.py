@@ -2,13 +2,7 @@
 
 import pandas as pd
 
-from nctransfer.reporting.finetuning_runs import (
-    ACCURACIES,
-    name_series,
-    over_seeds,
-    require_titles,
-    runs_table,
-)
+from nctransfer.reporting import finetuning_runs as runs_of
 from nctransfer.reporting.settings import RunsPanel, TableSettings
 from nctransfer.reporting.table_cells import Cell, as_written, emphasised, seeds_in_words, spread
 from nctransfer.reporting.tidy_rows import Tables
@@ -23,20 +17,19 @@ def tabulate(settings: TableSettings[RunsPanel], tables: Tables) -> pd.DataFrame
     """Every number of the table, one row per task and method, and an average per method.
 
     Returns:
-        the columns of ``finetuning_runs.over_seeds``, train_accuracy and transfer_accuracy
-        (%) with their standard deviations, and difference: transfer accuracy of the first method minus
-        this one's, so that the first wins where it is positive (missing for the first itself, and for
-        tasks that one of the two lacks). With several tasks, the last rows (no panel, titled Average)
-        are each method's average over tasks and its spread over seeds; missing where no seed of a
-        method has every task.
+        the columns of ``finetuning_runs.over_seeds``, train_accuracy and transfer_accuracy (%) with their
+        standard deviations, and difference: transfer accuracy of the first method minus that of this one,
+        positive if the first is better (missing for the first itself, and for tasks that one of the two
+        lacks). With several tasks, the last rows (no panel, titled Average) are each method's average over
+        tasks and its spread over seeds; missing if no seed of a method has every task.
 
     Raises:
-        DegenerateInputError: a run has no accuracy, two runs cannot be told apart, or two panels have one
-            title.
+        DegenerateInputError: a run has no accuracy, two runs cannot be told apart, or two panels have the
+            same title.
     """
-    runs = name_series(runs_table(settings, tables))
-    require_titles(runs)
-    table = over_seeds(runs, ACCURACIES)
+    runs = runs_of.name_series(runs_of.runs_table(settings, tables))
+    runs_of.require_titles(runs)
+    table = runs_of.over_seeds(runs, runs_of.ACCURACIES)
     if runs["panel"].nunique() > 1:
         table = pd.concat([table, _averages(runs)], ignore_index=True)
     first = table["name"].iloc[0]
@@ -51,9 +44,9 @@ def _averages(runs: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (method, name), part in runs.groupby(["method", "name"], sort=False):
         seeds = part.groupby("seed")
-        of_seeds = seeds[list(ACCURACIES)].mean()[seeds.size() == tasks]
+        of_seeds = seeds[list(runs_of.ACCURACIES)].mean()[seeds.size() == tasks]
         row = {"title": AVERAGE, "method": method, "name": name, "seeds": len(of_seeds)}
-        for value in ACCURACIES:
+        for value in runs_of.ACCURACIES:
             row[value] = of_seeds[value].mean()
             row[f"{value}_std"] = of_seeds[value].std() if len(of_seeds) > 1 else 0.0
         rows.append(row)
@@ -61,11 +54,11 @@ def _averages(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def present(numbers: pd.DataFrame, settings: TableSettings[RunsPanel]) -> pd.DataFrame:
-    """What a reader sees: one row per task, the average last, one column per method; the best stands out.
+    """The readable form: one row per task, the average last, one column per method; the best is emphasised.
 
     Returns:
-        the task, headed by what is shown and over how many seeds, and one column per method. A method that
-        lacks a task has a dash there.
+        the task, with the quantity and the number of seeds as heading, and one column per method. A dash
+        means that the method lacks the task.
     """
     names = list(dict.fromkeys(numbers["name"]))
     corner = f"Transfer accuracy (%){seeds_in_words(numbers['seeds'].tolist())}"

@@ -20,5 +20,5 @@ class CrossEntropy(Classifying):
 
 
 def build(settings: CrossEntropyOptions, classes: int) -> CrossEntropy:
-    """Make the objective."""
+    """Create the objective."""
     return CrossEntropy(settings.label_smoothing)

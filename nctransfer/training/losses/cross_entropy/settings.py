@@ -16,7 +16,7 @@ class CrossEntropyOptions(Settings):
 
 
 class CrossEntropySettings(LossSettings, CrossEntropyOptions):
-    """What the cross-entropy is told."""
+    """Settings of the cross-entropy."""
 
 
 SETTINGS = CrossEntropySettings

@@ -30,5 +30,5 @@ class MeanSquaredError(Classifying):
 
 
 def build(settings: MeanSquaredErrorOptions, classes: int) -> MeanSquaredError:
-    """Make the objective."""
+    """Create the objective."""
     return MeanSquaredError(settings.mse_weight, settings.mse_target)

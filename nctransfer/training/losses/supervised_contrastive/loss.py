@@ -1,4 +1,4 @@
-"""Supervised contrastive loss: views of one class attract, all others repel.
+"""Supervised contrastive loss: views of one class attract each other and repel all others.
 
 Source: Khosla et al. 2020 (arXiv 2004.11362), equation 2 (L_out).
 """
@@ -19,35 +19,29 @@ from nctransfer.training.objective import Objective
 class SupervisedContrastive(Objective):
     """L_out, averaged over both views of all images, of embeddings projected to the unit sphere.
 
-    The library that computes the loss asks the device for a few numbers in every step, so on a GPU
-    this loss does not run as far ahead of it as the others do.
-
-    A batch in which all images are of one class has the loss 0: there is nothing to repel.
-
-    The classes have no outputs of their own, so a class is named by the cosine to the mean
-    direction of each class among the embeddings of the last complete epoch.
-
-    Attributes:
-        sums: of the unit embeddings of the current epoch, by class, shape (K, d), float32.
-        directions: of the class means of the last complete epoch, shape (K, d); zero for a class
-            without samples, which is never predicted.
+    The library that computes the loss waits for the device several times per step, so that on a GPU this loss
+    is slower than the others. A batch in which all images are of one class has the loss 0. As the classes
+    have no outputs, the predicted class is the one whose mean direction, among the embeddings of the last
+    complete epoch, has the largest cosine.
     """
 
     views = 2
     classifies = False
-    sums: Tensor
+    sums: Tensor  # of the unit embeddings of the current epoch, by class, shape (K, d), float32
+    # of the class means of the last complete epoch, shape (K, d); zero for a class without samples, which is
+    # never predicted
     directions: Tensor
 
     def __init__(self, temperature: float, classes: int) -> None:
         super().__init__()
-        # the library's own mean leaves out anchors whose loss is 0
+        # the library's default mean leaves out anchors whose loss is 0
         self.loss = SupConLoss(temperature=temperature, reducer=MeanReducer())
-        # the width is known when the first embeddings or a state arrive
+        # the width is unknown before the first embeddings or a loaded state
         self.register_buffer("sums", torch.zeros(classes, 0))
         self.register_buffer("directions", torch.zeros(classes, 0))
 
     def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Mean loss of embeddings (2 B, d) and labels (2 B,), each image's two views among them."""
+        """Mean loss of embeddings (2 B, d) and labels (2 B,), with both views of each image."""
         with torch.autocast(outputs.device.type, enabled=False):
             return self.loss(outputs.float(), labels)
 
@@ -73,18 +67,18 @@ class SupervisedContrastive(Objective):
         self.sums = self.sums + sums if self.sums.numel() else sums
 
     def end_epoch(self) -> None:
-        """Turn the sums into directions and start again; without samples, the last directions stay."""
+        """Turn the sums into directions and reset them; without samples, the last directions stay."""
         if bool(self.sums.any()):
             self.directions = functional.normalize(self.sums)
             self.sums = torch.zeros_like(self.sums)
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *arguments: Any) -> None:
         for name in ("sums", "directions"):
             if (stored := state_dict.get(prefix + name)) is not None:
                 setattr(self, name, getattr(self, name).new_empty(stored.shape))
-        super()._load_from_state_dict(state_dict, prefix, *rest)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
 
 def build(settings: SupervisedContrastiveOptions, classes: int) -> SupervisedContrastive:
-    """Make the objective."""
+    """Create the objective."""
     return SupervisedContrastive(settings.temperature, classes)

@@ -14,7 +14,7 @@ class SupervisedContrastiveOptions(Settings):
 
 
 class SupervisedContrastiveSettings(LossSettings, SupervisedContrastiveOptions):
-    """What the supervised contrastive loss is told."""
+    """Settings of the supervised contrastive loss."""
 
     embeds: ClassVar[bool] = True
 
