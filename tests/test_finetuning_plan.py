@@ -217,7 +217,7 @@ def test_mistakes_in_runs_are_told_before_any_job(tmp_path, model, runs, words):
     [
         ("finetuned: {a: {model: m, dataset: mine, method: layer_ft, units: [11]}}\n", "finetuned.a.units: 'm' has no unit 11"),
         ("finetuned: {a: {model: m, dataset: mne, method: lp}}\n", "finetuned.a.dataset: no 'mne' in datasets (did you mean 'mine'?)"),
-        ("finetuned: {a: {model: m, dataset: mine, method: lp, units: [2]}}\n", "finetuned.a.units: method 'lp' tunes no units"),
+        ("finetuned: {a: {model: m, dataset: mine, method: lp, units: [2]}}\n", "finetuned.a.units: method 'lp' has no choice of units"),
         ("finetuned: {m: {model: m, dataset: mine, method: lp}}\n", "finetuned.m: 'm' is also the key of another model"),
         ("finetuned: {a: {model: m, dataset: mine, method: lp}, b: {model: a, dataset: mine, method: lp}}\n", "finetuned.b.method: model 'a' is itself fine-tuned; name 'm'"),
         ("tables: {t: {kind: methods, panels: [{model: m, dataset: mine}]}}\n", "tables.t.panels[0].runs: missing"),

@@ -18,8 +18,8 @@ def name_of(key: str) -> str:
     matched = _NUMBERED.fullmatch(key)
     if matched is None:
         return key
-    kind, number, rest = matched.groups()
-    return f"{WORDS[kind]} {number}" + (f" ({rest})" if rest else "")
+    kind, number, suffix = matched.groups()
+    return f"{WORDS[kind]} {number}" + (f" ({suffix})" if suffix else "")
 
 
 def aligned_name(key: str) -> str:
