@@ -128,7 +128,7 @@ def test_where_nothing_changed_there_is_nothing_to_keep(project):
     run = adopt(project, "--yes", "--reason", REASON)
     assert (run.returncode, run.stdout) == (
         0,
-        "Nothing to keep: no output differs from the plan in code alone.\n",
+        "Nothing to keep: no output differs from the plan only in its code.\n",
     )
     assert contents(project) == before
 

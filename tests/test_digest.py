@@ -340,7 +340,7 @@ NOTHING = {
         ("nctransfer/collapse/class_statistics.py", "", "\nimport logging\n\nlogger = logging.getLogger(__name__)\nlogger.info('read')\n")
     ],
     "a new exception class": [("nctransfer/errors.py", "", '\n\nclass QuotaError(StoreError):\n    """No room."""\n')],
-    "a docstring": [("nctransfer/features/extract.py", '"""Write the feature store of one split.', '"""Leave the features.')],
+    "a docstring": [("nctransfer/features/extract.py", '"""Write the feature store of one split,', '"""Leave the features,')],
     "a comment": [("nctransfer/training/loop.py", "\nCHECKED_EVERY", "\n# seldom\nCHECKED_EVERY")],
     "an annotation": [("nctransfer/training/learning_rate_schedule.py", "def cosine(epoch: int, epochs: int,", "def cosine(epoch, epochs: float,")],
     "a new variant": [
