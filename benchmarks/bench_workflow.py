@@ -3,7 +3,7 @@
     python benchmarks/bench_workflow.py
 
 Everything is planned in a copy of the project. For the second, every output is an empty file
-that Snakemake records as made by the job's recipe (``--touch``).
+that Snakemake records as made by its job (``--touch``).
 """
 
 import re

@@ -11,6 +11,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "pyproject.toml", "config.yaml", "config", "profiles", "workflow", "nctransfer")
 TINY = ROOT / "tests" / "tiny.yaml"
+# of figures that are drawn without a configuration
+STYLE = {
+    "nc1_color": "#0072B2", "accuracy_color": "#D55E00", "fit_color": "#404040", "font_size": 8, "width": 6.75, "dpi": 60,
+}  # fmt: skip
 
 
 class Project:

@@ -205,6 +205,10 @@ def test_mistakes_of_two_files_are_reported_together(tmp_path):
         ("study: [\n", "not readable as YAML"),
         ("- 1\n", "a configuration is a mapping"),
         ("study: x\nseed: .nan\n", "seed: nan is not a finite number"),
+        (
+            "study: x\nmodels: {resnet34: {weights: 2024-05-01}}\n",
+            "models.resnet34.weights: 2024-05-01 is read as a date; put it in quotes",
+        ),
         ("study: x\nseed: -1\n", "seed: -1 is out of range; it must be >= 0"),
         ("study: x\nseed: true\n", "seed: True is not a whole number"),
         ("study: x\nmodels: {18: {source: timm}}\n", "key 18 is no text"),
@@ -358,7 +362,7 @@ FAMILY = "families: {f: {architecture: small/resnet18, dataset: cifar10, size: 3
             "figures.fig1.panels[0].series[0].group: no 'cifar100-resnet50-agu' in families (did you mean",
         ),
         ("figures: {fig1: {panels: [{dataset: cifar10, series: [{name: x}]}]}}\n", "takes either group or models"),
-        ("figures: {fig1: {panels: [{dataset: cifar10, model: resnet34}]}}\n", "figures.fig1.panels[0].model: unknown key of kind 'transfer'; allowed: dataset, nc1_on, series, title"),
+        ("figures: {fig1: {panels: [{dataset: cifar10, model: resnet34}]}}\n", "figures.fig1.panels[0].model: unknown key of kind 'transfer'; allowed: dataset, nc1_on, series, title\nfigures.fig1.panels[0].series: missing"),
         ("figures: {fig1: {panels: [{series: [{models: {a: resnet34}}]}]}}\n", "figures.fig1.panels[0].dataset: missing"),
         (
             "figures: {f: {kind: over_training, panels: [{model: cifar100-resnet50-aug1}]}}\n",
@@ -393,8 +397,9 @@ FAMILY = "families: {f: {architecture: small/resnet18, dataset: cifar10, size: 3
 )  # fmt: skip
 def test_mistakes_in_families_and_panels_are_named(tmp_path, text, words):
     mistakes = errors(overlay(tmp_path, "study: x\n" + text))
-    assert any(words in line for line in mistakes), mistakes
-    assert len({line.partition(":")[0] for line in mistakes}) == len(mistakes), mistakes
+    expected = words.split("\n")
+    assert len(mistakes) == len(expected), mistakes
+    assert all(part in line for part, line in zip(expected, mistakes, strict=True)), mistakes
 
 
 OLD_NAMES = """

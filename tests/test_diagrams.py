@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from networks import meta_backbone
 from project import Project
 
 from nctransfer import variants
@@ -16,7 +17,7 @@ from nctransfer.finetuning import methods
 from nctransfer.finetuning.method import method_facts
 from nctransfer.finetuning.tuning import Task, count_parameters
 from nctransfer.models.architecture import Architecture
-from nctransfer.models.backbone import Backbone, Identity, measure
+from nctransfer.models.backbone import measure
 from nctransfer.models.model_store import UNIT_COLUMNS, describe, unit_rows
 from nctransfer.models.parameters import locate_parameters
 from nctransfer.reporting.figures.diagram import figure as diagram
@@ -95,12 +96,7 @@ def test_parameters_are_those_that_fine_tuning_counts(model, method):
     tuned = [] if method in ("lp", "mlp", "full_ft") else [unit]
     shown = parts(panel(model, method, tuned, classes=7)).iloc[0]
     path, unit_layout, side = NETWORKS[model]
-    with torch.device("meta"):
-        network = Architecture.parse(path).build().eval()
-    layout = describe(network, unit_layout)
-    units, width = measure(network, layout, (side, side), "meta")
-    identity = Identity("", model, "", unit_layout, (0.0,) * 3, (1.0,) * 3, (side, side), None, "")
-    backbone = Backbone(network, layout, units, width, None, identity).to("meta")
+    backbone = meta_backbone(path, unit_layout, (side, side))
     settings = method_facts(method).settings(name=method, units=tuple(tuned))
     task = Task(backbone, [""] * 7, settings, "update", 0)
     counted = count_parameters(variants.load(methods, method).prepare(task).to("meta"))

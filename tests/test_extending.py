@@ -145,10 +145,13 @@ def method():
     manifest = made / "finetuning" / key / "manifest.json"
     job = plan.finetune(key)
     finetune(model("tiny"), images(plan.downstream_images(key)), manifest, *told(job), operation(key))
-    base, tuned = (load_model(made / "models" / "tiny" / "manifest.json") for _ in range(2))
+    base = load_model(model("tiny"))
     from safetensors.torch import load_file
-    stored = load_file(manifest.parent / "tuned.safetensors")
-    changed = [name for name in stored if name.endswith((".weight", ".bias"))]  # no running statistics
+    before, stored = base.network.state_dict(), load_file(manifest.parent / "tuned.safetensors")
+    changed = [
+        name for name, weights in stored.items()
+        if name.endswith((".weight", ".bias")) and not torch.equal(weights, before.get(name, torch.zeros(0)))
+    ]  # no running statistics
     units = [unit.name for unit in base.units]
     return [history(manifest.parent), changed, units, [list(job.settings.method.units), job.settings.training.learning_rate]]
 
@@ -299,6 +302,10 @@ def test_every_kind_of_the_table_has_a_section_whose_names_are_there():
     written = {name for heading in (*SECTIONS.values(), "A metric") for name in files(heading)}
     named = set(re.findall(r"`((?:nctransfer|config|docs)/[\w./]+)`", PAGE))
     assert {name for name in named - written if not (ROOT / name).exists()} == set()
+
+
+def test_the_last_command_of_every_section_asks_for_a_target(added):
+    assert added.planned(*map(target, SECTIONS), overlay=OVERLAY)["finetune"] == 1
 
 
 def test_a_score_is_a_row_of_the_table_of_scores(run):

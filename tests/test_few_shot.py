@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from networks import backbone_of
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
@@ -24,9 +25,7 @@ from nctransfer.few_shot.evaluation import episode_accuracies, mean_interval, qu
 from nctransfer.few_shot.settings import FewShotJobSettings
 from nctransfer.models import write_known_models
 from nctransfer.models.architecture import Architecture
-from nctransfer.models.backbone import Backbone, Head, Identity
-from nctransfer.models.backbone import measure as measure_units
-from nctransfer.models.model_store import describe
+from nctransfer.models.backbone import Backbone, Head
 from nctransfer.reporting.output import save_table
 from nctransfer.reporting.settings import EpisodesPanel, EpisodesPoint, TableSettings
 from nctransfer.reporting.table_cells import Cell, Emphasis
@@ -61,11 +60,8 @@ def test_backbones_have_the_published_numbers_of_parameters():
 
 def backbone(name: str, size: int, **options: Any) -> Backbone:
     torch.manual_seed(0)
-    network = Architecture.parse(f"few_shot/{name}", options, 7).build().eval()
-    layout = describe(network, "few_shot")
-    units, width = measure_units(network, layout, (size, size))
-    identity = Identity("", name, "", "few_shot", (0.5,) * 3, (0.5,) * 3, (size, size), None, "")
-    return Backbone(network, layout, units, width, Head("fc", 7), identity).eval()
+    network = Architecture.parse(f"few_shot/{name}", options, 7).build()
+    return backbone_of(network, "few_shot", (size, size), Head("fc", 7)).eval()
 
 
 @pytest.mark.parametrize("size", [8, 15, 32, 84])

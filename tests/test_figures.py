@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
+from project import STYLE
 from scipy import stats
 
 from nctransfer import variants
@@ -19,14 +20,6 @@ from nctransfer.reporting.output import save_figure, save_numbers, save_table
 from nctransfer.reporting.points import points_table
 from nctransfer.reporting.tables.pretraining import table as pretraining
 
-STYLE = {
-    "nc1_color": "#0072B2",
-    "accuracy_color": "#D55E00",
-    "fit_color": "#404040",
-    "font_size": 8,
-    "width": 6.75,
-    "dpi": 60,
-}
 TEN = [
     {"series": series, "label": str(level), "model": f"{series}{level}"}
     for series in ("Aug.", "Adv.")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from networks import backbone_of, meta_backbone
 from torch import nn
 
 from nctransfer import variants
@@ -22,7 +23,7 @@ from nctransfer.finetuning.settings import FineTuneJobSettings
 from nctransfer.finetuning.tuned_network import TunedNetwork
 from nctransfer.finetuning.tuning import Task, count_parameters
 from nctransfer.models.architecture import Architecture
-from nctransfer.models.backbone import Backbone, Identity, measure
+from nctransfer.models.backbone import Backbone
 from nctransfer.models.checkpoint import read_weights, write_weights
 from nctransfer.models.model_store import describe, load_model, save_model
 from nctransfer.models.settings import ModelJobSettings
@@ -192,16 +193,6 @@ PAPER = {
     "resnet50": ("torchvision/resnet50", "resnet", (224, 224)),
     "vit": ("timm/vit_base_patch32_384.augreg_in21k_ft_in1k", "vit", (384, 384)),
 }
-
-
-def meta_backbone(name: str, unit_layout: str, size: tuple[int, int]) -> Backbone:
-    """A backbone without memory."""
-    with torch.device("meta"):
-        network = Architecture.parse(name).build().eval()
-    layout = describe(network, unit_layout)
-    units, width = measure(network, layout, size, "meta")
-    identity = Identity("", name, "", unit_layout, (0.0,) * 3, (1.0,) * 3, size, None, "")
-    return Backbone(network, layout, units, width, None, identity).to("meta")
 
 
 @pytest.mark.parametrize(("backbone", "classes"), SHARES)
@@ -450,10 +441,7 @@ def test_any_architecture_begins_at_the_tuned_unit_with_the_same_bits(name):
     options = {"num_classes": 7} if name.startswith("timm/") else {}
     torch.manual_seed(0)
     network = Architecture.parse(name, {} if options else options).build().eval()
-    layout = describe(network, unit_layout)
-    units, width = measure(network, layout, (size, size))
-    identity = Identity("", name, "", unit_layout, (0.5,) * 3, (0.5,) * 3, (size, size), None, "")
-    backbone = Backbone(network, layout, units, width, None, identity)
+    backbone = backbone_of(network, unit_layout, (size, size))
     task = Task(backbone, CLASSES, method_settings("layer_ft", unit), "frozen", 0)
     tuned = variants.load(methods, "layer_ft").prepare(task).train()
     pixels = torch.rand(3, 3, size, size)
@@ -512,11 +500,9 @@ def test_layer_lora_is_pefts(name):
     network = Architecture.parse(name, options).build().eval()
     copy = Architecture.parse(name, options).build().eval()
     copy.load_state_dict(network.state_dict())
-    layout = describe(network, unit_layout)
-    units, width = measure(network, layout, (size, size))
-    identity = Identity("", name, "", unit_layout, (0.5,) * 3, (0.5,) * 3, (size, size), None, "")
+    base = backbone_of(network, unit_layout, (size, size))
     task = Task(
-        Backbone(network, layout, units, width, None, identity),
+        base,
         CLASSES,
         method_settings("layer_lora", unit, rank=4, alpha=6.0),
         "frozen",
@@ -527,9 +513,9 @@ def test_layer_lora_is_pefts(name):
     for adapter in ours.values():
         assert not adapter.b.any()  # nothing changes at first
         nn.init.normal_(adapter.b)
-    theirs = Backbone(
-        peft_copy(copy, units[unit].name, ours, 4, 6.0), layout, units, width, None, identity
-    ).eval()
+    tuned_copy = peft_copy(copy, base.units[unit - 1].name, ours, 4, 6.0)
+    units = [base.stem, *base.units]
+    theirs = Backbone(tuned_copy, base.layout, units, base.width, None, base.identity).eval()
     pixels = torch.rand(3, 3, size, size)
     images = tuned.backbone.standardise(pixels)
     feature, expected = tuned.read(images), theirs.capture(images, units=[]).penultimate
@@ -695,11 +681,7 @@ def test_images_stored_at_their_geometry_are_not_shaped_again(tmp_path):
 
 def test_frozen_modules_drop_nothing_at_random():
     network = Architecture.parse("torchvision/efficientnet_b0").build()
-    layout = describe(network, "mobilenet")
-    units, width = measure(network.eval(), layout, (32, 32))
-    identity = Identity("", "", "", "mobilenet", (0.5,) * 3, (0.5,) * 3, (32, 32), None, "")
-    backbone = Backbone(network, layout, units, width, None, identity)
-    task = Task(backbone, CLASSES, method_settings("lp"), "frozen", 0)
+    task = Task(backbone_of(network, "mobilenet", (32, 32)), CLASSES, method_settings("lp"), "frozen", 0)
     tuned = variants.load(methods, "lp").prepare(task).train()
     pixels = torch.rand(4, 3, 32, 32)
     assert torch.equal(tuned(pixels), tuned(pixels))
@@ -808,11 +790,7 @@ def test_what_cannot_be_tuned_is_refused_before_training(
 
 def test_a_unit_without_parameters_is_refused_with_those_that_have_some():
     torch.manual_seed(0)
-    network = Architecture.parse("torchvision/vgg11").build().eval()
-    layout = describe(network, "stages")
-    units, width = measure(network, layout, (64, 64))
-    identity = Identity("", "vgg11", "", "stages", (0.5,) * 3, (0.5,) * 3, (64, 64), None, "")
-    backbone = Backbone(network, layout, units, width, None, identity)
+    backbone = backbone_of(Architecture.parse("torchvision/vgg11").build(), "stages", (64, 64))
     task = Task(backbone, CLASSES, method_settings("layer_ft", 2), "frozen", 0)
     with pytest.raises(ModelError, match=r"unit 2 \(features.5, MaxPool2d\) has no parameters to tune"):
         variants.load(methods, "layer_ft").prepare(task)

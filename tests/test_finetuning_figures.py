@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
+from project import STYLE
 from scipy import stats
 
 from nctransfer import variants
@@ -27,14 +28,6 @@ from nctransfer.reporting.tables.search import table as search
 from nctransfer.reporting.tables.tasks import table as tasks
 from nctransfer.reporting.tuning_methods import facts_of
 
-STYLE = {
-    "nc1_color": "#0072B2",
-    "accuracy_color": "#D55E00",
-    "fit_color": "#404040",
-    "font_size": 8,
-    "width": 6.75,
-    "dpi": 60,
-}
 DASH = "\N{EN DASH}"
 METHODS = variants.names(finetuning_methods)
 TUNES = ("layer_ft", "scl_ft", "layer_lp", "layer_lora")

@@ -20,6 +20,7 @@ import pytest
 import timm
 import torch
 import torchvision
+from networks import backbone_of
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from timm.data import create_transform, resolve_data_config
@@ -35,7 +36,7 @@ from nctransfer.models import model_store, sources, unit_layouts, write_known_mo
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import timm as timm_library
 from nctransfer.models.architectures import torchvision as torchvision_library
-from nctransfer.models.backbone import Backbone, Identity, measure
+from nctransfer.models.backbone import Backbone, Identity
 from nctransfer.models.checkpoint import load_strictly, read_metadata, read_weights, write_weights
 from nctransfer.models.model_store import describe, load_model
 from nctransfer.models.pooling import mean_of_last
@@ -60,15 +61,6 @@ def save_model(
     manifest: Path, settings: dict, stamp: Stamp = UNSTAMPED, checkpoint: Path | None = None
 ) -> None:
     model_store.save_model(manifest, ModelJobSettings.read(settings), stamp, checkpoint)
-
-
-def backbone_of(network: nn.Module, unit_layout: str, size: tuple[int, int]) -> Backbone:
-    """A backbone without a store, for networks made in a test."""
-    network = network.eval()
-    layout = describe(network, unit_layout)
-    units, width = measure(network, layout, size)
-    identity = Identity("test", unit_layout, "", unit_layout, (0.5,) * 3, (0.5,) * 3, size, None, "")
-    return Backbone(network, layout, units, width, None, identity)
 
 
 def normaliser(mean: tuple[float, ...], std: tuple[float, ...]) -> Backbone:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
+from project import STYLE
 from scipy import stats
 
 from nctransfer.errors import DegenerateInputError
@@ -23,14 +24,6 @@ from nctransfer.storage.files import file_checksum
 
 PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 VERSION = tomllib.loads(PROJECT.read_text())["project"]["version"]
-STYLE = {
-    "nc1_color": "#0072B2",
-    "accuracy_color": "#D55E00",
-    "fit_color": "#404040",
-    "font_size": 8,
-    "width": 6.75,
-    "dpi": 60,
-}
 
 
 def settings(panels=1, fit="nc1", pooling="avg"):

@@ -92,6 +92,9 @@ def test_claims_are_about_pictures_of_the_paper():
             "direction: under\n  threshold: -1\n",
             "'under' is not allowed",
         ),
+        ("threshold: [0.5, 2]", "threshold: .nan", "nan is not a finite number"),
+        ("threshold: [0.5, 2]", "threshold: 2024-05-01", "2024-05-01 is read as a date"),
+        ("statistic: lead\n", "statistic: lead\n  1: x\n", "key 1 is no text; put it in quotes"),
     ],
 )
 def test_mistakes_in_claims_are_named(tmp_path, old, new, said):
@@ -106,9 +109,10 @@ def test_mistakes_in_claims_are_named(tmp_path, old, new, said):
 
 
 def test_a_list_is_asked_for(tmp_path):
-    (tmp_path / "claims.yaml").write_text("claim: 1\n")
-    with pytest.raises(ConfigError, match="is not a list"):
-        claims.read_claims(tmp_path / "claims.yaml")
+    for text, words in (("claim: 1\n", "is not a list"), ("[]\n", "it must hold 1 or more")):
+        (tmp_path / "claims.yaml").write_text(text)
+        with pytest.raises(ConfigError, match=words):
+            claims.read_claims(tmp_path / "claims.yaml")
 
 
 # --- the paper's own numbers ---------------------------------------------------------------

@@ -5,25 +5,24 @@ import json
 import os
 import re
 import tarfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from pydantic import ValidationError
+from test_data import levels as pixels
+from test_data import make as make_images
+from test_data import mistakes
+from test_data import read as dataset
 
-from nctransfer import variants
 from nctransfer.config.load import load
 from nctransfer.dag.plan import Plan
-from nctransfer.data import sources
-from nctransfer.data.dataset import DataSet, data_set
-from nctransfer.data.images import ImageStore, prepare_images
-from nctransfer.data.settings import DataSetSettings, ImagesJobSettings
+from nctransfer.data.dataset import data_set
 from nctransfer.data.sources.arrays import read as arrays
 from nctransfer.data.subset import draw_rows, subset_rows
 from nctransfer.errors import ConfigError, DataError
-from nctransfer.stamp import UNSTAMPED
 
 ROOT = Path(__file__).resolve().parents[1]
 TASKS = {
@@ -121,11 +120,7 @@ def test_too_few_images(chosen: list[int], count: int | None, validation: int, w
 # --- stores -----------------------------------------------------------------------------
 
 
-def make(folder: Path, source: str, options: dict[str, Any], **settings: Any) -> dict[str, ImageStore]:
-    manifests = {split: folder / "images" / split / "manifest.json" for split in ("train", "test")}
-    told = {"source": source, "options": options, "geometry": None, "seed": 0} | settings
-    prepare_images(manifests, ImagesJobSettings.read(told), UNSTAMPED, folder / "downloads")
-    return {split: ImageStore(manifest) for split, manifest in manifests.items()}
+make = partial(make_images, geometry=None)
 
 
 @pytest.fixture
@@ -135,10 +130,6 @@ def numbered(tmp_path: Path) -> Path:
     images = np.broadcast_to(np.arange(200, dtype=np.uint8)[:, None, None, None], (200, 2, 2, 3))
     np.savez(tmp_path / "train.npz", images=images, labels=labels)
     return tmp_path / "train.npz"
-
-
-def pixels(store: ImageStore) -> list[int]:
-    return store.images[:, 0, 0, 0].tolist()
 
 
 def test_a_count_may_leave_classes_without_images(tmp_path: Path, numbered: Path) -> None:
@@ -194,19 +185,6 @@ def test_bad_files_of_a_split_that_serves_for_both_are_named_once(tmp_path: Path
 
 
 # --- the plan ---------------------------------------------------------------------------
-
-
-def mistakes(entry: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
-    """Place and message of what is wrong with an entry, by its types or else beyond them."""
-    try:
-        known = dataset(entry)
-    except ValidationError as refused:
-        return [(tuple(map(str, error["loc"])), error["msg"]) for error in refused.errors()]
-    return list(known.problems())
-
-
-def dataset(entry: dict[str, Any]) -> DataSet[Any]:
-    return data_set(variants.settings_class(sources, entry["source"], DataSetSettings).read(entry))
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,8 @@ def etf_distance(statistics: ClassStatistics) -> float:
     """NC2, distance of the Gram matrix of the means to that of a simplex equiangular tight frame (ETF).
 
         || S / ||S||_F - (I - 11^T / K) / sqrt(K - 1) ||_F with S = M~ M~^T (K, K); at most 2.
-            DegenerateInputError for two
-    classes, whose means are a simplex by construction.
+
+    DegenerateInputError for two classes, whose means are a simplex by construction.
     """
     means = _nc2_means(statistics)
     return _simplex_distance(means @ means.T)

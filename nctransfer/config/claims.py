@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from nctransfer.config import yaml_files
-from nctransfer.config.mistakes import key_path, mistakes
+from nctransfer.config.mistakes import key_path, mistakes, unspeakable
 from nctransfer.config.references import check_variant
 from nctransfer.errors import ConfigError
 from nctransfer.reporting.scorecard import statistics
@@ -20,7 +21,7 @@ OWN = Path(__file__).resolve().parents[2] / "config" / "claims.yaml"
 class ClaimsSettings(Settings):
     """Contents of a file of claims, under one key."""
 
-    claims: tuple[ClaimSettings, ...]
+    claims: Annotated[tuple[ClaimSettings, ...], Field(min_length=1)]
     """The claims, in order."""
 
 
@@ -41,6 +42,8 @@ def read_claims(path: Path) -> tuple[JudgedClaimSettings, ...]:
         ConfigError: one line per mistake.
     """
     values = {"claims": yaml_files.read(path)}
+    if lines := [f"{path}: {line}" for line in unspeakable(values)]:
+        raise ConfigError("\n".join(lines))
     try:
         claims = ClaimsSettings.model_validate_json(json.dumps(values, default=str), strict=True).claims
     except ValidationError as error:

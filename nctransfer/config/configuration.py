@@ -147,7 +147,8 @@ def _data_set_classes() -> list[type[DataSetSettings]]:
     for name in variants.names(sources):
         base: Any = variants.settings_class(sources, name, DataSetSettings)
         source: Any = (Literal[name], Field(description="Where the images come from."))
-        classes.append(create_model(base.__name__, __base__=base, __module__=base.__module__, source=source))
+        places = {"__base__": base, "__module__": base.__module__, "__doc__": base.__doc__}
+        classes.append(create_model(base.__name__, **places, source=source))
     return classes
 
 

@@ -4,14 +4,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from nctransfer.config.training import BatchSize, Momentum
+from nctransfer.config.training import SGDSettings
 from nctransfer.features.settings import KeptUnits
 from nctransfer.finetuning.methods.layer_lora import LoRAOptions
 from nctransfer.finetuning.methods.mlp import MLPOptions
 from nctransfer.finetuning.settings import Statistics
-from nctransfer.settings import Count, Distinct, Natural, NonNegative, Positive, Precision, Settings
+from nctransfer.settings import Count, Distinct, Natural, NonNegative, Positive, Settings
 from nctransfer.training.losses.cross_entropy.settings import CrossEntropyOptions
-from nctransfer.training.settings import AugmentationSettings
 
 
 class RatesSettings(Settings):
@@ -33,7 +32,7 @@ class NetworkRatesSettings(Settings):
 
 
 # The options of methods are keys of `finetuning:` itself: a method with options is a base class here.
-class FineTuningSettings(MLPOptions, LoRAOptions, CrossEntropyOptions, Settings):
+class FineTuningSettings(MLPOptions, LoRAOptions, CrossEntropyOptions, SGDSettings):
     """How a model is fine-tuned."""
 
     rates: NetworkRatesSettings = NetworkRatesSettings()
@@ -43,22 +42,8 @@ class FineTuningSettings(MLPOptions, LoRAOptions, CrossEntropyOptions, Settings)
     """Normalisation statistics: `update` (the paper) trains with the batch's statistics and updates the
     running ones, `recalibrated` measures them once on the downstream training images, `frozen` keeps those of
     the source data."""
-    augmentation: AugmentationSettings = AugmentationSettings()
-    """Random changes of training images; each level adds one to those of the level below."""
     epochs: Count = 200
     """Passes over the downstream training split."""
-    batch_size: BatchSize = 128
-    """Images per step; batch normalisation needs two."""
-    learning_rate_min: NonNegative = 0.0001
-    """Final learning rate of the cosine decay."""
-    warmup_epochs: Natural = 0
-    """Epochs in which the learning rate rises linearly, step by step, before the cosine decay."""
-    momentum: Momentum = 0.9
-    """Momentum."""
-    precision: Precision = "float32"
-    """Precision of the forward pass; weights and their updates stay in float32."""
-    channels_last: bool = True
-    """Channels-last memory layout for convolutions on a GPU; faster there."""
     evaluate_every: Count = 1
     """Epochs between two measurements of the test accuracy; the last epoch is always measured."""
     seeds: Count = 1

@@ -168,7 +168,12 @@ def _study(values: Mapping[str, Any]) -> tuple[Study, list[str]]:
     for derive in (derive_ranked, derive_members, derive_snapshots):
         derived, further = derive(configuration, models)
         models |= derived
-        clashes += further
+        # what is missing because a mistake left it out is no mistake of its own
+        clashes += [
+            line
+            for line in further
+            if not any(told.startswith(f"{line.partition(':')[0]}.") for told in lines)
+        ]
     tuned, further = derive_tuned(configuration, models, _runs_panels(configuration, models))
     clashes += further
     study = Study(configuration, models | tuned)

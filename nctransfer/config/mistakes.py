@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_origin
 
@@ -37,7 +38,7 @@ def key_path(parts: Sequence[str | int]) -> str:
 
 
 def unspeakable(value: Any, path: Path = ()) -> Iterator[str]:
-    """Find keys that are not text and numbers that are not finite, which JSON cannot represent."""
+    """Find what JSON cannot represent: keys that are not text, numbers that are not finite, dates."""
     if isinstance(value, dict):
         for key, entry in value.items():
             if not isinstance(key, str):
@@ -48,6 +49,8 @@ def unspeakable(value: Any, path: Path = ()) -> Iterator[str]:
             yield from unspeakable(entry, (*path, index))
     elif isinstance(value, float) and not math.isfinite(value):
         yield f"{key_path(path)}: {value} is not a finite number"
+    elif isinstance(value, date):
+        yield f"{key_path(path)}: {value} is read as a date; put it in quotes"
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,29 @@ class AdversarySettings(Settings):
     """Epochs between two measurements of the robust test accuracy; the last epoch is always measured."""
 
 
+class SGDSettings(Settings):
+    """What pre-training and fine-tuning have in common."""
+
+    augmentation: AugmentationSettings = AugmentationSettings()
+    """Random changes of training images; each level adds one to those of the level below."""
+    batch_size: BatchSize = 128
+    """Images per step; batch normalisation needs two."""
+    learning_rate_min: NonNegative = 0.0001
+    """Final learning rate of the cosine decay."""
+    warmup_epochs: Natural = 0
+    """Epochs in which the learning rate rises linearly, step by step, before the cosine decay."""
+    momentum: Momentum = 0.9
+    """Momentum."""
+    precision: Precision = "float32"
+    """Precision of the forward pass; weights and their updates stay in float32."""
+    channels_last: bool = True
+    """Channels-last memory layout for convolutions on a GPU; faster there."""
+
+
 # The options of losses are keys of `training:` itself: a loss with options is a base class here.
-class TrainingSettings(CrossEntropyOptions, MeanSquaredErrorOptions, SupervisedContrastiveOptions, Settings):
+class TrainingSettings(
+    CrossEntropyOptions, MeanSquaredErrorOptions, SupervisedContrastiveOptions, SGDSettings
+):
     """How a source model is trained."""
 
     loss: str = "cross_entropy"
@@ -63,33 +84,19 @@ class TrainingSettings(CrossEntropyOptions, MeanSquaredErrorOptions, SupervisedC
     projection: ProjectionSettings = ProjectionSettings()
     """Projection head between the backbone and the loss (or, for losses on logits, the classifier); removed
     after training."""
-    augmentation: AugmentationSettings = AugmentationSettings()
-    """Random changes of training images; each level adds one to those of the level below."""
     adversary: AdversarySettings = AdversarySettings()
     """Adversarial training by projected gradient descent in the l-infinity ball (Madry et al. 2018)."""
     epochs: Count = 200
     """Passes over the source training split."""
-    batch_size: BatchSize = 128
-    """Images per step; batch normalisation needs two."""
     learning_rate: Positive = 0.1
     """Initial learning rate of the cosine or step decay."""
-    learning_rate_min: NonNegative = 0.0001
-    """Final learning rate of the cosine decay."""
-    warmup_epochs: Natural = 0
-    """Epochs in which the learning rate rises linearly, step by step, before the cosine decay."""
     decay_epochs: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
     """Step decay instead of cosine decay: epochs, ascending, after which the learning rate is multiplied by
     `decay_factor`. It cannot be combined with warm-up. `null` uses cosine decay."""
     decay_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Factor of the step decay."""
-    momentum: Momentum = 0.9
-    """Momentum."""
     weight_decay: NonNegative = 0.0001
     """Weight decay."""
-    precision: Precision = "float32"
-    """Precision of the forward pass; weights and their updates stay in float32."""
-    channels_last: bool = True
-    """Channels-last memory layout for convolutions; faster on most devices."""
     compile: bool = False
     """Compile the network with torch.compile (needs a C compiler); worthwhile for long trainings on a GPU."""
     snapshot_every: Natural = 0

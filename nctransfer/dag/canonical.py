@@ -74,11 +74,12 @@ def read_module(
         module: its dotted name, ``__main__`` for a script.
         is_own: whether a dotted name is a module of this project.
         is_outside: whether no result depends on a module.
-        facts_only: leave out its functions, for readers that only use its constants.
+        facts_only: leave out its functions, for readers that only use its constants; if a constant or class
+            uses one of them, all count.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     if facts_only:
-        tree.body = [node for node in tree.body if not isinstance(node, ast.FunctionDef)]
+        tree.body = _facts(tree.body)
     before = _loaded(tree)
     pruner = _Pruner()
     tree = pruner.visit(tree)
@@ -221,8 +222,10 @@ class _Pruner(ast.NodeTransformer):
         if _last(node.test) == "TYPE_CHECKING":
             visited = [self.visit(part) for part in node.orelse]
             return [part for part in visited if part is not None]
+        imports = len(self.imports)
         self.generic_visit(node)
-        return None if not node.body and not node.orelse and _is_harmless(node.test) else node
+        is_empty = not node.body and not node.orelse and len(self.imports) == imports
+        return None if is_empty and _is_harmless(node.test) else node
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
         if node.msg is not None:
@@ -274,6 +277,13 @@ def _is_text(node: ast.AST) -> bool:
         case ast.Call(func=ast.Attribute() as method):
             return method.attr in _TEXT_METHODS and _is_text(method.value)
     return False
+
+
+def _facts(body: list[ast.stmt]) -> list[ast.stmt]:
+    """The statements of a module without its functions, or all if one of the others uses a function."""
+    others = [node for node in body if not isinstance(node, ast.FunctionDef)]
+    used = {name for node in others for name in _loaded(node)}
+    return body if any(isinstance(node, ast.FunctionDef) and node.name in used for node in body) else others
 
 
 def _leave_out_private_functions(tree: ast.Module, before: Counter[str]) -> Counter[str]:
@@ -412,14 +422,16 @@ def _reads_all(call: ast.Call, others: Collection[str]) -> bool:
     keywords = {keyword.arg: keyword.value for keyword in call.keywords}
     match _last(call.func):
         case "getattr":
-            return not isinstance(call.args[1], ast.Constant) and _last(call.args[0]) not in others
+            owner = call.args[0]
+            is_other = isinstance(owner, ast.Name) and owner.id in others
+            return not isinstance(call.args[1], ast.Constant) and not is_other
         case "model_dump" | "model_dump_json":
             included = keywords.get("include")
             names = included.elts if isinstance(included, ast.Set) else [included]
             return "exclude_defaults" not in keywords and not all(
                 isinstance(key, ast.Constant) for key in names
             )
-        case "vars" | "model_fields":
+        case "vars":
             return True
     return False
 

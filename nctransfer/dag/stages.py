@@ -295,7 +295,7 @@ class Stages(Views):
             **{name: getattr(episodes, name) for name in type(episodes).model_fields},
             permutations=self.configuration.metrics.permutations,
             names=ViewNames(model=model, view=view),
-            # the same for all models: they get the same episodes
+            # the same for all models: they get the same episodes; the key's old spelling keeps their numbers
             seed=self._seed("fewshot", self.find_view(model, view).dataset),
         )
         parents = dict.fromkeys(SPLITS, self.features(model, view))

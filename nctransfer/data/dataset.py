@@ -45,7 +45,8 @@ class DataSet(Generic[S]):
     @property
     def has_fixed_size(self) -> bool:
         """Whether all images are known to have the same size, so that they can be stored unchanged."""
-        return False
+        size = self.whole_size()
+        return size is not None and size.pixels is not None
 
     def whole_size(self) -> DataSetSize | None:
         """Size of the whole data set, without ``test_fraction``; None where it is unknown."""

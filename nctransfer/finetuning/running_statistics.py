@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @torch.no_grad()
 def recalibrate(tuned: TunedNetwork, batches: Iterable[Tensor]) -> None:
-    """Measure all running statistics on batches of pixels: means of the batches' means and variances.
+    """Measure all running statistics: means over batches of pixels (N, 3, H, W), N > 1, of mean and variance.
 
     Everything but the normalisation layers is in evaluation mode meanwhile, so that nothing is random
     (torch's ``update_bn`` would switch dropout on).

@@ -16,7 +16,7 @@ from nctransfer.finetuning.tuned_network import TunedNetwork
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import open_clip as library
 from nctransfer.models.checkpoint import first_line, load_strictly, read_weights, refuse_non_finite
-from nctransfer.models.fetched import existing
+from nctransfer.models.fetched import existing, published_name
 from nctransfer.models.settings import TextTowerSettings, has_text_tower
 from nctransfer.models.sources import open_clip as published
 
@@ -117,9 +117,7 @@ def _model(settings: TextTowerSettings, checkpoint: Path | None) -> tuple[Any, T
 
 
 def _published(settings: TextTowerSettings) -> tuple[Any, Tokenizer, str]:
-    if settings.name is None:
-        raise ModelError(f"`name`: a model of {settings.source} must be named")
-    name = settings.name
+    name = published_name(settings)
     weights = settings.weights or lookup("open_clip", name).weights
     library.metadata(name, weights)  # its error lists the weights
     tokenizer = _tokenizer(name)

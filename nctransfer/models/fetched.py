@@ -8,7 +8,7 @@ from torch import nn
 from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Architecture, Metadata
 from nctransfer.models.checkpoint import first_line
-from nctransfer.models.settings import ModelJobSettings
+from nctransfer.models.settings import ModelSourceSettings
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def download_failed(model: str, weights: str, error: BaseException) -> ModelErro
     )
 
 
-def published_name(settings: ModelJobSettings) -> str:
+def published_name(settings: ModelSourceSettings) -> str:
     """Name of a published model; ModelError where it is not set."""
     if settings.name is None:
         raise ModelError(f"`name`: a model of {settings.source} must be named")

@@ -10,8 +10,8 @@ from nctransfer.settings import Settings
 Pooling = Literal["avg", "cls", "token_mean", "patch_mean"]
 
 
-class ModelJobSettings(Settings):
-    """Settings of the job that fetches a model's weights; each source reads some of the optional keys."""
+class ModelSourceSettings(Settings):
+    """Where the weights of a model come from."""
 
     source: str
     """Source of the weights: module of `nctransfer.models.sources`."""
@@ -23,6 +23,11 @@ class ModelJobSettings(Settings):
     """`library/name` of the network (local, pretraining)."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of the architecture's builder."""
+
+
+class ModelJobSettings(ModelSourceSettings):
+    """Settings of the job that fetches a model's weights; each source reads some of the optional keys."""
+
     unit_layout: str
     """How the network is cut into units: module of `nctransfer.models.unit_layouts`."""
     size: tuple[int, int] | None = None
@@ -39,19 +44,8 @@ class ModelJobSettings(Settings):
     """Whether the classifier of a local checkpoint is usable."""
 
 
-class TextTowerSettings(Settings):
-    """The model whose text tower is asked."""
-
-    source: str
-    """`open_clip`, or `local` where the weights are a file."""
-    name: str | None = None
-    """Architecture of open_clip."""
-    weights: str | None = None
-    """Its pre-trained tag."""
-    architecture: str | None = None
-    """`open_clip/NAME` (local)."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """Of the architecture's builder (local)."""
+class TextTowerSettings(ModelSourceSettings):
+    """The model whose text tower is used: `open_clip`, or `local` with the architecture `open_clip/NAME`."""
 
 
 def has_text_tower(source: str, name: str | None) -> bool:

@@ -13,7 +13,7 @@ def cosine(epoch: int, epochs: int, start: float, end: float) -> float:
 
 
 def step_decay(epoch: int, start: float, after: Sequence[int], factor: float) -> float:
-    """Learning rate of an epoch (from 0), multiplied by ``factor`` after each of the epochs in ``after``."""
+    """Learning rate of an epoch (from 0), multiplied by ``factor`` after each count of ``after`` (sorted)."""
     return start * factor ** bisect_right(after, epoch)
 
 

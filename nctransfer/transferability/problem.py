@@ -130,7 +130,7 @@ def class_sums(values: Tensor, targets: Tensor, classes: int) -> Tensor:
 
 
 def stratified(labels: Tensor, limit: int, seed: int) -> Tensor:
-    """Ascending rows of a seeded draw of ``limit`` samples without replacement, with the classes' shares."""
+    """Ascending rows of a seeded draw without replacement; classes keep their shares to within one."""
     _, targets, counts = torch.unique(labels, return_inverse=True, return_counts=True)
     quotas = counts * limit // len(labels)
     remainders = counts * limit % len(labels)  # the largest remainders get one row more

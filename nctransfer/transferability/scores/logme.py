@@ -29,9 +29,8 @@ def terms(problem: Problem) -> dict[str, float]:
     squares, shares, residuals = _spectrum(problem)
     samples, rank = problem.statistics.samples, len(squares)
     smallest = torch.finfo(torch.float64).tiny if rank == samples else torch.finfo(torch.float64).eps
-    ratio = _start(
-        squares, shares, residuals, samples, smallest
-    )  # alpha / beta, the prior's precision to the noise's
+    # alpha / beta, the prior's precision to the noise's
+    ratio = _start(squares, shares, residuals, samples, smallest)
     for _ in range(ITERATIONS):
         penalised = squares + ratio[:, None]
         effective = (squares / penalised).sum(1)

@@ -49,9 +49,7 @@ def terms(problem: Problem) -> dict[str, float]:
     means = class_means(points, targets, problem.counts)
     within = pooled_covariance(points, means, targets)
     refuse_flat_classes(problem, float(within.trace()), means)
-    if (
-        shrinkage == 0
-    ):  # as the solver of the published code, which matters where S_W is singular (N < 64 + K)
+    if shrinkage == 0:  # like the solver of the published code; matters for a singular S_W (N < 64 + K)
         widths = within.diagonal().sqrt()
         widths = torch.where(widths > FLAT * variances.sqrt(), widths, variances.sqrt())
         points, means, variances = points / widths, means / widths, variances / widths.square()

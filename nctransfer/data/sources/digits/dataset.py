@@ -14,11 +14,6 @@ class DigitsDataSet(DataSet[DigitsSettings]):
         """``digits``."""
         return "digits"
 
-    @property
-    def has_fixed_size(self) -> bool:
-        """8 x 8 pixels."""
-        return True
-
     def whole_size(self) -> DataSetSize:
         """A quarter of each class is for testing."""
         return DataSetSize(1_348, 449, 10, pixels=(8, 8))

@@ -44,11 +44,6 @@ class HuggingFaceDataSet(DataSet[HuggingFaceSettings]):
         """Name of the repository."""
         return self.entry.name
 
-    @property
-    def has_fixed_size(self) -> bool:
-        """True for the repositories in ``SMALL``."""
-        return self.entry.name in SMALL
-
     def whole_size(self) -> DataSetSize | None:
         """As published, for the repositories in ``PUBLISHED``."""
         name, split = str(self.entry.name), self.entry.train_split

@@ -14,6 +14,11 @@ class ImageFolderDataSet(DataSet[ImageFolderSettings]):
     needed = ("path",)
     paths = ("path",)
 
+    @property
+    def has_fixed_size(self) -> bool:
+        """False, without counting what may be millions of files."""
+        return False
+
     def whole_size(self) -> DataSetSize:
         """Counted on disk."""
         root = Path(self.entry.path or "").expanduser()

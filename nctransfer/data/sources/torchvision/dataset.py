@@ -56,12 +56,6 @@ class TorchvisionDataSet(DataSet[TorchvisionSettings]):
         """Name of torchvision's class."""
         return self.entry.name
 
-    @property
-    def has_fixed_size(self) -> bool:
-        """True for the data sets of small images."""
-        size = self.whole_size()
-        return size is not None and size.pixels is not None
-
     def whole_size(self) -> DataSetSize | None:
         """As published."""
         if self.entry.name not in SETS:

@@ -7,8 +7,8 @@ from nctransfer.reporting.settings import FigureSettings, SnapshotsPanel
 KIND = Kind(
     shows="Collapse over training",
     caption=(
-        "Neural collapse while a model trains on its source data: NC1 and, where the model's own "
-        "classifier was kept, its other measures, by epoch."
+        "Neural collapse while a model trains on its source data, by epoch: NC1 and NC2 of the penultimate "
+        "feature and, where the model's own classifier was kept, NC3 and NC4; loss and accuracy."
     ),
     panel=SnapshotsPanelSettings,
     settings=FigureSettings[SnapshotsPanel],

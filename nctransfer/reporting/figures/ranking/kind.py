@@ -7,8 +7,9 @@ from nctransfer.reporting.settings import FigureSettings, RankingPanel
 KIND = Kind(
     shows="Models ranked",
     caption=(
-        "Every transferability score against measured accuracy, one point per model, and how far the two "
-        "orders agree (weighted Kendall tau with its interval). Few models: wide intervals."
+        "Left: the rank that every transferability score gives each model, the most accurate model first. "
+        "Right: how well each score ranks (weighted Kendall tau with its interval), and what chance would "
+        "give. Few models: wide intervals."
     ),
     panel=RankingPanelSettings,
     settings=FigureSettings[RankingPanel],

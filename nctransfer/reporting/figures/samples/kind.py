@@ -7,8 +7,8 @@ from nctransfer.reporting.settings import FigureSettings, RunsPanel
 KIND = Kind(
     shows="Accuracy by samples per class",
     caption=(
-        "Test accuracy against training samples per class (log axis), one curve per method; bands or bars "
-        "are the spread over seeds where there are several."
+        "Test accuracy against training samples per class (log axis), one curve per method; bars are one "
+        "standard deviation over seeds where there are several."
     ),
     panel=RunsPanelSettings,
     settings=FigureSettings[RunsPanel],

@@ -8,9 +8,9 @@ KIND = Kind(
     shows="Transfer accuracy against NC1",
     caption=(
         "Transfer accuracy (a linear classifier on frozen features, downstream test set) against NC1 of "
-        "the last feature, one point per model. NC1 is measured on the training data that the axis names. "
-        "The line or curve is a least-squares fit, its r2 or turn in the panel with a 95 % bootstrap "
-        "interval."
+        "the penultimate feature, one point per model. NC1 is measured on the training data that the axis "
+        "names. The panel gives Pearson's r with its 95 % interval (Fisher's z). A line or curve is a "
+        "least-squares fit; the turning point of a parabola has a 95 % bootstrap interval."
     ),
     panel=PointsPanelSettings,
     settings=FigureSettings[PointsPanel],

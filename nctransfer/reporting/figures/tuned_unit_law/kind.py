@@ -7,8 +7,8 @@ from nctransfer.reporting.settings import FigureSettings, RunsPanel
 KIND = Kind(
     shows="Layer FT of each unit",
     caption=(
-        "Layer FT of each unit in turn, two axes: test accuracy, and NC1 of the last feature on the "
-        "downstream training data. The two curves should mirror each other."
+        "Layer FT of each unit in turn, two axes: test accuracy, and NC1 of the penultimate feature on "
+        "the downstream training data. The two curves should mirror each other."
     ),
     panel=RunsPanelSettings,
     settings=FigureSettings[RunsPanel],

@@ -8,8 +8,8 @@ KIND = Kind(
     shows="Few-shot learning",
     caption=(
         "Few-shot episodes on classes that the models never saw: accuracy of a logistic regression on "
-        "support embeddings with one and five shots, and NC1 of the query images, in episodes and over "
-        "the whole set. Bold is best, underlined second."
+        "support embeddings by number of shots, and NC1 of all images of these classes and, as mean over "
+        "episodes, of the query images. Bold is best, underlined second."
     ),
     panel=EpisodesPanelSettings,
     settings=TableSettings[EpisodesPanel],

@@ -7,9 +7,9 @@ from nctransfer.reporting.settings import RunsPanel, TableSettings
 KIND = Kind(
     shows="Fine-tuning methods",
     caption=(
-        "Each fine-tuning method on each model and data set: test accuracy, NC1 of the last feature on "
-        "the training data, and the share of the parameters that train; mean and standard deviation where "
-        "there are several seeds. Bold is best, underlined second."
+        "Each fine-tuning method on each model and data set: test accuracy, NC1 of the penultimate feature "
+        "on the training data, and the share of the parameters that train; mean and standard deviation "
+        "where there are several seeds. Bold is best, underlined second."
     ),
     panel=RunsPanelSettings,
     settings=TableSettings[RunsPanel],

@@ -7,8 +7,9 @@ from nctransfer.reporting.settings import RankingPanel, TableSettings
 KIND = Kind(
     shows="Models ranked",
     caption=(
-        "Every transferability score of every model, and how far each order agrees with measured accuracies. "
-        "Bold is best, underlined second."
+        "Every transferability score of every model, how far each order agrees with measured accuracies, and "
+        "the layer that each score picks. Where enough models have a score, bold is the best agreement, "
+        "underlined the second."
     ),
     panel=RankingPanelSettings,
     settings=TableSettings[RankingPanel],

@@ -7,8 +7,8 @@ from nctransfer.reporting.settings import RunsPanel, TableSettings
 KIND = Kind(
     shows="Learning rate and weight decay",
     caption=(
-        "Test accuracy at each learning rate and weight decay of the grid, by method. Bold is best, "
-        "underlined second."
+        "For each method the learning rate and weight decay of the grid with the highest test accuracy, and "
+        "the range of accuracies over the grid."
     ),
     panel=RunsPanelSettings,
     settings=TableSettings[RunsPanel],

@@ -19,10 +19,10 @@ from nctransfer.training.objective import Objective
 class SupervisedContrastive(Objective):
     """L_out, averaged over both views of all images, of embeddings projected to the unit sphere.
 
-    The library that computes the loss waits for the device several times per step, so that on a GPU this loss
-    is slower than the others. A batch in which all images are of one class has the loss 0. As the classes
-    have no outputs, the predicted class is the one whose mean direction, among the embeddings of the last
-    complete epoch, has the largest cosine.
+    The library that computes the loss waits for the device in every step, so that on a GPU the host cannot
+    run as far ahead as with other losses. A batch in which all images are of one class has the loss 0. As the
+    classes have no outputs, the predicted class is the one whose mean direction, among the embeddings of the
+    last complete epoch, has the largest cosine.
     """
 
     views = 2

@@ -1,0 +1,26 @@
+"""Backbones of networks that are made in a test, without a store."""
+
+import torch
+from torch import nn
+
+from nctransfer.models.architecture import Architecture
+from nctransfer.models.backbone import Backbone, Head, Identity, measure
+from nctransfer.models.model_store import describe
+
+
+def backbone_of(
+    network: nn.Module, unit_layout: str, size: tuple[int, int], head: Head | None = None, device: str = "cpu"
+) -> Backbone:
+    """A network cut into units; its pixels are normalised by 0.5."""
+    network = network.eval()
+    layout = describe(network, unit_layout)
+    units, width = measure(network, layout, size, device)
+    identity = Identity("test", unit_layout, "", unit_layout, (0.5,) * 3, (0.5,) * 3, size, None, "")
+    return Backbone(network, layout, units, width, head, identity).to(device)
+
+
+def meta_backbone(name: str, unit_layout: str, size: tuple[int, int]) -> Backbone:
+    """A backbone without memory."""
+    with torch.device("meta"):
+        network = Architecture.parse(name).build()
+    return backbone_of(network, unit_layout, size, device="meta")
