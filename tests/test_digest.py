@@ -213,6 +213,14 @@ OTHER = {
         "class ASettings(Settings):\n    zeta: int = 3\n\ndef f(a, name):\n    return getattr(a, name)\n",
         "class ASettings(Settings):\n    zeta: int = 4\n\ndef f(a, name):\n    return getattr(a, name)\n",
     ),
+    "the default of a setting that may be read of what is called like a library": (
+        "import os\n\nclass ASettings(Settings):\n    zeta: int = 3\n\ndef f(a, name):\n    return getattr(a.os, name), os\n",
+        "import os\n\nclass ASettings(Settings):\n    zeta: int = 4\n\ndef f(a, name):\n    return getattr(a.os, name), os\n",
+    ),
+    "the condition of an import": (
+        "import sys\n\nif sys.x:\n    from pkg import other\n",
+        "import sys\n\nif sys.y:\n    from pkg import other\n",
+    ),
     "a constant of settings": (
         "class ASettings(Settings):\n    ZETA: ClassVar[int] = 3\n",
         "class ASettings(Settings):\n    ZETA: ClassVar[int] = 4\n",
@@ -227,6 +235,17 @@ def test_what_changes_a_result_counts(project, case):
         (project / "pkg/b.py").write_text(text + "x = 1\n")
         made.add(code(project))
     assert len(made) == 2
+
+
+def test_facts_of_a_variant_are_its_constants_and_what_computes_them(project):
+    def facts(text):
+        (project / "pkg/variant.py").write_text(text)
+        return code(project, ["pkg.variant:facts"])
+
+    plain = facts("X = 1\n\ndef f():\n    return 1\n")
+    assert facts("X = 1\n\ndef f():\n    return 2\n") == plain != facts("X = 2\n\ndef f():\n    return 1\n")
+    computed = "def f():\n    return {}\n\nX = f()\n"
+    assert facts(computed.format(1)) != facts(computed.format(2))
 
 
 def test_a_module_may_have_another_name(project):
