@@ -95,8 +95,10 @@ def optional(package: ModuleType, name: str, part: str, attribute: str, usual: T
     if is_folder and importlib.util.find_spec(dotted) is None:
         return usual
     module = load(package, name, part, [attribute] if is_folder else ())
-    found: T = getattr(module, attribute, usual)
-    return found
+    value: T = module.__dict__.get(
+        attribute, usual
+    )  # getattr could read any setting, for all that a digest sees
+    return value
 
 
 def settings_class(package: ModuleType, name: str, base: type[Settings]) -> type[Settings]:

@@ -106,7 +106,7 @@ def test_the_readmes_overlays_plan_what_they_say_once_their_folder_is_there(
     block = next(block for block in BLOCKS if holds in block)
     path = tmp_path / "mine.yaml"
     path.write_text(block)
-    with pytest.raises(ConfigError, match=f"'{folder}' is no folder"):
+    with pytest.raises(ConfigError, match=f"'{folder}' is not a folder"):
         derive(Plan(load(ROOT / "config.yaml", [path]), ROOT))
     for name in ("train/a", "train/b", "test/a", "test/b"):
         (tmp_path / "images" / name).mkdir(parents=True)

@@ -16,7 +16,6 @@ NUMBERS = (
     "data", "images", "features",
 )  # fmt: skip
 COLUMNS = ("Section", "Shown in", "What", "Models", "NC1 on", "Data", "Images", "Features")
-LISTS = ("pictures", "what", "models", "runs", "datasets")
 
 
 def tabulate(settings: TableSettings[NC1Row], tables: Tables) -> pd.DataFrame:
@@ -28,9 +27,13 @@ def tabulate(settings: TableSettings[NC1Row], tables: Tables) -> pd.DataFrame:
     """
     rows = []
     for row in settings.panels:
-        lists = {name: "; ".join(texts) for name, texts in row.model_dump(include=set(LISTS)).items()}
+        lists = row.model_dump(include={"pictures", "what", "models", "runs", "datasets"})
         alone = row.model_dump(include={"section", "data", "tuned", "images", "features"})
-        rows.append(alone | lists | {"model_count": len(row.models), "run_count": len(row.runs)})
+        rows.append(
+            alone
+            | {name: "; ".join(texts) for name, texts in lists.items()}
+            | {"model_count": len(row.models), "run_count": len(row.runs)}
+        )
     return pd.DataFrame(rows, columns=list(NUMBERS))
 
 
