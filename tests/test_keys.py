@@ -12,6 +12,7 @@ from nctransfer.config import load as loading
 from nctransfer.config import yaml_files
 from nctransfer.config.configuration import Configuration
 from nctransfer.config.reference import classes_below
+from nctransfer.config.training import SGDSettings
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.resources import Requests
 from nctransfer.settings import Settings
@@ -209,9 +210,11 @@ def holds_settings(annotation: Any) -> bool:
 
 
 def owner(settings: type[Settings], name: str) -> str:
-    """Name of the class that a field is inherited from."""
+    """Name of the class that a field is inherited from; what two sections share is tried in both."""
     return next(
-        base.__name__ for base in reversed(settings.__mro__) if name in getattr(base, "model_fields", ())
+        base.__name__
+        for base in reversed(settings.__mro__)
+        if name in getattr(base, "model_fields", ()) and base is not SGDSettings
     )
 
 

@@ -64,8 +64,9 @@ def schema(settings: type[Settings]) -> dict[str, Any]:
             del node["title"]
         if isinstance(node.get("default"), dict):
             node["default"] = {}  # each key below has its own
-        for bound in BOUNDS.keys() & node.keys():
-            node[BOUNDS[bound]] = node.pop(bound)
+        for bound, keyword in BOUNDS.items():
+            if bound in node:
+                node[keyword] = node.pop(bound)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **json_schema}
 
 
