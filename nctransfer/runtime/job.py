@@ -5,7 +5,18 @@ the rule's log, since Snakemake does not redirect a script's output. An error th
 job with its message only.
 """
 
+# ruff: noqa: E402 (what must happen before the imports, which take seconds)
+from nctransfer.runtime import signals
+
+# Already during the imports the job must end with Snakemake, and on Ctrl-C without a message.
+signals.watch()
+
 import gc
+
+# Importing torch creates hundreds of thousands of permanent objects; searching them for garbage takes a third
+# of a short job's time. Collection starts with the job. Scripts import this module first (enforced by isort).
+gc.disable()
+
 import logging
 import os
 import sys
@@ -17,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nctransfer.errors import NCTransferError, StoppedError, StoreError
-from nctransfer.runtime import job_log, signals, study_lock
+from nctransfer.runtime import job_log, study_lock
 from nctransfer.runtime.machine_errors import explain
 from nctransfer.stamp import Stamp
 from nctransfer.storage.stamps import read_stamp
@@ -26,12 +37,6 @@ if TYPE_CHECKING:
     import torch
 
 logger = logging.getLogger("nctransfer")
-
-# Importing torch creates hundreds of thousands of permanent objects; searching them for garbage takes a third
-# of a short job's time. Collection starts with the job. Scripts import this module first (enforced by isort).
-gc.disable()
-# Already during the imports, which take seconds, the job must end with Snakemake.
-signals.watch()
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,6 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-import psutil
-
 PARENT = "NCTRANSFER_PARENT"
 GRACE_SECONDS = 7.0
 # Set where Slurm itself started the process (srun), not in a shell of salloc.
@@ -94,6 +92,8 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _wait(number: int, began: str, end: Callable[[], None]) -> None:
+    import psutil  # here, so that nothing slow is imported before a job handles its signals
+
     with contextlib.suppress(psutil.NoSuchProcess):  # already gone
         process = psutil.Process(number)
         if _began(number) == began:  # otherwise its number has been reused
