@@ -16,7 +16,7 @@ from snakemake.exceptions import WorkflowError
 
 # Threads that busy-wait slow each other down on a shared machine (measured: a training on 2 virtual cores six
 # times slower); jobs inherit this unless the user sets it.
-
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # If this process dies, its jobs end too.
 signals.announce()
 
