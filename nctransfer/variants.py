@@ -20,16 +20,18 @@ from nctransfer.suggestions import suggestion
 T = TypeVar("T")
 
 
-@cache
 def names(package: ModuleType) -> list[str]:
     """Names of the variants in a package, sorted."""
+    return sorted(_are_folders(package))
+
+
+@cache
+def _are_folders(package: ModuleType) -> dict[str, bool]:
+    """Whether each variant of a package is a folder."""
     entries = [entry for folder in package.__path__ for entry in Path(folder).iterdir()]
-    return sorted(
-        entry.stem
-        for entry in entries
-        if not entry.name.startswith(("_", "."))
-        and (entry.suffix == ".py" or (entry.is_dir() and any(entry.glob("*.py"))))
-    )
+    folders = {entry.name for entry in entries if entry.is_dir() and any(entry.glob("*.py"))}
+    modules = {entry.stem for entry in entries if entry.suffix == ".py"}
+    return {name: name in folders for name in folders | modules if not name.startswith(("_", "."))}
 
 
 def module_name(package: ModuleType, name: str, part: str = "") -> str:
@@ -43,13 +45,13 @@ def module_name(package: ModuleType, name: str, part: str = "") -> str:
     Raises:
         ConfigError: there is no such variant.
     """
-    known = names(package)
-    if name not in known:
+    are_folders = _are_folders(package)
+    if name not in are_folders:
         kind = package.__name__.rpartition(".")[2]
+        known = names(package)
         raise ConfigError(f"no {name!r} in {kind}{suggestion(name, known)}; there are: {', '.join(known)}")
     dotted = f"{package.__name__}.{name}"
-    is_folder = any(any(Path(folder, name).glob("*.py")) for folder in package.__path__)
-    return f"{dotted}.{part}" if part and is_folder else dotted
+    return f"{dotted}.{part}" if part and are_folders[name] else dotted
 
 
 def load(package: ModuleType, name: str, part: str = "", needs: Iterable[str] = ()) -> ModuleType:

@@ -472,13 +472,13 @@ def test_a_file_that_lacks_a_name_is_told(tmp_path, monkeypatch, name):
         place.parent.mkdir(exist_ok=True)
         place.write_text(text)
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
-    variants.names.cache_clear()
+    variants._are_folders.cache_clear()
     loaded = set(sys.modules)
     try:
         with pytest.raises(ConfigError) as error:
             ask()
     finally:
-        variants.names.cache_clear()
+        variants._are_folders.cache_clear()
         for module in set(sys.modules) - loaded:
             if ".lacking" in module:
                 del sys.modules[module]
