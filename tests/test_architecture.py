@@ -128,6 +128,7 @@ def read(
 """
 
 
+@pytest.mark.slow
 def test_the_type_checker_finds_ten_of_ten_planted_typos(tmp_path):
     planted = tmp_path / "planted.py"
     planted.write_text(TYPOS)

@@ -308,6 +308,7 @@ def test_the_last_command_of_every_section_asks_for_a_target(added):
     assert added.planned(*map(target, SECTIONS), overlay=OVERLAY)["finetune"] == 1
 
 
+@pytest.mark.slow
 def test_a_score_is_a_row_of_the_table_of_scores(run):
     ranking = pd.read_parquet(run.folder / target("score"))
     scored = ranking[(ranking["name"] == "separation") & (ranking["comparison"] == "units")]
@@ -316,6 +317,7 @@ def test_a_score_is_a_row_of_the_table_of_scores(run):
     assert set(scored["label"]) == {"Separation"}
 
 
+@pytest.mark.slow
 def test_a_figure_kind_is_drawn_as_pdf_png_and_csv(run):
     name = target("figure").removesuffix(".pdf")
     for suffix in ("pdf", "png", "csv"):

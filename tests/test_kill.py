@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow
 
 FIGURE = "figures/tiny/fig3.pdf"
 MOMENTS = 20
+KILLS = 4  # of one run
 SEED = 20240501
 # A worker may live so long after its Snakemake was killed.
 SECONDS = 10
@@ -70,23 +71,29 @@ def same_command_again(project: Project, expected: dict[str, bytes]) -> None:
     shutil.rmtree(project.folder)
 
 
-@pytest.mark.parametrize("moment", range(MOMENTS))
+@pytest.mark.parametrize("chain", range(MOMENTS // KILLS))
 @pytest.mark.parametrize("victim", ["process group", "snakemake alone"])
-def test_a_killed_run_ends_like_an_undisturbed_one(undisturbed, tmp_path, victim, moment):
+def test_a_run_killed_again_and_again_ends_like_an_undisturbed_one(undisturbed, tmp_path, victim, chain):
     _, expected, duration = undisturbed
     project = Project.fresh(tmp_path / "p")
-    process = started(project)
-    time.sleep(random.Random(f"{SEED} {victim} {moment}").uniform(0.05, 0.95) * duration)
-    if victim == "process group":
-        os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-    killed = time.monotonic()
-    process.wait()
-    while (left := workers(project)) and time.monotonic() < killed + SECONDS:
-        time.sleep(0.1)
-    assert not left
-    all_whole(project, expected)
+    moments = random.Random(f"{SEED} {victim} {chain}")
+    for _ in range(KILLS):  # each at a later moment of the work, which goes on where it was killed
+        process = started(project)
+        time.sleep(moments.uniform(0.05, 0.6) * duration)
+        if process.poll() is not None:
+            output, _ = process.communicate()
+            assert process.returncode == 0, output
+            break
+        if victim == "process group":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        killed = time.monotonic()
+        process.wait()
+        while (left := workers(project)) and time.monotonic() < killed + SECONDS:
+            time.sleep(0.1)
+        assert not left
+        all_whole(project, expected)
     same_command_again(project, expected)
 
 
