@@ -341,7 +341,7 @@ sys.stdin.read()
 
 @pytest.mark.parametrize("deaf", [False, True])
 def test_a_job_ends_with_the_process_that_started_it(tmp_path, deaf):
-    root = str(Path(signals.__file__).parents[1])
+    root = str(Path(signals.__file__).parents[2])
     ready, ended = tmp_path / "ready", tmp_path / "ended"
     job = JOB.format(root=root, deaf=deaf, ready=str(ready), ended=str(ended))
     parent = subprocess.Popen(
@@ -400,3 +400,36 @@ def test_only_in_a_step_that_slurm_started_its_end_is_waited_for(monkeypatch, st
     monkeypatch.setattr("time.sleep", slept.append)
     signals.await_the_end()
     assert bool(slept) == waits
+
+
+STOPPED = """
+import os, signal, sys
+from types import SimpleNamespace
+sys.path.insert(0, {root!r})
+from nctransfer.runtime.job import job
+from nctransfer.stamp import UNSTAMPED
+
+snakemake = SimpleNamespace(
+    config={{"study": None, "resources": {{"threads": 1}}, "paths": {{"downloads": "."}}, "operation": {{}}}},
+    scriptdir={root!r} + "/workflow/scripts", rule="model", log=["log.txt"], input={{}}, output=[], resources={{}},
+    params=SimpleNamespace(job={{"settings": {{}}, "stamp": UNSTAMPED.to_json()}}),
+)
+with job(snakemake):
+    try:
+        signal.raise_signal(signal.{number})
+    except BaseException:
+        raise RuntimeError("what a library makes of it") from None
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+def test_a_stop_of_which_a_library_makes_an_error_is_a_stop(tmp_path, number):
+    root = str(Path(signals.__file__).parents[2])
+    run = subprocess.run(
+        [sys.executable, "-c", STOPPED.format(root=root, number=number)],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 1
+    assert f"stopped by {number}; the same command starts this job again" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert "what a library makes of it" in (tmp_path / "log.txt").read_text()

@@ -105,16 +105,14 @@ def job(snakemake: Any) -> Iterator[Job]:
         )
         logger.info("done")
     except (StoppedError, signals.Stopped) as error:
-        logger.error("%s", error)
-        study_lock.leave()
-        if error.signal == "SIGTERM":
-            signals.await_the_end()
-        _fail(snakemake, str(error))
+        _end_stopped(snakemake, error)
     except NCTransferError as error:
         logger.error("%s", error)
         _fail(snakemake, str(error))
     except Exception as error:
         logger.error("%s", traceback.format_exc())
+        if (stopped := signals.received()) is not None:
+            _end_stopped(snakemake, stopped)
         outputs = Path(snakemake.output[0]).parent if snakemake.output else Path()
         message = explain(error, str(outputs))
         if message is None:
@@ -152,6 +150,14 @@ def _refuse_stale(inputs: Any, stamp: Stamp) -> None:
                 f"{path}: made by other code or settings (digest {input_digest}, now {digest}); delete it "
                 "and run again, or, if only code changed and no result with it, see docs/adopt.md"
             )
+
+
+def _end_stopped(snakemake: Any, error: StoppedError | signals.Stopped) -> NoReturn:
+    logger.error("%s", error)
+    study_lock.leave()
+    if error.signal == "SIGTERM":
+        signals.await_the_end()
+    _fail(snakemake, str(error))
 
 
 def _fail(snakemake: Any, message: str) -> NoReturn:

@@ -35,6 +35,9 @@ class Stopped(SystemExit):
         return f"stopped by {self.signal}; the same command starts this job again"
 
 
+_received: Stopped | None = None
+
+
 def announce() -> None:
     """Mark this process as the one with which the jobs that it starts must end."""
     os.environ[PARENT] = f"{os.getpid()} {_began(os.getpid())} {_namespace()}"
@@ -87,8 +90,15 @@ def await_the_end() -> None:
         time.sleep(SLURM_SECONDS)
 
 
+def received() -> Stopped | None:
+    """The stop signal that arrived, also if a library made another error of it, as some imports do."""
+    return _received
+
+
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    raise Stopped(number)
+    global _received
+    _received = Stopped(number)
+    raise _received
 
 
 def _wait(number: int, began: str, end: Callable[[], None]) -> None:
