@@ -10,6 +10,8 @@ from project import Project
 
 from nctransfer.storage.stamps import read_stamp
 
+pytestmark = pytest.mark.slow
+
 METRICS = "results/tiny/metrics/tiny/digits59.40pc.test10pc-8px.parquet"
 FEATURES = "results/tiny/features/tiny/digits59.40pc.test10pc-8px/train/manifest.json"
 LEDGER = "results/tiny/adoptions.json"
@@ -96,7 +98,6 @@ def test_what_is_kept_needs_no_rerun_and_says_so(project):
     assert "Once, results were kept after a change of code" in project.read("results/tiny/REPORT.md")
 
 
-@pytest.mark.slow
 def test_a_job_reads_what_was_kept(project):
     change_code(project)
     yes(project)
@@ -104,7 +105,6 @@ def test_a_job_reads_what_was_kept(project):
     assert project.run(ALL, overlay=None).returncode == 0
 
 
-@pytest.mark.slow
 def test_results_can_be_kept_again_and_again(project):
     for text in ("\nX = 1\n", "\nY = 1\n"):
         change_code(project, text=text)
@@ -186,7 +186,6 @@ def test_an_output_without_a_stamp_is_not_kept(project):
     assert f"  {FEATURES}: neither a tidy table nor a manifest with a stamp" in adopt(project).stdout
 
 
-@pytest.mark.slow
 def test_an_interrupted_adoption_goes_on(project):
     change_code(project)
     program = (

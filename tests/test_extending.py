@@ -285,6 +285,7 @@ def run(added):
     return added
 
 
+@pytest.mark.slow
 def test_what_is_added_makes_nothing_stale(extended):
     _, before, after = extended
     assert len(before) > 1000
@@ -304,6 +305,7 @@ def test_every_kind_of_the_table_has_a_section_whose_names_are_there():
     assert {name for name in named - written if not (ROOT / name).exists()} == set()
 
 
+@pytest.mark.slow
 def test_the_last_command_of_every_section_asks_for_a_target(added):
     assert added.planned(*map(target, SECTIONS), overlay=OVERLAY)["finetune"] == 1
 
@@ -328,12 +330,14 @@ def test_a_figure_kind_is_drawn_as_pdf_png_and_csv(run):
     assert (numbers["rank"] > 0).all()
 
 
+@pytest.mark.slow
 def test_a_loss_trains_a_model(worked):
     losses, rows = worked("loss")
     assert rows == 2
     assert all(0 < loss < 100 for loss in losses)
 
 
+@pytest.mark.slow
 def test_a_fine_tuning_method_trains_what_it_says(worked):
     (losses, rows), changed, units, told = worked("method")
     assert told == [[5], 0.05]
@@ -343,6 +347,7 @@ def test_a_fine_tuning_method_trains_what_it_says(worked):
     assert trained == {5, 6, 7, 8}
 
 
+@pytest.mark.slow
 def test_a_unit_layout_cuts_a_network(worked):
     stages = ["layer1", "layer2", "layer3", "layer4"]
     units, columns = worked("layout")
@@ -351,6 +356,7 @@ def test_a_unit_layout_cuts_a_network(worked):
     assert worked("real_layout") == stages
 
 
+@pytest.mark.slow
 def test_an_architecture_has_rows_of_the_table_and_is_trained(added, worked):
     table = pd.read_csv(added.folder / "nctransfer/catalog/known_models.csv", keep_default_na=False)
     original = pd.read_csv(ROOT / "nctransfer/catalog/known_models.csv", keep_default_na=False)
@@ -372,6 +378,7 @@ def test_an_architecture_has_rows_of_the_table_and_is_trained(added, worked):
     assert all(0 < loss < 100 for loss in losses)
 
 
+@pytest.mark.slow
 def test_a_data_source_is_planned_with_its_own_size(worked):
     size, counts, need, _ = worked("source")
     assert size == [200, 200, 4, [16, 16]]
@@ -379,12 +386,14 @@ def test_a_data_source_is_planned_with_its_own_size(worked):
     assert need == pytest.approx(2 * 400 * 16 * 16 * 3 / 1e6)
 
 
+@pytest.mark.slow
 def test_a_metric_is_measured(worked):
     values = worked("metric")
     assert 0 < values["within_share"] < 1
     assert values["nc1"] > 0
 
 
+@pytest.mark.slow
 def test_a_claim_is_read(worked):
     assert worked("claim").startswith("Over the units")
 
