@@ -406,6 +406,7 @@ STOPPED = """
 import os, signal, sys
 from types import SimpleNamespace
 sys.path.insert(0, {root!r})
+from nctransfer.errors import ModelError
 from nctransfer.runtime.job import job
 from nctransfer.stamp import UNSTAMPED
 
@@ -418,18 +419,19 @@ with job(snakemake):
     try:
         signal.raise_signal(signal.{number})
     except BaseException:
-        raise RuntimeError("what a library makes of it") from None
+        raise {error}("what others make of it") from None
 """
 
 
+@pytest.mark.parametrize("error", ["RuntimeError", "ModelError"])  # a library's, and one of ours
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
-def test_a_stop_of_which_a_library_makes_an_error_is_a_stop(tmp_path, number):
+def test_a_stop_of_which_other_code_makes_an_error_is_a_stop(tmp_path, number, error):
     root = str(Path(signals.__file__).parents[2])
     run = subprocess.run(
-        [sys.executable, "-c", STOPPED.format(root=root, number=number)],
+        [sys.executable, "-c", STOPPED.format(root=root, number=number, error=error)],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.returncode == 1
     assert f"stopped by {number}; the same command starts this job again" in run.stderr
     assert "Traceback" not in run.stderr
-    assert "what a library makes of it" in (tmp_path / "log.txt").read_text()
+    assert "what others make of it" in (tmp_path / "log.txt").read_text()

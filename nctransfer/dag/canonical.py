@@ -257,7 +257,7 @@ def _is_harmless(test: ast.expr) -> bool:
     effects = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
     return not any(
         isinstance(node, effects) or (isinstance(node, ast.Call) and _last(node.func) not in _HARMLESS)
-        for node in _nodes(test)
+        for node in ast.walk(test)
     )
 
 
@@ -393,27 +393,14 @@ def _last(node: ast.AST) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes of a tree, in no particular order; three times as fast as ``ast.walk``."""
-    left = [tree]
-    while left:
-        node = left.pop()
-        yield node
-        for value in vars(node).values():
-            if isinstance(value, list):
-                left += [part for part in value if isinstance(part, ast.AST)]
-            elif isinstance(value, ast.AST):
-                left.append(value)
-
-
 def _loaded(tree: ast.AST) -> Counter[str]:
     """How often each name is used in a tree, not counting imports."""
-    return Counter(node.id for node in _nodes(tree) if isinstance(node, ast.Name))
+    return Counter(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
 
 
 def _mentioned(tree: ast.AST, others: Collection[str] = ()) -> Iterator[str]:
     """Names, attributes, arguments and identifier-like texts; a mark if any attribute may be read."""
-    for node in _nodes(tree):
+    for node in ast.walk(tree):
         match node:
             case ast.Name():
                 yield node.id
@@ -487,7 +474,7 @@ class _Words:
 
     def __init__(self, scope: ast.AST, wordless: frozenset[str]) -> None:
         self._scope, self._wordless = scope, wordless
-        self._parents = {child: node for node in _nodes(scope) for child in ast.iter_child_nodes(node)}
+        self._parents = {child: node for node in ast.walk(scope) for child in ast.iter_child_nodes(node)}
         self._seen: set[str] = set()
 
     def are_used(self, name: str, within: ast.AST) -> bool:
@@ -495,7 +482,7 @@ class _Words:
         self._seen.add(name)
         return any(
             self._is_use(node)
-            for node in _nodes(within)
+            for node in ast.walk(within)
             if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
         )
 
@@ -514,7 +501,7 @@ class _Words:
             return False
         if not isinstance(statement, ast.Assign):
             return True
-        made = [part for target in statement.targets for part in _nodes(target)]
+        made = [part for target in statement.targets for part in ast.walk(target)]
         if any(isinstance(part, ast.Attribute | ast.Subscript) for part in made):
             return True
         names = {part.id for part in made if isinstance(part, ast.Name)} - self._seen

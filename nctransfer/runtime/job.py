@@ -108,11 +108,11 @@ def job(snakemake: Any) -> Iterator[Job]:
         _end_stopped(snakemake, error)
     except NCTransferError as error:
         logger.error("%s", error)
+        _end_if_stopped(snakemake)
         _fail(snakemake, str(error))
     except Exception as error:
         logger.error("%s", traceback.format_exc())
-        if (stopped := signals.received()) is not None:
-            _end_stopped(snakemake, stopped)
+        _end_if_stopped(snakemake)
         outputs = Path(snakemake.output[0]).parent if snakemake.output else Path()
         message = explain(error, str(outputs))
         if message is None:
@@ -150,6 +150,12 @@ def _refuse_stale(inputs: Any, stamp: Stamp) -> None:
                 f"{path}: made by other code or settings (digest {input_digest}, now {digest}); delete it "
                 "and run again, or, if only code changed and no result with it, see docs/adopt.md"
             )
+
+
+def _end_if_stopped(snakemake: Any) -> None:
+    """An error after a stop signal is what became of the signal."""
+    if (stopped := signals.received()) is not None:
+        _end_stopped(snakemake, stopped)
 
 
 def _end_stopped(snakemake: Any, error: StoppedError | signals.Stopped) -> NoReturn:

@@ -35,7 +35,7 @@ class Stopped(SystemExit):
         return f"stopped by {self.signal}; the same command starts this job again"
 
 
-_received: Stopped | None = None
+_received: Stopped | None = None  # the stop signal that arrived
 
 
 def announce() -> None:
@@ -91,7 +91,7 @@ def await_the_end() -> None:
 
 
 def received() -> Stopped | None:
-    """The stop signal that arrived, also if a library made another error of it, as some imports do."""
+    """The stop signal that arrived, even if other code made another error of it, as some imports do."""
     return _received
 
 

@@ -60,7 +60,7 @@ def _vit(options: Mapping[str, int], classes: int) -> nn.Module:
         depth=DEPTH,
         num_heads=options["heads"],
         num_classes=classes,
-        weight_init="jax",  # as of the paper that introduced it; at these widths timm's own hardly trains
+        weight_init="jax",  # of the original implementation; at small widths timm's own hardly trains
     )
     for block in network.blocks:  # fused, an image's numbers depend on the other images of its batch
         block.attn.fused_attn = False  # type: ignore[union-attr]
