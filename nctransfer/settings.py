@@ -6,11 +6,14 @@ generated. Names of base classes end in ``Settings``: digests recognise the opti
 (``nctransfer.dag.canonical``).
 """
 
+import re
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 T = TypeVar("T")
+# Numbers of YAML 1.2 that are texts in YAML 1.1, which PyYAML and Snakemake read.
+EXPONENT = re.compile(r"^[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9]+)[eE][-+]?[0-9]+$")
 
 
 def _whole(value: Any) -> Any:

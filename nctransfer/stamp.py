@@ -4,8 +4,10 @@ A job refuses inputs with a digest other than the plan's (``nctransfer.runtime.j
 changed modules by the parts of a stamp (``nctransfer.dag.adopt``).
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 
@@ -24,9 +26,11 @@ class Stamp:
         """Plain values; the parts are joined to one text."""
         return asdict(self) | {"made_by": dict(self.made_by), "parts": " ".join(self.parts)}
 
-    def by_path(self, inputs: Mapping[str, str]) -> dict[str, str]:
-        """Digests of the input files by path; ``inputs`` are paths by the name of the input."""
-        return dict(sorted((inputs[name], digest) for name, digest in self.made_by.items()))
+    def by_path(self, inputs: Mapping[str, str], folder: Path) -> dict[str, str]:
+        """Digests of the input files by path relative to a folder; ``inputs`` are paths by name."""
+        return dict(
+            sorted((os.path.relpath(inputs[name], folder), digest) for name, digest in self.made_by.items())
+        )
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:

@@ -1,5 +1,6 @@
 """Versions of the software that makes results: this package, its revision, Python and libraries."""
 
+import hashlib
 import platform
 import subprocess
 import tomllib
@@ -22,6 +23,16 @@ def package_version() -> str:
         return version("nctransfer")
     except PackageNotFoundError:
         return "of an unknown version"
+
+
+def package_digest(folder: Path = Path(__file__).parent) -> str:
+    """Digest of a package's sources, by default of this one."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        contents = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()} {len(contents)}\n".encode())
+        digest.update(contents)
+    return digest.hexdigest()[:12]
 
 
 def library_versions(names: tuple[str, ...] = LIBRARIES) -> dict[str, str]:

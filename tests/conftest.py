@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,12 @@ def vectors() -> Path:
 def project(finished, tmp_path) -> Project:
     """A clone of the project that the test's module calls ``finished``."""
     return finished.clone(tmp_path / "p")
+
+
+@pytest.fixture(scope="session")
+def file_storage() -> None:
+    """Snakemake's storage plugin ``fs`` works here; tests that need it skip where rsync is absent."""
+    if shutil.which("rsync") is None:
+        if os.environ.get("NCTRANSFER_REQUIRE_RSYNC") == "1":
+            pytest.fail("no rsync on the path, and NCTRANSFER_REQUIRE_RSYNC=1 asks for it")
+        pytest.skip("no rsync on the path, which the storage plugin fs needs")

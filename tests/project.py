@@ -70,7 +70,11 @@ class Project:
             return Counter()
         rows = (line.split() for line in table[1].splitlines() if line.strip())
         return Counter(
-            {rule: int(count) for rule, count in rows if rule not in ("all", "figures") and "/" not in rule}
+            {
+                rule: int(count)
+                for rule, count in rows
+                if rule not in ("all", "default", "figures") and "/" not in rule
+            }
         )
 
     def read(self, name: str) -> str:

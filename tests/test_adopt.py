@@ -1,9 +1,12 @@
 """Adopt: results outlive a change of code that altered none of them, and nothing else passes for that."""
 
+import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from project import Project
@@ -98,6 +101,43 @@ def test_what_is_kept_needs_no_rerun_and_says_so(project):
     assert "Once, results were kept after a change of code" in project.read("results/tiny/REPORT.md")
 
 
+def test_stores_of_the_older_layout_are_named_converted_and_kept(project):
+    for manifest in (project.folder / "results/tiny").rglob("manifest.json"):
+        contents = json.loads(manifest.read_text())
+        for name in list(contents["files"]):
+            if "/" in name:
+                (manifest.parent / name).rename(manifest.with_name(name.partition("/")[2]))
+                contents["files"][name.partition("/")[2]] = contents["files"].pop(name)
+        status = manifest.stat()
+        manifest.write_text(json.dumps(contents, indent=1, sort_keys=True) + "\n")
+        os.utime(manifest, ns=(status.st_atime_ns, status.st_mtime_ns))
+        shutil.rmtree(manifest.with_name("arrays"))
+    for record in filter(Path.is_file, (project.folder / ".snakemake/metadata").rglob("*")):
+        values = json.loads(record.read_text())
+        if Path(base64.b64decode(record.name).decode()).name == "arrays":
+            record.unlink()
+        else:
+            added = ("arrays", "units.csv")
+            added += ("manifest.json",) if values["rule"] == "figure" else ()  # of the probes' table
+            declared = [name for name in values["input"] if not name.endswith(added)]
+            record.write_text(json.dumps(values | {"input": declared}))
+    change_code(project, "nctransfer/storage/stores.py")
+    run = project.run(ALL, options=("-n",), overlay=None)
+    assert "stores have an older layout" in run.stdout + run.stderr
+    assert "keep them: python -m nctransfer.dag.adopt --yes --reason 'New layout'" in run.stdout + run.stderr
+    before = {path.name: path.read_bytes() for path in (project.folder / "results/tiny").rglob("*.npy")}
+    yes(project)
+    assert project.planned(ALL, overlay=None) == {}
+    run = project.run(ALL, options=("-n",), overlay=None)
+    assert "older layout" not in run.stdout + run.stderr
+    arrays = list((project.folder / "results/tiny").rglob("*.npy"))
+    assert {path.name: path.read_bytes() for path in arrays} == before
+    assert {path.parent.name for path in arrays} == {"arrays"}
+    project.edit("config.yaml", "dpi: 60", "dpi: 61")  # and they are read
+    (project.folder / METRICS).unlink()
+    assert project.run(ALL, overlay=None).returncode == 0
+
+
 def test_a_job_reads_what_was_kept(project):
     change_code(project)
     yes(project)
@@ -152,7 +192,7 @@ def test_changed_settings_are_never_kept_nor_what_reads_their_outputs(project):
 def test_a_damaged_output_is_named_and_not_kept(project):
     change_code(project)
     store = project.folder / FEATURES
-    array = next(store.parent.glob("*.npy"))
+    array = next(store.parent.glob("arrays/*.npy"))
     data = bytearray(array.read_bytes())
     data[-1] ^= 1
     array.write_bytes(data)

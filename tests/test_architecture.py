@@ -50,7 +50,7 @@ def test_what_computes_imports_nothing_from_above():
 def inputs() -> dict[str, list[str]]:
     """Code of every input of every rule that has some."""
     found = {}
-    for path in (ROOT / "Snakefile", *sorted((ROOT / "workflow" / "rules").glob("*.smk"))):
+    for path in (ROOT / "workflow" / "Snakefile", *sorted((ROOT / "workflow" / "rules").glob("*.smk"))):
         for name, rest in re.findall(r"^rule (\w+):\n((?: +.*\n|\n)*)", path.read_text(), flags=re.M):
             if block := re.search(r"^    input:\n((?: {8}.*\n|\n)*)", rest, flags=re.M):
                 call = ast.parse(f"f(\n{block[1]})", mode="eval").body
@@ -63,7 +63,10 @@ def inputs() -> dict[str, list[str]]:
 def test_every_rule_names_its_inputs():
     """By a path pattern or another rule's output; functions only where wildcards do not determine them."""
     listed = [(name, part) for name, parts in inputs().items() for part in parts]
-    assert len(listed) == 40
+    # the rest of each store, beside the file that is named
+    rest = [part for part in listed if part == (part[0], f"contents_of_stores('{part[0]}')")]
+    listed = [part for part in listed if part not in rest]
+    assert (len(listed), len(rest)) == (40, 13)
     nameless = {name: part for name, part in listed if not re.search(r"rules\.\w+\.output|/", part)}
     # what is shown, chosen or the user's own decides, not the wildcards
     assert nameless == {

@@ -259,7 +259,7 @@ def test_same_pictures_same_bytes_other_pictures_other_fingerprint(tmp_path: Pat
 
 def test_changed_byte_in_a_store_is_found(tmp_path: Path, folder: Path) -> None:
     store = make(tmp_path, "imagefolder", {"path": str(folder)})["train"]
-    path = tmp_path / "images" / "train" / "images.npy"
+    path = tmp_path / "images" / "train" / "arrays" / "images.npy"
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)

@@ -147,7 +147,7 @@ def method():
     finetune(model("tiny"), images(plan.downstream_images(key)), manifest, *told(job), operation(key))
     base = load_model(model("tiny"))
     from safetensors.torch import load_file
-    before, stored = base.network.state_dict(), load_file(manifest.parent / "tuned.safetensors")
+    before, stored = base.network.state_dict(), load_file(manifest.parent / "arrays/tuned.safetensors")
     changed = [
         name for name, weights in stored.items()
         if name.endswith((".weight", ".bias")) and not torch.equal(weights, before.get(name, torch.zeros(0)))

@@ -169,7 +169,7 @@ def run(bases, stores, kind: str, folder: Path, wanted: FineTuneJobSettings, cac
 
 
 def tensors(manifest: Path) -> dict[str, torch.Tensor]:
-    return read_weights(manifest.parent / "tuned.safetensors")
+    return read_weights(manifest.parent / "arrays/tuned.safetensors")
 
 
 def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:

@@ -85,7 +85,7 @@ def test_figures_and_tables_share_their_runs_and_leave_tidy_tables(finished):
     assert list(accuracy["split"]) == ["train", "test"]
     assert set(accuracy["method"]) == {"scl_ft"}
     assert 0 < accuracy["share"].iloc[0] < 100
-    state = load_file(folder / RUN / "tuned.safetensors")
+    state = load_file(folder / RUN / "arrays/tuned.safetensors")
     assert set(state) > {"classifier.weight", "network.layer3.0.conv1.weight", "network.bn1.running_mean"}
     assert not any(key.startswith("network.layer4.0.conv") for key in state)  # what was tuned alone
     numbers = pd.read_csv(finished.folder / "figures/tuned/units.csv")
@@ -122,7 +122,7 @@ def test_a_named_run_and_its_probes_are_targets(project):
     assert set(accuracy["statistics"]) == {"recalibrated"}
     folder = project.folder / "results/tuned"
     backbone = load_tuned(folder / "models/net/manifest.json", folder / "finetuning/mine/manifest.json")
-    base = load_file(folder / "models/net/weights.safetensors")
+    base = load_file(folder / "models/net/arrays/weights.safetensors")
     changed = {
         name.rpartition(".")[0].rpartition(".")[0]
         for name, value in backbone.network.named_parameters()
@@ -203,7 +203,7 @@ def test_zero_shot_has_no_epochs_and_nothing_of_it_trains(finished):
     accuracy = pd.read_parquet(folder / "accuracy.parquet")
     assert set(accuracy["trained"]) == {0}
     assert set(accuracy["epochs"]) == {0}
-    state = load_file(folder / "tuned.safetensors")
+    state = load_file(folder / "arrays/tuned.safetensors")
     assert set(state) == {"classifier.embeddings", "classifier.scale"}
     assert tuple(state["classifier.embeddings"].shape) == (5, 12)
 
@@ -237,7 +237,7 @@ def test_a_file_of_an_image_tower_alone_has_no_zero_shot(project):
 
 
 def test_a_changed_byte_in_tuned_weights_is_found_where_they_are_read(project):
-    path = project.folder / f"results/tuned/finetuning/{RUN}/tuned.safetensors"
+    path = project.folder / f"results/tuned/finetuning/{RUN}/arrays/tuned.safetensors"
     data = bytearray(path.read_bytes())
     data[-3] ^= 64
     path.write_bytes(data)

@@ -81,8 +81,7 @@ def folder(tmp_path):
     (tmp_path / study_lock.FOLDER).mkdir(parents=True)
     (tmp_path / study_lock.SNAKEMAKE_LOCKS).mkdir()
     yield tmp_path
-    if study_lock._run is not None:
-        study_lock._run.release()
+    study_lock.end()
     study_lock.leave()
 
 
@@ -137,11 +136,13 @@ def test_what_a_killed_run_left_is_removed(folder):
     assert json.loads((folder / study_lock.FOLDER / "paper.json").read_text())["pid"] == os.getpid()
 
 
+@pytest.mark.parametrize("prefix", ["", "s3://bucket/results/", "/mnt/store/"])  # of a storage plugin
 @pytest.mark.parametrize("study", ["", "mine"])
-def test_beside_another_study_only_what_is_ones_own_is_removed(folder, held_by, study):
+def test_beside_another_study_only_what_is_ones_own_is_removed(folder, held_by, study, prefix):
     left = crashed(folder, socket.gethostname(), study=study)
+    left.write_text(prefix + left.read_text())
     others = folder / study_lock.SNAKEMAKE_LOCKS / "1.output.lock"
-    others.write_text("results/other/images/digits/train/manifest.json\n")
+    others.write_text(f"{prefix}results/other/images/digits/train/manifest.json\n")
     held_by(folder / study_lock.FOLDER / "other.run")
     (folder / study_lock.FOLDER / "other.json").write_text(json.dumps({"host": socket.gethostname()}))
     begin(folder, study)
@@ -411,8 +412,11 @@ from nctransfer.runtime.job import job
 from nctransfer.stamp import UNSTAMPED
 
 snakemake = SimpleNamespace(
-    config={{"study": None, "resources": {{"threads": 1}}, "paths": {{"downloads": "."}}, "operation": {{}}}},
-    scriptdir={root!r} + "/workflow/scripts", rule="model", log=["log.txt"], input={{}}, output=[], resources={{}},
+    config={{
+        "study": None, "resources": {{"threads": 1}}, "paths": {{"downloads": "."}}, "operation": {{}},
+        "package": {{"folder": {root!r} + "/nctransfer"}},
+    }},
+    rule="model", log=["log.txt"], input={{}}, output=[], resources={{}},
     params=SimpleNamespace(job={{"settings": {{}}, "stamp": UNSTAMPED.to_json()}}),
 )
 with job(snakemake):

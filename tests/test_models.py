@@ -624,7 +624,7 @@ def test_the_same_weights_make_the_same_bytes_and_others_another_fingerprint(tmp
     settings = tiny_local(tmp_path)
     for key in ("a", "b"):
         save_model(tmp_path / key / "manifest.json", settings, Stamp("abc"))
-    for name in ("manifest.json", "weights.safetensors", "units.csv"):
+    for name in ("manifest.json", "arrays/weights.safetensors", "units.csv"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     state = load_file(settings["weights"])
     state["layer1.0.conv1.weight"][0, 0, 0, 0] += 1e-6
@@ -636,7 +636,7 @@ def test_the_same_weights_make_the_same_bytes_and_others_another_fingerprint(tmp
 
 def test_a_changed_byte_in_the_weights_is_noticed(tmp_path) -> None:
     save_model(tmp_path / "model" / "manifest.json", tiny_local(tmp_path))
-    weights = tmp_path / "model" / "weights.safetensors"
+    weights = tmp_path / "model" / "arrays" / "weights.safetensors"
     changed = bytearray(weights.read_bytes())
     changed[-3] ^= 1
     weights.write_bytes(changed)

@@ -107,7 +107,7 @@ def test_any_architecture_of_the_zoo_is_trained_and_goes_back_to_the_zoo(
 @pytest.mark.parametrize("changes", [{"projection": MLP}, CONTRASTIVE], ids=["cross-entropy", "contrastive"])
 def test_a_projection_head_is_thrown_away_with_the_classifier_on_it(stores, tmp_path, changes):
     checkpoint = run(stores, tmp_path, snapshots=[1, 2], **changes)
-    weights = Store(checkpoint, "pretraining").path("weights.safetensors")
+    weights = Store(checkpoint, "pretraining").path("arrays/weights.safetensors")
     assert b"fc." not in weights.read_bytes()
     backbone = zoo(checkpoint, tmp_path)
     assert backbone.head is None

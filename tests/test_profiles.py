@@ -1,8 +1,14 @@
 """Profiles: each complete, alike in what decides about reruns, and able to plan."""
 
+import json
 import os
 import re
+import shutil
+import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,26 +20,6 @@ PROFILES = sorted(path.name for path in (ROOT / "profiles").iterdir())
 SHARED = ("rerun-triggers", "max-checksum-file-size", "rerun-incomplete", "scheduler")
 VIEW = "digits59.40pc.test10pc-8px"
 CLUSTERS = sorted(set(PROFILES) - {"default"})
-KUBERNETES = ("--workflow-profile", "profiles/kubernetes", "--latency-wait", "1")
-KUBECTL = """#!{python}
-import json, subprocess, sys
-from pathlib import Path
-import yaml
-jobs = Path({folder!r})
-verb, *words = sys.argv[1:]
-if verb == "create":
-    job = yaml.safe_load(sys.stdin)
-    container = job["spec"]["template"]["spec"]["containers"][0]
-    name = f"job.batch/{{job['metadata']['generateName']}}{{len(list(jobs.glob('*.json')))}}"
-    done = subprocess.run(container["command"], cwd=container["workingDir"])
-    state = "Complete" if done.returncode == 0 else "Failed"
-    (jobs / (name.rpartition("/")[2] + ".json")).write_text(json.dumps({{"state": state, "job": job}}))
-    print(name)
-elif verb == "get":
-    found = jobs / (words[0].rpartition("/")[2] + ".json")
-    if found.exists():
-        print(found.stem, json.loads(found.read_text())["state"])
-"""
 
 
 def profile(name: str) -> dict:
@@ -80,67 +66,138 @@ def test_clusters_retry_and_group_rules_that_there_are(name):
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_a_profile_plans_the_whole_paper(project, name):
-    run = project.run("all", options=("-n", "--workflow-profile", f"profiles/{name}"), overlay=None)
+def test_a_profile_plans_the_whole_paper(project, name, tmp_path):
+    options = ["-n", "--workflow-profile", f"profiles/{name}"]
+    if name == "kubernetes":  # the object store's stand-in
+        options += ["--default-storage-provider", "fs", "--default-storage-prefix", str(tmp_path)]
+    run = project.run("all", options=tuple(options), overlay=None)
     assert run.returncode == 0, run.stdout + run.stderr
     submissions = len(re.findall(r"^Job \d+:", run.stdout, re.M)) + run.stdout.count("Group job")
     total = int(re.search(r"^total +(\d+)", run.stdout, re.M)[1])
     assert submissions < total / 2
 
 
+class Cluster(ThreadingHTTPServer):
+    """As much of Kubernetes as Snakemake's executor asks for; pods are processes in empty folders."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), Request)
+        self.folder = folder
+        self.jobs: dict[str, dict] = {}
+        self.pods: dict[str, subprocess.Popen] = {}
+
+    def start(self, job: dict) -> None:
+        """Run the job of a pod where nothing but the image's software is."""
+        name = job["metadata"]["name"]
+        place = self.folder / name
+        place.mkdir()
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        log = (self.folder / f"{name}.log").open("w")
+        self.jobs[name] = job
+        self.pods[name] = subprocess.Popen(
+            [*container["command"], *container["args"]], cwd=place, stdout=log, stderr=subprocess.STDOUT
+        )
+
+    def status(self, name: str) -> dict:
+        code = self.pods[name].poll()
+        return {} if code is None else {"failed": 1} if code else {"succeeded": 1}
+
+
+class Request(BaseHTTPRequestHandler):
+    """Creates, shows and forgets secrets and jobs."""
+
+    server: Cluster
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path.endswith("/jobs"):
+            self.server.start(body)
+        self.answer(body)
+
+    def do_GET(self) -> None:
+        if "/pods" in self.path:
+            self.answer({"items": []})
+        else:
+            name = self.path.split("/")[-2]  # .../jobs/NAME/status
+            self.answer(self.server.jobs[name] | {"status": self.server.status(name)})
+
+    def do_DELETE(self) -> None:
+        self.answer({})
+
+    def answer(self, body: dict) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 @pytest.fixture
-def kubernetes(tmp_path, monkeypatch) -> Path:
-    """A kubectl that runs jobs here; returns the folder where it notes them."""
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "jobs").mkdir()
-    kubectl = tmp_path / "bin" / "kubectl"
-    kubectl.write_text(KUBECTL.format(python=sys.executable, folder=str(tmp_path / "jobs")))
-    kubectl.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("NCTRANSFER_IMAGE", "image:1")
-    monkeypatch.setenv("NCTRANSFER_CLAIM", "claim")
-    return tmp_path / "jobs"
+def cluster(tmp_path, monkeypatch) -> Iterator[Cluster]:
+    (tmp_path / "pods").mkdir()
+    with Cluster(tmp_path / "pods") as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        where = f"http://127.0.0.1:{server.server_port}"
+        settings = {
+            "current-context": "here",
+            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+            "clusters": [{"name": "here", "cluster": {"server": where}}],
+            "users": [{"name": "me", "user": {}}],
+        }
+        (tmp_path / "kube.yaml").write_text(yaml.safe_dump(settings))
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kube.yaml"))
+        # the image has Python and the packages; Snakemake would install its storage plugin
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin/pip").symlink_to("/bin/true")
+        path = [str(tmp_path / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
+        monkeypatch.setenv("PATH", os.pathsep.join(path))
+        yield server
+        server.shutdown()
 
 
-@pytest.mark.slow
-def test_kubernetes_jobs_ask_for_what_the_plan_says(project, kubernetes, monkeypatch):
-    """What is submitted, watched and believed is the profile's."""
-    options = (*KUBERNETES, "--set-resources", "images:gpu=1")
-    target = "results/tiny/images/digits04.40pc.test10pc/train/manifest.json"
-
-    monkeypatch.setenv("NCTRANSFER_MOUNT", "/elsewhere")
-    run = project.run(target, options=(*options, "--retries", "0"))
-    assert run.returncode != 0
-    assert "is not below /elsewhere (NCTRANSFER_MOUNT)" in run.stdout + run.stderr
-
-    monkeypatch.setenv("NCTRANSFER_MOUNT", str(project.folder.parent))
-    run = project.run(target, options=options)
-    assert run.returncode == 0, run.stdout + run.stderr
-    (submitted,) = kubernetes.glob("*.json")
-    spec = yaml.safe_load(submitted.read_text())["job"]["spec"]
-    container = spec["template"]["spec"]["containers"][0]
-    assert container["image"] == "image:1"
-    assert container["resources"] == {
-        "requests": {"cpu": "1", "memory": "500M"},
-        "limits": {"memory": "500M", "nvidia.com/gpu": 1},
-    }
-    assert spec["template"]["spec"]["activeDeadlineSeconds"] == 300
-    assert Path(project.folder / target).exists()
-
-
-@pytest.mark.slow
-def test_jobs_of_a_submission_use_its_gpu_one_after_the_other(tmp_path, kubernetes, monkeypatch):
+@pytest.fixture
+def project_in_git(tmp_path) -> Project:
+    """A project whose files git knows, which Snakemake sends to the pods."""
     project = Project.fresh(tmp_path / "p")
-    monkeypatch.setenv("NCTRANSFER_MOUNT", str(tmp_path))
-    tables = [f"results/tiny/{stage}/tiny/{VIEW}.parquet" for stage in ("metrics", "scores")]
-    run = project.run(*tables, f"results/tiny/probes/tiny/{VIEW}/manifest.json", options=KUBERNETES)
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert (
-        len(list(kubernetes.glob("*.json"))) == 5
-    )  # two data sets, a training, a model, all that is measured
+    for words in (["init", "-q"], ["add", "."]):
+        subprocess.run(["git", *words], cwd=project.folder, check=True)
+    return project
+
+
+@pytest.mark.slow
+def test_pods_share_nothing_but_the_store_and_use_a_gpu_in_turn(
+    file_storage, project_in_git, cluster, tmp_path
+):
+    project = project_in_git
+    store = tmp_path / "store"
+    # in place of an object store
+    options = ("--workflow-profile", "profiles/kubernetes", "--default-storage-provider", "fs", "--default-storage-prefix", str(store), "--seconds-between-status-checks", "1", "--retries", "0")  # fmt: skip
+    tables = [f"results/tiny/{stage}/tiny/{VIEW}.parquet" for stage in ("metrics", "classifier_metrics")]
+    run = project.run(*tables, options=options)
+    logs = "".join(path.read_text() for path in cluster.folder.glob("*.log"))
+    assert run.returncode == 0, run.stdout + run.stderr + logs
+    # two data sets, a training, a model, all that is measured
+    assert len(cluster.jobs) == 5
+    assert not (project.folder / "results").exists()
+    again = project.run(*tables, options=(*options, "-n"))
+    assert "Nothing to be done" in again.stdout + again.stderr
+    here = Project.fresh(tmp_path / "here")
+    assert here.run(*tables).returncode == 0
+    shutil.rmtree(here.folder / "results/tiny/checkpoints")
+    assert Project(store).contents("results") == here.contents("results")
+
+    # jobs of a submission use its GPU one after the other
     times = []
-    for stage in ("features", "metrics", "scores", "probes"):
-        lines = project.read(f"logs/tiny/{stage}/tiny/{VIEW}.log").splitlines()
+    for stage in ("features", "metrics", "probes", "classifier_metrics"):
+        lines = (store / f"logs/tiny/{stage}/tiny/{VIEW}.log").read_text().splitlines()
         times.append((lines[0].split(" INFO")[0], lines[-1].split(" INFO")[0]))
     for before, after in pairwise(sorted(times)):
         assert before[1] <= after[0]
+
+    resources = [
+        job["spec"]["template"]["spec"]["containers"][0]["resources"] for job in cluster.jobs.values()
+    ]
+    assert {entry["limits"]["nvidia.com/gpu"] for entry in resources} == {"0", "1"}
+    assert {entry["limits"]["memory"] for entry in resources} == {"500M"}

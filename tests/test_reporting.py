@@ -266,11 +266,13 @@ def test_files_are_the_same_bytes_every_time_with_embedded_fonts_and_digest(tmp_
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "a.csv"), table, check_dtype=False)
 
 
-def test_a_sidecar_says_what_made_a_figure_the_same_every_time(tmp_path):
+def test_a_sidecar_says_what_made_a_figure_the_same_every_time(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     inputs = {"table_0": "results/b.parquet", "table_1": "results/a.parquet", "file": "mine.csv"}
     stamp = Stamp("abc123", "c0de", "t01d", {"table_0": "2", "table_1": "1"}, ("a1", "b2"))
-    (tmp_path / "fig3.csv").write_text("a\n")
-    files = [tmp_path / "fig3.csv", tmp_path / "fig3.json"]
+    files = [Path("figures/fig3.csv"), Path("figures/fig3.json")]
+    files[0].parent.mkdir()
+    files[0].write_text("a\n")
     written = set()
     for given in (inputs, dict(reversed(inputs.items()))):
         save_sidecar(files[1], "fig3", "layerwise", stamp, given, files, seed=1)
@@ -282,7 +284,8 @@ def test_a_sidecar_says_what_made_a_figure_the_same_every_time(tmp_path):
     assert {"numpy", "scipy", "matplotlib", "seaborn", "torch"} < set(libraries)
     assert found == {
         "name": "fig3", "kind": "layerwise", "seed": 1, "package": {"nctransfer": VERSION},
-        "python": platform.python_version(), "inputs": {"results/a.parquet": "1", "results/b.parquet": "2"}, "stamp": stamp.to_json(),
+        "python": platform.python_version(), "stamp": stamp.to_json(),
+        "inputs": {"../results/a.parquet": "1", "../results/b.parquet": "2"},
         "files": {"fig3.csv": file_checksum(files[0])},
     }  # fmt: skip
 

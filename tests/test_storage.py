@@ -1,6 +1,8 @@
 """Stores and tables: whole or not at all, verified when read, the same bytes every time."""
 
 import json
+import os
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import pytest
 
 from nctransfer.errors import StoreError
 from nctransfer.stamp import Stamp
+from nctransfer.storage.convert import convert, old_stores
 from nctransfer.storage.files import atomic_path
 from nctransfer.storage.stamps import read_stamp
 from nctransfer.storage.stores import Store, create_store
@@ -43,7 +46,7 @@ def test_the_same_contents_are_the_same_bytes(tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["x.npy", "labels.npy", "note.txt"])
+@pytest.mark.parametrize("name", ["arrays/x.npy", "arrays/labels.npy", "note.txt"])
 def test_a_changed_byte_is_found_and_named(tmp_path, name):
     manifest = make(tmp_path)
     path = manifest.parent / name
@@ -56,10 +59,10 @@ def test_a_changed_byte_is_found_and_named(tmp_path, name):
 
 def test_a_missing_or_truncated_file_is_found(tmp_path):
     manifest = make(tmp_path)
-    (manifest.parent / "x.npy").unlink()
+    (manifest.parent / "arrays/x.npy").unlink()
     with pytest.raises(StoreError, match=r"x\.npy: missing"):
         Store(manifest, "things").array("x")
-    (manifest.parent / "labels.npy").write_bytes(b"")
+    (manifest.parent / "arrays/labels.npy").write_bytes(b"")
     with pytest.raises(StoreError, match="bytes differ"):
         Store(manifest, "things").array("labels")
 
@@ -111,8 +114,64 @@ def test_a_store_that_is_none_is_named(tmp_path, contents, words):
 
 
 def test_an_unknown_file_is_refused_with_what_there_is(tmp_path):
-    with pytest.raises(StoreError, match=r"no file 'y.npy'.*x.npy"):
+    with pytest.raises(StoreError, match=r"no file 'arrays/y.npy'.*arrays/x.npy"):
         Store(make(tmp_path), "things").array("y")
+
+
+OLD = {
+    "images/a/train": (["images.npy", "labels.npy"], []),
+    "features/m/v/test": (["features.parquet", "labels.npy"], []),
+    "probes/m/v": (["weight.unit00.avg.npy"], ["accuracy.parquet"]),
+    "models/m": (["weights.safetensors"], ["units.csv"]),
+    "pretraining/m": (["weights.safetensors", "epoch00003.safetensors"], ["history.parquet"]),
+    "finetuning/r": (["tuned.safetensors"], ["history.parquet", "accuracy.parquet"]),
+}
+
+
+@pytest.mark.parametrize("place", OLD)
+@pytest.mark.parametrize("interrupted", ["never", "before the manifest", "after it"])
+def test_a_store_of_the_older_layout_is_found_and_converted(tmp_path, monkeypatch, place, interrupted):
+    moved, stay = OLD[place]
+    manifest = tmp_path / place / "manifest.json"
+    with create_store(manifest, "things", MADE) as writer:
+        for name in (*moved, *stay):
+            writer.file(name).write_bytes(name.encode())
+    os.utime(manifest, ns=(1, 1))
+    assert old_stores(tmp_path) == [manifest]
+    if interrupted != "never":
+        made = os.replace
+
+        def replace(source, target):
+            if target == manifest and interrupted == "before the manifest":
+                raise ZeroDivisionError
+            made(source, target)
+            if target == manifest:
+                raise ZeroDivisionError
+
+        with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+            patch.setattr(os, "replace", replace)
+            convert(manifest)
+        Store(manifest, "things").verify()
+        assert bool(old_stores(tmp_path)) == (interrupted == "before the manifest")
+    convert(manifest)
+    assert old_stores(tmp_path) == []
+    store = Store(manifest, "things").verify()
+    assert set(store.manifest["files"]) == {*stay, *(f"arrays/{name}" for name in moved)}
+    assert {path.name for path in manifest.parent.iterdir()} == {"arrays", "manifest.json", *stay}
+    assert (manifest.stat().st_mtime_ns, store.stamp) == (1, MADE)
+
+
+def test_a_store_without_its_arrays_is_none_of_the_older_layout(tmp_path):
+    manifest = tmp_path / "images/a/train/manifest.json"
+    with create_store(manifest, "images") as writer:
+        writer.put("images", np.zeros(3))
+    shutil.rmtree(manifest.parent / "arrays")
+    assert old_stores(tmp_path) == []
+    convert(manifest)
+    with pytest.raises(StoreError, match=r"arrays/images\.npy: missing"):
+        Store(manifest, "images").verify()
+    manifest.write_text("{")  # whoever reads it will say so
+    assert old_stores(tmp_path) == []
 
 
 def test_tables_are_written_whole_and_alike(tmp_path):

@@ -191,7 +191,7 @@ def test_a_source_models_history_and_weights_are_left_and_no_checkpoint_stays(fi
     history = pd.read_parquet(folder / "history.parquet")
     assert list(history["epoch"]) == [1, 1, 2, 2]
     assert set(history["split"]) == {"train", "test"}
-    assert (folder / "weights.safetensors").is_file()
+    assert (folder / "arrays/weights.safetensors").is_file()
     assert not (finished.folder / "results/tiny/checkpoints/tiny").exists()
 
 
@@ -245,7 +245,7 @@ def test_a_family_with_heads_and_snapshots_goes_down_the_whole_river(project):
     assert set(heads["model"]) == {"f-mse"}  # the classifier on a projection is thrown away
     final = project.folder / "results/tiny/models"
     last, snapshot = (
-        (final / name / "weights.safetensors").read_bytes() for name in ("f-mse", "f-mse.epoch2")
+        (final / name / "arrays/weights.safetensors").read_bytes() for name in ("f-mse", "f-mse.epoch2")
     )
     assert last == snapshot
     assert project.planned(*targets) == Counter()
@@ -326,9 +326,9 @@ def test_deleted_intermediates_under_a_finished_figure_rerun_nothing(project):
 @pytest.mark.parametrize(
     ("store", "name", "read_by"),
     [
-        ("features/tiny/digits59.40pc.test10pc-8px/train", "unit03.avg.npy", METRICS),
-        ("models/tiny", "weights.safetensors", "results/tiny/features/tiny/digits59.40pc.test10pc-8px/test/manifest.json"),
-        ("pretraining/tiny", "weights.safetensors", "results/tiny/models/tiny/manifest.json"),
+        ("features/tiny/digits59.40pc.test10pc-8px/train", "arrays/unit03.avg.npy", METRICS),
+        ("models/tiny", "arrays/weights.safetensors", "results/tiny/features/tiny/digits59.40pc.test10pc-8px/test/manifest.json"),
+        ("pretraining/tiny", "arrays/weights.safetensors", "results/tiny/models/tiny/manifest.json"),
     ],
 )  # fmt: skip
 def test_a_changed_byte_is_found_where_it_is_read_and_the_rebuild_is_named(

@@ -15,7 +15,10 @@ from nctransfer.reporting.scorecard import statistics
 from nctransfer.reporting.scorecard.settings import ClaimSettings, JudgedClaimSettings
 from nctransfer.settings import Settings
 
-OWN = Path(__file__).resolve().parents[2] / "config" / "claims.yaml"
+_PACKAGE = Path(__file__).resolve().parents[1]
+_OWN = _PACKAGE.parent / "config" / "claims.yaml"
+# an installed package brings its own
+OWN = _OWN if _OWN.is_file() else _PACKAGE / "paper" / "claims.yaml"
 
 
 class ClaimsSettings(Settings):

@@ -1,14 +1,14 @@
-"""Load a configuration: read, merge, check, complete.
+"""Load a configuration: check it, complete it, derive what follows from it.
 
-``config.yaml`` is read first; overlays (``--configfile``) and single values (``--config``) are merged into
-it, mappings key by key, lists as a whole. All mistakes are reported at once, before any job is planned.
+Its values are Snakemake's own ``config``, wherever that comes from: ``configfile:``, ``--configfile``,
+``--config``, or a module's ``config:``. All mistakes are reported at once, before any job is planned.
 """
 
 import copy
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -23,12 +23,27 @@ from nctransfer.config.references import Named
 from nctransfer.config.renamed import with_new_names
 from nctransfer.config.study import Model, Study, derive_members, derive_snapshots
 from nctransfer.errors import ConfigError
+from nctransfer.settings import EXPONENT
+
+# pydantic's errors about values that are no numbers
+NUMBERS = ("float_type", "int_type")
 
 
-def load(base: Path, overlays: Sequence[Path] = (), settings: Iterable[str] = ()) -> Study:
-    """Read, merge, check and complete a configuration.
+def load(
+    base: Path | Sequence[Path],
+    overlays: Sequence[Path] = (),
+    settings: Iterable[str] = (),
+    config: Mapping[str, Any] | None = None,
+) -> Study:
+    """Check and complete a configuration.
 
-    ``overlays`` are the files of ``--configfile``, ``settings`` the ``KEY=VALUE`` entries of ``--config``.
+    Args:
+        base: the files of ``configfile:``.
+        overlays: the files of ``--configfile``.
+        settings: the ``KEY=VALUE`` entries of ``--config``.
+        config: Snakemake's configuration. If it is not what the files and settings give, it is loaded as it
+            is. If it is, it is read from them once more, because Snakemake keeps neither the types of values
+            (``1e-3``) nor repeated keys, nor which overlay set what. None: what they give.
 
     Returns:
         the configuration, including the figures and tables of rankings, and all models derived from it.
@@ -36,13 +51,17 @@ def load(base: Path, overlays: Sequence[Path] = (), settings: Iterable[str] = ()
     Raises:
         ConfigError: one line per mistake.
     """
-    values, lines, notes = _merged(base, overlays, settings)
-    study, mistakes_of_study = _study(values)
-    lines += mistakes_of_study
+    files = [base] if isinstance(base, Path) else list(base)
+    read = _merged(files, overlays, settings)
+    if config is not None and not read.lines and not _is_same(config, read.plain):
+        values, notes = with_new_names(_with_numbers(config))
+        read = _Read({}, values, [], notes)
+    study, mistakes_of_study = _study(read.values)
+    lines = [*read.lines, *mistakes_of_study]
     if lines:
         count = "one mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
         raise ConfigError("\n".join([f"{count} in the configuration:", *(f"  {line}" for line in lines)]))
-    return Study(study.configuration, study.models, tuple(notes))
+    return Study(study.configuration, study.models, tuple(read.notes))
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
@@ -60,39 +79,74 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     return merged
 
 
-def _merged(
-    base: Path, overlays: Sequence[Path], settings: Iterable[str]
-) -> tuple[dict[str, Any], list[str], list[str]]:
-    """The merged configuration as written, one line per unreadable file, and one note per old name."""
+class _Read(NamedTuple):
+    """What files and settings give."""
+
+    plain: dict[str, Any]  # merged key by key, as Snakemake does
+    values: dict[str, Any]  # merged by `_merge`, with today's names
+    lines: list[str]  # one per unreadable file
+    notes: list[str]  # one per old name
+
+
+def _merged(base: Sequence[Path], overlays: Sequence[Path], settings: Iterable[str]) -> _Read:
     lines: list[str] = []
-    notes: list[str] = []
-    merged: dict[str, Any] = {}
+    parts: list[dict[str, Any]] = []
     without_study: list[Path] = []
-    for path in (base, *overlays):
+    for index, path in enumerate([*base, *overlays]):
         try:
-            part = yaml_files.read_mapping(path)
+            parts.append(yaml_files.read_mapping(path))
         except ConfigError as error:
             lines += str(error).splitlines()
             continue
-        if path != base and "study" not in part:
+        if index >= len(base) and "study" not in parts[-1]:
             without_study.append(path)
-        part, renamed = with_new_names(part)
-        notes += renamed
-        merged = _merge(merged, part)
+    single: dict[str, Any] = {}
     try:
         single = parse_settings(settings)
     except ConfigError as error:
         lines += str(error).splitlines()
-        single = {}
-    single, renamed = with_new_names(single)
-    notes += renamed
     if "study" not in single:
         lines += [
             f"{path}: an overlay sets where its outputs go: set `study: {Path(path).stem}` "
             "(results/, figures/ subfolder), or `study: null` to write to the paper's own folders"
             for path in without_study
         ]
-    return _merge(merged, single), lines, notes
+    values: dict[str, Any] = {}
+    notes: list[str] = []
+    for part in [*parts, single]:
+        renewed, renamed = with_new_names(part)
+        values = _merge(values, renewed)
+        notes += renamed
+    return _Read(yaml_files.merge({}, *parts, single), values, lines, notes)
+
+
+def _is_same(snakemakes: Any, ours: Any) -> bool:
+    """Whether Snakemake read the same value, perhaps as a text (``1e-3`` in a file, parts of --config)."""
+    if isinstance(snakemakes, Mapping) and isinstance(ours, Mapping):
+        return snakemakes.keys() == ours.keys() and all(
+            _is_same(value, ours[key]) for key, value in snakemakes.items()
+        )
+    if isinstance(snakemakes, list) and isinstance(ours, list):
+        return len(snakemakes) == len(ours) and all(map(_is_same, snakemakes, ours))
+    if isinstance(snakemakes, str) and not isinstance(ours, str):
+        try:
+            return bool(yaml_files.parse(snakemakes, "") == ours)
+        except ConfigError:
+            return False
+    return bool(snakemakes == ours)
+
+
+def _with_numbers(value: Any, chosen: Collection[str] | None = None, free: bool = False) -> Any:
+    """A value in which texts like ``1e-3``, as Snakemake's YAML reader leaves them, are numbers.
+
+    ``chosen`` are those that are to be numbers; None: those in ``options:`` (``free``), which have no type.
+    """
+    if isinstance(value, Mapping):
+        return {key: _with_numbers(part, chosen, free or key == "options") for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_numbers(part, chosen, free) for part in value]
+    wanted = free if chosen is None else value in chosen
+    return float(value) if wanted and isinstance(value, str) and EXPONENT.match(value) else value
 
 
 def _merge(values: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,6 +193,14 @@ def validate(values: Mapping[str, Any]) -> tuple[Configuration, dict[str, Any], 
             text = json.dumps(sound, default=str)
             return Configuration.model_validate_json(text, strict=True), sound, sorted(set(lines))
         except ValidationError as error:
+            texts = {
+                wrong["input"]
+                for wrong in error.errors()
+                if wrong["type"] in NUMBERS and EXPONENT.match(str(wrong["input"]))
+            }
+            if texts:
+                sound = _with_numbers(sound, texts)
+                continue
             sound = copy.deepcopy(sound)
             for mistake in mistakes(error, sound, Configuration):
                 lines += filter(None, [mistake.line])

@@ -25,6 +25,7 @@ from nctransfer.config.load import load
 from nctransfer.dag.digest import reached_code
 from nctransfer.dag.job import Job
 from nctransfer.dag.plan import Plan
+from nctransfer.dag.store_contents import store_contents
 from nctransfer.errors import ConfigError, NCTransferError, StoreError
 from nctransfer.runtime import study_lock
 from nctransfer.runtime.job_log import read_lines
@@ -101,7 +102,7 @@ class Inventory:
         """Modules, exception classes and settings that have changed since the kept outputs were made."""
         differing: set[str] = set()
         for output in self.kept:
-            parts = reached_code(self.plan.root, output.job.script, output.job.variants).parts
+            parts = reached_code(self.plan.root, str(output.job.script), output.job.variants).parts
             differing |= {name for name, part in parts.items() if part not in output.old.parts}
         return sorted(differing)
 
@@ -215,7 +216,7 @@ def _downstream_first(outputs: Sequence[Output]) -> list[Output]:
 
 
 def _update_records(plan: Plan, ledger: Sequence[Adoption]) -> None:
-    """Give Snakemake's records of kept files the present parameter of their jobs."""
+    """Give Snakemake's records of kept files the present parameter and inputs of their jobs."""
     adopted = {job["old"]: job for entry in ledger for job in entry.jobs}
     for path in METADATA.rglob("*"):
         if not path.is_file():
@@ -232,7 +233,9 @@ def _update_records(plan: Plan, ledger: Sequence[Adoption]) -> None:
             job, digest = adopted[digest], adopted[digest]["new"]
         planned = getattr(plan, job["rule"])(*job["keys"])
         if planned.stamp.digest == digest:
-            path.write_text(json.dumps(record | {"params": [repr(planned.told())]}))
+            # for stores of the older layout, the rules did not declare their contents
+            inputs = sorted({*record["input"], *store_contents(planned, plan.results)})
+            path.write_text(json.dumps(record | {"params": [repr(planned.told())], "input": inputs}))
 
 
 def listing(inventory: Inventory) -> Iterator[str]:

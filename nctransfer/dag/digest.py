@@ -50,8 +50,8 @@ def job_stamp(
     """The stamp of a job's outputs: digests of its code, its settings and its inputs.
 
     Args:
-        root: folder that contains the package and the scripts.
-        script: path of the job's script, relative to root.
+        root: folder that contains the package.
+        script: path of the job's script, absolute or relative to root.
         settings: plain JSON values, those that differ from their defaults; key order does not matter.
         inputs: plain JSON values that describe its inputs.
         made_by: digests of the jobs that make its inputs, by the name of the input.
@@ -72,8 +72,8 @@ def reached_code(root: Path, script: str, variants: frozenset[str] = frozenset()
     """Digest a script and every module that it reaches.
 
     Args:
-        root: folder that contains the package and the scripts.
-        script: path of the script, relative to root.
+        root: folder that contains the package.
+        script: path of the script, absolute or relative to root.
         variants: dotted names of modules that the script loads by name, ``name:facts`` if it only reads their
             constants.
     """

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import wraps
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from nctransfer.settings import Settings
@@ -13,17 +14,13 @@ from nctransfer.stamp import Stamp
 class Job:
     """One job of the workflow."""
 
-    rule: str  # its rule, which is also the name of its script
+    rule: str  # its rule
+    script: Path  # its script
     keys: tuple[str, ...]  # its wildcards
     settings: Settings  # its settings, from the configuration
     stamp: Stamp  # digests of everything that decides its result: code, settings, inputs
     inputs: Mapping[str, str]  # the files that it reads, by name
     variants: frozenset[str]  # dotted names of the modules that its settings choose
-
-    @property
-    def script(self) -> str:
-        """Path of its script, relative to the project's root."""
-        return f"workflow/scripts/{self.rule}.py"
 
     def told(self) -> dict[str, Any]:
         """The parameter that passes the job to its script; Snakemake compares its ``repr``."""

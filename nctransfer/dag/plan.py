@@ -41,7 +41,7 @@ SCORECARD = {"scorecard": "csv", "scorecard_made": "json"}
 
 
 class Plan(Stages):
-    """Every job of a study; ``root`` is the project folder with the package and the scripts."""
+    """Every job of a study."""
 
     @cached_property
     def shown(self) -> list[str]:
@@ -161,7 +161,8 @@ class Plan(Stages):
         """
         values = self.configuration.model_dump(mode="json", include={"study", "device", "style"})
         overrides = [f"{name}={json.dumps(value)}" for name, value in values.items()]
-        return Plan(load(self.root / "config.yaml", [], overrides), self.root)
+        paper = load(self.workflow_file("config.yaml"), [], overrides)
+        return Plan(paper, self.root, self.workflow_file)
 
     @once
     def provenance(self) -> Job:
@@ -169,7 +170,7 @@ class Plan(Stages):
         # a digest instead of the configuration, which Snakemake would list whole among the parameters
         text = json.dumps(self.configuration.model_dump(mode="json", exclude=UNREAD), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return self._of_all("provenance", ProvenanceJobSettings(configuration=digest, logs=self.logs))
+        return self._of_all("provenance", ProvenanceJobSettings(configuration=digest, results=self.results))
 
     @once
     def overview(self) -> Job:

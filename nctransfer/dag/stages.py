@@ -4,7 +4,7 @@ A job is derived from its keys when it is requested; entries that no target need
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from nctransfer.catalog.model_facts import LIBRARIES, ModelFacts
@@ -47,12 +47,17 @@ _LOOP = (
 class Stages(Views):
     """Every job of a study except those that report results.
 
-    ``root`` is the project folder with the package and the scripts.
+    Args:
+        study: the checked configuration.
+        root: folder that contains the package.
+        workflow_file: gives a file of the workflow, by its path in the project; by default those beside the
+            package.
     """
 
-    def __init__(self, study: Study, root: Path) -> None:
+    def __init__(self, study: Study, root: Path, workflow_file: Callable[[str], Path] | None = None) -> None:
         super().__init__(study)
         self.root = Path(root)
+        self.workflow_file = workflow_file or self.root.joinpath
         self.results, self.figures, self.tables, self.logs = (
             "/".join(filter(None, (folder, self.configuration.study)))
             for folder in ("results", "figures", "tables", "logs")
@@ -424,16 +429,17 @@ class Stages(Views):
             variants: modules that its settings choose.
             outside: digest of anything else that it reads.
         """
-        job = Job(rule, (), settings, UNSTAMPED, dict(inputs), frozenset(variants))
+        script = self.workflow_file(f"workflow/scripts/{rule}.py")
+        job = Job(rule, script, (), settings, UNSTAMPED, dict(inputs), frozenset(variants))
         stamp = job_stamp(
             self.root,
-            job.script,
+            str(script.absolute()),
             settings.told(),
             [dict(sorted(inputs.items())), outside],
             {name: parent.stamp.digest for name, parent in (parents or {}).items()},
             job.variants,
         )
-        return Job(rule, (), settings, stamp, job.inputs, job.variants)
+        return Job(rule, script, (), settings, stamp, job.inputs, job.variants)
 
 
 def _fields(job: type[Settings]) -> list[str]:

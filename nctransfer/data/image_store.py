@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nctransfer.data.settings import Geometry
-from nctransfer.storage.stores import Store
+from nctransfer.storage.stores import Store, array_file
 
 
 class ImageStore:
@@ -32,7 +32,7 @@ class ImageStore:
         self.resolution: tuple[int, int] = (height, width)
 
     def __len__(self) -> int:
-        return int(self.manifest["files"]["labels.npy"]["shape"][0])
+        return int(self.manifest["files"][array_file("labels")]["shape"][0])
 
     @cached_property
     def images(self) -> np.ndarray:
@@ -47,7 +47,7 @@ class ImageStore:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of images, labels and class names; equal stores have equal fingerprints."""
-        files = {name: entry["sha256"] for name, entry in self.manifest["files"].items()}
+        files = {Path(name).name: entry["sha256"] for name, entry in self.manifest["files"].items()}
         text = json.dumps([files, list(self.class_names)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -63,7 +63,7 @@ class ImageStore:
         """
         start, stop = min(start, len(self)), min(stop, len(self))
         row = int(np.prod(self.images.shape[1:]))
-        with self._store.path("images.npy").open("rb") as file:
+        with self._store.path(array_file("images")).open("rb") as file:
             file.seek(self.images.offset + start * row)  # type: ignore[attr-defined]
             pixels = np.fromfile(file, np.uint8, (stop - start) * row)
         return pixels.reshape(stop - start, *self.images.shape[1:])

@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nctransfer.errors import StoreError
-from nctransfer.storage.stores import Store, StoreWriter
+from nctransfer.storage.stores import ARRAYS, Store, StoreWriter
 
 PENULTIMATE = "penultimate"
 SUMMED = "summed"
 LOGITS = "logits"
-_PARQUET = "features.parquet"
+_PARQUET = f"{ARRAYS}/features.parquet"
 _ROW_GROUP_BYTES = 64 << 20
 
 

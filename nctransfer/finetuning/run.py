@@ -56,8 +56,8 @@ def finetune(
 
     Losses, also on the test split, are the training loss, including label smoothing. ``model`` is the
     manifest of the base model's store, ``stores`` are train and test of the downstream data set;
-    tuned.safetensors, history.parquet and accuracy.parquet are written beside ``manifest``. ``checkpoint`` is
-    the weights file of a local base model, which may contain its text tower.
+    arrays/tuned.safetensors, history.parquet and accuracy.parquet are written beside ``manifest``.
+    ``checkpoint`` is the weights file of a local base model, which may contain its text tower.
 
     Raises:
         DataError: the splits have different classes, or a class has fewer images than requested.

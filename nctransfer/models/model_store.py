@@ -28,11 +28,12 @@ from nctransfer.models.parameters import ParameterPlaces, head_parameters, locat
 from nctransfer.models.settings import ModelJobSettings
 from nctransfer.models.unit_layout import Unit, UnitLayout
 from nctransfer.stamp import UNSTAMPED, Stamp
-from nctransfer.storage.stores import Store, create_store
+from nctransfer.storage.stores import ARRAYS, Store, create_store
 
 logger = logging.getLogger(__name__)
 
 PENULTIMATE, HEAD = "penultimate", "head"
+WEIGHTS = f"{ARRAYS}/weights.safetensors"
 UNIT_COLUMNS = ("index", "name", "type", "width", "parameters", "between")
 
 
@@ -41,10 +42,10 @@ def save_model(
 ) -> None:
     """Fetch a network and write its model store; ModelError where it does not match the settings.
 
-    The store holds ``weights.safetensors`` and ``units.csv`` (index, name, type, width, parameters, between),
-    with one row each for the stem (0), the units, the penultimate feature with all parameters after the last
-    unit, and the head, if any; ``between`` counts the parameters outside the units just before this one. The
-    manifest tells how to rebuild the network without any download, and how its images are prepared.
+    The store holds ``arrays/weights.safetensors`` and ``units.csv`` (index, name, type, width, parameters,
+    between), with one row each for the stem (0), the units, the penultimate feature with all parameters after
+    the last unit, and the head, if any; ``between`` counts the parameters outside the units just before this
+    one. The manifest tells how to rebuild the network without any download, and how its images are prepared.
     ``checkpoint`` is the weights file of sources that read one.
     """
     fetched = variants.load(sources, settings.source, needs=["fetch"]).fetch(settings, checkpoint)
@@ -66,7 +67,7 @@ def save_model(
     native = fetched.metadata.native
     located = locate_parameters(network, layout, size)
     with create_store(manifest, "model", stamp) as store:
-        write_weights(store.file("weights.safetensors"), state)
+        write_weights(store.file(WEIGHTS), state)
         rows = unit_rows(network, layout, units, width, located)
         _write_units(store.file("units.csv"), rows)
         store.meta = {
@@ -104,7 +105,7 @@ def load_model(manifest: Path, device: torch.device | str = "cpu") -> Backbone:
     if meta["headless"]:
         drop_heads(network, layout.heads)
         layout = replace(layout, heads=())
-    weights = store.path("weights.safetensors")
+    weights = store.path(WEIGHTS)
     load_strictly(network, read_weights(weights), str(weights))
     units, width = _read_units(store.path("units.csv"))
     if tuple(unit.name for unit in units[1:]) != layout.units:

@@ -1,9 +1,9 @@
 """Fine-tuned models: a base model and the changes of a fine-tuning run.
 
-A run stores the tensors that it trained, not the network (``tuned.safetensors``): ``network.<name>`` is a
-tensor of the network, ``lora.<name>.a`` and ``.b`` are the low-rank change of one, ``classifier.<name>`` is a
-tensor of the classifier. Together with the base model and the run's manifest they define the tuned model,
-which is then used like any other model.
+A run stores the tensors that it trained, not the network (``arrays/tuned.safetensors``): ``network.<name>``
+is a tensor of the network, ``lora.<name>.a`` and ``.b`` are the low-rank change of one,
+``classifier.<name>`` is a tensor of the classifier. Together with the base model and the run's manifest they
+define the tuned model, which is then used like any other model.
 """
 
 import hashlib
@@ -21,10 +21,10 @@ from nctransfer.models.checkpoint import drop_heads, read_weights
 from nctransfer.models.model_store import load_model
 from nctransfer.models.skip_connection import check_skip
 from nctransfer.models.unit_layout import Tap
-from nctransfer.storage.stores import Store
+from nctransfer.storage.stores import ARRAYS, Store
 
 KIND = "finetuning"
-WEIGHTS = "tuned.safetensors"
+WEIGHTS = f"{ARRAYS}/tuned.safetensors"
 NETWORK, LORA, CLASSIFIER = "network.", "lora.", "classifier."
 
 

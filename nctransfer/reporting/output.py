@@ -90,7 +90,7 @@ def save_sidecar(
         "kind": kind,
         **({} if seed is None else {"seed": seed}),
         **software(),
-        "inputs": stamp.by_path(inputs),
+        "inputs": stamp.by_path(inputs, path.parent),
         "files": {file.name: file_checksum(file) for file in files if file != path},
         "stamp": stamp.to_json(),
     }

@@ -16,14 +16,14 @@ TABLE_FILES = {"text": "md", "page": "html", "LaTeX": "tex", "numbers": "csv", "
 def overview(settings: OverviewJobSettings, scorecard: Path, adopted: int, digest: str) -> str:
     """Text of REPORT.md.
 
-    ``scorecard`` is the path of its CSV, ``adopted`` the number of adoptions (results kept after a code
-    change).
+    ``scorecard`` is the path of its CSV, beside which the text will lie, ``adopted`` the number of adoptions
+    (results kept after a code change).
     """
     results = settings.results
     parts = [
         "# Transfer learning via neural collapse: what this run shows",
         _about(settings),
-        _verdicts(scorecard, results),
+        _verdicts(scorecard),
         *_listing("Figures", settings.figures, FIGURE_FILES, results),
         *_listing("Tables", settings.tables, TABLE_FILES, results),
         "## About this run\n\n"
@@ -54,14 +54,13 @@ def _adopted(times: int) -> str:
     )
 
 
-def _verdicts(scorecard: Path, results: str) -> str:
+def _verdicts(scorecard: Path) -> str:
     claims = pd.read_csv(scorecard).drop_duplicates("claim")  # all rows of a claim have its verdict
     counts = claims["claim_verdict"].value_counts(sort=False)
     rows = "\n".join(f"| {verdict} | {counts[verdict]} |" for verdict in VERDICTS if verdict in counts)
-    link = os.path.relpath(scorecard, results)
-    page = Path(link).with_suffix(".html").as_posix()
     table = f"| Verdict | Claims |\n|:---|---:|\n{rows}"
-    return f"## Scorecard\n\n{table}\n\nClaim by claim: [{page}]({page}), [{link}]({link})."
+    links = ", ".join(f"[{name}]({name})" for name in (f"{scorecard.stem}.html", scorecard.name))
+    return f"## Scorecard\n\n{table}\n\nClaim by claim: {links}."
 
 
 def _listing(heading: str, entries: Sequence[Listed], files: Mapping[str, str], results: str) -> list[str]:

@@ -21,6 +21,8 @@ LIBRARIES = (
     "snakemake", "torch", "torchvision", "timm", "open_clip_torch", "numpy", "scipy", "scikit-learn",
     "pandas", "pyarrow", "safetensors", "pillow", "matplotlib", "seaborn",
 )  # fmt: skip
+# What the workflow adds to the configuration, for the report's captions and for jobs.
+NOT_CONFIGURED = ("captions", "package")
 # Rules that report on the others and may run at the same time.
 ABOUT = ("overview", "provenance")
 
@@ -76,7 +78,7 @@ def gather(
         digests={name: made_by[name] for name in sorted(made_by)},
         adoptions=read_ledger(results),
         jobs=[job for job in read_lines(logs, config["study"]) if job["rule"] not in ABOUT],
-        configuration={name: part for name, part in config.items() if name != "captions"},
+        configuration={name: part for name, part in config.items() if name not in NOT_CONFIGURED},
     )
 
 

@@ -206,7 +206,7 @@ class ProvenanceJobSettings(Settings):
     """Settings of the job that collects provenance."""
 
     configuration: str  # digest of the configuration
-    logs: str  # the study's folder of logs
+    results: str  # the study's folder of results, where the ledger of adoptions is
 
 
 class ListingJobSettings(Settings):

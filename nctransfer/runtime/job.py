@@ -21,7 +21,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from nctransfer.runtime import job_log, study_lock
 from nctransfer.runtime.machine_errors import explain
 from nctransfer.stamp import Stamp
 from nctransfer.storage.stamps import read_stamp
+from nctransfer.versions import package_digest
 
 if TYPE_CHECKING:
     import torch
@@ -86,7 +87,7 @@ def job(snakemake: Any) -> Iterator[Job]:
     try:
         study_lock.join(snakemake.config["study"])
         _log_to(Path(snakemake.log[0]))
-        _refuse_namesake(Path(snakemake.scriptdir).resolve().parents[1])
+        _refuse_other_package(snakemake.config["package"])
         parameter = snakemake.params.job
         stamp = Stamp.from_json(parameter["stamp"])
         _refuse_stale(snakemake.input, stamp)
@@ -101,7 +102,7 @@ def job(snakemake: Any) -> Iterator[Job]:
         )
         yield task
         job_log.write_line(
-            snakemake.config["study"], snakemake.rule, snakemake.wildcards, stamp.digest, task.threads
+            snakemake.config["study"], _script_name(), snakemake.wildcards, stamp.digest, task.threads
         )
         logger.info("done")
     except (StoppedError, signals.Stopped) as error:
@@ -118,6 +119,11 @@ def job(snakemake: Any) -> Iterator[Job]:
         if message is None:
             raise
         _fail(snakemake, message)
+
+
+def _script_name() -> str:
+    """Name of the running script, which is that of its rule, also where a module renames the rule."""
+    return Path(sys.modules["__main__"].__file__ or "").name.partition(".")[0]
 
 
 def _processors() -> int:
@@ -172,11 +178,13 @@ def _fail(snakemake: Any, message: str) -> NoReturn:
     sys.exit(1)
 
 
-def _refuse_namesake(root: Path) -> None:
-    """Check that the running package is the one whose digest was computed."""
+def _refuse_other_package(planned: Mapping[str, str]) -> None:
+    """Check that the running package is the one with which the job was planned."""
     here = Path(__file__).resolve().parents[1]
-    if here != root / "nctransfer":
+    if str(here) == planned["folder"]:
+        return
+    if (digest := package_digest(here)) != planned["digest"]:
         raise NCTransferError(
-            f"the package in use is {here}, not the one beside the Snakefile ({root / 'nctransfer'}); "
-            "uninstall the other: pip uninstall nctransfer"
+            f"the package in use is {here} (digest {digest}), not the one that planned this job: "
+            f"{planned['folder']} (digest {planned['digest']}); uninstall the other: pip uninstall nctransfer"
         )

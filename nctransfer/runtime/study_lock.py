@@ -7,6 +7,7 @@ leftovers of an earlier run are stale. Uses the standard library only, because t
 
 import json
 import os
+import re
 import socket
 import time
 import uuid
@@ -27,20 +28,22 @@ ORPHAN_SECONDS = 20.0
 # How long a run that has the lock may take to write its record.
 RECORD_SECONDS = 2.0
 
-_run: Lock | None = None
+# The runs that this process is, by study and folder; a workflow that imports rules twice begins each twice.
+_runs: dict[tuple[str, Path], Lock] = {}
 _job: Lock | None = None
 
 
 def begin(study: str | None, tell: Callable[[str], None], folder: Path = Path()) -> None:
-    """Become the only run of a study in a folder, until this process ends.
+    """Become the only run of a study in a folder, until this process ends; nothing to do if it is already.
 
     ``tell`` reports what is waited for and what was removed.
 
     Raises:
         NCTransferError: another run is active there, or jobs of a killed one still are.
     """
-    global _run
     own, name = Path(folder) / FOLDER, _name(study)
+    if (run := (name, own.resolve())) in _runs:
+        return
     own.mkdir(parents=True, exist_ok=True)
     lock, record = Lock(own / f"{name}.run"), own / f"{name}.json"
     try:
@@ -51,24 +54,24 @@ def begin(study: str | None, tell: Callable[[str], None], folder: Path = Path())
             return
         raise
     before = _read(record)
-    os.environ[TOKEN] = uuid.uuid4().hex
+    if not _runs:  # one for all studies of this process
+        os.environ[TOKEN] = uuid.uuid4().hex
     _write(record)
     try:
         _await_jobs(own / f"{name}.jobs", tell, _where(study, folder))
     except BaseException:
         lock.release()
         raise
-    _run = lock
+    _runs[run] = lock
     if before.get("host") == socket.gethostname() and _remove_stale(study, folder):
         tell(f"removed the locks of a run that did not end normally (process {before['pid']})")
 
 
 def end() -> None:
-    """Stop being the run of a study."""
-    global _run
-    if _run is not None:
-        _run.release()
-        _run = None
+    """Stop being the run of any study."""
+    for lock in _runs.values():
+        lock.release()
+    _runs.clear()
 
 
 def join(study: str | None) -> None:
@@ -186,6 +189,8 @@ def _other_studies(own: Path, name: str) -> set[str]:
 
 
 def _of_study(path: Path, study: str | None, in_use: set[str]) -> bool:
-    """Whether a Snakemake lock (a list of files) belongs to this study: paths begin with results/<study>/."""
-    studies = {parts[1] for line in path.read_text().splitlines() if len(parts := line.split("/")) > 2}
+    """Whether a Snakemake lock (a list of files) belongs to this study: paths contain results/<study>/."""
+    studies = set(
+        re.findall(r"^(?:.*/)?(?:results|figures|tables)/([^/\n]+)/", path.read_text(), re.MULTILINE)
+    )
     return study in studies if study else not studies & in_use

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nctransfer.errors import StoreError
 from nctransfer.stamp import Stamp
+from nctransfer.storage.convert import convert
 from nctransfer.storage.files import atomic_path, file_checksum
 from nctransfer.storage.stores import MANIFEST, Store
 from nctransfer.storage.tables import read_table, restamp_table
@@ -32,9 +33,11 @@ def verify(path: Path) -> None:
 def restamp(path: Path, stamp: Stamp, inputs: Mapping[str, str]) -> None:
     """Replace the stamp of a table, of a store (path of its manifest) or of a picture (path of its sidecar).
 
-    Nothing else in the file changes, and it keeps its modification time. ``inputs`` are the paths of the
-    job's inputs, by name.
+    Nothing else in the file changes, and it keeps its modification time; a store of the older layout gets
+    the present one. ``inputs`` are the paths of the job's inputs, by name.
     """
+    if path.name == MANIFEST:
+        convert(path)
     status = path.stat()
     with atomic_path(path) as partial:
         if path.suffix == ".parquet":
@@ -44,6 +47,6 @@ def restamp(path: Path, stamp: Stamp, inputs: Mapping[str, str]) -> None:
             if path.name == MANIFEST:
                 text = json.dumps(contents, indent=1, sort_keys=True)
             else:
-                text = json.dumps(contents | {"inputs": stamp.by_path(inputs)}, indent=2)
+                text = json.dumps(contents | {"inputs": stamp.by_path(inputs, path.parent)}, indent=2)
             partial.write_text(f"{text}\n", encoding="utf-8")
         os.utime(partial, ns=(status.st_atime_ns, status.st_mtime_ns))

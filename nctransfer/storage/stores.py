@@ -1,5 +1,7 @@
-"""Stores: folders of arrays with a manifest that describes them.
+"""Stores: folders with a manifest that describes the files beside it.
 
+The manifest decides about reruns; the rules declare what lies beside it as well, so that a storage plugin
+moves the whole of a store (docs/architecture.md).
 A store is built in a temporary folder next to its final place and renamed when it is complete. Its
 ``manifest.json`` contains the SHA-256 of every file, so that a changed byte is detected when the store is
 read. Nothing in a manifest depends on the time, the host or the number of threads: the same job writes the
@@ -23,6 +25,7 @@ from nctransfer.stamp import UNSTAMPED, Stamp
 from nctransfer.storage.files import file_checksum, sync
 
 MANIFEST = "manifest.json"
+ARRAYS = "arrays"
 
 
 class HashingFile:
@@ -47,6 +50,11 @@ class HashingFile:
         os.fsync(self._file.fileno())
         self._file.close()
         return {"sha256": self._digest.hexdigest(), "bytes": self._size}
+
+
+def array_file(name: str) -> str:
+    """Path of an array in its store."""
+    return f"{ARRAYS}/{name}.npy"
 
 
 class ArrayWriter:
@@ -87,8 +95,8 @@ class StoreWriter:
         self.meta: dict[str, Any] = {}
 
     def array(self, name: str, shape: Sequence[int], dtype: Any) -> ArrayWriter:
-        """Start the array ``{name}.npy``, to be written in blocks."""
-        writer = ArrayWriter(self.folder / f"{name}.npy", shape, np.dtype(dtype))
+        """Start an array, to be written in blocks."""
+        writer = ArrayWriter(self._place(array_file(name)), shape, np.dtype(dtype))
         self._arrays[name] = writer
         return writer
 
@@ -97,13 +105,18 @@ class StoreWriter:
         self.array(name, array.shape, array.dtype).append(array)
 
     def file(self, name: str) -> Path:
-        """Register a file that the caller writes itself; return its path."""
+        """Register a file that the caller writes itself; return its path, in an existing folder."""
         self.files.append(name)
-        return self.folder / name
+        return self._place(name)
+
+    def _place(self, name: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        return path
 
     def finish(self) -> dict[str, Any]:
         """Close all arrays; return the ``files`` part of the manifest."""
-        files = {f"{name}.npy": writer.close() for name, writer in self._arrays.items()}
+        files = {array_file(name): writer.close() for name, writer in self._arrays.items()}
         for name in self.files:
             path = self.folder / name
             files[name] = {"sha256": file_checksum(path), "bytes": path.stat().st_size}
@@ -139,6 +152,8 @@ def create_store(manifest: Path, kind: str, stamp: Stamp = UNSTAMPED) -> Iterato
         (partial / manifest.name).write_text(json.dumps(contents, indent=1, sort_keys=True) + "\n")
         for name in (*writer.files, manifest.name):
             sync(partial / name)
+        for path in filter(Path.is_dir, partial.iterdir()):
+            sync(path)
         if final.exists():
             shutil.rmtree(final)
         partial.rename(final)
@@ -202,7 +217,7 @@ class Store:
 
     def array(self, name: str) -> np.ndarray:
         """One of the store's arrays, memory-mapped and read-only."""
-        return np.load(self.path(f"{name}.npy"), mmap_mode="r", allow_pickle=False)
+        return np.load(self.path(array_file(name)), mmap_mode="r", allow_pickle=False)
 
     def verify(self) -> Self:
         """Check every file against its checksum."""

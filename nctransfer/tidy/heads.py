@@ -11,6 +11,7 @@ from nctransfer.collapse.measure import measure_classifier
 from nctransfer.errors import DegenerateInputError
 from nctransfer.features.feature_store import PENULTIMATE, FeatureStore
 from nctransfer.models.checkpoint import read_weights
+from nctransfer.models.model_store import WEIGHTS
 from nctransfer.settings import ViewNames
 from nctransfer.storage.stores import Store
 from nctransfer.tidy.collapse import label, metric_rows
@@ -33,7 +34,7 @@ def head_table(
     head, class_names = store.manifest["head"], store.manifest["class_names"]
     if head is None:
         raise DegenerateInputError(f"{model}: this model has no classifier, so neither NC3 nor NC4")
-    state = read_weights(store.path("weights.safetensors"))
+    state = read_weights(store.path(WEIGHTS))
     weight, bias = state[f"{head['name']}.weight"].to(device), state.get(f"{head['name']}.bias")
     weight = weight.flatten(1)  # for a 1 x 1 convolution
     rows = []

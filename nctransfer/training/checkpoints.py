@@ -6,7 +6,6 @@ are kept, so that a damaged one costs only the work since the one before.
 """
 
 import logging
-import os
 import pickle
 import shutil
 import time
@@ -139,11 +138,3 @@ class Checkpoints:
             path = self.folder / name
             if not path.is_file() or file_checksum(path) != digest:
                 raise StoreError(f"{path}: missing or altered")
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name, without a copy where the file system allows it."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

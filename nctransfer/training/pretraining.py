@@ -16,10 +16,11 @@ from nctransfer.models.architecture import Architecture
 from nctransfer.models.checkpoint import first_line, weights_name, write_weights
 from nctransfer.models.unit_layout import classifying_layers
 from nctransfer.stamp import Stamp
-from nctransfer.storage.stores import create_store
+from nctransfer.storage.files import link_or_copy
+from nctransfer.storage.stores import ARRAYS, create_store
 from nctransfer.storage.tables import write_table
 from nctransfer.training import losses
-from nctransfer.training.checkpoints import Checkpoints, link_or_copy
+from nctransfer.training.checkpoints import Checkpoints
 from nctransfer.training.evaluation import Split, Standardisation, Standardised
 from nctransfer.training.heads import attach_head, without_head
 from nctransfer.training.loop import Data, Training
@@ -41,7 +42,8 @@ def pretrain(
 ) -> None:
     """Train a source model on ``stores`` (train and test), and write one store.
 
-    weights.safetensors, history.parquet and the snapshots are written beside its ``manifest``.
+    history.parquet, and in ``arrays`` weights.safetensors and the snapshots, are written beside its
+    ``manifest``.
 
     Raises:
         ModelError: unknown architecture, one that does not accept images of this size, or one without a
@@ -76,10 +78,10 @@ def pretrain(
         log = contexts.enter_context(tensorboard(operation.tensorboard))
         history = run.run(contexts.enter_context(stop_requests()), log)
     with create_store(manifest, "pretraining", stamp) as result:
-        write_weights(result.file(weights_name()), weights(), described)
+        write_weights(result.file(f"{ARRAYS}/{weights_name()}"), weights(), described)
         write_table(result.file("history.parquet"), history)
         for epoch in training.snapshots:
-            link_or_copy(checkpoints.snapshot_path(epoch), result.file(weights_name(epoch)))
+            link_or_copy(checkpoints.snapshot_path(epoch), result.file(f"{ARRAYS}/{weights_name(epoch)}"))
         result.meta = {
             "settings": settings.told(),
             "images": {name: store.fingerprint for name, store in stores.items()},

@@ -1,18 +1,20 @@
 # Functions of the rules. The plan (nctransfer/dag) derives the settings, inputs and digest of every job; here
 # they are passed to Snakemake. Nothing below may import torch: every cluster job reads the Snakefile again.
 
-import nctransfer
 from nctransfer import variants
 from nctransfer.config.kinds import SECTIONS, kind_of
 from nctransfer.config.load import load
 from nctransfer.config.ranking import picture_keys
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.resources import Requests
+from nctransfer.dag.store_contents import store_contents
 from nctransfer.errors import NCTransferError
 from nctransfer.reporting.titles import aligned_name
 from nctransfer.runtime import study_lock, signals
-
-from snakemake.exceptions import WorkflowError
+from nctransfer.storage.convert import old_stores
+from nctransfer.storage.ledger import LEDGER
+from nctransfer.storage.stores import ARRAYS
+from nctransfer.versions import package_digest
 
 # Threads that busy-wait slow each other down on a shared machine (measured: a training on 2 virtual cores six
 # times slower); jobs inherit this unless the user sets it.
@@ -26,23 +28,27 @@ if not workflow.is_main_process:
     workflow.register_resource("gpu", 1)
 
 ENVIRONMENT = "../envs/nctransfer.yaml"
+# Whether another workflow imports this one.
+IS_MODULE = workflow.modifier.parent_modifier is not None
 
-if Path(nctransfer.__file__).resolve().parent != (ROOT / "nctransfer").resolve():
-    raise WorkflowError(
-        f"the package in use is {nctransfer.__file__}, not the one beside the Snakefile; "
-        "uninstall the other: pip uninstall nctransfer"
-    )
+
+configfile: workflow_file("config.yaml")
 
 
 def load_study():
-    """Read and check the configuration and derive all models."""
+    """Check the configuration and derive all models."""
     settings = workflow.config_settings
-    study = load(
-        ROOT / "config.yaml",
-        list(settings.configfiles),
-        # a list on the command line, but one text in the jobs that Snakemake starts
-        settings.config_args if isinstance(settings.config_args, list) else [],
-    )
+    if workflow.modifier.skip_configfile:  # a module with `config:`, whatever files its host reads
+        study = load([], config=config)
+    else:
+        overlays = [Path(path) for path in settings.configfiles]
+        study = load(
+            [Path(path) for path in workflow.configfiles if Path(path) not in overlays],
+            overlays,
+            # a list on the command line, but one text in the jobs that Snakemake starts
+            settings.config_args if isinstance(settings.config_args, list) else [],
+            config,
+        )
     for note in study.notes:
         logger.warning(note)
     return study
@@ -50,19 +56,24 @@ def load_study():
 
 try:
     study = load_study()
-    plan = Plan(study, ROOT)
+    plan = Plan(study, PACKAGE, workflow_file)
     # clashes of names and models without a view are mistakes in the configuration too
     IMAGE_KEYS, VIEW_KEYS, SHOWN = plan.image_keys, plan.view_keys, plan.shown
 except NCTransferError as error:
     raise WorkflowError(str(error)) from None
 
 configuration = study.configuration
-config.clear()
-config.update(configuration.model_dump(mode="json"))
-# used by the report's captions; no job depends on it
-config["captions"] = {
-    section: {name: kind_of(section, name).caption for name in variants.names(package)}
-    for section, package in SECTIONS.items()
+# The scripts and the report read the complete configuration; whoever imports this workflow keeps their own.
+config = configuration.model_dump(mode="json") | {
+    # jobs refuse to run with another package
+    "package": {"folder": str(PACKAGE / "nctransfer"), "digest": package_digest()},
+    # used by the report's captions; no job depends on it
+    "captions": {
+        section: {
+            name: kind_of(section, name).caption for name in variants.names(package)
+        }
+        for section, package in SECTIONS.items()
+    },
 }
 
 RESULTS, FIGURES, TABLES, LOGS = plan.results, plan.figures, plan.tables, plan.logs
@@ -101,12 +112,29 @@ def ranked_pictures(wildcards):
     ]
 
 
+def name_old_stores():
+    """Warn of results in an older layout, with the command that converts them."""
+    if not (old := old_stores(Path(RESULTS))):
+        return
+    settings, command = workflow.config_settings, ["python -m nctransfer.dag.adopt"]
+    if settings.configfiles:
+        command += ["--configfile", *map(str, settings.configfiles)]
+    if isinstance(settings.config_args, list) and settings.config_args:
+        command += ["--config", *settings.config_args]
+    logger.warning(
+        f"{len(old)} stores have an older layout ({old[0]}, ...) and are made again, unless you first convert "
+        f"and keep them: {' '.join(command)} --yes --reason 'New layout' (docs/adopt.md)"
+    )
+
+
 @functools.cache
 def begin_run():
     """Become the only run of this study in the folder, if jobs will run.
 
     Snakemake has no hook before it takes its own locks, but calls the first input function before that.
     """
+    if workflow.is_main_process and not IS_MODULE:
+        name_old_stores()
     jobs_will_run = workflow.executor_plugin is not None and not workflow.dryrun
     if jobs_will_run and workflow.is_main_process and workflow.execution_settings.lock:
         try:
@@ -133,8 +161,8 @@ def planned(stage):
 # --- inputs that depend on the plan: one function each, named for what it returns -------------
 
 
-def filled(pattern, **keys):
-    """Input function that fills a pattern with values from the plan; no input if one of them is None."""
+def filled(output, **keys):
+    """Input function that fills another rule's output with values from the plan; no input if one is None."""
 
     def path(wildcards):
         try:
@@ -142,14 +170,35 @@ def filled(pattern, **keys):
             values = {name: key(wildcards) for name, key in keys.items()}
         except NCTransferError as error:
             raise WorkflowError(str(error)) from None
-        return [] if None in values.values() else pattern.format(**values)
+        return [] if None in values.values() else output.apply_wildcards(values)
 
     return path
 
 
+def own_file(path):
+    """A file of the user's: it stays where it is, also if a storage plugin holds what the workflow makes."""
+    made = tuple(f"{folder}/" for folder in (RESULTS, FIGURES, TABLES))
+    return path if path.startswith(made) and not path.endswith(LEDGER) else local(path)
+
+
 def inputs_of(stage):
     """Input function with all inputs of a job, by name."""
-    return lambda wildcards: planned(stage)(wildcards).inputs
+    return lambda wildcards: {
+        name: own_file(path) for name, path in planned(stage)(wildcards).inputs.items()
+    }
+
+
+def contents_of_stores(stage):
+    """What the stores of a job's inputs contain beside the files that decide about reruns."""
+
+    def contents(wildcards):
+        paths = store_contents(planned(stage)(wildcards), RESULTS)
+        # the flag lets Snakemake remove copies of folders that came from storage
+        return [
+            path if "." in os.path.basename(path) else directory(path) for path in paths
+        ]
+
+    return ancient(contents)
 
 
 # the user's own files of a data set: file_0, file_1, ...
@@ -164,52 +213,52 @@ numbers_of_claims = inputs_of("scorecard")
 all_that_is_shown = inputs_of("overview")
 
 
-def source_images(pattern):
+def source_images(output):
     """Image store of the data set on which a model is trained."""
-    return filled(pattern, images=lambda wildcards: plan.source_images(wildcards.model))
+    return filled(output, images=lambda wildcards: plan.source_images(wildcards.model))
 
 
-def shown_images(pattern):
+def shown_images(output):
     """Image store of a model's view."""
     return filled(
-        pattern,
+        output,
         images=lambda wildcards: plan.find_view(wildcards.model, wildcards.view).images,
     )
 
 
-def downstream_images(pattern):
+def downstream_images(output):
     """Image store of the data set of a fine-tuning run."""
     return filled(
-        pattern, images=lambda wildcards: plan.downstream_images(wildcards.run)
+        output, images=lambda wildcards: plan.downstream_images(wildcards.run)
     )
 
 
-def base_model(pattern):
+def base_model(output):
     """The model itself, or the base model of a fine-tuning run."""
     return filled(
-        pattern,
+        output,
         model=lambda wildcards: study.base(wildcards.get("model") or wildcards.run),
     )
 
 
-def tuning_run(pattern):
+def tuning_run(output):
     """The run that tuned a model; nothing for other models."""
     return filled(
-        pattern, run=lambda wildcards: study.models[wildcards.model].store or None
+        output, run=lambda wildcards: study.models[wildcards.model].store or None
     )
 
 
-def training_or_file(pattern):
+def training_or_file(output):
     """The training that a model comes from, or the user's file of weights; nothing for library models."""
-    trained = filled(pattern, model=lambda wildcards: plan.training_of(wildcards.model))
-    return (
-        lambda wildcards: trained(wildcards) or plan.weights_file(wildcards.model) or []
+    trained = filled(output, model=lambda wildcards: plan.training_of(wildcards.model))
+    return lambda wildcards: trained(wildcards) or inputs_of("model")(wildcards).get(
+        "checkpoint", []
     )
 
 
 def weights_with_text_tower(wildcards):
     """The user's file of weights for a run that classifies with its text tower; nothing for other runs."""
-    return planned("finetune")(wildcards).inputs.get("checkpoint", [])
+    return inputs_of("finetune")(wildcards).get("checkpoint", [])
 
 
 # --- parameters and resources of a job ------------------------------------------------------------

@@ -7,6 +7,8 @@ rule images:
     output:
         train=f"{RESULTS}/images/{{images}}/train/manifest.json",
         test=f"{RESULTS}/images/{{images}}/test/manifest.json",
+        train_arrays=directory(f"{RESULTS}/images/{{images}}/train/arrays"),
+        test_arrays=directory(f"{RESULTS}/images/{{images}}/test/arrays"),
     log:
         f"{LOGS}/images/{{images}}.log",
     conda:

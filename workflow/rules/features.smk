@@ -7,9 +7,12 @@ rule features:
         tuned=tuning_run(rules.finetune.output.manifest),
         train=shown_images(rules.images.output.train),
         test=shown_images(rules.images.output.test),
+        contents=contents_of_stores("features"),
     output:
         train=f"{RESULTS}/features/{{model}}/{{view}}/train/manifest.json",
         test=f"{RESULTS}/features/{{model}}/{{view}}/test/manifest.json",
+        train_arrays=directory(f"{RESULTS}/features/{{model}}/{{view}}/train/arrays"),
+        test_arrays=directory(f"{RESULTS}/features/{{model}}/{{view}}/test/arrays"),
     log:
         f"{LOGS}/features/{{model}}/{{view}}.log",
     conda:

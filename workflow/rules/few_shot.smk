@@ -5,6 +5,7 @@ rule few_shot:
     input:
         train=rules.features.output.train,
         test=rules.features.output.test,
+        contents=contents_of_stores("few_shot"),
     output:
         table=f"{RESULTS}/few_shot/{{model}}/{{view}}.parquet",
     log:

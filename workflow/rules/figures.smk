@@ -4,6 +4,7 @@
 rule figure:
     input:
         unpack(tables_of_figure),
+        contents=contents_of_stores("figure"),
     output:
         pdf=report(
             f"{FIGURES}/{{figure}}.pdf",
@@ -42,6 +43,7 @@ rule figure:
 rule table:
     input:
         unpack(tables_of_table),
+        contents=contents_of_stores("table"),
     output:
         csv=report(
             f"{TABLES}/{{table}}.csv",
@@ -81,11 +83,13 @@ rule table:
 rule figures:
     input:
         collect(f"{FIGURES}/{{figure}}.pdf", figure=plan.asked_for("figures")),
+    localrule: True
 
 
 rule tables:
     input:
         collect(f"{TABLES}/{{table}}.csv", table=plan.asked_for("tables")),
+    localrule: True
 
 
 # A name without a suffix stands for all files of a figure or table: tables/table3
@@ -96,4 +100,8 @@ for maker, section in (("figure", "figures"), ("table", "tables")):
             name:
                 f"{getattr(plan, section)}/{key}"
             input:
-                collect(getattr(rules, maker).output, **{maker: key}),
+                collect(
+                    f"{getattr(plan, section)}/{key}.{{suffix}}",
+                    suffix=getattr(rules, maker).output.keys(),
+                ),
+            localrule: True

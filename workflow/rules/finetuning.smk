@@ -7,9 +7,10 @@ rule finetune:
         train=downstream_images(rules.images.output.train),
         test=downstream_images(rules.images.output.test),
         checkpoint=weights_with_text_tower,
+        contents=contents_of_stores("finetune"),
     output:
         manifest=f"{RESULTS}/finetuning/{{run}}/manifest.json",
-        weights=f"{RESULTS}/finetuning/{{run}}/tuned.safetensors",
+        arrays=directory(f"{RESULTS}/finetuning/{{run}}/arrays"),
         history=f"{RESULTS}/finetuning/{{run}}/history.parquet",
         accuracy=f"{RESULTS}/finetuning/{{run}}/accuracy.parquet",
     log:

@@ -5,6 +5,7 @@ rule metrics:
     input:
         train=rules.features.output.train,
         test=rules.features.output.test,
+        contents=contents_of_stores("metrics"),
     output:
         table=f"{RESULTS}/metrics/{{model}}/{{view}}.parquet",
     log:
@@ -29,6 +30,7 @@ rule classifier_metrics:
         train=rules.features.output.train,
         test=rules.features.output.test,
         probes=rules.probes.output.manifest,
+        contents=contents_of_stores("classifier_metrics"),
     output:
         table=f"{RESULTS}/classifier_metrics/{{model}}/{{view}}.parquet",
     log:
@@ -53,6 +55,7 @@ rule head_metrics:
         train=rules.features.output.train,
         test=rules.features.output.test,
         model=rules.model.output.manifest,
+        contents=contents_of_stores("head_metrics"),
     output:
         table=f"{RESULTS}/head_metrics/{{model}}/{{view}}.parquet",
     log:
@@ -79,3 +82,4 @@ rule metrics_tables:
             table=["metrics", "classifier_metrics"],
             shown=SHOWN,
         ),
+    localrule: True

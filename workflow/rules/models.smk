@@ -6,9 +6,10 @@ rule pretrain:
     input:
         train=source_images(rules.images.output.train),
         test=source_images(rules.images.output.test),
+        contents=contents_of_stores("pretrain"),
     output:
         manifest=f"{RESULTS}/pretraining/{{model}}/manifest.json",
-        weights=f"{RESULTS}/pretraining/{{model}}/weights.safetensors",
+        arrays=directory(f"{RESULTS}/pretraining/{{model}}/arrays"),
         history=f"{RESULTS}/pretraining/{{model}}/history.parquet",
     log:
         f"{LOGS}/pretrain/{{model}}.log",
@@ -30,9 +31,10 @@ rule pretrain:
 rule model:
     input:
         checkpoint=training_or_file(rules.pretrain.output.manifest),
+        contents=contents_of_stores("model"),
     output:
         manifest=f"{RESULTS}/models/{{model}}/manifest.json",
-        weights=f"{RESULTS}/models/{{model}}/weights.safetensors",
+        arrays=directory(f"{RESULTS}/models/{{model}}/arrays"),
         units=f"{RESULTS}/models/{{model}}/units.csv",
     log:
         f"{LOGS}/model/{{model}}.log",
@@ -53,6 +55,7 @@ rule model:
 rule models:
     log:
         f"{LOGS}/models.log",
+    localrule: True
     conda:
         ENVIRONMENT
     resources:

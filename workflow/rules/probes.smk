@@ -5,8 +5,10 @@ rule probes:
     input:
         train=rules.features.output.train,
         test=rules.features.output.test,
+        contents=contents_of_stores("probes"),
     output:
         manifest=f"{RESULTS}/probes/{{model}}/{{view}}/manifest.json",
+        arrays=directory(f"{RESULTS}/probes/{{model}}/{{view}}/arrays"),
         accuracy=f"{RESULTS}/probes/{{model}}/{{view}}/accuracy.parquet",
     log:
         f"{LOGS}/probes/{{model}}/{{view}}.log",

@@ -4,6 +4,7 @@
 rule scores:
     input:
         train=rules.features.output.train,
+        contents=contents_of_stores("scores"),
     output:
         table=f"{RESULTS}/scores/{{model}}/{{view}}.parquet",
     log:
@@ -26,6 +27,7 @@ rule scores:
 rule ranking:
     input:
         unpack(tables_of_ranking),
+        contents=contents_of_stores("ranking"),
     output:
         ranking=f"{RESULTS}/rank/{{ranked}}.parquet",
         agreement=f"{RESULTS}/agreement/{{ranked}}.parquet",
@@ -47,3 +49,4 @@ rule ranking:
 rule rank:
     input:
         ranked_pictures,
+    localrule: True

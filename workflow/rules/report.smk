@@ -26,6 +26,7 @@ rule provenance:
         ),
     log:
         f"{LOGS}/provenance.log",
+    localrule: True
     conda:
         ENVIRONMENT
     resources:
@@ -46,6 +47,7 @@ rule overview:
         md=f"{RESULTS}/REPORT.md",
     log:
         f"{LOGS}/overview.log",
+    localrule: True
     conda:
         ENVIRONMENT
     resources:

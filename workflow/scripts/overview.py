@@ -10,6 +10,6 @@ from nctransfer.storage.ledger import read_ledger
 
 with job(snakemake) as task:
     settings = OverviewJobSettings.read(task.settings)
-    adopted = len(read_ledger(Path(snakemake.output.md).parent))
+    adopted = len(read_ledger(Path(settings.results)))
     text = overview(settings, Path(snakemake.input.scorecard), adopted, task.stamp.digest)
     save_text(text, Path(snakemake.output.md))

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import nctransfer
 from nctransfer.runtime.job import job
 from nctransfer.reporting import provenance
 from nctransfer.reporting.settings import ProvenanceJobSettings
 
 with job(snakemake) as task:
-    root = Path(snakemake.scriptdir).resolve().parents[1]
-    results, logs = Path(snakemake.output.json).parent, Path(ProvenanceJobSettings.read(task.settings).logs)
+    root = Path(nctransfer.__file__).resolve().parents[1]
+    results = Path(ProvenanceJobSettings.read(task.settings).results)
+    # where a storage plugin put them, if there is one
+    logs = Path(snakemake.log[0]).parent
     collected = provenance.gather(root, results, logs, snakemake.config, task.stamp.made_by)
     provenance.write(collected, Path(snakemake.output.json), Path(snakemake.output.html), task.stamp)

@@ -8,7 +8,7 @@ from nctransfer.models.checkpoint import load_strictly, read_metadata, read_weig
 from nctransfer.models.fetched import Fetched, existing
 from nctransfer.models.settings import ModelJobSettings
 from nctransfer.models.unit_layout import classifying_layers
-from nctransfer.storage.stores import MANIFEST, Store
+from nctransfer.storage.stores import ARRAYS, MANIFEST, Store
 
 NEEDED = ("architecture", "options", "mean", "std", "size", "classes")
 
@@ -23,7 +23,7 @@ def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
     """
     path = existing(checkpoint or settings.weights, "checkpoint")
     if path.name == MANIFEST:
-        path = Store(path, "pretraining").path(weights_name(settings.epoch))
+        path = Store(path, "pretraining").path(f"{ARRAYS}/{weights_name(settings.epoch)}")
     stored = read_metadata(path)
     missing = [key for key in NEEDED if key not in stored]
     if missing:
