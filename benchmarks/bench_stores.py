@@ -1,4 +1,4 @@
-"""Layouts of a feature store, side by side in one process: write it, open one unit, map it.
+"""Layouts of a feature store, side by side in one process: write it, open one unit.
 
     python benchmarks/bench_stores.py [--rows 50000 --units 16 --width 512 --repeats 3]
 
@@ -7,8 +7,8 @@
 * joined: one ``.npy`` file with the columns of all units, as in (N, sum of widths)
 * flat: the arrays alone, ``numpy.save`` and ``numpy.load``, without checksums: the floor
 
-Opening verifies the checksum of what is read, then sums the unit. Medians, interleaved; a second number of
-MB tells what a job reads from the disk, or from an object store, for one unit.
+Opening verifies the checksum of what is read, then sums the unit; the MB are what is read for that. Medians;
+the runs of all candidates are interleaved.
 """
 
 import argparse

@@ -9,6 +9,7 @@ import pytest
 
 from nctransfer.config.load import load
 from nctransfer.dag.plan import Plan
+from nctransfer.dag.store_contents import store_contents
 from nctransfer.data.settings import Geometry
 from nctransfer.errors import ConfigError
 
@@ -196,6 +197,41 @@ def test_a_missing_weights_file_is_named_with_its_key(tmp_path):
     text = "models: {mine: {source: local, architecture: cifar/resnet20, weights: nowhere.safetensors}}\n"
     with pytest.raises(ConfigError, match=r"models.mine.weights: no file 'nowhere.safetensors'"):
         plan(overlay(tmp_path, text)).model("mine")
+
+
+FEATURES, IMAGES = "features/resnet34/cifar10-224px", "images/cifar10"
+
+
+@pytest.mark.parametrize(
+    ("stage", "keys", "contents"),
+    [
+        ("metrics", ("resnet34", "cifar10-224px"), {f"{FEATURES}/train/arrays", f"{FEATURES}/test/arrays"}),
+        ("features", ("resnet34", "cifar10-224px"), {
+            f"{IMAGES}/train/arrays", f"{IMAGES}/test/arrays", "models/resnet34/arrays", "models/resnet34/units.csv",
+        }),
+        ("model", ("cifar100-resnet50-aug1",), {"pretraining/cifar100-resnet50-aug1/arrays"}),
+        ("images", ("cifar10",), set()),
+    ],
+)  # fmt: skip
+def test_a_job_gets_the_whole_of_the_stores_that_it_reads(paper, stage, keys, contents):
+    found = store_contents(getattr(paper, stage)(*keys), paper.results)
+    assert set(found) == {f"results/{path}" for path in contents}
+
+
+def test_a_figure_gets_what_describes_its_tables_but_no_weights(paper):
+    contents = store_contents(paper.figure("fig3"), paper.results)
+    assert contents
+    assert all(path.endswith(("/units.csv", "/manifest.json")) for path in contents)
+
+
+def test_own_files_in_folders_named_like_those_of_stores_are_no_stores(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("models").mkdir()
+    Path("models/mine.safetensors").touch()
+    text = "models: {mine: {source: local, architecture: cifar/resnet20, weights: models/mine.safetensors}}\n"
+    mine = plan(overlay(tmp_path, text))
+    assert dict(mine.model("mine").inputs) == {"checkpoint": "models/mine.safetensors"}
+    assert store_contents(mine.model("mine"), mine.results) == []
 
 
 def test_a_view_that_is_none_is_refused(paper):

@@ -263,12 +263,22 @@ def test_results_in_a_storage_provider_are_those_of_a_local_run(file_storage, tm
     assert Project(store).contents("results", "figures") == local.contents("results", "figures")
 
 
-def test_own_files_are_read_where_they_are(project, tmp_path):
-    np.savez(tmp_path / "own.npz", images=np.zeros((4, 8, 8, 3), np.uint8), labels=[0, 0, 1, 1])
+@pytest.mark.parametrize(
+    "storage", [(), ("--default-storage-provider", "fs", "--default-storage-prefix", "s")]
+)
+def test_own_files_are_read_where_they_are(project, tmp_path, storage):
     own = project.clone(tmp_path / "p")
-    entry = "  own: {source: arrays, train: ../own.npz, test: ../own.npz}\n"
+    for name in ("images/own.npz", "models/own.safetensors"):  # folders named like those of stores
+        (own.folder / name).parent.mkdir()
+    np.savez(own.folder / "images/own.npz", images=np.zeros((4, 8, 8, 3), np.uint8), labels=[0, 0, 1, 1])
+    (own.folder / "models/own.safetensors").touch()
+    entry = "  own: {source: arrays, train: images/own.npz, test: images/own.npz}\n"
     own.edit("tiny.yaml", "datasets:\n", f"datasets:\n{entry}")
-    own.edit("tiny.yaml", "dataset: digits59", "dataset: own")
-    options = ("-n", "--default-storage-provider", "fs", "--default-storage-prefix", "s")
-    planned = own.run("results/tiny/images/own/train/manifest.json", "scorecard", options=options)
+    entry = (
+        "  own: {source: local, architecture: cifar/resnet20, weights: models/own.safetensors, head: false}\n"
+    )
+    own.edit("tiny.yaml", "models:\n", f"models:\n{entry}")
+    images, model = (f"results/tiny/{name}/manifest.json" for name in ("images/own/train", "models/own"))
+    planned = own.run(images, model, "scorecard", options=("-n", *storage))
     assert planned.returncode == 0, planned.stdout + planned.stderr
+    assert "Fetching own" in planned.stdout

@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 from nctransfer.dag.job import Job
 from nctransfer.storage.stores import ARRAYS, MANIFEST
 
-# Folders of stores below the folder of results.
-STAGES = ("images", "pretraining", "models", "finetuning", "features", "probes")
+# Folders of stores that contain tidy tables; the manifest beside a table says what made it.
+WITH_TABLES = ("pretraining", "finetuning", "probes")
 # Rules that read tables alone.
 READ_TABLES = ("figure", "table")
 
@@ -20,13 +20,13 @@ def store_contents(job: Job, results: str) -> list[str]:
     found: dict[str, None] = {}
     for text in job.inputs.values():
         path = PurePosixPath(text)
-        stage = text.removeprefix(f"{results}/").partition("/")[0]
-        if stage not in STAGES:
+        if not path.is_relative_to(results):  # the user's own file
             continue
-        units = ["units.csv"] if stage == "models" else []
-        if path.name != MANIFEST:  # a table, which the manifest describes
+        stage, names = path.relative_to(results).parts[0], []
+        if path.name == MANIFEST:
+            names = ["units.csv"] if stage == "models" else []
+            names += [] if job.rule in READ_TABLES else [ARRAYS]
+        elif stage in WITH_TABLES:
             names = [MANIFEST]
-        else:
-            names = units if job.rule in READ_TABLES else [*units, ARRAYS]
         found |= dict.fromkeys(str(path.with_name(name)) for name in names)
     return list(found)

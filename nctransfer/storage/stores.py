@@ -2,6 +2,7 @@
 
 The manifest decides about reruns; the rules declare what lies beside it as well, so that a storage plugin
 moves the whole of a store (docs/architecture.md).
+
 A store is built in a temporary folder next to its final place and renamed when it is complete. Its
 ``manifest.json`` contains the SHA-256 of every file, so that a changed byte is detected when the store is
 read. Nothing in a manifest depends on the time, the host or the number of threads: the same job writes the

@@ -1,5 +1,13 @@
 # Functions of the rules. The plan (nctransfer/dag) derives the settings, inputs and digest of every job; here
 # they are passed to Snakemake. Nothing below may import torch: every cluster job reads the Snakefile again.
+import functools
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
 
 from nctransfer import variants
 from nctransfer.config.kinds import SECTIONS, kind_of
@@ -38,7 +46,8 @@ configfile: workflow_file("config.yaml")
 def load_study():
     """Check the configuration and derive all models."""
     settings = workflow.config_settings
-    if workflow.modifier.skip_configfile:  # a module with `config:`, whatever files its host reads
+    # a module with `config:`, whatever files its host reads
+    if workflow.modifier.skip_configfile:
         study = load([], config=config)
     else:
         overlays = [Path(path) for path in settings.configfiles]
@@ -116,14 +125,16 @@ def name_old_stores():
     """Warn of results in an older layout, with the command that converts them."""
     if not (old := old_stores(Path(RESULTS))):
         return
-    settings, command = workflow.config_settings, ["python -m nctransfer.dag.adopt"]
+    settings = workflow.config_settings
+    command = ["python", "-m", "nctransfer.dag.adopt"]
     if settings.configfiles:
         command += ["--configfile", *map(str, settings.configfiles)]
-    if isinstance(settings.config_args, list) and settings.config_args:
+    if settings.config_args:
         command += ["--config", *settings.config_args]
+    command += ["--yes", "--reason", "New layout"]
     logger.warning(
         f"{len(old)} stores have an older layout ({old[0]}, ...) and are made again, unless you first convert "
-        f"and keep them: {' '.join(command)} --yes --reason 'New layout' (docs/adopt.md)"
+        f"and keep them: {shlex.join(command)} (docs/adopt.md)"
     )
 
 
@@ -195,7 +206,8 @@ def contents_of_stores(stage):
         paths = store_contents(planned(stage)(wildcards), RESULTS)
         # the flag lets Snakemake remove copies of folders that came from storage
         return [
-            path if "." in os.path.basename(path) else directory(path) for path in paths
+            directory(path) if os.path.basename(path) == ARRAYS else path
+            for path in paths
         ]
 
     return ancient(contents)

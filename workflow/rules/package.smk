@@ -2,7 +2,6 @@
 import functools
 import io
 import os
-import re
 import runpy
 import subprocess
 import sys
@@ -48,7 +47,8 @@ def package_in_use():
     # scripts look first where packages are installed, whatever folder this process was started in
     here = {PROJECT, Path.cwd()}
     elsewhere = [path for path in sys.path if Path(path).resolve() not in here]
-    found = PathFinder.find_spec("nctransfer", elsewhere) or util.find_spec("nctransfer")
+    installed = PathFinder.find_spec("nctransfer", elsewhere)
+    found = installed or util.find_spec("nctransfer")
     return Path(found.origin).resolve().parent if found and found.origin else None
 
 
