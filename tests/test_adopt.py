@@ -86,7 +86,7 @@ def test_what_is_kept_needs_no_rerun_and_says_so(project):
         project.read("figures/tiny/fig3.csv"),
         (project.folder / "figures/tiny/fig3.pdf").read_bytes(),
     )
-    assert "Kept 5 jobs" in yes(project)
+    assert "Kept 6 jobs" in yes(project)
     assert project.planned(ALL, overlay=None) == {}
     run = project.run(ALL, overlay=None)
     assert "Nothing to be done" in run.stdout + run.stderr
@@ -95,7 +95,7 @@ def test_what_is_kept_needs_no_rerun_and_says_so(project):
     (entry,) = json.loads(project.read(LEDGER))
     assert (entry["reason"], entry["modules"]) == (REASON, ["nctransfer.features.extract"])
     assert "commit" in entry["revision"]
-    assert {job["rule"] for job in entry["jobs"]} == {"features", "metrics", "probes", "figure", "scorecard"}
+    assert {job["rule"] for job in entry["jobs"]} == {"features", "metrics", "probes", "figure", "chance", "scorecard"}
     assert REASON in project.read("results/tiny/provenance.html")
     assert json.loads(project.read("results/tiny/provenance.json"))["adoptions"] == [entry]
     assert "Once, results were kept after a change of code" in project.read("results/tiny/REPORT.md")
@@ -183,6 +183,7 @@ def test_changed_settings_are_never_kept_nor_what_reads_their_outputs(project):
     assert project.planned(ALL, overlay=None) == {
         "probes": 1,
         "figure": 1,
+        "chance": 1,
         "scorecard": 1,
         "overview": 1,
         "provenance": 1,

@@ -292,7 +292,7 @@ def fingerprint(mapping: dict[str, Any], folder: Path) -> dict[str, Any]:
         plan.table(table)
     plan.scorecard()
     asked = Requests(plan)
-    unasked = ("figure", "table", "ranking", "scorecard")
+    unasked = ("figure", "table", "ranking", "chance", "scorecard")
     requests = {name: asked.request(*name) for name in plan.jobs if name[0] not in unasked}
     return {"jobs": plan.jobs, "requests": requests}
 

@@ -250,7 +250,8 @@ def test_the_run_is_told_of_code_machines_and_times(reader, study):
     assert "snakemake 9." in text
     rules = page.locator("table.jobs tbody tr td:first-child").all_inner_texts()
     assert set(rules) == {
-        "images", "pretrain", "model", "features", "metrics", "probes", "figure", "table", "scorecard",
+        "images", "pretrain", "model", "features", "metrics", "probes", "figure", "table", "chance",
+        "scorecard",
     }  # fmt: skip
     page.locator("summary").click()
     assert "study: tiny" in page.locator("pre").inner_text()

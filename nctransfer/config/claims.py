@@ -94,6 +94,12 @@ def published_tables(claims: Sequence[ClaimSettings], path: Path) -> dict[str, P
     return {name: path.parent / name for name in sorted(names)}
 
 
+def calibration_file(path: Path) -> Path | None:
+    """The file beside a file of claims that says how its tests err, if there is one."""
+    file = path.parent / "calibration.csv"
+    return file if file.is_file() else None
+
+
 def pictures_read(claims: Sequence[ClaimSettings]) -> list[str]:
     """Keys of the figures and tables that claims read, in order."""
     keys = [key for claim in claims for key in (*claim.where, claim.against) if key is not None]

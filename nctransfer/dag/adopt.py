@@ -52,6 +52,7 @@ STAMPED = {
     "ranking": ("{results}/rank/*.parquet", "{results}/agreement/*.parquet"),
     "figure": ("{figures}/*.json",),
     "table": ("{tables}/*.json",),
+    "chance": ("{results}/scorecard-chance.json",),
     "scorecard": ("{results}/scorecard.json",),
 }
 # Checkpoints of interrupted trainings and fine-tuning runs carry the stamp of their job.

@@ -24,7 +24,11 @@ from nctransfer.dag.job import Job, once
 from nctransfer.dag.stages import Stages
 from nctransfer.dag.tidy_inputs import TidyInputs
 from nctransfer.reporting import titles
-from nctransfer.reporting.scorecard.settings import ScorecardJobSettings
+from nctransfer.reporting.scorecard.settings import (
+    ChanceJobSettings,
+    JudgedClaimSettings,
+    ScorecardJobSettings,
+)
 from nctransfer.reporting.settings import (
     Listed,
     ListingJobSettings,
@@ -37,6 +41,7 @@ from nctransfer.storage.ledger import LEDGER
 
 # Sections that change no result and no digest.
 UNREAD = {"paths", "resources", "operation"}
+CHANCE = {"chance": "csv", "chance_made": "json"}
 SCORECARD = {"scorecard": "csv", "scorecard_made": "json"}
 
 
@@ -112,16 +117,11 @@ class Plan(Stages):
     @once
     def scorecard(self) -> Job:
         """Test claims on the numbers of figures and tables."""
-        path = claims.claims_file(self.configuration.report.claims)
-        rows = claims.read_claims(path)
-        sections = {key: section for section in SECTIONS for key in self.reported(section)}
-        pictures = {key: sections[key] for key in claims.pictures_read(rows) if key in sections}
-        inputs: dict[str, str] = {}
-        parents: dict[str, Job] = {}
-        for key, section in pictures.items():
-            folder = getattr(self, section)
-            inputs |= {key: f"{folder}/{key}.csv", f"{key}_made": f"{folder}/{key}.json"}
-            parents[f"{key}_made"] = self.picture(section, key)
+        path, rows = self._claims
+        pictures = self._judged_pictures
+        inputs, parents = self._numbers_of_claims()
+        inputs |= {name: f"{self.results}/scorecard-chance.{suffix}" for name, suffix in CHANCE.items()}
+        parents["chance_made"] = self.chance()
         published = claims.published_tables(rows, path)
         names = {name: f"published_{index}" for index, name in enumerate(published)}
         settings = ScorecardJobSettings(
@@ -132,12 +132,48 @@ class Plan(Stages):
             study=self.configuration.study,
             paper=set_ups.PAPER,
         )
-        modules = {f"nctransfer.reporting.scorecard.statistics.{claim.statistic}" for claim in rows}
-        contents = "".join(file.read_text(encoding="utf-8") for file in published.values())
-        job = self._job("scorecard", settings, inputs, parents, sorted(modules), outside=contents)
+        files = {names[name]: file for name, file in published.items()}
+        if (calibrated := claims.calibration_file(path)) is not None:
+            files["calibration"] = calibrated
+        contents = "".join(file.read_text(encoding="utf-8") for file in files.values())
+        job = self._job("scorecard", settings, inputs, parents, self._statistics, outside=contents)
         # the digest covers the contents of published numbers, not their path
-        files = {names[name]: str(file) for name, file in published.items()}
-        return replace(job, inputs={**job.inputs, **files})
+        return replace(job, inputs={**job.inputs, **{name: str(file) for name, file in files.items()}})
+
+    @once
+    def chance(self) -> Job:
+        """Test claims on the numbers of figures and tables dealt out anew."""
+        _, rows = self._claims
+        settings = ChanceJobSettings(claims=rows, pictures=tuple(self._judged_pictures))
+        return self._job("chance", settings, *self._numbers_of_claims(), self._statistics)
+
+    @cached_property
+    def _claims(self) -> tuple[Path, tuple[JudgedClaimSettings, ...]]:
+        """The file of claims, and its rows."""
+        path = claims.claims_file(self.configuration.report.claims)
+        return path, claims.read_claims(path)
+
+    @cached_property
+    def _judged_pictures(self) -> dict[str, str]:
+        """Figures and tables that claims read and this run has, with their sections."""
+        sections = {key: section for section in SECTIONS for key in self.reported(section)}
+        return {key: sections[key] for key in claims.pictures_read(self._claims[1]) if key in sections}
+
+    @property
+    def _statistics(self) -> list[str]:
+        """Modules of the claims' statistics."""
+        names = {claim.statistic for claim in self._claims[1]}
+        return sorted(f"nctransfer.reporting.scorecard.statistics.{name}" for name in names)
+
+    def _numbers_of_claims(self) -> tuple[dict[str, str], dict[str, Job]]:
+        """The numbers of the figures and tables that claims read, and the jobs that make them."""
+        inputs: dict[str, str] = {}
+        parents: dict[str, Job] = {}
+        for key, section in self._judged_pictures.items():
+            folder = getattr(self, section)
+            inputs |= {key: f"{folder}/{key}.csv", f"{key}_made": f"{folder}/{key}.json"}
+            parents[f"{key}_made"] = self.picture(section, key)
+        return inputs, parents
 
     def _set_ups(self, pictures: dict[str, str]) -> dict[str, str]:
         """For every figure or table, whether it has the paper's set-up, or how it differs."""

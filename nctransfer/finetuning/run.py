@@ -22,6 +22,7 @@ from nctransfer.finetuning.running_statistics import recalibrate
 from nctransfer.finetuning.settings import FineTuneJobSettings
 from nctransfer.finetuning.tuned_network import TunedNetwork
 from nctransfer.finetuning.tuning import ParameterCount, Task, count_parameters
+from nctransfer.intervals import with_intervals
 from nctransfer.models.checkpoint import write_weights
 from nctransfer.models.model_store import load_model
 from nctransfer.models.tuned import KIND, WEIGHTS
@@ -94,7 +95,7 @@ def finetune(
         }
         write_weights(store.file(WEIGHTS), tuned.tensors(), description)
         write_table(store.file("history.parquet"), history)
-        write_table(store.file("accuracy.parquet"), _accuracies(settings, count, history, scores))
+        write_table(store.file("accuracy.parquet"), _accuracies(settings, count, history, scores, splits))
         store.meta = {
             **description,
             "run": settings.names.run,
@@ -189,8 +190,9 @@ def _accuracies(
     count: ParameterCount,
     history: pd.DataFrame,
     scores: Mapping[str, Mapping[str, float]],
+    splits: Mapping[str, Pixels],
 ) -> pd.DataFrame:
-    """Accuracy and loss of the run, one row per split."""
+    """Accuracy, with its interval over images, and loss of the run, one row per split."""
     shared = {
         **settings.names.told(),
         "statistics": settings.statistics,
@@ -199,12 +201,17 @@ def _accuracies(
         "parameters": count.all,
         "share": count.share,
     }
-    return pd.DataFrame(
-        [
-            {**shared, "split": name, "accuracy": score["accuracy"], "loss": score["loss"]}
-            for name, score in scores.items()
-        ]
-    )
+    rows = [
+        {
+            **shared,
+            "split": name,
+            "samples": len(splits[name]),
+            "accuracy": score["accuracy"],
+            "loss": score["loss"],
+        }
+        for name, score in scores.items()
+    ]
+    return with_intervals(pd.DataFrame(rows))
 
 
 def _log_costs(device: torch.device, seconds: float) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pandas as pd
 
 from nctransfer.errors import DegenerateInputError
+from nctransfer.reporting.accuracies import with_intervals
 from nctransfer.reporting.fits import CORRELATION, correlation
 from nctransfer.reporting.panels import by_panel, letter
 from nctransfer.reporting.settings import PictureSettings, RunsPanel, ShownRun
-from nctransfer.reporting.tidy_rows import SIZES, Tables, penultimate_metrics
+from nctransfer.reporting.tidy_rows import SAMPLES, SIZES, Tables, penultimate_metrics
 from nctransfer.reporting.tuning_methods import facts_of
 
 PANEL = ("panel", "title", "model", "dataset", "view", "pooling", "depth")
@@ -27,7 +28,7 @@ COORDINATES = {
 ACCURACIES = ("train_accuracy", "transfer_accuracy")
 COLLAPSE = ("nc1", "nc1_shuffled", "cdnv")
 FEATURE_SIZES = SIZES[:3]  # the rank is named feature_rank, unlike that of adapters
-WHOLE = ("per_class", "rank", "epochs", "trained", "parameters", *FEATURE_SIZES, "feature_rank")
+WHOLE = (SAMPLES, "per_class", "rank", "epochs", "trained", "parameters", *FEATURE_SIZES, "feature_rank")
 
 
 def runs_table(settings: PictureSettings[RunsPanel], tables: Tables) -> pd.DataFrame:
@@ -40,9 +41,10 @@ def runs_table(settings: PictureSettings[RunsPanel], tables: Tables) -> pd.DataF
         panel, title, model, dataset, view, pooling, depth, run, measured (key of the model with the
         features), method, name (of the method), units (text), per_class, learning_rate, weight_decay, rank,
         statistics, seed, epochs, trained and parameters (numbers), share (%), train_accuracy and
-        transfer_accuracy (%), train_loss, transfer_loss; for the penultimate feature on the training data
-        nc1, nc1_shuffled, cdnv, samples, classes, width, feature_rank, and nc1_summed, the NC1 of the input
-        of SCL FT's classifier. Inapplicable values are missing (NaN or NA).
+        transfer_accuracy (%), train_samples and test_samples (images), train_loss, transfer_loss; for the
+        penultimate feature on the training data nc1, nc1_shuffled, cdnv, samples, classes, width,
+        feature_rank, and nc1_summed, the NC1 of the input of SCL FT's classifier. Inapplicable values are
+        missing (NaN or NA).
 
     Raises:
         DegenerateInputError: a run has no accuracy, or its metrics have no NC1; the message names panel and
@@ -89,6 +91,7 @@ def _trained(finetuning: pd.DataFrame, name: str) -> dict[str, Any]:
             raise DegenerateInputError(f"{name}: no accuracy on the {split} split")
         row = rows.iloc[0]
         outcome |= {key: row[key] for key in ("statistics", "epochs", "trained", "parameters", "share")}
+        outcome["train_samples" if split == "train" else SAMPLES] = row["samples"]
         outcome |= {f"{prefix}_accuracy": float(row["accuracy"]), f"{prefix}_loss": float(row["loss"])}
     return outcome
 
@@ -174,7 +177,8 @@ def over_seeds(
     Returns:
         the columns of the panel, method, name, those of ``by``, the coordinates, trained, parameters and
         share, those of ``sizes``, seeds (their number), and every value with its standard deviation
-        ``<value>_std`` (0 for one seed), in the order of the runs.
+        ``<value>_std`` (NaN for one seed), test_samples, and the 95 % interval transfer_accuracy_low to
+        transfer_accuracy_high, in the order of the runs.
 
     Raises:
         DegenerateInputError: runs of one group are not repetitions: two have the same seed, or they differ in
@@ -184,13 +188,15 @@ def over_seeds(
     groups = table.groupby(keys, sort=False, dropna=False)
     for _, part in groups:
         _require_seeds(part)
-    constant = [key for key in (*COORDINATES, "trained", "parameters", "share", *sizes) if key not in by]
+    constant = [
+        key for key in (*COORDINATES, "trained", "parameters", "share", SAMPLES, *sizes) if key not in by
+    ]
     means = groups[constant].first()
     means["seeds"] = groups.size()
     for value in values:
         means[value] = groups[value].mean()
-        means[f"{value}_std"] = groups[value].std().where(means["seeds"] > 1, 0.0).where(means[value].notna())
-    return means.reset_index()
+        means[f"{value}_std"] = groups[value].std()
+    return with_intervals(means.reset_index())
 
 
 def with_correlation(table: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from nctransfer.intervals import pearson_interval, r2_interval
+
 # columns with a correlation
 CORRELATION = ("pearson", "pearson_low", "pearson_high", "spearman")
 # transforms of NC1 for fits
@@ -14,7 +16,7 @@ FITS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"nc1": np.asarray, "log_n
 
 @dataclass(frozen=True)
 class Line:
-    """Least-squares line through n points, with r2 and its percentile bootstrap interval (95 %)."""
+    """Least-squares line through n points, and r2 with its 95 % interval."""
 
     slope: float
     intercept: float
@@ -28,24 +30,19 @@ class Line:
         return self.intercept + self.slope * x
 
 
-def fit_line(x: np.ndarray, y: np.ndarray, seed: int, resamples: int = 5000) -> Line:
+def fit_line(x: np.ndarray, y: np.ndarray) -> Line:
     """Fit y = intercept + slope x.
 
-    The interval resamples points. Units of one network are not independent, so it understates the
-    uncertainty; it is reported with n all the same (the paper's Fig. 3 gives r2 without any). x and y have
-    shape (n,); 0 resamples give no interval (NaN).
+    The interval of r2 is that of r squared (:func:`~nctransfer.intervals.r2_interval`). Units of one network
+    are not independent, so it understates the uncertainty; it is reported with n all the same (the paper's
+    Fig. 3 gives r2 without any). x and y have shape (n,).
 
     Returns:
         the line; slope and r2 are NaN if x (or, for r2, y) is constant or n < 2.
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    n = len(x)
-    rows = np.random.default_rng(seed).integers(0, max(n, 1), (resamples, n))
-    slope, intercept, r2 = least_squares(x[None], y[None])
-    drawn = least_squares(x[rows], y[rows])[2]
-    drawn = drawn[np.isfinite(drawn)]
-    low, high = np.percentile(drawn, [2.5, 97.5]) if len(drawn) else (np.nan, np.nan)
-    return Line(float(slope[0]), float(intercept[0]), float(r2[0]), float(low), float(high), n)
+    slope, intercept, r2 = (float(value[0]) for value in least_squares(x[None], y[None]))
+    return Line(slope, intercept, r2, *r2_interval(np.sqrt(r2), len(x)), len(x))
 
 
 def least_squares(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -153,19 +150,14 @@ class Correlation:
 def correlation(x: np.ndarray, y: np.ndarray) -> Correlation:
     """Correlate x with y.
 
-    The interval is Fisher's: normal in artanh r with standard deviation 1 / sqrt(n - 3). For the n of the
-    paper's figures (4 to 12) a bootstrap is too narrow: most resamples of four points contain at most three
-    of them, which lie close to some line. Fisher's interval assumes that both are normal, but widens
-    correctly: to (-1, 1) for three points. All values are NaN if x or y is constant, or n < 3; both have
-    shape (n,).
+    The interval is Fisher's (:func:`~nctransfer.intervals.pearson_interval`). All values are NaN if x or y is
+    constant, or n < 3; both have shape (n,).
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if len(x) < 3 or _constant(x) or _constant(y):
         return Correlation(np.nan, np.nan, np.nan, np.nan, len(x))
-    related = stats.pearsonr(x, y)
-    low, high = related.confidence_interval(0.95)
-    rank = stats.spearmanr(x, y).statistic
-    return Correlation(float(related.statistic), float(low), float(high), float(rank), len(x))
+    pearson, rank = float(stats.pearsonr(x, y).statistic), float(stats.spearmanr(x, y).statistic)
+    return Correlation(pearson, *pearson_interval(pearson, len(x)), rank, len(x))
 
 
 def _constant(values: np.ndarray) -> bool:

@@ -6,9 +6,17 @@ from typing import Any
 import pandas as pd
 
 from nctransfer.errors import DegenerateInputError
+from nctransfer.reporting.accuracies import with_intervals
 from nctransfer.reporting.panels import letter
 from nctransfer.reporting.settings import PictureSettings, PointsPanel
-from nctransfer.reporting.tidy_rows import PENULTIMATE, SIZES, Tables, penultimate_metrics, probe_rows
+from nctransfer.reporting.tidy_rows import (
+    PENULTIMATE,
+    SAMPLES,
+    SIZES,
+    Tables,
+    penultimate_metrics,
+    probe_rows,
+)
 
 
 def points_table(settings: PictureSettings[PointsPanel], tables: Tables) -> pd.DataFrame:
@@ -19,8 +27,9 @@ def points_table(settings: PictureSettings[PointsPanel], tables: Tables) -> pd.D
     Returns:
         panel, title, series, label, order (of a point in its series, from 0), model, view, nc1_view,
         nc1_dataset, split, nc1 and nc1_shuffled of the penultimate feature on that split, samples, classes,
-        width, rank, train_accuracy and transfer_accuracy (%, mean over seeds), its standard deviation (0 for
-        one seed), seeds; one row per panel and point.
+        width, rank, train_accuracy and transfer_accuracy (%, mean over seeds), its standard deviation (NaN
+        for one seed), seeds, test_samples and its 95 % interval transfer_accuracy_low to
+        transfer_accuracy_high; one row per panel and point.
 
     Raises:
         DegenerateInputError: a point has no NC1 or no accuracy; the message names the point and what is
@@ -40,7 +49,7 @@ def points_table(settings: PictureSettings[PointsPanel], tables: Tables) -> pd.D
             collapse = _collapse(tables["metrics", point.model, point.nc1_view], panel.split, name)
             rows.append(row | collapse | _accuracy(tables["probes", point.model, point.view], settings, name))
             order[point.series] += 1
-    return pd.DataFrame(rows)
+    return with_intervals(pd.DataFrame(rows))
 
 
 def _collapse(metrics: pd.DataFrame, split: str, name: str) -> dict[str, float]:
@@ -65,6 +74,7 @@ def _accuracy(probes: pd.DataFrame, settings: PictureSettings[Any], name: str) -
     return {
         "train_accuracy": float(train.mean()),
         "transfer_accuracy": float(test.mean()),
-        "transfer_accuracy_std": float(test.std()) if len(test) > 1 else 0.0,
+        "transfer_accuracy_std": float(test.std()),
         "seeds": len(test),
+        SAMPLES: int(rows.loc[test.index[0], "samples"]),
     }

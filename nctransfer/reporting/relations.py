@@ -69,7 +69,7 @@ def with_fits(table: pd.DataFrame, scales: Iterable[str], seed: int) -> pd.DataF
 def _fits(part: pd.DataFrame, name: str, seed: int) -> dict[str, float | bool]:
     scale, accuracy = SCALES[name], part["transfer_accuracy"].to_numpy()
     x = scale.transform(part[scale.column].to_numpy())
-    line = fit_line(x, accuracy, seed, resamples=0)
+    line = fit_line(x, accuracy)
     parabola = fit_parabola(x, accuracy, seed)
     related = correlation(x, accuracy)
     fits: dict[str, float | bool] = {f"{name}_{field}": asdict(line)[field] for field in LINE}
@@ -151,7 +151,7 @@ def _draw_panel(
     axes.set_xlabel(abscissa.label)
     sns.despine(ax=axes)
     points, spread = part[[scale.column, "transfer_accuracy"]].to_numpy(), np.zeros((len(part), 2))
-    spread[:, 1] = part["transfer_accuracy_std"]
+    spread[:, 1] = part["transfer_accuracy_std"].fillna(0.0)
     taken = np.concatenate([points - spread, points, points + spread, curve])
     return "\n".join(filter(None, (_related(part.iloc[0], abscissa.scale, len(part)), turn))), taken
 

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from nctransfer.features.feature_store import FeatureStore
+from nctransfer.intervals import with_intervals
 from nctransfer.probing.probes import Probe, Score, score, train_probes
 from nctransfer.probing.settings import ProbeSettings, ProbesJobSettings
 from nctransfer.settings import ViewNames
@@ -41,7 +42,8 @@ def write_probes(
     )
     scores = score(probes, {name: test[name] for name in names}, test.labels)
     with create_store(manifest, "probes", stamp) as store:
-        write_table(store.file("accuracy.parquet"), accuracy_table(train, probes, scores, settings.names))
+        table = accuracy_table(train, probes, scores, settings.names, len(test.labels))
+        write_table(store.file("accuracy.parquet"), table)
         for name in names:
             _put_weights(store, name, [probe for probe in probes if probe.unit == name])
         store.meta = {"solver": settings.solver, "settings": [_named(entry) for entry in combinations]}
@@ -68,23 +70,26 @@ def probe_settings(settings: ProbesJobSettings) -> list[ProbeSettings]:
 
 
 def accuracy_table(
-    store: FeatureStore, probes: list[Probe], scores: list[Score], names: ViewNames
+    store: FeatureStore, probes: list[Probe], scores: list[Score], names: ViewNames, tested: int
 ) -> pd.DataFrame:
-    """Accuracy (%) and cross-entropy of every probe on both splits, one row each."""
+    """Accuracy (%) and cross-entropy of every probe on both splits, one row each.
+
+    ``store`` is that of the training split, ``tested`` the number of test images. Accuracies have the number
+    of images, samples, and Wilson's 95 % interval, accuracy_low to accuracy_high.
+    """
     columns = {column.name: column for column in store.unit_columns}
     rows = []
-    for probe, tested in zip(probes, scores, strict=True):
+    for probe, on_test in zip(probes, scores, strict=True):
         column = columns[probe.unit]
         shared = {**names.told(), "unit": column.unit, "module": column.module, "pooling": column.pooling}
         shared |= {"solver": probe.settings.solver, **_named(probe.settings), "objective": probe.objective}
-        rows.append(
-            shared
-            | {"split": "train", "accuracy": probe.train_accuracy, "cross_entropy": probe.cross_entropy}
-        )
-        rows.append(
-            shared | {"split": "test", "accuracy": tested.accuracy, "cross_entropy": tested.cross_entropy}
-        )
-    return pd.DataFrame(rows)
+        for split, images, accuracy, entropy in (
+            ("train", len(store.labels), probe.train_accuracy, probe.cross_entropy),
+            ("test", tested, on_test.accuracy, on_test.cross_entropy),
+        ):
+            measured = {"split": split, "samples": images, "accuracy": accuracy, "cross_entropy": entropy}
+            rows.append(shared | measured)
+    return with_intervals(pd.DataFrame(rows))
 
 
 def _named(settings: ProbeSettings) -> dict[str, Any]:

@@ -220,7 +220,8 @@ tables_of_ranking = inputs_of("ranking")
 tables_of_figure = inputs_of("figure")
 tables_of_table = inputs_of("table")
 # numbers and sidecars of the figures and tables that claims read, and published numbers
-numbers_of_claims = inputs_of("scorecard")
+numbers_of_claims = inputs_of("chance")
+numbers_of_scorecard = inputs_of("scorecard")
 # the scorecard, the ledger of adoptions, and the sidecars of all figures and tables
 all_that_is_shown = inputs_of("overview")
 

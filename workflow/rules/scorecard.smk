@@ -1,9 +1,30 @@
 # The paper's claims, tested on the numbers of figures and tables.
 
 
-rule scorecard:
+rule chance:
     input:
         unpack(numbers_of_claims),
+    output:
+        csv=f"{RESULTS}/scorecard-chance.csv",
+        json=f"{RESULTS}/scorecard-chance.json",
+    log:
+        f"{LOGS}/scorecard-chance.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        job=job_of("chance"),
+    message:
+        "Testing the paper's claims on numbers dealt out at random"
+    script:
+        "../scripts/chance.py"
+
+
+rule scorecard:
+    input:
+        unpack(numbers_of_scorecard),
     output:
         html=report(
             f"{RESULTS}/scorecard.html",

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from nctransfer.runtime.job import job
 from nctransfer.reporting.output import save_numbers, save_sidecar
 from nctransfer.reporting.scorecard import page, verdicts
@@ -14,10 +16,16 @@ with job(snakemake) as task:
     tables = {key: read_numbers(Path(snakemake.input[key])) for key in settings.pictures}
     published = {name: read_numbers(Path(snakemake.input[key])) for name, key in settings.published.items()}
     judged = verdicts.judge(settings.claims, tables, published, settings.set_ups)
-    shown = judged, settings.study, settings.paper
+    calibration = snakemake.input.get("calibration")
+    about = page.Circumstances(
+        settings.study,
+        settings.paper,
+        pd.read_csv(snakemake.input.chance),
+        None if calibration is None else pd.read_csv(calibration, dtype={"row": str}),
+    )
     save_numbers(verdicts.scorecard_table(judged), Path(snakemake.output.csv))
     save_numbers(verdicts.parts_table(judged), Path(snakemake.output.parts))
-    save_text(page.markdown(*shown), Path(snakemake.output.md))
-    save_text(page.html(*shown), Path(snakemake.output.html))
+    save_text(page.markdown(judged, about), Path(snakemake.output.md))
+    save_text(page.html(judged, about), Path(snakemake.output.html))
     files = map(Path, snakemake.output)
     save_sidecar(Path(snakemake.output.json), "scorecard", "scorecard", task.stamp, snakemake.input, files)

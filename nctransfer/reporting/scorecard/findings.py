@@ -1,30 +1,84 @@
-"""Findings of a statistic in the numbers of a figure or table, part by part, and their intervals."""
+"""Findings of a statistic in the numbers of a figure or table, and how statistics read such numbers."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from nctransfer.errors import StoreError
+from nctransfer.reporting.scorecard.estimates import Bound, Estimate, student
 from nctransfer.reporting.scorecard.settings import DifferenceSettings, Selection, Value
 
 # values of a selection for the rows where the column is lowest or highest
 ENDS = {"lowest": "min", "highest": "max"}
+Row = Any  # a row of a table, by column: a mapping, or a pandas Series
+SEEDS, IMAGES = "training seeds", "test images"
+
+
+@dataclass(frozen=True)
+class Part:
+    """The number of one part of a figure or table, such as a panel."""
+
+    part: str  # name of the part
+    effect: float  # the number; NaN if there is none, with the reason in ``note``
+    low: float = np.nan  # lower end of its own 95 % interval; NaN if there is none
+    high: float = np.nan  # upper end
+    points: int = 0  # number of observations
+    note: str = ""  # note for the reader
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One number by which a claim is judged."""
+    """The number by which a row of the scorecard is judged, over all parts, and its test."""
 
-    part: str  # part of the figure or table, such as the panel
-    effect: float  # the number; NaN if there is none, with the reason in ``note``
-    low: float = np.nan  # lower end of its 95 % interval; NaN if there is no interval
+    effect: float  # NaN if there is none, with the reason in ``note``
+    low: float = np.nan  # lower end of the 95 % interval
     high: float = np.nan  # upper end
     points: int = 0  # number of observations
+    varies: str = ""  # what varies, over which interval and test are
+    supported: float = np.nan  # p of the null hypothesis that the claim is wrong
+    refuted: float = np.nan  # p of the null hypothesis that it is right
+    least: float = 0.0  # smallest p that so few observations can give
     note: str = ""  # note for the reader
+    parts: tuple[Part, ...] = ()  # the numbers of the parts
+
+
+def finding_of(
+    estimate: Estimate,
+    bound: Bound,
+    parts: Iterable[Part] = (),
+    note: str = "",
+    also: Iterable[float] = (),
+    least: float = 0.0,
+) -> Finding:
+    """An estimate tested against the bound of a claim.
+
+    ``also`` are the p of further conditions that must be met (an intersection-union test: the largest p
+    counts), ``least`` the smallest of them that is possible.
+    """
+    return Finding(
+        estimate.value, estimate.low, estimate.high, estimate.points, estimate.varies,
+        supported=max([bound.supported(estimate), *also]), refuted=bound.refuted(estimate),
+        least=max(estimate.least, least), note=note, parts=tuple(parts),
+    )  # fmt: skip
+
+
+def weakest(findings: Sequence[Finding]) -> Finding:
+    """Of findings that must all hold the deciding one: without a number, refuted, or of the largest p."""
+    lacking = [finding for finding in findings if np.isnan(finding.effect)]
+    if lacking:
+        return lacking[0]
+    refuted = min(findings, key=lambda finding: finding.refuted)
+    worst = max(findings, key=lambda finding: (finding.supported, -finding.refuted))
+    return refuted if refuted.refuted <= 0.025 else worst
+
+
+def nothing(note: str, points: int = 0, parts: Iterable[Part] = ()) -> Finding:
+    """A finding without a number, and the reason."""
+    return Finding(np.nan, points=points, note=note, parts=tuple(parts))
 
 
 def read_numbers(path: Path) -> pd.DataFrame:
@@ -43,11 +97,6 @@ def read_numbers(path: Path) -> pd.DataFrame:
     return table
 
 
-def nothing(part: str, note: str, points: int = 0) -> Finding:
-    """A finding without a number, and the reason."""
-    return Finding(part, np.nan, points=points, note=note)
-
-
 def parts(table: pd.DataFrame, by: Sequence[str] = ()) -> Iterator[tuple[str, pd.DataFrame]]:
     """The panels of a table, each split further by the columns ``by``, with their names."""
     for _, part in table.groupby(["panel", *by], sort=False):
@@ -59,18 +108,21 @@ def parts(table: pd.DataFrame, by: Sequence[str] = ()) -> Iterator[tuple[str, pd
         yield ", ".join(words), part
 
 
-def together(table: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """All panels of a table as one part, or one part per value of some columns."""
-    if not by:
-        yield "all panels", table
-        return
-    for values, part in table.groupby(list(by), sort=False):
-        yield f"all panels, {', '.join(map(str, values))}", part
-
-
 def numbers(part: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     """Columns as numbers, without rows that lack one."""
-    return part[list(columns)].apply(pd.to_numeric, errors="coerce").dropna()
+    chosen = part[list(dict.fromkeys(columns))]
+    texts = [column for column in chosen if not pd.api.types.is_numeric_dtype(chosen[column])]
+    if texts:
+        chosen = chosen.apply(pd.to_numeric, errors="coerce")
+    return chosen.dropna()
+
+
+def names_of(part: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """One text per row, of several columns."""
+    first, *others = (part[column].astype(str) for column in columns)
+    for other in others:
+        first = first + " " + other
+    return first
 
 
 def select(part: pd.DataFrame, selection: Selection) -> pd.DataFrame:
@@ -83,8 +135,12 @@ def select(part: pd.DataFrame, selection: Selection) -> pd.DataFrame:
             values = pd.to_numeric(part[column], errors="coerce")
             part = part[values == values.agg(ENDS[value])]
         else:
-            texts = [_text(entry) for entry in (value if isinstance(value, tuple) else [value])]
-            part = part[part[column].map(_text).isin(texts)]
+            wanted = value if isinstance(value, tuple) else (value,)
+            numeric = pd.api.types.is_numeric_dtype(part[column]) and not any(
+                isinstance(v, str) for v in wanted
+            )
+            texts = part[column] if numeric else part[column].map(_text)
+            part = part[texts.isin(wanted if numeric else [_text(entry) for entry in wanted])]
     return part
 
 
@@ -106,51 +162,51 @@ def one_row(part: pd.DataFrame, selection: Selection) -> tuple[pd.Series | None,
     return None, f"{'no' if rows.empty else len(rows)} rows of {described(selection)}"
 
 
-def mean_of(row: pd.Series, value: str) -> tuple[float, float, int]:
-    """Mean, standard deviation and number of seeds of a value; the deviation is NaN if unknown."""
+def accuracy_gap(first: Row, second: Row, value: str) -> Estimate:
+    """Difference of two means over runs, such as accuracies in percent or logarithms.
+
+    The uncertainty is over training seeds (Welch). Of a single run on so many test images (``test_samples``)
+    it is binomial: as if the two runs had been tested on different images, which is an upper bound for runs
+    on the same ones, whose errors go together.
+    """
+    terms = [accuracy_error(row, value) for row in (first, second)]
+    variances, _, sources = zip(*terms, strict=True)
+    total = sum(variances)
+    spread = sum(variance**2 / freedom for variance, freedom, _ in terms if np.isfinite(freedom))
+    freedom = total**2 / spread if spread > 0 else np.inf
+    counts = {SEEDS: sum(_seeds(row) for row in (first, second))}
+    varies = " and ".join(dict.fromkeys(filter(None, sources)))
+    if IMAGES in varies:
+        lacking = [row for row in (first, second) if _seeds(row) < 2]
+        counts[IMAGES] = int(min(row["test_samples"] for row in lacking))
+    points = counts[IMAGES] if varies == IMAGES else counts[SEEDS]
+    return student(float(first[value] - second[value]), float(np.sqrt(total)), freedom, points, varies)
+
+
+def _seeds(row: Row) -> int:
     seeds = row.get("seeds", 1)
-    spread = row.get(f"{value}_std", np.nan)
-    count = int(seeds) if pd.notna(seeds) else 1
-    return float(row[value]), float(spread) if count > 1 and pd.notna(spread) else np.nan, count
+    return int(seeds) if pd.notna(seeds) else 1
 
 
-def welch(first: tuple[float, float, int], second: tuple[float, float, int]) -> tuple[float, float]:
-    """95 % interval of the difference of two means (Welch), from their means, deviations and counts.
-
-    NaN if a deviation is unknown, or both are zero.
-    """
-    (a, spread_a, n_a), (b, spread_b, n_b) = first, second
-    var_a, var_b = spread_a**2 / n_a, spread_b**2 / n_b
-    if not np.isfinite(var_a + var_b) or var_a + var_b == 0:
-        return np.nan, np.nan
-    freedom = (var_a + var_b) ** 2 / (var_a**2 / (n_a - 1) + var_b**2 / (n_b - 1))
-    half = float(stats.t.ppf(0.975, freedom) * np.sqrt(var_a + var_b))
-    return a - b - half, a - b + half
+def accuracy_error(row: Row, value: str) -> tuple[float, float, str]:
+    """Variance of a mean, its degrees of freedom, and what varies; NaN if nothing is known of it."""
+    count, spread, images = _seeds(row), row.get(f"{value}_std", np.nan), row.get("test_samples", np.nan)
+    if count > 1 and pd.notna(spread):
+        return float(spread) ** 2 / count, count - 1, SEEDS
+    if count == 1 and value.endswith("accuracy") and pd.notna(images):
+        # Agresti and Coull's shares: none is certain
+        right = (row[value] / 100 * images + 2) / (images + 4)
+        return float(100**2 * right * (1 - right) / (images + 4)), np.inf, IMAGES
+    return np.nan, np.inf, ""
 
 
-def mean_interval(values: np.ndarray) -> tuple[float, float]:
-    """95 % interval of a mean (Student's t); NaN for fewer than two values."""
-    if len(values) < 2:
-        return np.nan, np.nan
-    low, high = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
-    return float(low), float(high)
-
-
-def spearman_interval(rho: float, count: int) -> tuple[float, float]:
-    """95 % interval of a rank correlation: Fisher's z, its variance 1.06 / (n - 3) (Fieller et al. 1957).
-
-    It is all of [-1, 1] for three points. A perfect order, which few points show by chance, has the inner end
-    of the order next to it.
-    """
-    if not np.isfinite(rho) or count < 3:
-        return np.nan, np.nan
-    if count == 3:
-        return -1.0, 1.0
-    half = 1.96 * np.sqrt(1.06 / (count - 3))
-    next_to_perfect = 1 - 12 / (count * (count**2 - 1))
-    centre = np.arctanh(np.clip(rho, -next_to_perfect, next_to_perfect))
-    low, high = float(np.tanh(centre - half)), float(np.tanh(centre + half))
-    return (-1.0 if rho < -next_to_perfect else low), (1.0 if rho > next_to_perfect else high)
+def lacks_seeds(varies: str) -> str:
+    """What a reader must know of an interval over test images."""
+    return (
+        "one run each: the interval is over test images and lacks the training seeds"
+        if IMAGES in varies
+        else ""
+    )
 
 
 def paired(table: pd.DataFrame, options: DifferenceSettings, over: Sequence[str]) -> pd.DataFrame:

@@ -1,31 +1,57 @@
 """The scorecard for readers: Markdown, and a self-contained HTML page."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
 
 from nctransfer.reporting import pages
-from nctransfer.reporting.scorecard.findings import Finding
+from nctransfer.reporting.scorecard.estimates import ALPHA
+from nctransfer.reporting.scorecard.findings import Finding, Part
 from nctransfer.reporting.scorecard.settings import JudgedClaimSettings
 from nctransfer.reporting.scorecard.verdicts import (
     ABSENT,
     FAILS,
     HOLDS,
+    UNDECIDED,
     UNKNOWN,
     VERDICTS,
     Judged,
+    bound_of,
     by_number,
-    margin,
+    family_wise,
     number,
     published_text,
+    published_verdict,
     threshold_text,
 )
 
 SIGNS = {"below": "<", "above": ">", "at_most": "≤", "at_least": "≥", "within": "within"}
-TILES = {HOLDS: "hold", FAILS: "do not hold", UNKNOWN: "without enough data"}
-CLASSES = {HOLDS: "holds", FAILS: "fails", UNKNOWN: "unknown"}
+TILES = {HOLDS: "hold", FAILS: "do not hold", UNDECIDED: "undecided", UNKNOWN: "without enough data"}
+CLASSES = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided", UNKNOWN: "unknown"}
+WEAK = 0.5  # power below which a row says so
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a reader of the scorecard must know of the run and of the tests."""
+
+    study: str | None  # name of the study
+    paper: str  # name of the paper's own set-up
+    chance: pd.DataFrame  # verdicts on numbers dealt out at random
+    calibration: pd.DataFrame | None = None  # how the tests err, if it is known
+
+    def power(self, row: str) -> float:
+        """Share of the worlds that the paper describes in which a row holds; NaN if unknown."""
+        if self.calibration is None:
+            return float("nan")
+        table = self.calibration
+        found = table.loc[(table["row"] == row) & (table["world"] == "expected"), "holds"]
+        return float(found.iloc[0]) if len(found) else float("nan")
+
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #222; margin: 2em auto; }
@@ -40,6 +66,7 @@ td.number { white-space: nowrap; }
 .verdict { white-space: nowrap; font-weight: 600; }
 .holds { background: #d3ebe2; color: #00553c; }
 .fails { background: #f9dcc9; color: #8a3c00; }
+.undecided { background: #fbf0c9; color: #6a5200; }
 .unknown { background: #e8e8e8; color: #555; }
 .departs { color: #8a3c00; }
 .small { color: #555; font-size: .88em; }
@@ -60,6 +87,7 @@ and what this run found.
 {% for verdict, count in counts %}
 <div class="tile {{ classes[verdict] }}"><b>{{ count }}</b> {{ tiles[verdict] }}</div>
 {% endfor %}</div>
+<p><b>By chance</b> {{ chance }} <b>Together</b>, {{ family }}</p>
 <p class="small">{{ reading }}</p>
 <table>
 <thead><tr><th>Claim</th><th>What the paper says</th><th>Where</th><th>Found</th><th>Published</th>
@@ -69,17 +97,20 @@ and what this run found.
 <td>{{ claim.row }}</td>
 <td>{{ claim.statement }}<br><span class="small">{{ claim|test }}</span></td>
 <td>{{ claim.where|join(", ") }}<br><span class="small">{{ claim.source }}</span></td>
-<td class="number">{{ one.deciding|effect }}{{ one|picture }}
+<td class="number">{{ one.finding|effect }}{{ one|picture }}
+{% if one|over %}<div class="small note">{{ one|over }}</div>{% endif %}
 {% if one|note %}<div class="small note">{{ one|note }}</div>{% endif %}
-<details><summary class="small">{{ one|parts }}</summary>
-<table><tr><th>part</th><th>found</th><th>n</th><th>verdict</th></tr>
-{% for finding, verdict in one.pairs %}
-<tr><td>{{ finding.part }}</td><td>{{ finding|effect }}</td><td>{{ finding.points }}</td>
-<td>{{ verdict }}{% if finding.note %}; {{ finding.note }}{% endif %}</td></tr>
-{% endfor %}</table></details></td>
-<td>{{ one|published }}</td>
+{% if one.finding.parts|length > 1 %}
+<details><summary class="small">{{ one.finding.parts|length }} parts</summary>
+<table><tr><th>part</th><th>found</th><th>n</th></tr>
+{% for part in one.finding.parts %}
+<tr><td>{{ part.part }}{% if part.note %}; {{ part.note }}{% endif %}</td><td>{{ part|effect }}</td>
+<td>{{ part.points }}</td></tr>
+{% endfor %}</table></details>{% endif %}</td>
+<td>{{ one|published }}{% if one|own %}<div class="small">{{ one|own }}</div>{% endif %}</td>
 <td><span class="verdict {{ classes[one.verdict] }}">{{ one.verdict }}</span>
 <div class="small">{{ one|certain }}</div>
+{% if one|weak %}<div class="small departs">{{ one|weak }}</div>{% endif %}
 <div class="small{% if one.set_up != paper %} departs{% endif %}">{{ one.set_up }}</div></td>
 </tr>
 {% endfor %}</tbody>
@@ -87,12 +118,31 @@ and what this run found.
 """
 
 READING = (
-    "A claim is tested in every part that it speaks of (a panel, say) and holds if it does in as many of "
-    "them as the test asks; the number shown is that of the deciding part, with its 95 % interval and the "
-    "number of observations n. The verdict goes by the number itself. Where the interval reaches over the "
-    "threshold it says so: few points leave much open. There is no interval of places and shares of a curve, "
-    "nor between single runs. A claim of several rows holds if all of those do that have data."
+    "A row holds if its 95 % interval lies wholly on the claim's side of the threshold (a one-sided test at "
+    "2.5 %), does not hold if it lies wholly on the other side, and is undecided if it reaches over it. The "
+    "interval is over what varies: training seeds, models, units, data sets, or the test images where there "
+    "is one run each. A claim of several rows holds if all of them do."
 )
+
+
+def chance_text(judged: Sequence[Judged], chance: pd.DataFrame) -> str:
+    """How many claims would hold if this run's numbers were dealt out at random."""
+    count = chance["permutation"].nunique()
+    held = chance.assign(held=chance["verdict"] == HOLDS).groupby("permutation")["held"].sum()
+    return (
+        f"{held.mean():.1f} of {len(by_number(judged))} claims would hold: this run's own numbers, dealt out "
+        f"at random among models, methods and units {count} times, gave {held.min()} to {held.max()}."
+    )
+
+
+def family_text(judged: Sequence[Judged]) -> str:
+    """How many claims hold if all are tested together."""
+    held = family_wise(judged)
+    which = f" ({', '.join(map(str, held))})" if held else ""
+    return (
+        f"{len(held)} claims hold{which} so surely that not one of all {len(by_number(judged))} would do "
+        f"so by chance in more than {100 * ALPHA:g} % of runs (Holm)."
+    )
 
 
 def setting_text(judged: Sequence[Judged], study: str | None, paper: str) -> str:
@@ -110,32 +160,43 @@ def setting_text(judged: Sequence[Judged], study: str | None, paper: str) -> str
 
 
 def certain_text(one: Judged) -> str:
-    """Whether the interval agrees with the verdict."""
+    """How sure the verdict is."""
+    found = one.finding
     if one.verdict == UNKNOWN:
-        return one.deciding.note
-    texts = {True: "the interval agrees", False: "the interval leaves it open", None: "no interval"}
-    return texts[one.certain]
+        return found.note if np.isnan(found.effect) else f"so few can give no p below {found.least:.2g}"
+    p, what = (found.refuted, "against it ") if one.verdict == FAILS else (found.supported, "")
+    return f"{what}p = {p:.2g}" if p >= 1e-4 else f"{what}p < 0.0001"
 
 
-def effect_text(finding: Finding) -> str:
+def effect_text(found: Finding | Part) -> str:
     """An effect with its interval."""
-    if not np.isfinite([finding.low, finding.high]).all():
-        return number(finding.effect)
-    return f"{number(finding.effect)} [{number(finding.low)}, {number(finding.high)}]"
+    if not np.isfinite([found.low, found.high]).all() or found.low == found.high:
+        return number(found.effect)
+    return f"{number(found.effect)} [{number(found.low)}, {number(found.high)}]"
+
+
+def over_text(one: Judged) -> str:
+    """What the interval is over."""
+    found = one.finding
+    return f"over {found.points} {found.varies}" if np.isfinite(found.effect) and found.varies else ""
 
 
 def note_text(one: Judged) -> str:
-    """Note on the deciding part."""
-    return one.deciding.note if one.judged else ""
+    """Note on the finding."""
+    return one.finding.note if np.isfinite(one.finding.effect) else ""
 
 
-def parts_text(one: Judged) -> str:
-    """In how many parts the claim holds."""
-    judged, held = len(one.judged), one.verdicts.count(HOLDS)
-    if judged == 0:
-        return "no part with enough data"
-    asked = "" if one.needed == judged else f", {one.needed} asked for"
-    return f"holds in {held} of {judged}{asked}"
+def own_text(one: Judged) -> str:
+    """The verdict of the same test on the paper's own numbers."""
+    verdict = published_verdict(one)
+    return f"on the paper's own numbers: {verdict}" if verdict else ""
+
+
+def weak_text(power: float) -> str:
+    """A warning for tests that rarely find what the paper describes."""
+    if not power < WEAK:
+        return ""
+    return f"weak: at the paper's own n it holds in {100 * power:.0f} % of worlds as the paper describes"
 
 
 def test_text(claim: JudgedClaimSettings) -> str:
@@ -149,31 +210,33 @@ def counted(judged: Sequence[Judged]) -> list[tuple[str, int]]:
     return [(verdict, verdicts.count(verdict)) for verdict in VERDICTS]
 
 
-def html(judged: Sequence[Judged], study: str | None, paper: str) -> str:
+def html(judged: Sequence[Judged], about: Circumstances) -> str:
     """The scorecard as a page of HTML."""
     environment = Environment(autoescape=True)
     environment.filters |= {
-        "test": test_text, "effect": effect_text, "picture": _strip, "note": note_text, "parts": parts_text,
-        "published": published_text, "certain": certain_text,
+        "test": test_text, "effect": effect_text, "picture": _strip, "note": note_text, "over": over_text,
+        "published": published_text, "own": own_text, "certain": certain_text,
+        "weak": lambda one: weak_text(about.power(one.claim.row)),
     }  # fmt: skip
     body = environment.from_string(_BODY).render(
-        setting=setting_text(judged, study, paper), reading=READING, counts=counted(judged), classes=CLASSES,
-        tiles=TILES, judged=judged, paper=paper,
+        setting=setting_text(judged, about.study, about.paper), reading=READING, counts=counted(judged),
+        chance=chance_text(judged, about.chance), family=family_text(judged), classes=CLASSES, tiles=TILES,
+        judged=judged, paper=about.paper,
     )  # fmt: skip
     return pages.page("Scorecard", f"{body}\n", _STYLE)
 
 
 def _strip(one: Judged, width: int = 190, height: int = 14) -> Markup:
-    """Inline SVG of every part's effect and the deciding interval on a line, with the threshold."""
-    effects = [finding.effect for finding in one.judged]
-    if not effects:
+    """Inline SVG of the effect with its interval and of every part's effect on a line, with the threshold."""
+    found = one.finding
+    if not np.isfinite(found.effect):
         return Markup()
-    threshold = one.claim.threshold
-    bounds = threshold if isinstance(threshold, tuple) else (threshold,)
-    ends = [end for end in (one.deciding.low, one.deciding.high) if np.isfinite(end)]
-    low, high = min([*effects, *bounds]), max([*effects, *bounds])
+    bound = bound_of(one.claim)
+    bounds = [end for end in bound.ends if np.isfinite(end)]
+    values = [found.effect, *bounds, *(end for end in (found.low, found.high) if np.isfinite(end))]
+    low, high = min(values), max(values)
     reach = (high - low) or 1.0
-    low, high = low - 0.25 * reach, high + 0.25 * reach
+    low, high = low - 0.1 * reach, high + 0.1 * reach
 
     def at(value: float) -> float:
         return float(np.clip(4 + (value - low) / (high - low) * (width - 8), 2, width - 2))
@@ -182,48 +245,46 @@ def _strip(one: Judged, width: int = 190, height: int = 14) -> Markup:
     parts = [f'<line x1="0" x2="{width}" y1="{middle}" y2="{middle}" stroke="#ddd"/>']
     upright, dashes = f'y1="0" y2="{height}"', 'stroke="#888" stroke-dasharray="2,2"'
     parts += [f'<line x1="{at(end):.1f}" x2="{at(end):.1f}" {upright} {dashes}/>' for end in bounds]
-    if len(ends) == 2:
+    if np.isfinite([found.low, found.high]).all():
         parts.append(
-            f'<line x1="{at(ends[0]):.1f}" x2="{at(ends[1]):.1f}" y1="{middle}" y2="{middle}" '
+            f'<line x1="{at(found.low):.1f}" x2="{at(found.high):.1f}" y1="{middle}" y2="{middle}" '
             'stroke="#0072B2" stroke-width="2"/>'
         )
-    for effect in effects:
-        colour = "#009E73" if margin(effect, one.claim) >= 0 else "#D55E00"
-        parts.append(
-            f'<circle cx="{at(effect):.1f}" cy="{middle}" r="2.5" fill="{colour}" fill-opacity="0.75"/>'
-        )
-    label = f"{len(effects)} parts about the threshold {threshold_text(one.claim)}"
+    colour = "#009E73" if bound.margin(found.effect) >= 0 else "#D55E00"
+    parts.append(f'<circle cx="{at(found.effect):.1f}" cy="{middle}" r="3" fill="{colour}"/>')
+    label = f"{number(found.effect)} about the threshold {threshold_text(one.claim)}"
     head = f'<svg width="{width}" height="{height}" role="img" aria-label="{label}"><title>{label}</title>'
     return Markup(f"{head}{''.join(parts)}</svg>")
 
 
-def markdown(judged: Sequence[Judged], study: str | None, paper: str) -> str:
+def markdown(judged: Sequence[Judged], about: Circumstances) -> str:
     """The scorecard in Markdown."""
     counts = ", ".join(f"{count} {TILES[verdict]}" for verdict, count in counted(judged))
+    setting = setting_text(judged, about.study, about.paper)
     lines = [
         "# Scorecard",
         "",
-        f"{setting_text(judged, study, paper)} Of {len(by_number(judged))} claims: {counts}.",
+        f"{setting} Of {len(by_number(judged))} claims: {counts}.",
+        "",
+        f"By chance {chance_text(judged, about.chance)} Together, {family_text(judged)}",
         "",
         READING,
         "",
-        "| claim | what the paper says | where | test | found | n | parts | published | verdict | interval "
-        "| set-up |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| claim | what the paper says | where | test | found | over | published | verdict | p | set-up |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for one in judged:
-        claim = one.claim
+        claim, weak = one.claim, weak_text(about.power(one.claim.row))
         cells = [
             claim.row,
             claim.statement,
             f"{', '.join(claim.where)} ({claim.source})",
             test_text(claim),
-            "; ".join(filter(None, (effect_text(one.deciding), note_text(one)))),
-            str(one.deciding.points),
-            parts_text(one),
-            published_text(one),
+            "; ".join(filter(None, (effect_text(one.finding), note_text(one)))),
+            over_text(one).removeprefix("over "),
+            "; ".join(filter(None, (published_text(one), own_text(one)))),
             f"**{one.verdict}**",
-            certain_text(one),
+            "; ".join(filter(None, (certain_text(one), weak))),
             one.set_up,
         ]
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")

@@ -23,6 +23,17 @@ class PublishedSettings(Settings):
     """What the source says."""
 
 
+class ExpectedSettings(Settings):
+    """The world that the paper describes, in the statistic's own terms."""
+
+    effect: float
+    """The statistic's number."""
+    spread: float = 1
+    """Its standard deviation between parts or seeds, as the statistic's `simulate` says."""
+    origin: Literal["printed", "ticks", "words"]
+    """Printed by the paper, read from the ticks of a figure, or our reading of its words."""
+
+
 class ClaimSettings(Settings):
     """One row of the scorecard."""
 
@@ -48,13 +59,11 @@ class ClaimSettings(Settings):
     """Required position of the statistic relative to the threshold."""
     threshold: float | tuple[float, float]
     """A number, or two for `within`."""
-    share: Annotated[float, Field(gt=0, le=1)] = 1
-    """Share of the parts in which the claim must hold."""
-    points: Count = 1
-    """Smallest number of observations in a part."""
     published: PublishedSettings | None = None
     """The published numbers: a `table` (CSV next to the file of claims) on which the statistic is computed or
     of which a `column` is read; or a `text`."""
+    expected: ExpectedSettings | None = None
+    """What the paper leads one to expect, for the power of the test."""
     source: Name
     """Where it is claimed."""
 
@@ -64,6 +73,14 @@ class JudgedClaimSettings(ClaimSettings):
 
     row: str
     """Number of the claim, with a letter if several rows test it."""
+
+
+class ChanceJobSettings(Settings):
+    """Settings of the job that judges the claims on numbers dealt out anew."""
+
+    claims: tuple[JudgedClaimSettings, ...]  # the claims, in order
+    pictures: tuple[str, ...]  # keys of the figures and tables that they read
+    permutations: int = 100  # how often the numbers are dealt out
 
 
 class ScorecardJobSettings(Settings):

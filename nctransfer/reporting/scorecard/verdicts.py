@@ -1,8 +1,8 @@
-"""From findings to verdicts: a claim holds, does not hold, or has not enough data."""
+"""From findings to verdicts: holds, does not hold, undecided, or not enough data."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,67 +11,41 @@ from pydantic import ValidationError
 from nctransfer import variants
 from nctransfer.errors import ConfigError
 from nctransfer.reporting.scorecard import statistics
-from nctransfer.reporting.scorecard.findings import Finding, nothing, select
+from nctransfer.reporting.scorecard.estimates import ALPHA, Bound
+from nctransfer.reporting.scorecard.findings import Finding, Part, nothing, select
 from nctransfer.reporting.scorecard.settings import JudgedClaimSettings
 from nctransfer.settings import Settings
 
 ABSENT = "not in this run"
-HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "not enough data"
-VERDICTS = (HOLDS, FAILS, UNKNOWN)
+HOLDS, FAILS, UNDECIDED, UNKNOWN = "holds", "does not hold", "undecided", "not enough data"
+VERDICTS = (HOLDS, FAILS, UNDECIDED, UNKNOWN)
 JOIN = ("view", "series", "label", "model")  # identify a point in two figures
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim with its findings."""
+    """A claim with what was found."""
 
     claim: JudgedClaimSettings  # the claim
-    findings: Sequence[Finding]  # its findings, part by part
-    verdicts: Sequence[str]  # the verdict on each finding
-    published: Sequence[Finding]  # the paper's findings, if its numbers are known
+    finding: Finding  # what this run found
+    published: Finding | None  # what the paper's own numbers give, if they are known
     set_up: str  # set-up of its figures and tables: the paper's own, or how it differs
 
     @property
-    def pairs(self) -> list[tuple[Finding, str]]:
-        """Findings with their verdicts."""
-        return list(zip(self.findings, self.verdicts, strict=True))
-
-    @property
-    def judged(self) -> list[Finding]:
-        """Findings that count, the clearest first."""
-        counting = [finding for finding, verdict in self.pairs if verdict != UNKNOWN]
-        return sorted(counting, key=lambda finding: -margin(finding.effect, self.claim))
-
-    @property
-    def needed(self) -> int:
-        """In how many of the parts that count the claim must hold."""
-        return max(1, math.ceil(self.claim.share * len(self.judged) - 1e-9))
-
-    @property
     def verdict(self) -> str:
-        """Whether it holds in enough parts."""
-        if not self.judged:
-            return UNKNOWN
-        return HOLDS if self.verdicts.count(HOLDS) >= self.needed else FAILS
+        """The verdict: a one-sided test at 2.5 %, each way."""
+        return verdict(self.finding)
 
-    @property
-    def deciding(self) -> Finding:
-        """The deciding finding: the claim must hold in this part to hold in exactly enough parts."""
-        if self.judged:
-            return self.judged[self.needed - 1]
-        return self.findings[0] if self.findings else nothing("", "no part")
 
-    @property
-    def certain(self) -> bool | None:
-        """Whether the whole interval of the deciding finding agrees with the verdict; None without one."""
-        one = self.deciding
-        if not self.judged or not np.isfinite([one.low, one.high]).all():
-            return None
-        if isinstance(self.claim.threshold, tuple) and self.verdict == FAILS:
-            low, high = self.claim.threshold
-            return bool(one.high < low or one.low > high)
-        sides = {margin(end, self.claim) >= 0 for end in (one.low, one.high)}
-        return sides == {self.verdict == HOLDS}
+def verdict(finding: Finding) -> str:
+    """The verdict on a finding."""
+    if not np.isfinite(finding.effect) or np.isnan(finding.supported):
+        return UNKNOWN
+    if finding.supported <= ALPHA:
+        return HOLDS
+    if finding.refuted <= ALPHA:
+        return FAILS
+    return UNKNOWN if finding.least > ALPHA else UNDECIDED
 
 
 def judge(
@@ -88,14 +62,36 @@ def judge(
     Raises:
         ConfigError: a claim's options are not those of its statistic, or name a column that does not exist.
     """
-    judged = []
-    for claim in claims:
-        options = read_options(claim)
-        findings = [each for key in claim.where for each in _in_picture(claim, options, key, tables)]
-        verdicts = [_verdict(finding, claim) for finding in findings]
-        papers = _published(claim, options, published)
-        judged.append(Judged(claim, findings, verdicts, papers, _set_up(claim, set_ups)))
-    return judged
+    return [
+        Judged(claim, find(claim, tables), _published(claim, published), _set_up(claim, set_ups))
+        for claim in claims
+    ]
+
+
+def find(claim: JudgedClaimSettings, tables: Mapping[str, pd.DataFrame]) -> Finding:
+    """Test one claim on the figures and tables that it names; all of them must be there."""
+    rows = rows_of(claim, tables)
+    return nothing(rows) if isinstance(rows, str) else measure(claim, rows)
+
+
+def rows_of(claim: JudgedClaimSettings, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame | str:
+    """The rows of figures and tables that a claim is about, one below the other; or why there are none."""
+    needed = [*claim.where, *([claim.against] if claim.against else [])]
+    if missing := [name for name in needed if name not in tables]:
+        return f"{' and '.join(missing)} {ABSENT}"
+    found = []
+    for key in claim.where:
+        table = tables[key]
+        if claim.against is not None:
+            join = [column for column in JOIN if column in table]
+            table = table.merge(tables[claim.against], on=join, suffixes=("", "_against"))
+        table = _selected(claim, key, table)
+        if len(claim.where) > 1:
+            named = {column: f"{key}: " + table[column].astype(str) for column in ("panel", "title")}
+            table = table.assign(**named)
+        found.append(table)
+    rows = pd.concat(found, ignore_index=True)
+    return "nothing of what the claim is about" if rows.empty else rows
 
 
 def read_options(claim: JudgedClaimSettings) -> Settings:
@@ -125,115 +121,110 @@ def _set_up(claim: JudgedClaimSettings, set_ups: Mapping[str, str]) -> str:
     return "; ".join([*present, *([f"without {', '.join(missing)}"] if missing else [])])
 
 
-def _in_picture(
-    claim: JudgedClaimSettings, options: Settings, key: str, tables: Mapping[str, pd.DataFrame]
-) -> list[Finding]:
-    needed = [key] if claim.against is None else [key, claim.against]
-    if missing := [name for name in needed if name not in tables]:
-        return [nothing(key, f"{' and '.join(missing)} {ABSENT}")]
-    table = tables[key]
-    if claim.against is not None:
-        join = [column for column in JOIN if column in table]
-        table = table.merge(tables[claim.against], on=join, suffixes=("", "_against"))
-    findings = _measure(claim, options, key, table)
-    if not findings:
-        findings = [nothing(key, "nothing of what the claim is about")]
-    if len(claim.where) == 1:
-        return findings
-    return [replace(finding, part=f"{key}: {finding.part}") for finding in findings]
-
-
-def _measure(
-    claim: JudgedClaimSettings, options: Settings, picture: str, table: pd.DataFrame
-) -> list[Finding]:
-    """Findings of the claim's statistic in its rows.
+def _selected(claim: JudgedClaimSettings, picture: str, table: pd.DataFrame) -> pd.DataFrame:
+    """The claim's rows of a figure or table.
 
     Raises:
         ConfigError: the claim names a column that does not exist.
     """
-    where = f"claim {claim.row}, {picture}"
-    columns = ", ".join(map(str, table.columns))
     for field, selection in (("only", claim.only), ("above", claim.above)):
         for column in selection:
             if column not in table:
-                raise ConfigError(f"{where}: {field} names {column!r}; there are: {columns}")
+                columns = ", ".join(map(str, table.columns))
+                raise ConfigError(
+                    f"claim {claim.row}, {picture}: {field} names {column!r}; there are: {columns}"
+                )
     table = select(table, claim.only)
     for column, least in claim.above.items():
         table = table[table[column] > least]
+    return table
+
+
+def bound_of(claim: JudgedClaimSettings) -> Bound:
+    """Side of the threshold on which the claim's number must be."""
+    return Bound(claim.direction, claim.threshold)
+
+
+def measure(claim: JudgedClaimSettings, rows: pd.DataFrame) -> Finding:
+    """The finding of the claim's statistic in its rows.
+
+    Raises:
+        ConfigError: the options are wrong, or name a column that does not exist.
+    """
     statistic = variants.load(statistics, claim.statistic, needs=["measure"])
+    options = read_options(claim)
     try:
-        return list(statistic.measure(table, options))
+        finding: Finding = statistic.measure(rows, options, bound_of(claim))
     except KeyError as error:
         raise ConfigError(
-            f"{where}, statistic {claim.statistic!r}: {error.args[0]}; its options say "
-            f"{', '.join(claim.options)}, and the columns are: {columns}"
+            f"claim {claim.row}, statistic {claim.statistic!r}: {error.args[0]}; its options say "
+            f"{', '.join(claim.options)}, and the columns are: {', '.join(map(str, rows.columns))}"
         ) from None
+    return finding
 
 
-def _published(
-    claim: JudgedClaimSettings, options: Settings, published: Mapping[str, pd.DataFrame]
-) -> list[Finding]:
+def _published(claim: JudgedClaimSettings, published: Mapping[str, pd.DataFrame]) -> Finding | None:
     source = claim.published
     if source is None or source.table is None:
-        return []
+        return None
     table = published[source.table]
     if source.column is not None:
-        return [Finding(row["title"], float(row[source.column])) for row in table.to_dict("records")]
-    return _measure(claim, options, source.table, table)
-
-
-def margin(effect: float, claim: JudgedClaimSettings) -> float:
-    """Distance of an effect to the threshold, positive on the claim's side."""
-    if isinstance(claim.threshold, tuple):
-        low, high = claim.threshold
-        return float(min(effect - low, high - effect))
-    sign = 1 if claim.direction in ("above", "at_least") else -1
-    return float(sign * (effect - claim.threshold))
-
-
-def _verdict(finding: Finding, claim: JudgedClaimSettings) -> str:
-    if not np.isfinite(finding.effect) or finding.points < claim.points:
-        return UNKNOWN
-    side = margin(finding.effect, claim)
-    # an effect equal to a threshold up to rounding counts as equal
-    touches = abs(side) < 1e-9
-    strict = claim.direction in ("above", "below")
-    return FAILS if (side < 0 and not touches) or (strict and touches) else HOLDS
+        values = pd.to_numeric(table[source.column])
+        shown = [Part(str(title), float(value)) for title, value in zip(table["title"], values, strict=True)]
+        return nothing("", parts=shown)
+    return measure(claim, _selected(claim, source.table, table))
 
 
 def by_number(judged: Sequence[Judged]) -> dict[int, str]:
-    """The verdict on every claim: all its rows with data must hold."""
-    verdicts: dict[int, set[str]] = {}
+    """The verdict on every claim: it holds if all of its rows do, and does not if one does not."""
+    rows: dict[int, set[str]] = {}
     for one in judged:
-        verdicts.setdefault(one.claim.claim, set()).add(one.verdict)
+        rows.setdefault(one.claim.claim, set()).add(one.verdict)
     return {
-        number: FAILS if FAILS in of_rows else HOLDS if HOLDS in of_rows else UNKNOWN
-        for number, of_rows in verdicts.items()
+        claim: next((each for each in (FAILS, UNKNOWN, UNDECIDED) if each in verdicts), HOLDS)
+        for claim, verdicts in rows.items()
     }
+
+
+def family_wise(judged: Sequence[Judged]) -> list[int]:
+    """Claims that hold if all of them are tested together (Holm 1979), at 2.5 % for the whole family.
+
+    The p of a claim is the largest of its rows, all of which must hold; 1 without data.
+    """
+    ps: dict[int, float] = {}
+    for one in judged:
+        p = one.finding.supported if one.verdict not in (UNKNOWN, FAILS) else 1.0
+        ps[one.claim.claim] = max(ps.get(one.claim.claim, 0.0), p)
+    held = []
+    for place, (claim, p) in enumerate(sorted(ps.items(), key=lambda item: item[1])):
+        if p > ALPHA / (len(ps) - place):
+            break
+        held.append(claim)
+    return sorted(held)
 
 
 def scorecard_table(judged: Sequence[Judged]) -> pd.DataFrame:
     """The scorecard, one row per row of the file of claims.
 
     Returns:
-        row, claim, where, statement, statistic, test (its number in words), direction, threshold, share,
-        verdict, claim_verdict (over all rows of the claim), parts (that count) and holding (number of them in
-        which it holds), the deciding part with effect, low, high, points and note, certain (whether its
-        interval agrees with the verdict), published (the paper's numbers, or words), source, set_up.
+        row, claim, where, statement, statistic, test (its number in words), direction, threshold, verdict,
+        claim_verdict (over all rows of the claim), family_wise (whether the claim holds among all of them,
+        Holm), effect with its interval low and high, points, varies (over what the interval is), p (of the
+        null hypothesis that the claim is wrong), p_refuted (that it is right), note, published (the paper's
+        numbers, or words), published_verdict (the same test on them), source, set_up.
     """
-    verdicts = by_number(judged)
+    verdicts, held = by_number(judged), family_wise(judged)
     rows = []
     for one in judged:
-        claim, deciding = one.claim, one.deciding
+        claim, found = one.claim, one.finding
         row = {
-            "row": claim.row, "claim": claim.claim, "where": " ".join(claim.where),
-            "statement": claim.statement, "statistic": claim.statistic, "test": claim.effect,
-            "direction": claim.direction, "threshold": threshold_text(claim), "share": claim.share,
-            "verdict": one.verdict, "claim_verdict": verdicts[claim.claim], "parts": len(one.judged),
-            "holding": one.verdicts.count(HOLDS), "part": deciding.part, "effect": deciding.effect,
-            "low": deciding.low, "high": deciding.high, "points": deciding.points, "certain": one.certain,
-            "note": deciding.note, "published": published_text(one), "source": claim.source,
-            "set_up": one.set_up,
+            "row": claim.row, "claim": claim.claim, "where": " ".join(claim.where), "statement":
+            claim.statement, "statistic": claim.statistic, "test": claim.effect, "direction": claim.direction,
+            "threshold": threshold_text(claim), "verdict": one.verdict, "claim_verdict":
+            verdicts[claim.claim], "family_wise": claim.claim in held, "effect": found.effect, "low":
+            found.low, "high": found.high, "points": found.points, "varies": found.varies, "p":
+            found.supported, "p_refuted": found.refuted, "note": found.note, "published": published_text(one),
+            "published_verdict": published_verdict(one), "source": claim.source, "set_up": one.set_up,
         }  # fmt: skip
         rows.append(row)
     return pd.DataFrame(rows)
@@ -241,16 +232,16 @@ def scorecard_table(judged: Sequence[Judged]) -> pd.DataFrame:
 
 def parts_table(judged: Sequence[Judged]) -> pd.DataFrame:
     """Every number behind the scorecard, one row per claim and part; ``published`` if parts match."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for one in judged:
-        papers = {finding.part: finding.effect for finding in one.published}
-        for finding, verdict in one.pairs:
-            rows.append(
-                {"row": one.claim.row, "claim": one.claim.claim, "statistic": one.claim.statistic}
-                | asdict(finding)
-                | {"verdict": verdict, "published": papers.get(finding.part, np.nan), "set_up": one.set_up}
-            )
-    return pd.DataFrame(rows)
+        papers = {part.part: part.effect for part in (one.published.parts if one.published else ())}
+        shared = {"row": one.claim.row, "claim": one.claim.claim, "statistic": one.claim.statistic}
+        rows += [
+            shared | asdict(part) | {"published": papers.get(part.part, np.nan), "set_up": one.set_up}
+            for part in one.finding.parts
+        ]
+    columns = ["row", "claim", "statistic", *Part.__dataclass_fields__, "published", "set_up"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def threshold_text(claim: JudgedClaimSettings) -> str:
@@ -262,9 +253,18 @@ def threshold_text(claim: JudgedClaimSettings) -> str:
 
 def published_text(one: Judged) -> str:
     """The paper's numbers part by part, or its words."""
-    if one.published:
-        return ", ".join(number(finding.effect) for finding in one.published)
+    if one.published is not None:
+        if one.published.parts:
+            return ", ".join(number(part.effect) for part in one.published.parts)
+        return number(one.published.effect)
     return (one.claim.published and one.claim.published.text) or ""
+
+
+def published_verdict(one: Judged) -> str:
+    """The verdict of the same test on the paper's own numbers; empty if it prints none."""
+    if one.published is None or np.isnan(one.published.effect):
+        return ""
+    return verdict(one.published)
 
 
 def number(value: float) -> str:

@@ -117,7 +117,7 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, looks: Mapping[str, Look]) -> No
 
 def _draw_line(axes: Axes, x: pd.Series, part: pd.DataFrame, look: Mapping[str, Any]) -> None:
     """Means, and a band (a bar for a single point) of one standard deviation if it is positive."""
-    mean, std = part["nc1"].to_numpy(float), part["nc1_std"].to_numpy(float)
+    mean, std = part["nc1"].to_numpy(float), part["nc1_std"].fillna(0.0).to_numpy(float)
     low = np.where(mean > std, mean - std, mean / 10)  # a logarithmic axis has no 0
     axes.plot(x, mean, **look)
     if len(part) > 1:

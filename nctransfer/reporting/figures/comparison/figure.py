@@ -39,7 +39,8 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[PointsPanel]) -> Figure
 
 def _draw_panel(left: Axes, right: Axes, part: pd.DataFrame, looks: PointLooks) -> None:
     first = part.iloc[0]
-    placed = part.assign(place=_places(part), nc1_std=0.0)
+    accuracy = part["transfer_accuracy_std"].fillna(0.0)
+    placed = part.assign(place=_places(part), nc1_std=0.0, transfer_accuracy_std=accuracy)
     left.set_yscale("log")
     _draw_groups(left, placed, "nc1", looks, "{:.3g}")
     _draw_groups(right, placed, "transfer_accuracy", looks, "{:.1f}")

@@ -15,12 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nctransfer.errors import DegenerateInputError
+from nctransfer.reporting.accuracies import with_intervals
 from nctransfer.reporting.fits import FITS, Line, fit_line
 from nctransfer.reporting.panels import by_panel, led_by, letter, new_figure, panel_title
 from nctransfer.reporting.series_style import Look
 from nctransfer.reporting.settings import FigureSettings, StyleSettings, UnitsPanel
 from nctransfer.reporting.style import NC1, headroom
-from nctransfer.reporting.tidy_rows import SIZES, Tables, probe_rows
+from nctransfer.reporting.tidy_rows import SAMPLES, SIZES, Tables, probe_rows
 
 SETTINGS = FigureSettings[UnitsPanel]
 
@@ -31,8 +32,8 @@ def tabulate(settings: FigureSettings[UnitsPanel], tables: Tables) -> pd.DataFra
     """Every number of the figure, one row per panel and unit.
 
     Returns:
-        nc1, nc1_shuffled, train and transfer accuracy (%, mean over seeds) by panel and unit, and the panel's
-        fits, repeated on its rows.
+        nc1, nc1_shuffled, train and transfer accuracy (%, mean over seeds, the latter with test_samples and
+        its 95 % interval) by panel and unit, and the panel's fits, repeated on its rows.
 
     Raises:
         DegenerateInputError: a panel has no units at its pooling.
@@ -45,12 +46,13 @@ def tabulate(settings: FigureSettings[UnitsPanel], tables: Tables) -> pd.DataFra
         means = accuracy.groupby(["unit", "split"])["accuracy"].agg(["mean", "std", "count"]).unstack("split")
         table["train_accuracy"] = means["mean", "train"]
         table["transfer_accuracy"] = means["mean", "test"]
-        table["transfer_accuracy_std"] = means["std", "test"].fillna(0.0)
+        table["transfer_accuracy_std"] = means["std", "test"]
         table["seeds"] = means["count", "test"]
-        table = table.reset_index().sort_values("unit").rename_axis(columns=None)
+        table[SAMPLES] = accuracy[accuracy["split"] == "test"].groupby("unit")["samples"].first()
+        table = with_intervals(table.reset_index().sort_values("unit").rename_axis(columns=None))
         for name, transform in FITS.items():
             nc1, transfer = transform(table["nc1"].to_numpy()), table["transfer_accuracy"].to_numpy()
-            line = fit_line(nc1, transfer, settings.seed)
+            line = fit_line(nc1, transfer)
             table = table.assign(**{f"{name}_{field}": asdict(line)[field] for field in LINE})
         of_panel = panel.model_dump(include={"title", "model", "view", "pooling"})
         parts.append(led_by(table, panel=letter(index), **of_panel))

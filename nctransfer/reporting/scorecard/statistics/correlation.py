@@ -1,39 +1,123 @@
-"""Correlation of two columns, part by part."""
+"""Correlation of two columns: the mean over panels, finding_of by permutation of what the points are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
-from nctransfer.reporting.fits import correlation
-from nctransfer.reporting.scorecard import findings
-from nctransfer.reporting.scorecard.findings import Finding
+from nctransfer.intervals import next_order, orders, pearson_interval, spearman_interval
+from nctransfer.reporting.scorecard.estimates import Bound, Numbers, shifted
+from nctransfer.reporting.scorecard.findings import (
+    Finding,
+    Part,
+    finding_of,
+    names_of,
+    nothing,
+    numbers,
+    parts,
+)
 from nctransfer.reporting.scorecard.settings import PointsSettings
+from nctransfer.reporting.scorecard.worlds import Truth, correlated
+
+FEWEST = 4  # points; any three lie close to some line
 
 
 class Options(PointsSettings):
     """Columns to correlate, and their grouping."""
 
+    unit: tuple[str, ...]
+    """Columns that name what is permuted, such as models: alike in all panels that have the same ones."""
     ranks: bool = False
     """Use Spearman's rho instead of Pearson's r."""
-    by: tuple[str, ...] = ()
-    """Columns that split panels into parts."""
-    pooled: tuple[str, ...] | None = None
-    """Columns that split all panels together into parts."""
+    pooled: bool = False
+    """Correlate over the points of all panels together."""
 
 
-def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
-    """Correlate ``x`` with ``y`` over the rows of every panel."""
-    x, y = options.x, options.y
-    by, pooled = options.by, options.pooled
-    split = findings.parts(table, by) if pooled is None else findings.together(table, pooled)
+def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
+    """Mean over panels of the correlation of ``x`` with ``y``.
+
+    Under the null hypothesis it does not matter which unit has which ``y``. Its orders are the same in all
+    panels with the same units, because what is special about a unit (a model, a method) shows in every panel.
+    The mean is taken of Fisher's z, in which the permutation distribution is shifted to give the interval.
+    """
+    groups: dict[tuple[str, ...], list[tuple[str, Numbers, Numbers]]] = {}
+    lacking = []
+    for name, units, points in _points(table, options):
+        x, y = points.to_numpy().T
+        if len(points) < FEWEST or np.ptp(x) == 0 or np.ptp(y) == 0:
+            lacking.append(Part(name, np.nan, points=len(points), note="no correlation of these points"))
+            continue
+        groups.setdefault(units, []).append((name, _scaled(x, options.ranks), _scaled(y, options.ranks)))
+    if lacking or not groups:
+        return nothing(lacking[0].note if lacking else "no points", parts=lacking)
+    shown, scores, size = [], [], sum(map(len, groups.values()))
+    for units, members in groups.items():
+        drawn = np.zeros(len(orders(len(units))))
+        for name, x, y in members:
+            related = y[orders(len(units))] @ x
+            shown.append(_part(name, float(related[0]), len(units), options.ranks))
+            drawn += np.arctanh(np.clip(related, *_limits(len(units), options.ranks))) / size
+        scores.append(drawn)
+    null = sums(scores)
+    z = float(null[0])
+    estimate = shifted(
+        z, null, len(table) if options.pooled else min(map(len, groups)), " and ".join(options.unit)
+    )
+    value = float(np.mean([part.effect for part in shown]))
+    whole = estimate.rescaled(lambda number: value if number == z else float(np.tanh(number)), _artanh)
+    return finding_of(whole, bound, shown)
+
+
+def _points(table: pd.DataFrame, options: Options) -> Iterator[tuple[str, tuple[str, ...], pd.DataFrame]]:
+    split = [("all panels", table)] if options.pooled else parts(table)
     for name, part in split:
-        points = findings.numbers(part, (x, y))
-        count, related = len(points), correlation(points[x].to_numpy(), points[y].to_numpy())
-        if pd.isna(related.pearson):
-            yield findings.nothing(name, f"{x} and {y} of {count} points have no correlation", count)
-        elif options.ranks:
-            interval = findings.spearman_interval(related.spearman, count)
-            yield Finding(name, related.spearman, *interval, points=count)
+        points = numbers(part, (options.x, options.y))
+        names = names_of(part.loc[points.index], options.unit)
+        ordered = points.assign(name=names).sort_values("name", kind="stable")
+        yield name, tuple(ordered.pop("name")), ordered
+
+
+def _scaled(values: Numbers, ranks: bool) -> Numbers:
+    """Values, or their ranks, with mean 0 and length 1: their product is a correlation."""
+    centred = stats.rankdata(values) if ranks else np.asarray(values, np.float64)
+    centred = centred - centred.mean()
+    scaled: Numbers = centred / np.linalg.norm(centred)
+    return scaled
+
+
+def _limits(points: int, ranks: bool) -> tuple[float, float]:
+    """A perfect order, which few points show by chance, counts as the order next to it."""
+    inner = next_order(points) if ranks else 1 - 1e-9
+    return -inner, inner
+
+
+def sums(scores: Sequence[Numbers]) -> Numbers:
+    """Sums of the scores of independent groups: over all pairs of orders if they are few, else drawn."""
+    total = scores[0]
+    for score in scores[1:]:
+        if len(total) * len(score) <= 50_000:
+            total = (total[:, None] + score[None]).ravel()
         else:
-            interval = related.pearson_low, related.pearson_high
-            yield Finding(name, related.pearson, *interval, points=count)
+            generator = np.random.default_rng(0)
+            size = max(len(total), len(score))
+            drawn = generator.choice(total[1:], size - 1) + generator.choice(score[1:], size - 1)
+            total = np.concatenate([[total[0] + score[0]], drawn])
+    return total
+
+
+def _artanh(value: float) -> float:
+    return float(np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12)))
+
+
+def _part(name: str, related: float, points: int, ranks: bool) -> Part:
+    interval = spearman_interval(related, points) if ranks else pearson_interval(related, points)
+    return Part(name, related, *interval, points=points)
+
+
+def simulate(
+    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
+) -> pd.DataFrame:
+    """Points of two normals; panels with the same units share half of what the correlation leaves open."""
+    rho = 2 * np.sin(np.pi * truth.effect / 6) if options.ranks else truth.effect
+    return correlated(table, options.x, options.y, options.unit, rho, generator)

@@ -1,52 +1,96 @@
-"""How much more strongly one quantity is correlated with another than a third is, part by part."""
-
-from collections.abc import Iterator
+"""How much more strongly one quantity is correlated with another than a third is: the mean over panels."""
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nctransfer.reporting.fits import least_squares
-from nctransfer.reporting.scorecard.findings import Finding, nothing, numbers, parts
+from nctransfer.reporting.scorecard.estimates import Bound, Numbers, shifted
+from nctransfer.reporting.scorecard.findings import (
+    Finding,
+    Part,
+    finding_of,
+    names_of,
+    nothing,
+    numbers,
+    parts,
+)
 from nctransfer.reporting.scorecard.settings import PointsSettings
+from nctransfer.reporting.scorecard.statistics.correlation import sums
+from nctransfer.reporting.scorecard.worlds import Truth, unit_codes
 
-RESAMPLES = 2000
+FEWEST = 5
+ENUMERATED = 11  # points; 2^n exchanges of at most so many are enumerated
+DRAWN = 2048
 
 
 class Options(PointsSettings):
-    """Two columns to compare by their correlation with a third."""
+    """Two columns to compare by their rank correlation with a third."""
 
     other: str
     """Column that is compared with `x`."""
-    ranks: bool = False
-    """Use Spearman's rho instead of Pearson's r."""
+    unit: tuple[str, ...]
+    """Columns that name the points."""
+    opposed: bool = False
+    """Whether `x` and `other` are expected to be related to `y` in opposite directions."""
 
 
-def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
-    """Size of the correlation of x with y, minus that of other with y, over the rows of every panel.
+def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
+    """Mean over panels of |rho(x, y)| less |rho(other, y)|, Spearman's.
 
-    Both share y, so their difference has no closed-form interval: points are resampled with all their columns
-    (percentile bootstrap, 95 %). The interval is too narrow for few points, like that of r itself.
+    Under the null hypothesis the two are alike, so that of any point their ranks may be exchanged: alike in
+    all panels, which have the same points. Panels in which both columns are the same are left out.
     """
-    columns = [options.x, options.other, options.y]
+    gaps: dict[tuple[str, ...], list[Numbers]] = {}
+    shown: list[Part] = []
     for name, part in parts(table):
-        points = numbers(part, columns).to_numpy()
-        if np.array_equal(points[:, 0], points[:, 1]):
+        points = numbers(part, (options.x, options.other, options.y))
+        x, other, y = points.to_numpy(float).T
+        if np.array_equal(x, other):
             continue
-        draw = np.random.default_rng(0).integers(0, len(points), (RESAMPLES, len(points)))
-        effect, *gaps = _gaps(np.concatenate([points[None], points[draw]]), options.ranks)
-        if len(points) < 3 or np.isnan(effect):  # any two points lie on a line
-            yield nothing(name, f"no correlation of {len(points)} points", len(points))
-            continue
-        low, high = np.nanpercentile(gaps, [2.5, 97.5])
-        yield Finding(name, float(effect), float(low), float(high), len(points))
+        if len(points) < FEWEST or min(np.ptp(x), np.ptp(other), np.ptp(y)) == 0:
+            return nothing(f"{name}: no correlation of {len(points)} points", len(points))
+        names = names_of(part.loc[points.index], options.unit)
+        order = np.argsort(names.to_numpy(), kind="stable")
+        x, other, y = (stats.rankdata(values[order]) for values in (x, other, y))
+        gap = _exchanged(x, len(x) + 1 - other if options.opposed else other, y)
+        gaps.setdefault(tuple(np.sort(names)), []).append(gap)
+        shown.append(Part(name, float(gap[0]), points=len(x)))
+    if not gaps:
+        return nothing("no panel in which the two differ")
+    null = sums([np.sum(group, axis=0) for group in gaps.values()]) / len(shown)
+    count = min(part.points for part in shown)
+    return finding_of(shifted(float(null[0]), null, count, " and ".join(options.unit)), bound, shown)
 
 
-def _gaps(samples: np.ndarray, ranks: bool) -> np.ndarray:
-    """For every sample (samples, n, 3: x, other, y) the size of r(x, y) minus that of r(other, y)."""
-    # relative to the first point, so that a constant column is exactly constant
-    values = stats.rankdata(samples, axis=1) if ranks else samples - samples[:, :1]
-    x, other, y = np.moveaxis(values, 2, 0)
-    first, second = (np.sqrt(least_squares(column, y)[2]) for column in (x, other))
-    gaps: np.ndarray = first - second
-    return gaps
+def _exchanged(x: Numbers, other: Numbers, y: Numbers) -> Numbers:
+    """The gap for every exchange of x and other at some of the points, the given one first."""
+    n = len(x)
+    if n <= ENUMERATED:
+        swap = (np.arange(2**n)[:, None] >> np.arange(n)) % 2 == 1
+    else:
+        swap = np.random.default_rng(0).random((DRAWN, n)) < 0.5
+        swap[0] = False
+    first, second = np.where(swap, other, x), np.where(swap, x, other)
+    gap: Numbers = np.abs(_related(first, y)) - np.abs(_related(second, y))
+    return gap
+
+
+def _related(rows: Numbers, y: Numbers) -> Numbers:
+    centred = rows - rows.mean(1, keepdims=True)
+    size = np.linalg.norm(centred, axis=1) * np.linalg.norm(y - y.mean())
+    related: Numbers = centred @ (y - y.mean()) / np.where(size > 0, size, np.inf)
+    return related
+
+
+def simulate(
+    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
+) -> pd.DataFrame:
+    """Two normals whose correlations with a third differ by the effect, about a mean of one half."""
+    codes, count = unit_codes(table, options.unit)
+    y = generator.normal(size=count)[codes]
+    sign = -1 if options.opposed else 1
+    columns = {options.y: y}
+    for column, rho in ((options.x, 0.5 + truth.effect / 2), (options.other, 0.5 - truth.effect / 2)):
+        noise = np.sqrt(0.5) * (generator.normal(size=count)[codes] + generator.normal(size=len(table)))
+        columns[column] = (sign if column == options.other else 1) * (rho * y + np.sqrt(1 - rho**2) * noise)
+    return table.assign(**columns)

@@ -1,28 +1,154 @@
-"""The difference between two rows of a panel, such as two methods' accuracies."""
+"""Difference between two selections of rows, such as two methods' accuracies: the mean over parts."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+from pydantic import Field
 
-from nctransfer.reporting.scorecard.findings import Finding, mean_of, nothing, one_row, parts, welch
-from nctransfer.reporting.scorecard.settings import DifferenceSettings
+from nctransfer.reporting.scorecard.estimates import Bound, Estimate, mean
+from nctransfer.reporting.scorecard.findings import (
+    ENDS,
+    Finding,
+    Part,
+    Row,
+    accuracy_gap,
+    described,
+    finding_of,
+    lacks_seeds,
+    names_of,
+    nothing,
+    select,
+    weakest,
+)
+from nctransfer.reporting.scorecard.settings import DifferenceSettings, Selection
+from nctransfer.reporting.scorecard.worlds import Truth, runs
+
+FEW = 3  # parts over which the mean's spread is estimated
 
 
 class Options(DifferenceSettings):
-    """Rows to compare: one of each selection in every panel."""
+    """Rows to compare: one of each selection at every place."""
+
+    over: tuple[str, ...] = ("panel",)
+    """Columns that make a place, such as the panel or the tuned unit."""
+    cluster: tuple[str, ...] = ()
+    """Columns that make an independent part; the places of one (which share networks) are averaged."""
+    not_at: Selection = Field(default_factory=dict)
+    """Rows that do not count."""
+    scale: Literal["difference", "ratio"] = "difference"
+    """Subtract, or divide (the mean is then geometric)."""
 
 
-def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
-    """``value`` of the row that ``of`` selects minus that of the row that ``minus`` selects, in every panel.
+def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
+    """Mean over parts of ``value`` of the one selection less that of the other, or of their ratio.
 
-    The interval is over seeds (Welch); single runs have none.
+    With three parts or more the interval is over them (Student's t), because the claim is about more than
+    these. With fewer, each of them is finding_of, over training seeds, or over test images where there is a
+    single run.
     """
-    for name, part in parts(table):
-        (first, reason), (second, other_reason) = (
-            one_row(part, rows) for rows in (options.of, options.minus)
+    table = counting(table, options)
+    gaps = differences(table, options)
+    shown = [part for part, _ in gaps]
+    lacking = [part.note for part in shown if np.isnan(part.effect)]
+    if lacking or not gaps:
+        return nothing(lacking[0] if lacking else "nothing to compare", parts=shown)
+    estimates = [estimate for _, estimate in gaps if estimate is not None]
+    values = pd.Series([estimate.value for estimate in estimates])
+    if options.cluster:
+        first = table.drop_duplicates(list(options.over))[list(options.cluster)]
+        values = values.groupby(names_of(first, options.cluster).to_numpy(), sort=False).mean()
+    if len(values) >= FEW:
+        whole = mean(values.to_numpy(np.float64), plural(" and ".join(options.cluster or options.over)))
+        positive = (
+            f"{sum(values > 0)} of {len(values)} {'above 1' if options.scale == 'ratio' else 'positive'}"
         )
-        if first is None or second is None:
-            yield nothing(name, reason or other_reason)
+        return finding_of(_scaled(whole, options), bound, shown, positive)
+    if any(np.isnan(estimate.low) for estimate in estimates):
+        return nothing(f"single runs of {len(values)} parts: no interval", parts=shown)
+    return weakest(
+        [finding_of(_scaled(each, options), bound, shown, lacks_seeds(each.varies)) for each in estimates]
+    )
+
+
+def _scaled(estimate: Estimate, options: Options) -> Estimate:
+    if options.scale == "difference":
+        return estimate
+    return estimate.rescaled(lambda number: float(np.exp(number)), lambda number: float(np.log(number)))
+
+
+def counting(table: pd.DataFrame, options: Options) -> pd.DataFrame:
+    """The rows that count."""
+    return table.drop(index=select(table, options.not_at).index) if options.not_at else table
+
+
+def differences(table: pd.DataFrame, options: Options) -> list[tuple[Part, Estimate | None]]:
+    """The difference at every place (of logarithms for ratios), with its own interval."""
+    found: list[tuple[Part, Estimate | None]] = []
+    firsts, seconds = (_by_place(table, rows, options.over) for rows in (options.of, options.minus))
+    for place, title in table.groupby(list(options.over), sort=False)["title"].first().items():
+        key = place if isinstance(place, tuple) else (place,)
+        words = (f"{column} {value}" for column, value in zip(options.over, key, strict=True))
+        name = str(title) if options.over == ("panel",) else ", ".join(words)
+        pair = firsts.get(key, []), seconds.get(key, [])
+        wrong = [
+            f"{len(rows) or 'no'} rows of {described(selection)}"
+            for rows, selection in zip(pair, (options.of, options.minus), strict=True)
+            if len(rows) != 1
+        ]
+        if wrong:
+            found.append((Part(name, np.nan, note=wrong[0]), None))
             continue
-        a, b = mean_of(first, options.value), mean_of(second, options.value)
-        yield Finding(name, a[0] - b[0], *welch(a, b), points=a[2] + b[2])
+        first, second = pair[0][0], pair[1][0]
+        if options.scale == "ratio":
+            first, second = (logarithm(row, options.value) for row in (first, second))
+        gap = accuracy_gap(first, second, options.value)
+        shown = _scaled(gap, options)
+        found.append((Part(name, shown.value, shown.low, shown.high, gap.points), gap))
+    return found
+
+
+def _by_place(table: pd.DataFrame, rows: Selection, over: Sequence[str]) -> dict[tuple[Any, ...], list[Row]]:
+    """The selected rows of every place; ``lowest`` and ``highest`` are those of the place."""
+    found: dict[tuple[Any, ...], list[Row]] = {}
+    for row in table.loc[_selected(table, rows, over)].to_dict("records"):
+        found.setdefault(tuple(row[column] for column in over), []).append(row)
+    return found
+
+
+def logarithm(row: Row, value: str) -> Row:
+    """A row with the logarithm of a positive value, whose deviation is the relative one."""
+    changed = dict(row)
+    changed[value] = np.log(row[value]) if row[value] > 0 else np.nan
+    if f"{value}_std" in row and row[value] > 0:
+        changed[f"{value}_std"] = row[f"{value}_std"] / row[value]
+    return changed
+
+
+def plural(words: str) -> str:
+    """What the parts are, for readers."""
+    return {"panel": "panels", "dataset": "data sets", "tuned": "tuned units"}.get(words, f"{words}s")
+
+
+def simulate(
+    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
+) -> pd.DataFrame:
+    """Differences that are normal over parts, about the effect and with the spread; accuracies about 70 %."""
+    ratio = options.scale == "ratio"
+    effect = float(np.log(truth.effect)) if ratio else truth.effect
+    table = counting(table, options)
+    codes, places = pd.factorize(names_of(table, options.cluster or options.over))
+    gaps = effect + truth.spread * generator.normal(size=len(places))
+    ahead = table.index.isin(_selected(table, options.of, options.over))
+    truths = (0.0 if ratio else 70.0) + np.where(ahead, gaps[codes], 0.0)
+    if ratio:
+        return runs(table, options.value, np.exp(truths), 0.0, generator)
+    return runs(table, options.value, truths, 0.2, generator)
+
+
+def _selected(table: pd.DataFrame, rows: Selection, over: Sequence[str]) -> pd.Index:
+    """Index of the selected rows of all places."""
+    if not set(ENDS) & set(map(str, rows.values())):
+        return select(table, rows).index
+    return pd.concat([select(part, rows) for _, part in table.groupby(list(over), sort=False)]).index

@@ -1,39 +1,130 @@
-"""Up to how many samples a method is ahead of full fine-tuning (Fig. 8)."""
+"""Whether a method is ahead of full fine-tuning, or behind it, while samples are few (Fig. 8)."""
 
-from collections.abc import Iterator
-
+import numpy as np
 import pandas as pd
 
-from nctransfer.reporting.scorecard.findings import Finding, nothing, one_row, parts
-from nctransfer.settings import Settings
+from nctransfer.reporting.scorecard.estimates import Bound
+from nctransfer.reporting.scorecard.findings import (
+    Finding,
+    Part,
+    accuracy_gap,
+    finding_of,
+    lacks_seeds,
+    nothing,
+    one_row,
+    parts,
+    select,
+    weakest,
+)
+from nctransfer.reporting.scorecard.worlds import Truth, runs
+from nctransfer.settings import Count, Settings
+
+VALUE = "transfer_accuracy"
 
 
 class Options(Settings):
-    """Method to compare."""
+    """Method, and up to how many samples it is compared."""
 
     method: str
-    """Name of a method, to be compared with full fine-tuning."""
+    """Name of a method, to be compared with full fine-tuning at every number of samples."""
+    sizes: Count | None = None
+    """How many of the smallest numbers of samples count ..."""
+    until: float | None = None
+    """... or all numbers up to this multiple of the smallest."""
 
 
-def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
-    """Samples per class from which on full fine-tuning is ahead, divided by the fewest, in every panel.
+def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
+    """The least lead over full fine-tuning, over panels and numbers of samples: all must hold.
 
-    It is 1 if full fine-tuning is ahead from the start, and the most divided by the fewest if it never is.
+    The note gives the number of samples at which the curves cross, with the 95 % interval over seeds.
     """
+    found: list[Finding] = []
+    shown: list[Part] = []
     for name, part in parts(table):
-        trained = part.dropna(subset=["per_class"])
-        (row, reason), (full, other_reason) = (
-            one_row(trained, {"method": method, "per_class": "lowest"})
-            for method in (options.method, "full_ft")
-        )
-        if row is None or full is None:
-            yield nothing(name, reason or other_reason)
+        if not (part["method"] == options.method).any():
             continue
-        fewest, most = trained["per_class"].min(), trained["per_class"].max()
-        turn, gap = row["full_ft_ahead_from"], row["transfer_accuracy"] - full["transfer_accuracy"]
-        until = f"full FT is ahead from about {turn:.3g} samples a class on"
-        if pd.isna(turn):
-            until = f"ahead up to {most:g} samples a class, the most tried"
-        reach = (most if pd.isna(turn) else turn) / fewest
-        note = f"{gap:+.2f} points with {fewest:g}; {until}"
-        yield Finding(name, float(reach), points=trained["per_class"].nunique(), note=note)
+        pairs = _pairs(part, options)
+        if isinstance(pairs, str):
+            return nothing(f"{name}: {pairs}", parts=shown)
+        crossing = _crossing(part, options.method)
+        for size, gap in pairs.items():
+            if np.isnan(gap.low):
+                return nothing(f"{name}: no interval of single runs", parts=shown)
+            label = f"{name}, {size:g} samples a class"
+            shown.append(Part(label, gap.value, gap.low, gap.high, gap.points, crossing))
+            note = "; ".join(filter(None, [label, crossing, lacks_seeds(gap.varies)]))
+            found.append(finding_of(gap, bound, note=note))
+    if not found:
+        return nothing(f"no rows of {options.method}")
+    return Finding(**(vars(weakest(found)) | {"parts": tuple(shown)}))
+
+
+def _pairs(part: pd.DataFrame, options: Options) -> dict | str:
+    """Differences to full fine-tuning by number of samples, or what is missing."""
+    sizes = np.sort(part.loc[part["method"] == "full_ft", "per_class"].dropna().unique())
+    if not len(sizes):
+        return "no rows of full_ft"
+    chosen = sizes[: options.sizes] if options.sizes else sizes[sizes <= (options.until or 1) * sizes[0]]
+    pairs = {}
+    for size in chosen:
+        (full, reason), (row, other) = (
+            one_row(part, {"method": "full_ft", "per_class": float(size)}),
+            _of_method(part, options.method, float(size)),
+        )
+        if full is None or row is None:
+            return reason or other
+        pairs[float(size)] = accuracy_gap(row, full, VALUE)
+    return pairs
+
+
+def _of_method(part: pd.DataFrame, method: str, size: float) -> tuple[pd.Series | None, str]:
+    """The row of a method; what is trained on nothing stands at no number of samples."""
+    rows = select(part, {"method": method})
+    constant = rows["per_class"].isna().all()
+    return one_row(rows, {"method": method} if constant else {"per_class": size})
+
+
+def _crossing(part: pd.DataFrame, method: str) -> str:
+    """From how many samples on full fine-tuning is ahead, and the interval of that number over seeds."""
+    of_method, full = (
+        rows.dropna(subset="per_class").sort_values("per_class")
+        for rows in (part[part["method"] == method], part[part["method"] == "full_ft"])
+    )
+    if of_method.empty or len(of_method) != len(full):
+        return ""
+    sizes = full["per_class"].to_numpy(float)
+    gaps = [
+        accuracy_gap(a, b, VALUE)
+        for (_, a), (_, b) in zip(of_method.iterrows(), full.iterrows(), strict=True)
+    ]
+    values = np.array([gap.value for gap in gaps])
+    half = np.array([gap.high - gap.low for gap in gaps]) / 2
+    point = _text(_from(sizes, values))
+    if np.isnan(half).any():
+        return f"full FT is ahead {point}"
+    ends = _text(_from(sizes, values - half)), _text(_from(sizes, values + half))
+    return f"full FT is ahead {point} [{ends[0]}, {ends[1]}]"
+
+
+def _from(sizes: np.ndarray, leads: np.ndarray) -> float:
+    """The number of samples from which on a lead stays at or below zero, interpolated in its logarithm."""
+    ahead = np.flatnonzero(leads > 0)
+    if not len(ahead):
+        return float(sizes[0])
+    last = ahead[-1]
+    if last == len(sizes) - 1:
+        return float("inf")
+    part = leads[last] / (leads[last] - leads[last + 1])
+    return float(sizes[last] * (sizes[last + 1] / sizes[last]) ** part)
+
+
+def _text(size: float) -> str:
+    return "at none of the numbers" if np.isinf(size) else f"from {size:.3g} samples a class"
+
+
+def simulate(
+    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
+) -> pd.DataFrame:
+    """Full fine-tuning is behind by the effect at all numbers of samples; the spread is over seeds."""
+    truths = np.where(table["method"] == options.method, 70.0 + truth.effect, 70.0)
+    return runs(table, VALUE, truths, truth.spread, generator)

@@ -1,13 +1,15 @@
 """Whether a quantity grows along a list, such as NC1 from full fine-tuning to the linear probe."""
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
-from nctransfer.reporting.scorecard.findings import Finding, mean_of, nothing, one_row, parts, welch
+from nctransfer.reporting.scorecard.estimates import Bound
+from nctransfer.reporting.scorecard.findings import Finding, weakest
 from nctransfer.reporting.scorecard.settings import Value
+from nctransfer.reporting.scorecard.statistics import difference
+from nctransfer.reporting.scorecard.worlds import Truth, runs
 from nctransfer.settings import Settings
 
 
@@ -20,31 +22,34 @@ class Options(Settings):
     """Its values, in the claimed ascending order."""
     value: str
     """Column of the quantity, which must be positive."""
+    cluster: tuple[str, ...] = ()
+    """As of the statistic `difference`."""
 
 
-def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
-    """The smallest ratio of a value to its predecessor in the list, in every panel; above 1 if all grow.
-
-    The interval is that ratio's over seeds (Welch, of the logarithms, whose deviations are relative ones).
-    """
-    along, value = options.along, options.value
-    for name, part in parts(table):
-        rows = [one_row(part, {along: entry}) for entry in options.order]
-        missing = [reason for row, reason in rows if row is None]
-        if missing:
-            yield nothing(name, "; ".join(missing))
-            continue
-        logs = [_logarithm(*mean_of(row, value)) for row, _ in rows if row is not None]
-        ratios = [after[0] - before[0] for before, after in pairwise(logs)]
-        least = int(np.argmin(ratios))
-        if np.isnan(ratios[least]):
-            yield nothing(name, f"a {value} is not positive")
-            continue
-        interval = np.exp(welch(logs[least + 1], logs[least]))
-        note = f"{options.order[least + 1]} to {options.order[least]}" if len(ratios) > 1 else ""
-        effect = float(np.exp(ratios[least]))
-        yield Finding(name, effect, float(interval[0]), float(interval[1]), len(logs), note)
+def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
+    """The smallest of the mean ratios of a value to its predecessor in the list: all neighbours must hold."""
+    found = []
+    for before, after in pairwise(options.order):
+        ratio = difference.Options(
+            value=options.value, of={options.along: after}, minus={options.along: before}, scale="ratio",
+            cluster=options.cluster,
+        )  # fmt: skip
+        one = difference.measure(table, ratio, bound)
+        note = f"{after} over {before}" + (f": {one.note}" if one.note else "")
+        found.append(Finding(**(vars(one) | {"note": note})))
+    return weakest(found)
 
 
-def _logarithm(mean: float, spread: float, seeds: int) -> tuple[float, float, int]:
-    return (np.log(mean), spread / mean, seeds) if mean > 0 else (np.nan, np.nan, seeds)
+def simulate(
+    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
+) -> pd.DataFrame:
+    """Logarithms that grow by that of the effect from one to the next, with the spread between parts."""
+    worlds = []
+    for _, part in table.groupby("panel", sort=False):
+        steps = np.log(truth.effect) * np.arange(len(options.order)) + truth.spread * generator.normal(
+            size=len(options.order)
+        )
+        by_entry = dict(zip(map(str, options.order), np.exp(steps), strict=True))
+        truths = part[options.along].astype(str).map(by_entry).fillna(1.0).to_numpy()
+        worlds.append(runs(part, options.value, truths, 0.0, generator))
+    return pd.concat(worlds)

@@ -1,28 +1,77 @@
-"""Where in the depth of a network a quantity has its extreme."""
+"""Where in the depth of a network a quantity is lowest: more often in the claimed range than by chance."""
 
-from collections.abc import Iterator
+from functools import cache
 
+import numpy as np
 import pandas as pd
+from scipy import special, stats
 
-from nctransfer.reporting.scorecard.findings import Finding, nothing, numbers, parts
+from nctransfer.reporting.scorecard.estimates import Bound, share
+from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, numbers
 from nctransfer.reporting.scorecard.settings import PlacesSettings
+from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.settings import Share
 
 
 class Options(PlacesSettings):
     """Quantity, places and parts."""
 
-    by: tuple[str, ...] = ()
-    """Columns that split panels into parts."""
+    cluster: tuple[str, ...]
+    """Columns that make an independent part; its curves are averaged (of logarithms)."""
+    beyond: Share
+    """The claimed range: from this share of the depth on."""
 
 
-def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
-    """Place of the lowest ``value``, as a share of the deepest place, in every panel."""
-    place, value = options.place, options.value
-    for name, part in parts(table, options.by):
-        points = numbers(part, (place, value))
-        if len(points) < 2:
-            yield nothing(name, f"{len(points)} places", len(points))
-            continue
-        lowest, deepest = points[place].iloc[points[value].argmin()], points[place].max()
-        note = f"{place} {lowest:g} of {deepest:g}"
-        yield Finding(name, float(lowest / deepest), points=len(points), note=note)
+def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
+    """Share of the parts in which the lowest ``value`` lies in the claimed range.
+
+    By chance it does so with the probability that a random walk has its minimum there (Sparre Andersen), or,
+    if that is higher, a random unit: this probability is subtracted, so that the number is 0 by chance.
+    """
+    shown, chances, inside = [], [], []
+    for _, part in table.groupby(list(options.cluster), sort=False):
+        points = numbers(part, (options.place, options.value))
+        curve = np.log(points.groupby(options.place)[options.value].mean()).sort_index()
+        if len(curve) < 2:
+            return nothing(f"{len(curve)} places", len(curve))
+        claimed = curve.index.to_numpy() >= options.beyond * curve.index.max() - 1e-9
+        chances.append(max(claimed.mean(), float(_walk_minimum(len(curve))[claimed].sum())))
+        lowest = curve.index[int(curve.argmin())]
+        inside.append(bool(claimed[int(curve.argmin())]))
+        name = ", ".join(str(part[column].iloc[0]) for column in options.cluster)
+        note = f"{options.place} {lowest:g} of {curve.index.max():g}"
+        shown.append(Part(name, float(lowest / curve.index.max()), points=len(curve), note=note))
+    wins, chance = sum(inside), max(chances)
+    estimate = share(wins, len(inside), " and ".join(options.cluster))
+    estimate = estimate.rescaled(lambda number: number - chance, lambda number: number + chance)
+    p = float(stats.binom.sf(wins - 1, len(inside), chance))
+    note = f"{wins} of {len(inside)} in the range, {chance:.2f} expected by chance; p = {p:.2g}"
+    return finding_of(estimate, bound, shown, note, least=chance ** len(inside))
+
+
+@cache
+def _walk_minimum(places: int) -> np.ndarray:
+    """Probability of each place to be the minimum of a symmetric random walk over so many places."""
+    steps = np.arange(places)
+    ratio = special.binom(2 * steps, steps) / 4.0**steps
+    chances: np.ndarray = ratio * ratio[::-1]
+    return chances
+
+
+def simulate(
+    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
+) -> pd.DataFrame:
+    """Random walks; with an effect, minima in the range are that much more probable."""
+    worlds = []
+    for _, part in table.groupby(list(options.cluster), sort=False):
+        places = np.sort(pd.to_numeric(part[options.place], errors="coerce").dropna().unique())
+        walk = np.cumsum(generator.normal(size=len(places)))
+        if truth.effect != 0:
+            claimed = places >= options.beyond * places.max() - 1e-9
+            wanted = claimed if generator.random() < claimed.mean() + truth.effect else ~claimed
+            walk[generator.choice(np.flatnonzero(wanted))] = walk.min() - 1
+        values = pd.to_numeric(part[options.place], errors="coerce").map(
+            dict(zip(places, np.exp(walk), strict=True))
+        )
+        worlds.append(part.assign(**{options.value: values}))
+    return pd.concat(worlds)

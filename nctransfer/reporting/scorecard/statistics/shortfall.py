@@ -1,12 +1,15 @@
 """How far a place is from the best, such as the paper's tuned layer from the best layer to tune."""
 
-from collections.abc import Iterator
-
+import numpy as np
 import pandas as pd
 
-from nctransfer.reporting.scorecard.findings import Finding, nothing, numbers, parts
+from nctransfer.reporting.scorecard.estimates import Bound, mean
+from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, numbers, parts
 from nctransfer.reporting.scorecard.settings import PlacesSettings
+from nctransfer.reporting.scorecard.worlds import Truth
 from nctransfer.settings import Share
+
+FEWEST = 3  # panels
 
 
 class Options(PlacesSettings):
@@ -16,14 +19,37 @@ class Options(PlacesSettings):
     """Share of the depth; the nearest place is taken."""
 
 
-def measure(table: pd.DataFrame, options: Options) -> Iterator[Finding]:
-    """The highest ``value`` minus that at a share of the depth, in every panel."""
-    place, value = options.place, options.value
+def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
+    """Mean over panels of the highest ``value`` less that at a share of the depth, by Student's t.
+
+    The highest of several values with errors is higher than the best place, which is to the claim's
+    disadvantage.
+    """
+    lost, shown = [], []
     for name, part in parts(table):
-        points = numbers(part, (place, value, "depth"))
+        points = numbers(part, (options.place, options.value, "depth"))
         if len(points) < 2:
-            yield nothing(name, f"{len(points)} places", len(points))
-            continue
-        row = points.iloc[(points[place] - options.at * points["depth"]).abs().argmin()]
-        note = f"{place} {row[place]:g} of {row['depth']:g}"
-        yield Finding(name, float(points[value].max() - row[value]), points=len(points), note=note)
+            return nothing(f"{name}: {len(points)} places", len(points))
+        row = points.iloc[(points[options.place] - options.at * points["depth"]).abs().argmin()]
+        lost.append(float(points[options.value].max() - row[options.value]))
+        note = f"{options.place} {row[options.place]:g} of {row['depth']:g}"
+        shown.append(Part(name, lost[-1], points=len(points), note=note))
+    if len(lost) < FEWEST:
+        return nothing(f"{len(lost)} panels; it takes {FEWEST}", len(lost), shown)
+    return finding_of(mean(np.array(lost), "panels"), bound, shown)
+
+
+def simulate(
+    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
+) -> pd.DataFrame:
+    """The place is behind one other by the effect, with the spread over panels, and ahead of all the rest."""
+    worlds = []
+    for _, part in table.groupby("panel", sort=False):
+        places = part[options.place].to_numpy(float)
+        at = int(np.abs(places - options.at * part["depth"].to_numpy(float)).argmin())
+        truths = np.full(len(part), 69.0)
+        truths[at] = 70.0
+        others = np.delete(np.arange(len(part)), at)
+        truths[generator.choice(others)] = 70.0 + truth.effect + truth.spread * generator.normal()
+        worlds.append(part.assign(**{options.value: truths}))
+    return pd.concat(worlds)

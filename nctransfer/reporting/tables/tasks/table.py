@@ -48,7 +48,7 @@ def _averages(runs: pd.DataFrame) -> pd.DataFrame:
         row = {"title": AVERAGE, "method": method, "name": name, "seeds": len(of_seeds)}
         for value in runs_of.ACCURACIES:
             row[value] = of_seeds[value].mean()
-            row[f"{value}_std"] = of_seeds[value].std() if len(of_seeds) > 1 else 0.0
+            row[f"{value}_std"] = of_seeds[value].std()
         rows.append(row)
     return pd.DataFrame(rows)
 

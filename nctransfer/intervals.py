@@ -1,0 +1,154 @@
+"""Intervals (95 %, two-sided) of accuracies, means, correlations and rank agreements.
+
+Their simulated coverage stands in docs/statistics.md (`make scorecard-calibration`). All are NaN where there
+are too few observations.
+"""
+
+from functools import cache
+from itertools import permutations
+from math import factorial
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+Numbers = NDArray[np.float64]
+Interval = tuple[float, float]
+
+LEVEL = 0.95
+NONE: Interval = (float("nan"), float("nan"))
+ENUMERATED = 7  # n! orders of at most so many points are enumerated
+RANDOM_ORDERS = 2000
+
+
+def accuracy_interval(accuracy: ArrayLike, samples: ArrayLike) -> tuple[Numbers, Numbers]:
+    """Wilson's interval of accuracies (percent) on so many images each."""
+    share, n = np.asarray(accuracy, np.float64) / 100, np.asarray(samples, np.float64)
+    z = stats.norm.ppf(0.5 + LEVEL / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+        half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return 100 * np.clip(centre - half, 0, 1), 100 * np.clip(centre + half, 0, 1)
+
+
+def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    """Add accuracy_low to accuracy_high to a table of accuracies (percent) on so many samples."""
+    low, high = accuracy_interval(table["accuracy"], table["samples"])
+    return table.assign(accuracy_low=low, accuracy_high=high)
+
+
+def mean_interval(values: Numbers) -> Interval:
+    """Student's interval of a mean; NaN for fewer than two values."""
+    if len(values) < 2:
+        return NONE
+    low, high = stats.ttest_1samp(values, 0.0).confidence_interval(LEVEL)
+    return float(low), float(high)
+
+
+def pearson_interval(r: float, points: int) -> Interval:
+    """Fisher's interval of a correlation: normal in artanh r with standard deviation 1 / sqrt(n - 3).
+
+    It assumes that both quantities are normal. All of [-1, 1] for three points, NaN for fewer. A percentile
+    bootstrap is too narrow for the n of model sets: most resamples of few points lie close to some line.
+    """
+    return _fisher(r, points)
+
+
+def r2_interval(r: float, points: int) -> Interval:
+    """Interval of r2, by squaring that of r; it starts at 0 where that contains 0."""
+    low, high = pearson_interval(r, points)
+    if np.isnan(low):
+        return NONE
+    ends = low * low, high * high
+    return (0.0 if low <= 0 <= high else min(ends)), max(ends)
+
+
+def next_order(points: int) -> float:
+    """Spearman's rho of the orders of n points that are next to the perfect one."""
+    return 1 - 12 / (points * (points**2 - 1))
+
+
+def _fisher(r: float, points: int) -> Interval:
+    if not np.isfinite(r) or points < 3:
+        return NONE
+    if points == 3:
+        return -1.0, 1.0
+    half = stats.norm.ppf(0.5 + LEVEL / 2) / np.sqrt(points - 3)
+    with np.errstate(divide="ignore"):
+        centre = np.arctanh(np.clip(r, -1, 1))
+    return float(np.tanh(centre - half)), float(np.tanh(centre + half))
+
+
+def spearman_interval(rho: float, points: int) -> Interval:
+    """Interval of Spearman's rho of two normals of which so few points are known; NaN for fewer than four.
+
+    All correlations of two normals that the observed rho does not refute: normal approximations cover too
+    rarely near a perfect order. Ranks depend on the joint distribution only up to monotone transforms.
+    """
+    return _not_refuted(rho, points, "spearman")
+
+
+def weighted_tau_interval(tau: float, points: int) -> Interval:
+    """As :func:`spearman_interval` for the expected weighted Kendall tau of n points of two normals."""
+    return _not_refuted(tau, points, "weighted_tau")
+
+
+def _not_refuted(found: float, points: int, coefficient: str) -> Interval:
+    if not np.isfinite(found) or points < 4:
+        return NONE
+    truths, lows, highs = _sampled(points, coefficient)
+    tail = 1e-9  # a value that is as extreme as the quantile does not refute it
+    kept = truths[(lows <= found + tail) & (found - tail <= highs)]
+    # beyond the last simulated correlation nothing refutes a perfect order
+    low = -1.0 if found + tail < lows[0] or kept[0] == truths[0] else kept[0]
+    high = 1.0 if found - tail > highs[-1] or kept[-1] == truths[-1] else kept[-1]
+    return float(low), float(high)
+
+
+@cache
+def _sampled(points: int, coefficient: str) -> tuple[Numbers, Numbers, Numbers]:
+    """Over correlations of two normals: the coefficient, and the quantiles 2.5 and 97.5 % at n points."""
+    few = points <= 30
+    generator = np.random.default_rng(points)
+    x, other = generator.normal(size=(2, 4000 if few else max(400, 30_000 // points), points))
+    correlations = np.tanh(np.linspace(-4, 4, 161 if few else 81))
+    truths, lows, highs = (np.empty(len(correlations)) for _ in range(3))
+    for place, correlation in enumerate(correlations):
+        y = correlation * x + np.sqrt(1 - correlation**2) * other
+        drawn = spearman_of_rows(x, y) if coefficient == "spearman" else weighted_tau_of_rows(x, y)
+        population = 6 / np.pi * np.arcsin(correlation / 2)
+        truths[place] = population if coefficient == "spearman" else drawn.mean()
+        lows[place], highs[place] = np.quantile(drawn, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+    return truths, lows, highs
+
+
+def spearman_of_rows(x: Numbers, y: Numbers) -> Numbers:
+    """Spearman's rho for every row of x and y, (rows, n), without ties."""
+    n = x.shape[1]
+    gaps = x.argsort(1).argsort(1) - y.argsort(1).argsort(1)
+    rho: Numbers = 1 - 6 * (gaps**2).sum(1) / (n * (n**2 - 1))
+    return rho
+
+
+def weighted_tau_of_rows(x: Numbers, y: Numbers) -> Numbers:
+    """Weighted Kendall tau (hyperbolic weights, mean over both rankings) for every row, without ties."""
+    first, second = np.triu_indices(x.shape[1], 1)
+    weights = 1 / (first + 1) + 1 / (second + 1)  # by rank, of the highest first
+
+    def ranked(by: Numbers, other: Numbers) -> Numbers:
+        ordered = np.take_along_axis(other, (-by).argsort(1), 1)
+        tau: Numbers = np.sign(ordered[:, first] - ordered[:, second]) @ weights / weights.sum()
+        return tau
+
+    return (ranked(x, y) + ranked(y, x)) / 2
+
+
+@cache
+def orders(points: int) -> NDArray[np.int64]:
+    """Orders of n points, (orders, n), the given one first: all of them for n up to 7, else random ones."""
+    if points <= ENUMERATED:
+        return np.array(list(permutations(range(points))), dtype=np.int64).reshape(factorial(points), points)
+    first = np.arange(points)
+    drawn = np.random.default_rng(0).permuted(np.tile(first, (RANDOM_ORDERS - 1, 1)), axis=1)
+    return np.concatenate([first[None], drawn])

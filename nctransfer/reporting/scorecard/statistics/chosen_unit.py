@@ -1,0 +1,96 @@
+"""How much better the unit of lowest NC1 is than the last one."""
+
+import numpy as np
+import pandas as pd
+
+from nctransfer.reporting.scorecard.estimates import Bound, Numbers, shifted
+from nctransfer.reporting.scorecard.findings import (
+    Finding,
+    Part,
+    accuracy_gap,
+    finding_of,
+    lacks_seeds,
+    nothing,
+    numbers,
+    parts,
+    weakest,
+)
+from nctransfer.reporting.scorecard.statistics.correlation import sums
+from nctransfer.reporting.scorecard.worlds import Truth, runs
+from nctransfer.settings import Settings
+
+
+class Options(Settings):
+    """Columns of units, of the quantity that chooses, and of the one that judges."""
+
+    place: str
+    """Column of the places, such as units."""
+    lowest: str
+    """Column whose lowest value chooses."""
+    value: str
+    """Column of the accuracy."""
+
+
+def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
+    """Accuracy of the chosen unit less that of the last, in every network; the least of them counts.
+
+    It must exceed the bound over test images, and what a unit chosen at random has: the exact probability,
+    over all networks together, that random units are as accurate as the chosen ones.
+    """
+    found, shown, better = [], [], []
+    for name, part in parts(table):
+        points = numbers(part, (options.place, options.lowest, options.value))
+        if len(points) < 2:
+            return nothing(f"{name}: {len(points)} units", len(points))
+        rows = part.loc[points.index].sort_values(options.place)
+        chosen, last = rows.iloc[int(rows[options.lowest].argmin())], rows.iloc[-1]
+        gap = accuracy_gap(chosen, last, options.value)
+        places = f"{options.place} {chosen[options.place]:g}, the last is {last[options.place]:g}"
+        shown.append(Part(name, gap.value, gap.low, gap.high, len(points), places))
+        better.append(_against_random(rows, chosen, options.value))
+        if chosen.name != last.name and np.isnan(gap.low):
+            return nothing(f"{name}: number of test images unknown", parts=shown)
+        found.append((gap, places))
+    if not found:
+        return nothing("no units")
+    null = sums(better)
+    random = shifted(float(null[0]), null, 0, "units")
+    p = float(np.mean(null >= null[0] - 1e-9))
+    return weakest(
+        [
+            finding_of(
+                gap,
+                bound,
+                shown,
+                f"{note}; p = {p:.2g} against units at random; {lacks_seeds(gap.varies)}",
+                [p],
+                random.least,
+            )
+            for gap, note in found
+        ]
+    )
+
+
+def _against_random(rows: pd.DataFrame, chosen: pd.Series, value: str) -> Numbers:
+    """Ranks of all units by accuracy, scaled, that of the chosen one first."""
+    scaled = rows[value].rank(method="min") / len(rows)
+    own = (rows.index == chosen.name).argmax()
+    return np.roll(scaled.to_numpy(np.float64), -int(own))
+
+
+def simulate(
+    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
+) -> pd.DataFrame:
+    """A random unit is the lowest and ahead of the last by the effect; all others are behind."""
+    worlds = []
+    for _, part in table.groupby("panel", sort=False):
+        rows = part.sort_values(options.place)
+        nc1 = generator.random(len(rows)) + 1.0
+        chosen = int(generator.integers(len(rows) - 1))
+        nc1[chosen] = 0.5
+        truths = np.full(len(rows), 70.0)
+        if truth.effect != 0:
+            truths[:-1] -= truth.spread * (1 + generator.random(len(rows) - 1))
+            truths[chosen] = 70.0 + truth.effect
+        worlds.append(runs(rows.assign(**{options.lowest: nc1}), options.value, truths, 0.2, generator))
+    return pd.concat(worlds)

@@ -1,0 +1,44 @@
+"""Whether a quantity is lower over the deeper half of the units than over the shallower one."""
+
+import numpy as np
+import pandas as pd
+
+from nctransfer.reporting.scorecard.estimates import Bound, mean
+from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, numbers, parts
+from nctransfer.reporting.scorecard.settings import PlacesSettings
+from nctransfer.reporting.scorecard.worlds import Truth
+
+FEWEST = 3  # panels
+
+
+class Options(PlacesSettings):
+    """Quantity and places."""
+
+
+def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
+    """Ratio of a positive ``value`` over the deeper places to that over the others, its mean over panels."""
+    ratios, shown = [], []
+    for name, part in parts(table):
+        points = numbers(part, (options.place, options.value)).sort_values(options.place)
+        deep = points[options.place] > points[options.place].max() / 2
+        logs = np.log(points[options.value])
+        ratios.append(float(logs[deep].mean() - logs[~deep].mean()))
+        shown.append(Part(name, float(np.exp(ratios[-1])), points=len(points)))
+    if len(ratios) < FEWEST or np.isnan(ratios).any():
+        return nothing(f"{len(ratios)} panels; it takes {FEWEST}", len(ratios), shown)
+    estimate = mean(np.array(ratios), "panels")
+    return finding_of(estimate.rescaled(lambda n: float(np.exp(n)), lambda n: float(np.log(n))), bound, shown)
+
+
+def simulate(
+    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
+) -> pd.DataFrame:
+    """Logarithms that scatter about two levels, one of each half."""
+    worlds = []
+    for _, part in table.groupby("panel", sort=False):
+        places = pd.to_numeric(part[options.place], errors="coerce")
+        logs = np.log(truth.effect) * (places > places.max() / 2) + truth.spread * generator.normal(
+            size=len(part)
+        )
+        worlds.append(part.assign(**{options.value: np.exp(logs)}))
+    return pd.concat(worlds)

@@ -1,0 +1,45 @@
+"""How much a quantity differs over all places but the first and the last."""
+
+import numpy as np
+import pandas as pd
+
+from nctransfer.reporting.scorecard.estimates import Bound, mean
+from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, numbers, parts
+from nctransfer.reporting.scorecard.settings import PlacesSettings
+from nctransfer.reporting.scorecard.worlds import Truth
+
+FEWEST = 3  # panels
+
+
+class Options(PlacesSettings):
+    """Quantity and places."""
+
+
+def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
+    """Mean over panels of the range of ``value`` over the inner places, by Student's t.
+
+    Errors widen a range, which is to the disadvantage of a claim that it is small.
+    """
+    ranges, shown = [], []
+    for name, part in parts(table):
+        inner = (
+            numbers(part, (options.place, options.value)).sort_values(options.place)[options.value].iloc[1:-1]
+        )
+        if len(inner) < 2:
+            return nothing(f"{name}: {len(inner)} inner places", len(inner))
+        ranges.append(float(np.ptp(inner)))
+        shown.append(Part(name, ranges[-1], points=len(inner)))
+    if len(ranges) < FEWEST:
+        return nothing(f"{len(ranges)} panels; it takes {FEWEST}", len(ranges), shown)
+    return finding_of(mean(np.array(ranges), "panels"), bound, shown)
+
+
+def simulate(
+    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
+) -> pd.DataFrame:
+    """Two values apart by the effect, with the spread over panels."""
+    worlds = []
+    for _, part in table.groupby("panel", sort=False):
+        apart = max(truth.effect + truth.spread * generator.normal(), 0.0)
+        worlds.append(part.assign(**{options.value: 70 + apart * (np.arange(len(part)) % 2)}))
+    return pd.concat(worlds)

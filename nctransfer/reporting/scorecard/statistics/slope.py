@@ -1,0 +1,79 @@
+"""Slope of a quantity over another, the same in all panels: a least-squares line within panels."""
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from nctransfer.reporting.scorecard.estimates import Bound, student
+from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, names_of, nothing, numbers
+from nctransfer.reporting.scorecard.settings import PointsSettings
+from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.settings import Name
+
+
+class Options(PointsSettings):
+    """Points, and what makes one."""
+
+    unit: tuple[str, ...]
+    """Columns that make a point of a panel; the rows of one (shots, methods) are averaged."""
+    within: tuple[str, ...] = ("panel",)
+    """Columns of the groups that have a line each, of one slope."""
+    varies: Name
+    """What the points are, for readers."""
+    scale: Literal["difference", "ratio"] = "difference"
+    """Of the ordinate: as it is, or its logarithm (the effect is then the factor per step of `x`)."""
+    standard: bool = False
+    """Divide both quantities by their deviation within the panel, whose scales differ."""
+
+
+def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
+    """Slope of the line of ``y`` on ``x`` with an intercept for every group, by Student's t.
+
+    Exact for independent normal errors, also for the three points of a panel, of which too few orders exist
+    for a permutation test.
+    """
+    xs, ys, shown = [], [], []
+    for _, part in table.groupby(list(options.within), sort=False):
+        name = str(part["title"].iloc[0])
+        points = numbers(part, (options.x, options.y))
+        if options.scale == "ratio":
+            points[options.y] = np.log(points[options.y].where(points[options.y] > 0))
+        names = names_of(part.loc[points.index], options.unit)
+        x, y = points.groupby(names, sort=False).mean().dropna().to_numpy(float).T
+        if len(x) < 2 or np.ptp(x) == 0:
+            return nothing(f"{name}: {len(x)} points", len(x))
+        x, y = x - x.mean(), y - y.mean()
+        if options.standard:
+            x, y = x / x.std(), y / (y.std() or 1.0)
+        xs.append(x)
+        ys.append(y)
+        own = float(x @ y / (x @ x))
+        shown.append(Part(name, float(np.exp(own)) if options.scale == "ratio" else own, points=len(x)))
+    x, y = np.concatenate(xs), np.concatenate(ys)
+    freedom = len(x) - len(xs) - 1
+    if freedom < 1:
+        return nothing(f"a line through {len(x)} points in {len(xs)} panels fits always", len(x), shown)
+    slope = float(x @ y / (x @ x))
+    error = float(np.sqrt(((y - slope * x) ** 2).sum() / freedom / (x @ x)))
+    estimate = student(slope, error, freedom, len(x), options.varies)
+    if options.scale == "ratio":
+        estimate = estimate.rescaled(
+            lambda number: float(np.exp(number)), lambda number: float(np.log(number))
+        )
+    return finding_of(estimate, bound, shown)
+
+
+def simulate(
+    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
+) -> pd.DataFrame:
+    """Normal scatter, with the spread, about a line of the effect; all rows of a point have the same."""
+    codes, names = pd.factorize(names_of(table, [*options.within, *options.unit]))
+    x = pd.to_numeric(table[options.x], errors="coerce").to_numpy(float)
+    places = {}
+    if options.standard:
+        x = generator.normal(size=len(names))[codes]
+        places[options.x] = x
+    effect = np.log(truth.effect) if options.scale == "ratio" else truth.effect
+    y = effect * x + truth.spread * generator.normal(size=len(names))[codes]
+    return table.assign(**places, **{options.y: np.exp(y) if options.scale == "ratio" else y})

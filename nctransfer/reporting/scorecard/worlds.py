@@ -1,0 +1,65 @@
+"""Worlds in which the truth about a claim is known, for the calibration of its test."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nctransfer.reporting.scorecard.estimates import Numbers
+from nctransfer.reporting.scorecard.findings import names_of
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The true number of a statistic in a simulated world."""
+
+    effect: float  # the number
+    spread: float = (
+        1.0  # standard deviation of it between parts, or of a run between seeds, as the statistic says
+    )
+
+
+def correlated(
+    table: pd.DataFrame, x: str, y: str, unit: tuple[str, ...], rho: float, generator: np.random.Generator
+) -> pd.DataFrame:
+    """A table whose ``x`` and ``y`` are normal with a correlation over units.
+
+    Panels with the same units have the same x and half of the remainder of y in common.
+    """
+    codes, count = unit_codes(table, unit)
+    positions, common = generator.normal(size=(2, count))
+    own = generator.normal(size=len(table))
+    remainder = np.sqrt(0.5) * (common[codes] + own)
+    values = positions[codes]
+    return table.assign(**{x: values, y: rho * values + np.sqrt(1 - rho**2) * remainder})
+
+
+def unit_codes(table: pd.DataFrame, unit: tuple[str, ...]) -> tuple[NDArray[np.int64], int]:
+    """Numbers of the units of all rows, the same only in panels with the same units; and their count."""
+    names = names_of(table, unit)
+    group = names.groupby(table["panel"], sort=False).transform(lambda part: "|".join(sorted(part)))
+    codes, found = pd.factorize(group + ": " + names)
+    return np.asarray(codes, np.int64), len(found)
+
+
+def runs(
+    table: pd.DataFrame, value: str, truths: Numbers, spread: float, generator: np.random.Generator
+) -> pd.DataFrame:
+    """A table whose ``value`` is what runs with these true means give.
+
+    Runs of several seeds differ by ``spread``; accuracies of single runs (percent) differ because so many
+    test images are drawn.
+    """
+    seeds = table.get("seeds", pd.Series(1, table.index)).fillna(1).to_numpy(int)
+    found, spreads = np.array(truths, np.float64), np.full(len(table), np.nan)
+    for place, count in enumerate(seeds):
+        if count > 1:
+            drawn = truths[place] + spread * generator.normal(size=count)
+            found[place], spreads[place] = drawn.mean(), drawn.std(ddof=1)
+        elif "test_samples" in table and value.endswith("accuracy"):
+            images = int(table["test_samples"].iloc[place])
+            found[place] = 100 * generator.binomial(images, np.clip(truths[place] / 100, 0, 1)) / images
+        else:
+            found[place] += spread * generator.normal()
+    return table.assign(**{value: found, f"{value}_std": spreads})
