@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nctransfer.config.finetuning import SweepSettings
+from nctransfer.config.finetuning import RatesSettings, SweepSettings
 from nctransfer.models.settings import Pooling
 from nctransfer.reporting.settings import Curve, Fit, Layout
 from nctransfer.settings import Count, Distinct, Settings
@@ -90,6 +90,22 @@ class RunsPanelSettings(PanelSettings):
     """Sweeps of fine-tuning runs."""
     pooling: Pooling | None = None
     """Pooling whose features are shown; `null` takes the model's first."""
+
+
+class SearchPanelSettings(RunsPanelSettings):
+    """Fine-tuning runs over a grid of learning rates and weight decays."""
+
+    dataset: str
+    """Key of the downstream data set; it must hold out images for the choice (`validation`)."""
+    published: dict[str, RatesSettings] = {}
+    """By method, the pair that was published for the same search, for comparison."""
+
+
+class SamplesPanelSettings(RunsPanelSettings):
+    """Fine-tuning runs by the number of training images."""
+
+    note: str | None = None
+    """Remark in the panel, such as why a method is missing."""
 
 
 class TunedUnitsPanelSettings(RunsPanelSettings):

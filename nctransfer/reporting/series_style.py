@@ -11,13 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from nctransfer.reporting.panels import Panels, break_titles, grid, new_figure, panel_axes
+from nctransfer.reporting.panels import Panels, break_texts, grid, new_figure, panel_axes
 from nctransfer.reporting.settings import StyleSettings
 from nctransfer.reporting.style import COLORS, MARKERS, shades
 from nctransfer.reporting.tuning_methods import facts_of, places
 
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 MARKER_SIZES = {"p": 5.5, "*": 7}  # for markers that look smaller than they are
+ONE_COLUMN = 3.25  # inches of a paper's column
 GREY = "0.45"  # for methods without training
 BARS: dict[str, Any] = {"fmt": "none", "elinewidth": 0.7, "capsize": 1.5}
 
@@ -194,7 +195,7 @@ def panels_of_lines(
     legend: float = 0.35,
     narrowest: float = 2.1,
     shape: tuple[int, int] | None = None,
-    lowest: float = 0.0,
+    lowest: float = 1.9,
     **options: Any,
 ) -> Iterator[tuple[Figure, Panels, int]]:
     """A figure with titled axes for every panel, to draw on; then it gets a legend below and its layout.
@@ -213,9 +214,9 @@ def panels_of_lines(
         the figure, axes with their panel's rows, and the number of columns of axes.
     """
     rows, columns = shape or grid(table["panel"].nunique(), style.width, narrowest)
-    width = style.width if columns > 1 else 0.6 * style.width
+    width = style.width if columns > 1 else min(style.width, max(0.6 * style.width, ONE_COLUMN))
     with new_figure(style, width, max(lowest, tall * width / columns) * rows + legend) as figure:
         drawn = panel_axes(figure, table, (rows, columns), **options)
         yield figure, drawn, columns
         legend_of_lines(figure, figure.axes)
-        break_titles(figure, [ax for ax, _ in drawn])
+        break_texts(figure, [ax for ax, _ in drawn])
