@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from nctransfer.reporting.fits import CORRELATION, FITS, Line, Parabola, correlation, fit_line, fit_parabola
 from nctransfer.reporting.panels import break_texts, by_panel, grid, new_figure, panel_axes
-from nctransfer.reporting.series_style import PointLooks, draw_points, legend_of_points
+from nctransfer.reporting.series_style import ONE_COLUMN, PointLooks, draw_points, legend_of_points
 from nctransfer.reporting.settings import FigureSettings, PointsPanel
 from nctransfer.reporting.style import (
     NC1,
@@ -107,9 +107,10 @@ def draw_relations(
     style, panels = settings.style, by_panel(table)
     rows, columns = grid(len(panels), style.width, NARROWEST)
     alone = len(panels) == 1
-    width = 0.7 * style.width if alone else style.width
+    width = min(style.width, max(0.7 * style.width, ONE_COLUMN)) if alone else style.width
+    beside = alone and width > ONE_COLUMN
     tall = 0.75 * width if alone else max(0.82 * width / columns, LOWEST)
-    with new_figure(style, width, tall * rows + (0 if alone else 0.45)) as figure:
+    with new_figure(style, width, tall * rows + (0 if beside else 0.45)) as figure:
         notes = []
         for index, (ax, part) in enumerate(panel_axes(figure, table, (rows, columns))):
             horizontal = abscissa(part.iloc[0])
@@ -117,7 +118,7 @@ def draw_relations(
             if index % columns == 0:
                 ax.set_ylabel(ordinate)
         _align(panels, [ax for ax, *_ in notes])
-        legend_of_points(figure, looks, beside=alone)
+        legend_of_points(figure, looks, beside)
         axes = [ax for ax, *_ in notes]
         break_texts(figure, axes)
         figure.draw_without_rendering()  # notes are placed once the axes have their sizes

@@ -143,7 +143,8 @@ def legend_of_points(figure: Figure, looks: PointLooks, beside: bool = False, mo
     """Name every look once: below the axes in one row per group, or to their right in one column per group.
 
     Below, a group of more than ``most`` continues in the next row; if there are more groups than looks in any
-    of them, each group is a column, which makes fewer rows.
+    of them, each group is a column, which makes fewer rows. If that is wider than the figure, looks follow
+    one another in as few rows as fit.
     """
     by_group: dict[str, dict[str, Look]] = {}
     for look in looks.values():
@@ -157,10 +158,14 @@ def legend_of_points(figure: Figure, looks: PointLooks, beside: bool = False, mo
     # a legend fills its columns first; blank entries keep the rows aligned
     blank = Line2D([], [], linestyle="none", label="")
     handles = [[look.handle() if look else blank for look in column] for column in columns]
-    figure.legend(
+    apart = {"handletextpad": 0.3, "columnspacing": 1.2}
+    legend = figure.legend(
         handles=[handle for column in handles for handle in column], ncols=len(handles), frameon=False,
-        loc="outside right upper" if beside else "outside lower center", handletextpad=0.3, columnspacing=1.2,
+        loc="outside right upper" if beside else "outside lower center", **apart,
     )  # fmt: skip
+    if not beside and legend.get_window_extent().width > figure.bbox.width:
+        legend.remove()
+        _legend_below(figure, [look.handle() for group in groups for look in group], **apart)
 
 
 def legend_of_lines(figure: Figure, axes: Sequence[Axes]) -> None:
@@ -169,11 +174,16 @@ def legend_of_lines(figure: Figure, axes: Sequence[Axes]) -> None:
     for line in [line for ax in axes for line in ax.lines]:
         if not str(line.get_label()).startswith("_"):
             handles.setdefault(str(line.get_label()), line)
+    shown = [_placed_nowhere(line) for line in handles.values()]
+    _legend_below(figure, shown, columnspacing=1.4, handlelength=2.2)
+
+
+def _legend_below(figure: Figure, handles: Sequence[Line2D], **apart: Any) -> None:
+    """A legend below the axes in as few rows as fit the figure's width."""
     for columns in range(len(handles), 0, -1):
         legend = figure.legend(
-            handles=[_placed_nowhere(line) for line in handles.values()], loc="outside lower center",
-            ncols=columns, frameon=False, columnspacing=1.4, handlelength=2.2,
-        )  # fmt: skip
+            handles=handles, loc="outside lower center", ncols=columns, frameon=False, **apart
+        )
         if columns == 1 or legend.get_window_extent().width < figure.bbox.width:
             return
         legend.remove()

@@ -81,13 +81,13 @@ def place_note(axes: Axes, note: str, points: np.ndarray, gap: float = 0.035) ->
 
     The figure must be laid out. In case of a tie the upper right corner is taken. The note must not cover the
     points, (n, 2) in data coordinates; gap is a share of the axes. If it would take more than half of the
-    width, intervals go to lines of their own.
+    width, what stands in brackets goes to lines of its own.
     """
     text = axes.text(0.5, 0.5, note, transform=axes.transAxes, fontsize="small", zorder=2)
     text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1})  # over guide lines
     frame, box = axes.get_window_extent(), text.get_window_extent()
     if box.width > frame.width / 2:
-        text.set_text(note.replace(" [", "\n["))
+        text.set_text(note.replace(" [", "\n[").replace(" (", "\n("))
         box = text.get_window_extent()
     width, height = box.width / frame.width, box.height / frame.height
     corners = [(right, top) for top in (True, False) for right in (True, False)]

@@ -23,7 +23,7 @@ from nctransfer.reporting.tidy_rows import PENULTIMATE, Tables
 
 SETTINGS = FigureSettings[RunsPanel]
 
-WIDEST, THINNEST = 4.5, 0.9  # points of the first line and the last
+WIDTHS, SIZES = (4.5, 0.9), (6.4, 2.8)  # points of the first and the last line, and of their markers
 MEASURED = ("nc1", "nc1_shuffled")  # for every unit
 NARROWEST = 1.5  # inches of a panel: four of one data set in a row at the paper's width
 
@@ -101,10 +101,11 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, looks: Mapping[str, Look]) -> No
     apart = 0.6 + 1.18 * depth
     axes.set_yscale("log", nonpositive="clip")
     names = part["name"].unique()
-    for name, width in zip(names, np.geomspace(WIDEST, THINNEST, len(names)), strict=True):
+    widths, sizes = np.linspace(*WIDTHS, len(names)), np.geomspace(*SIZES, len(names))
+    for name, width, size in zip(names, widths, sizes, strict=True):
         line, look = part[part["name"] == name], looks[name].line()
         # each line is thinner than the last and has smaller markers, so that an equal one shows on its sides
-        look |= {"linewidth": width, "markersize": look["markersize"] * np.sqrt(width / 1.8)}
+        look |= {"linewidth": width, "markersize": size}
         last = line["module"] == PENULTIMATE
         units = line[~last].set_index("unit").reindex(range(depth + 1)).reset_index()  # keeps gaps visible
         _draw_line(axes, units["unit"], units, look)

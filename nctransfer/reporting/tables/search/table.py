@@ -26,7 +26,7 @@ def tabulate(settings: TableSettings[SearchPanel], tables: Tables) -> pd.DataFra
         validation accuracy of its panel and method, in case of a tie the one with the smaller learning rate,
         then with the smaller weight decay; where the choice comes from: split, validation (its number of
         images) and grid (text); and, as pairs of columns, published and in_use (in ``finetuning.rates``), and
-        in_use_from (ours, published, both or neither).
+        in_use_from (ours, published, both or other).
 
     Raises:
         DegenerateInputError: a run has no accuracy, two runs cannot be told apart, or two panels have the
@@ -63,7 +63,7 @@ def _with_origins(cells: pd.DataFrame, panel: SearchPanel) -> pd.DataFrame:
             for pair, values in pairs.items()
             for key, value in zip(GRID, values or (np.nan, np.nan), strict=True)
         },
-        in_use_from=" and ".join(same) or "neither",
+        in_use_from=" and ".join(same) or "other",
     )
 
 
