@@ -146,8 +146,8 @@ class CurveOption(Settings):
     """Option of figures of points."""
 
     curve: Curve = "line"
-    """What is drawn through the points: a fitted line, a fitted parabola with its turning point, a path in
-    the order of the points, or nothing."""
+    """What is drawn through the points: a fitted line (where the interval of the correlation leaves out 0), a
+    fitted parabola with its turning point, a path in the order of the points, or nothing."""
 
 
 class LayoutOption(Settings):
