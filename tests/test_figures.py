@@ -246,6 +246,8 @@ def test_four_panels_stand_in_a_row_at_the_papers_width(width, rows):
         assert frame.height > 1.0 * figure.dpi
         for said in (axes.xaxis.label, axes.texts[0]):
             assert said.get_window_extent().width <= frame.width
+        numbers = [tick.get_window_extent() for tick in axes.get_xticklabels() if tick.get_text()]
+        assert not any(left.overlaps(right) for left, right in itertools.pairwise(numbers))
 
 
 def test_the_legend_names_every_point_once_outside_the_axes():

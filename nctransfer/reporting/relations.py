@@ -30,6 +30,7 @@ from nctransfer.reporting.style import (
 # without the interval of r2, which is too narrow for few points; the correlation has a better one
 LINE = ("slope", "intercept", "r2")
 NARROWEST, LOWEST = 1.5, 1.95  # inches of a panel: four side by side at the paper's width
+WIDE = 2.0  # inches of a panel from which five numbers below it have room
 PARABOLA = tuple(field.name for field in fields(Parabola) if field.name != "points")
 
 
@@ -126,6 +127,8 @@ def draw_relations(
             place_note(ax, note, taken)
             if SCALES[horizontal.scale].logarithmic:
                 plain_ticks(ax.xaxis)
+            else:
+                round_ticks(ax.xaxis, 5 if width / columns > WIDE else 3)
     return figure
 
 
@@ -160,8 +163,6 @@ def _draw_panel(
             _draw_path(axes, part, scale)
     axes.margins(0.08)
     round_ticks(axes.yaxis)
-    if not scale.logarithmic:
-        round_ticks(axes.xaxis)
     axes.set_xlabel(abscissa.label)
     sns.despine(ax=axes)
     points, spread = part[[scale.column, "transfer_accuracy"]].to_numpy(), np.zeros((len(part), 2))

@@ -51,9 +51,9 @@ def headroom(axes: Axes) -> None:
     axes.set_ylim(low, high + 0.18 * (high - low))
 
 
-def round_ticks(axis: Axis) -> None:
-    """Label a linear axis with a few round numbers, at least three."""
-    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
+def round_ticks(axis: Axis, most: int = 5) -> None:
+    """Label a linear axis with a few round numbers, at least three, and at most about ``most``."""
+    axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
 
 
 def plain_ticks(axis: Axis) -> None:

@@ -23,7 +23,7 @@ from nctransfer.reporting.tidy_rows import PENULTIMATE, Tables
 
 SETTINGS = FigureSettings[RunsPanel]
 
-WIDTHS, SIZES = (4.5, 0.9), (6.4, 2.8)  # points of the first and the last line, and of their markers
+WIDTHS, SIZES = (4.5, 0.9), (6.4, 3.3)  # points of the first and the last line, and of their markers
 MEASURED = ("nc1", "nc1_shuffled")  # for every unit
 NARROWEST = 1.5  # inches of a panel: four of one data set in a row at the paper's width
 
