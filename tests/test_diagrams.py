@@ -341,23 +341,36 @@ def test_table_1_says_what_is_measured_where_and_needs_nothing(paper):
     assert (job.inputs, job.stamp.made_by) == ({}, {})
     numbers = measurements.tabulate(job.settings, {})
     rows = {picture: row for _, row in numbers.iterrows() for picture in row["pictures"].split("; ")}
-    assert len(numbers) <= 12
+    # the paper's three rows, and one of what is not in the paper
+    assert list(zip(*(numbers[name] for name in ("section", "networks", "data")), strict=True)) == [
+        ("Section 3", "pre-trained", "downstream"),
+        ("Section 4", "fine-tuned", "downstream"),
+        ("Section 5", "pre-trained", "source"),
+        ("", "pre-trained", "source"),
+    ]
+    assert numbers["pictures"].iloc[3] == "collapse-over-training"
     # what shows no NC1 has no row, and all that does has one
     shown = {f"fig{number}" for number in (1, 2, 3, 4, 7, 10, 11, 12, 14, 15, 16, 17)}
     assert set(rows) == shown | {"table2", "table3", "tableB", "collapse-over-training"}
     for key in ("fig10", "fig11", "fig12", "tableB", "collapse-over-training"):
-        assert rows[key]["data"] == "source"
+        assert (rows[key]["section"] == "Section 5") == (key != "collapse-over-training")
         assert rows[key]["datasets"] == "CIFAR-100"
-    for key in ("fig1", "fig2", "fig3", "fig7", "fig15", "table2", "table3"):
-        assert rows[key]["data"] == "downstream"
-    assert rows["fig15"]["model_count"] == 10
-    assert rows["table3"]["run_count"] == 8 * 5 * 3
-    assert rows["fig7"]["features"] == "every unit and penultimate"
-    assert rows["fig3"]["features"] == "every unit"
-    assert set(numbers["images"]) == {SPLITS["train"], "training and test, as one"}
-    assert (rows["fig1"]["section"], rows["fig7"]["section"]) == ("Section 3", "Section 4")
+    for key in ("fig1", "fig2", "fig3", "fig4", "fig15", "table2"):
+        assert rows[key]["section"] == "Section 3"
+    for key in ("fig7", "fig14", "fig16", "fig17", "table3"):
+        assert rows[key]["section"] == "Section 4"
+    assert rows["fig15"]["model_count"] == 10 + 7 + 2 + 1 + 6
+    assert rows["table3"]["run_count"] == 10 + 48 + 20 + 18 + 108  # each once, docs/runs.md
+    assert rows["fig3"]["features"] == "penultimate; every unit"
+    assert set(numbers["images"]) == {SPLITS["train"], f"{SPLITS['train']}; training and test, as one"}
     readable = measurements.present(numbers, job.settings)
-    assert readable["Shown in"].iloc[0] == "Figures 1, 2, 4"
+    assert readable["Shown in"].tolist() == [
+        "Figures 1, 2, 3, 4, 15; Table 2",
+        "Figures 7, 14, 16, 17; Table 3",
+        "Figures 10, 11, 12; Table B",
+        "collapse-over-training",
+    ]
+    assert readable["NC1 on"].tolist() == [f"{name} data" for name in numbers["data"]]
     assert readable["Models"].str.contains("21 of cifar100-resnet50").any()
 
 

@@ -119,6 +119,11 @@ def words(figure):
     return [text.get_text() for text in legend.get_texts() if text.get_text()]
 
 
+def label(axes):
+    """Label of the horizontal axis, on however many lines."""
+    return " ".join(axes.get_xlabel().split())
+
+
 def boxes(figure):
     return {axes: axes.get_window_extent() for axes in figure.axes}
 
@@ -188,13 +193,15 @@ def test_a_transfer_table_repeats_the_fits_of_its_panel():
 def test_a_transfer_figure_shows_every_point_and_the_line(fit):
     panels = [panel(title, TEN) for title in ("A", "B", "C", "D")]
     chosen = settings(panels, fit=fit)
-    table = transfer.tabulate(chosen, tables(panels, spread=(-1.0, 1.0)))
+    falling = tables(panels, spread=(-1.0, 1.0), accuracy=lambda nc1: 78 - 10 * nc1**2)
+    table = transfer.tabulate(chosen, falling)
     figure = transfer.draw(table, chosen)
+    assert len({axes.get_position().y0 for axes in figure.axes}) == 1  # four in a row
     assert len(figure.axes) == 4
     for axes, (name, part) in zip(figure.axes, table.groupby("panel"), strict=True):
         np.testing.assert_allclose(markers(axes), part[["nc1", "transfer_accuracy"]])
         assert axes.get_title(loc="left") == f"({name}) {name.upper()}"
-        assert axes.get_xlabel().endswith("on cifar100 training data")
+        assert label(axes).endswith("on cifar100 training data")
         assert axes.get_xscale() == ("log" if fit == "log_nc1" else "linear")
         (bars,) = [found for found in axes.collections if type(found).__name__ == "LineCollection"]
         spans = [np.ptp(segment[:, 1]) for segment in bars.get_segments()]
@@ -206,8 +213,41 @@ def test_a_transfer_figure_shows_every_point_and_the_line(fit):
         (note,) = axes.texts
         text = note.get_text().replace("\N{MINUS SIGN}", "-")
         interval = f"[{row[f'{fit}_pearson_low']:.2f}, {row[f'{fit}_pearson_high']:.2f}]"
-        assert f"r = {row[f'{fit}_pearson']:.2f} {interval}" in text
+        assert f"r = {row[f'{fit}_pearson']:.2f}\n{interval}" in text
         assert "n = 10" in text
+        inner, frame = note.get_window_extent(), axes.get_window_extent()
+        assert frame.x0 <= inner.x0
+        assert inner.x1 <= frame.x1
+
+
+@pytest.mark.parametrize("fit", ["nc1", "log_nc1"])
+def test_no_line_is_drawn_where_the_correlations_interval_contains_0(fit):
+    panels = [panel("A", TEN), panel("B", TEN[:3])]  # unrelated, and too few for an interval
+    chosen = settings(panels, fit=fit)
+    noise = dict(zip(SOURCE_NC1.values(), [1, 2, 3, 2, 1, 3, 2, 1, 2, 2.1], strict=True))
+    table = transfer.tabulate(chosen, tables(panels, accuracy=noise.__getitem__))
+    unrelated, few = table.drop_duplicates("panel").to_dict("records")
+    assert unrelated[f"{fit}_pearson_low"] < 0 < unrelated[f"{fit}_pearson_high"]
+    assert few[f"{fit}_pearson"] > 0.9
+    first, second = transfer.draw(table, chosen).axes
+    assert len(first.lines) == len(second.lines) == 0
+    assert "r = " in first.texts[0].get_text()
+    assert second.texts[0].get_text() == "n = 3"
+
+
+@pytest.mark.parametrize(("width", "rows"), [(6.75, 1), (6.5, 1), (3.25, 2)])
+def test_four_panels_stand_in_a_row_at_the_papers_width(width, rows):
+    panels = [panel(title, TEN) for title in ("CIFAR-10", "Aircraft", "DTD", "Pet")]
+    chosen = settings(panels, curve="none", style=STYLE | {"width": width})
+    figure = transfer.draw(transfer.tabulate(chosen, tables(panels)), chosen)
+    assert len({round(axes.get_position().y0, 3) for axes in figure.axes}) == rows
+    for axes in figure.axes:
+        frame = axes.get_window_extent()
+        assert frame.height > 1.0 * figure.dpi
+        for said in (axes.xaxis.label, axes.texts[0]):
+            assert said.get_window_extent().width <= frame.width
+        numbers = [tick.get_window_extent() for tick in axes.get_xticklabels() if tick.get_text()]
+        assert not any(left.overlaps(right) for left, right in itertools.pairwise(numbers))
 
 
 def test_the_legend_names_every_point_once_outside_the_axes():
@@ -380,7 +420,7 @@ def test_a_figure_across_data_sets_says_which_split_each_number_is_from(fit):
     table = across_datasets.tabulate(chosen, found)
     figure = across_datasets.draw(table, chosen)
     left, right = figure.axes
-    assert left.get_xlabel().endswith("on each data set's training data")
+    assert label(left).endswith("on each data set's training data")
     assert right.get_xlabel() == "Accuracy on training data (%)"
     assert left.get_ylabel() == "Transfer accuracy on test data (%)"
     assert (left.get_xscale(), right.get_xscale()) == ("log" if fit == "log_nc1" else "linear", "linear")
@@ -392,7 +432,7 @@ def test_a_figure_across_data_sets_says_which_split_each_number_is_from(fit):
         row = part.iloc[0]
         text = axes.texts[0].get_text().replace("\N{MINUS SIGN}", "-")
         interval = f"[{row[f'{name}_pearson_low']:.2f}, {row[f'{name}_pearson_high']:.2f}]"
-        assert f"r = {row[f'{name}_pearson']:.2f} {interval}" in text
+        assert f"r = {row[f'{name}_pearson']:.2f} {interval}" in text.replace("\n[", " [")
         assert "n = 6" in text
         box = axes.texts[0].get_window_extent()
         assert not any(box.contains(*axes.transData.transform(place)) for place in markers(axes))
@@ -416,7 +456,7 @@ def test_training_accuracies_that_are_all_the_same_have_no_correlation():
     chosen, found = across({name: (nc1, 100.0, test) for name, (nc1, _, test) in SIX.items()})
     left, right = across_datasets.draw(across_datasets.tabulate(chosen, found), chosen).axes
     assert "r = " in left.texts[0].get_text()
-    assert right.texts[0].get_text() == "r undefined, n = 6"
+    assert right.texts[0].get_text() == "r undefined\nn = 6"
     assert len(right.lines) == 0
 
 
@@ -472,7 +512,9 @@ def test_a_panel_of_one_point_or_of_equal_points_still_draws(fit, curve, count):
     table = transfer.tabulate(chosen, tables(panels, nc1=lambda model: 0.7, accuracy=lambda nc1: 50.0))
     (axes,) = transfer.draw(table, chosen).axes
     assert len(markers(axes)) == count
-    assert f"r undefined, n = {count}" in axes.texts[0].get_text()
+    # of fewer than four points, no correlation is given
+    assert ("r undefined\n" if count > 3 else "") + f"n = {count}" in axes.texts[0].get_text()
+    assert ("r undefined" in axes.texts[0].get_text()) == (count > 3)
 
 
 def test_a_comparison_groups_losses_and_shows_each_value():

@@ -37,12 +37,12 @@ class Study:
     """Panels of runs, and the tables that they leave."""
 
     def __init__(self):
-        self.panels, self.tables = [], {}
+        self.panels, self.tables, self.style = [], {}, STYLE
 
-    def panel(self, title, model="r18", dataset="Aircraft", depth=4, pooling="avg", abscissa=None):
+    def panel(self, title, model="r18", dataset="Aircraft", depth=4, pooling="avg", abscissa=None, **more):
         self.panels.append(
             {"title": title, "model": model, "dataset": dataset, "view": dataset.lower(), "pooling": pooling,
-             "depth": depth, "abscissa": abscissa, "runs": []}
+             "depth": depth, "abscissa": abscissa, "runs": [], **more}
         )  # fmt: skip
         return self
 
@@ -77,9 +77,10 @@ class Study:
         return self
 
     def settings(self):
-        return FigureSettings[RunsPanel].read(
-            {"kind": "any", "panels": self.panels, "tables": [], "seed": 1, "style": STYLE}
-        )
+        shared = {"kind": "any", "panels": self.panels, "tables": []}
+        if "rates" in self.panels[0]:
+            return search.SETTINGS.read(shared)
+        return FigureSettings[RunsPanel].read(shared | {"seed": 1, "style": self.style})
 
     def both(self):
         return self.settings(), self.tables
@@ -364,6 +365,37 @@ def test_units_of_another_pooling_are_no_collapse_by_unit():
         collapse_by_unit.tabulate(*study.both())
 
 
+def test_lines_that_hide_each_other_are_told_apart_by_their_widths():
+    same = {unit: 9.0 - unit for unit in range(5)} | {"penultimate": 4.0}
+    study = Study().panel("A")
+    for method in ("lp", "layer_ft", "scl_ft", "full_ft"):
+        study.run(method, nc1=same)
+    chosen, tables = study.both()
+    (axes,) = collapse_by_unit.draw(collapse_by_unit.tabulate(chosen, tables), chosen).axes
+    drawn = [line for name, line in curves(axes).items() if name != "tuned unit"]
+    widths, marks = ([getattr(line, of)() for line in drawn] for of in ("get_linewidth", "get_markersize"))
+    assert len(drawn) == 4
+    assert all(
+        wide - narrow > 0.7 for wide, narrow in itertools.pairwise(widths)
+    )  # points: seen on its sides
+    assert all(large > small for large, small in itertools.pairwise(marks))
+    # each looks like its line in the legend
+    handles = {line.get_label(): line for line in axes.figure.legends[0].get_lines()}
+    assert [handles[line.get_label()].get_linewidth() for line in drawn] == widths
+
+
+@pytest.mark.parametrize(("width", "rows"), [(6.75, 2), (3.25, 4)])
+def test_titles_of_the_papers_panels_fit_on_one_line(width, rows):
+    study = collapses(("Aircraft", "Pet"), (2, 5, 8, 11), depth=12)
+    study.style = STYLE | {"width": width}
+    chosen, tables = study.both()
+    figure = collapse_by_unit.draw(collapse_by_unit.tabulate(chosen, tables), chosen)
+    assert figure.axes[3].get_title(loc="left") == "(d) Aircraft, unit 11"
+    assert not any("\n" in axes.get_title(loc="left") for axes in figure.axes)
+    assert len({round(axes.get_position().y0, 3) for axes in figure.axes}) == rows
+    nothing_is_cut_off(figure)
+
+
 def test_a_title_wider_than_its_axes_is_broken():
     study = collapses(units=(1, 2, 3, 4))
     study.panels[1]["title"] = "ResNet18 from ImageNet-1k on Aircraft, unit 2"
@@ -436,6 +468,20 @@ def test_samples_are_drawn_on_a_log_axis_ticked_at_their_numbers():
     spans = [np.ptp(segment[:, 1]) for found in bars for segment in found.get_segments()]
     np.testing.assert_allclose(sorted(spans), [0] * 3 + [2 * np.sqrt(2)] * 6, atol=1e-9)
     nothing_is_cut_off(figure)
+
+
+def test_a_panel_says_what_it_is_told_to_say():
+    study = (
+        Study()
+        .panel("A", note="no zero-shot without a text tower")
+        .run("lp", per_class=3)
+        .panel("B")
+        .run("lp")
+    )
+    chosen, tables = study.both()
+    first, second = samples.draw(samples.tabulate(chosen, tables), chosen).axes
+    assert [text.get_text() for text in first.texts] == ["no zero-shot without a text tower"]
+    assert [text.get_text() for text in second.texts if text.get_text()] == []
 
 
 def test_a_training_on_all_data_is_a_level_of_its_own():
@@ -572,7 +618,14 @@ def test_the_law_is_drawn_on_two_axes_with_its_correlation():
 def test_a_law_of_one_unit_has_no_correlation_and_still_draws():
     chosen, tables = law(count=1, units=1).both()
     figure = tuned_unit_law.draw(tuned_unit_law.tabulate(chosen, tables), chosen)
-    assert figure.axes[0].texts[0].get_text() == "r undefined, n = 1"
+    assert figure.axes[0].texts[0].get_text() == "n = 1"
+
+
+@pytest.mark.parametrize(("units", "said"), [(3, False), (4, True)])
+def test_a_law_of_fewer_than_four_units_tells_no_correlation(units, said):
+    chosen, tables = law(count=1, units=units).both()
+    figure = tuned_unit_law.draw(tuned_unit_law.tabulate(chosen, tables), chosen)
+    assert ("r = " in figure.axes[0].texts[0].get_text()) == said
 
 
 def test_a_law_takes_one_method_that_tunes_one_unit():
@@ -668,9 +721,16 @@ def test_an_nc1_too_small_for_decimals_is_no_zero():
     assert readable["A"][5] == Cell("1.1e-04", Emphasis.BEST)
 
 
+RATES = {  # in use, and published
+    "layer_ft": {"in_use": (0.05, 5e-4), "published": (0.05, 1e-4)},
+    "lp": {"in_use": (0.05, 1e-4), "published": (0.05, 1e-4)},
+}
+
+
 @pytest.mark.parametrize("kind", [methods, search, tasks])
 def test_two_panels_of_one_title_are_refused(kind):
-    study = Study().panel("A").run("lp", nc1=1.0).panel("A").run("lp", nc1=1.0)
+    more = {"validation": 9, "rates": RATES} if kind is search else {}
+    study = Study().panel("A", **more).run("lp", nc1=1.0).panel("A", **more).run("lp", nc1=1.0)
     with pytest.raises(DegenerateInputError, match="two panels have the title 'A'"):
         kind.tabulate(*study.both())
 
@@ -678,7 +738,7 @@ def test_two_panels_of_one_title_are_refused(kind):
 def searched():
     study = Study()
     for panel, best in (("ResNet50", (0.05, 5e-4)), ("ViT", None)):
-        study.panel(panel)
+        study.panel(panel, dataset="CIFAR-10", validation=500, rates=RATES)
         for (rate, decay), seed in itertools.product(itertools.product((0.1, 0.05), (5e-4, 1e-4)), (0, 1)):
             asked = {"learning_rate": rate, "weight_decay": decay, "seed": seed}
             study.run("layer_ft", 90.0 + ((rate, decay) == best) + seed, **asked)
@@ -694,12 +754,33 @@ def test_a_search_chooses_the_best_mean_and_of_ties_the_smaller_values(tmp_path)
     for tie in [("b", "layer_ft"), ("a", "lp"), ("b", "lp")]:
         assert chosen.loc[tie, ["learning_rate", "weight_decay"]].tolist() == [0.05, 1e-4]
     assert set(table["seeds"]) == {2}
-    assert rows[0] == ["Method", "Learning rate", "Weight decay", "Transfer accuracy (%), mean ± std over 2 seeds",
-                       "Over the grid (%)", "Cells"]  # fmt: skip
-    assert rows[1] == ["*ResNet50*", "", "", "", "", ""]
-    assert rows[2] == ["Layer FT", "0.05", "0.0005", "91.50 ± 0.71", "90.50 to 91.50", "4"]
+    assert rows[0] == ["Method", "Learning rate", "Weight decay", "Validation accuracy (%), mean ± std over 2 seeds",
+                       "Over the grid (%)", "Grid", "Published", "In use"]  # fmt: skip
+    where = "chosen on 500 images held out of the training split of CIFAR-10"
+    assert rows[1] == [f"*ResNet50: {where}*", *[""] * 7]
+    grid = "{0.05, 0.1} x {0.0001, 0.0005}"
+    assert rows[2] == ["Layer FT", "0.05", "0.0005", "91.50 ± 0.71", "90.50 to 91.50", grid, "0.05, 0.0001",
+                       "0.05, 0.0005 (ours)"]  # fmt: skip
     assert rows[5][:3] == ["Layer FT", "0.05", "0.0001"]
-    assert r"\midrule" + "\n" + r"\multicolumn{6}{l}{\textit{ViT}} \\" in latex
+    assert rows[5][-1] == "0.05, 0.0005 (other)"
+    assert rows[3][-1] == "0.05, 0.0001 (ours and published)"
+    assert rf"\textit{{ViT: {where}}}" in latex
+
+
+def test_a_searchs_csv_says_where_each_pair_comes_from():
+    table = search.tabulate(*searched().both())
+    assert (table["split"] == "held out of train").all()
+    assert (table["validation"] == 500).all()
+    assert "transfer_accuracy" not in table  # the test split has no part in a choice
+    first = table[(table["panel"] == "a") & (table["method"] == "layer_ft")]
+    assert first["in_use_weight_decay"].unique().tolist() == [5e-4]
+    assert first["published_weight_decay"].unique().tolist() == [1e-4]
+    study = searched()
+    for panel in study.panels:
+        panel["rates"] = {method: {"in_use": None, "published": None} for method in RATES}
+    numbers = search.tabulate(*study.both())
+    assert numbers["in_use_learning_rate"].isna().all()
+    assert set(search.present(numbers, study.settings())["In use"]) == {"", DASH}
 
 
 def vtab(seeds=1, methods=("layer_ft", "layer_lora")):
@@ -828,7 +909,8 @@ def test_tables_are_the_same_bytes_every_time(name, tmp_path):
     for suffix in ("csv", "md", "tex"):
         assert (tmp_path / f"a/table.{suffix}").read_bytes() == (tmp_path / f"b/table.{suffix}").read_bytes()
     back = pd.read_csv(tmp_path / "a/table.csv")
-    np.testing.assert_allclose(back["transfer_accuracy"], numbers["transfer_accuracy"])
+    accuracy = "validation_accuracy" if name == "search" else "transfer_accuracy"
+    np.testing.assert_allclose(back[accuracy], numbers[accuracy])
 
 
 def test_a_legend_of_long_names_stays_within_the_figure():

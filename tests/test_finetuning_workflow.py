@@ -218,7 +218,7 @@ def test_zero_shot_has_no_epochs_and_nothing_of_it_trains(finished):
 )  # fmt: skip
 def test_mistakes_that_only_a_job_sees_end_it_before_it_trains(project, change, target, words):
     change(project)
-    extra = "  lora: {kind: search, panels: [{model: net, dataset: digits59, runs: [{methods: [layer_lora], units: [5]}]}]}\n"
+    extra = "  lora: {kind: tasks, panels: [{model: net, dataset: digits59, runs: [{methods: [layer_lora], units: [5]}]}]}\n"
     project.edit(OVERLAY, "tables:\n", "tables:\n" + extra)
     run = project.run(f"results/tuned/finetuning/{target}/manifest.json")
     assert run.returncode != 0

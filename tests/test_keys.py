@@ -188,6 +188,7 @@ CHANGES: dict[str, tuple[Place | None, Any]] = {
     "RunsPanelSettings.dataset": (None, "few"),
     "RunsPanelSettings.pooling": (("tables", "methods", "panels", 1), "cls"),
     "PanelSettings.title": (None, "Title"),
+    "SamplesPanelSettings.note": (("figures", "noted", "panels", 0), "Note"),
     "DiagramPanelSettings.model": (None, "squared"),
     "DiagramPanelSettings.dataset": (None, "few"),
     "DiagramPanelSettings.method": (None, "scl_ft"),

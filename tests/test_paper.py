@@ -31,10 +31,12 @@ class Data(NamedTuple):
     count: int | None = None
     classes: int | None = None
     rest: tuple[tuple[str, Any], ...] = ()
+    validation: int | None = None
 
 
 CIFAR10, CIFAR100 = Data("torchvision", "CIFAR10"), Data("torchvision", "CIFAR100")
 AIRCRAFT, DTD = Data("torchvision", "FGVCAircraft"), Data("torchvision", "DTD")
+HELD_OUT = [data._replace(validation=5000) for data in (CIFAR10, CIFAR100)]  # for searches; how many: open
 PET, FLOWERS = Data("torchvision", "OxfordIIITPet"), Data("torchvision", "Flowers102")
 SUN = Data("torchvision", "SUN397")
 FOUR = (CIFAR10, AIRCRAFT, DTD, PET)
@@ -60,7 +62,7 @@ TASKS = {  # of VTAB-1k, in Table 5's order, with 1,000 training images each
 }
 TITLES = {data: name for name, data in TASKS.items()} | {
     CIFAR10: "CIFAR-10", CIFAR100: "CIFAR-100", AIRCRAFT: "Aircraft", DTD: "DTD", PET: "Pet",
-    FLOWERS: "Flowers102", SUN: "SUN397",
+    FLOWERS: "Flowers102", SUN: "SUN397", HELD_OUT[0]: "CIFAR-10", HELD_OUT[1]: "CIFAR-100",
 }  # fmt: skip
 MINI = "GATE-engine/mini_imagenet"
 CIFAR_FS = Data("torchvision", "CIFAR100", classes=20)  # meta-test; below the classes to meta-train on
@@ -288,7 +290,7 @@ def after(model: str, sets: tuple[Data, ...], units: tuple[int, ...], pooling: s
 
 
 PAPER = {
-    "fig1": Picture("transfer", [Points(LEVELS, data, CIFAR10) for data in FOUR], "line"),
+    "fig1": Picture("transfer", [Points(LEVELS, data, CIFAR10) for data in FOUR], "none"),
     "fig2": Picture("transfer", [Points(IMAGENET, data, data) for data in FOUR], "line"),
     "fig3": Picture(
         "layerwise", [ByUnit("resnet34", CIFAR10, "avg"), ByUnit("vit-b32-384", CIFAR10, "token_mean")]
@@ -335,7 +337,7 @@ PAPER = {
             for data in (AIRCRAFT, DTD, PET, CIFAR100)
         ],
     ),
-    "fig15": Picture("transfer", [Points(LEVELS, data, data) for data in FOUR], "line"),
+    "fig15": Picture("transfer", [Points(LEVELS, data, data) for data in FOUR], "none"),
     "fig16": Picture("collapse_by_unit", after("resnet18", (DTD, PET), (1, 3, 5, 7), "avg")),
     "fig17": Picture("collapse_by_unit", after("vit-b32-384", (AIRCRAFT, DTD, PET), (2, 5, 8, 11), "cls")),
     "table2": Picture(
@@ -359,13 +361,13 @@ PAPER = {
     "table4": Picture(
         "search",
         [
-            Tuned(runs("resnet50", CIFAR10, FIVE_METHODS, (8,), grid=GRID["resnet"])),
-            Tuned(runs("vit-b32-384", CIFAR10, FIVE_METHODS, (8,), grid=GRID["vit"])),
+            Tuned(runs("resnet50", HELD_OUT[0], FIVE_METHODS, (8,), grid=GRID["resnet"])),
+            Tuned(runs("vit-b32-384", HELD_OUT[0], FIVE_METHODS, (8,), grid=GRID["vit"])),
         ],
     ),
     "table4-clip": Picture(  # the search of Figure 8(b)
         "search",
-        [Tuned(runs("clip-vit-b32", CIFAR100, "layer_ft scl_ft full_ft", (8,), grid=GRID["vit"]))],
+        [Tuned(runs("clip-vit-b32", HELD_OUT[1], "layer_ft scl_ft full_ft", (8,), grid=GRID["vit"]))],
     ),
     "table5": Picture(  # backbone, layer and schedule: open
         "tasks",
@@ -495,10 +497,17 @@ class Workflow:
         if job.rule in ("metrics", "probes", "few_shot"):
             job = self.before(job, "features")
         images = self.settings(self.before(job, "images"))
-        assert images.per_class is images.test_per_class is images.validation is None
+        assert images.per_class is images.test_per_class is None
         rest = {name: value for name, value in sorted(images.options.items()) if name != "name"}
         classes = images.classes and len(images.classes)
-        return Data(images.source, images.options["name"], images.count, classes, tuple(rest.items()))
+        return Data(
+            images.source,
+            images.options["name"],
+            images.count,
+            classes,
+            tuple(rest.items()),
+            images.validation,
+        )
 
     def side(self, job: Node) -> int:
         """The side of the squares that a job's network is shown."""

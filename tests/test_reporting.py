@@ -247,6 +247,49 @@ def test_the_picture_shows_the_numbers(fit):
     assert f"{row[f'{fit}_r2']:.3f}" in right.texts[0].get_text()
 
 
+def test_units_without_a_relation_have_no_line_and_three_have_no_r():
+    chosen, unrelated = settings(), tables()
+    probes = unrelated["probes", "m", "v"]
+    probes["accuracy"] = probes["unit"].map({1: 80.0, 2: 85.0, 3: 79.0, 4: 84.0, 5: 81.0, 6: 83.0})
+    right = layerwise.draw(layerwise.tabulate(chosen, unrelated), chosen).axes[1]
+    assert len(right.lines) == 0
+    assert right.texts[0].get_text().startswith("r = ")
+    right = layerwise.draw(layerwise.tabulate(chosen, tables(units=3)), chosen).axes[1]
+    assert len(right.lines) == 0
+    assert right.texts[0].get_text() == "n = 3"
+
+
+def crowded(nc1):
+    """Units with this NC1, from the shallowest."""
+    found = tables(units=len(nc1))
+    collapse = found["metrics", "m", "v"]
+    shown = (collapse["metric"] == "nc1") & (collapse["split"] == "train") & (collapse["unit"] > 0)
+    collapse.loc[shown & (collapse["pooling"] == "avg"), "value"] = nc1
+    return found
+
+
+@pytest.mark.parametrize("width", [6.75, 3.25])
+def test_units_that_lie_close_together_are_enlarged_where_they_hide_none(width):
+    chosen = settings()
+    chosen = chosen.model_copy(update={"style": chosen.style.model_copy(update={"width": width})})
+    table = layerwise.tabulate(chosen, crowded([20.0, 12.0, 10.0, 3.4, 3.3, 3.2, 3.1, 3.0]))
+    figure = layerwise.draw(table, chosen)
+    right = figure.axes[1]
+    (inset,) = right.child_axes
+    (points,), (enlarged,) = right.collections[:1], inset.collections
+    close = table[table["nc1"] < 3.4].sort_values("nc1")
+    np.testing.assert_allclose(enlarged.get_offsets(), close[["nc1", "transfer_accuracy"]])
+    np.testing.assert_allclose(enlarged.get_array(), close["unit"])
+    assert enlarged.get_clim() == points.get_clim() == (1, 8)  # a unit has one colour
+    frame = inset.get_window_extent()
+    assert not any(frame.contains(*right.transData.transform(place)) for place in points.get_offsets())
+
+
+def test_units_that_are_spread_out_are_not_enlarged():
+    chosen = settings()
+    assert not layerwise.draw(layerwise.tabulate(chosen, tables()), chosen).axes[1].child_axes
+
+
 def test_files_are_the_same_bytes_every_time_with_embedded_fonts_and_digest(tmp_path):
     chosen = settings()
     table = layerwise.tabulate(chosen, tables())

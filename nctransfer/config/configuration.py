@@ -136,7 +136,8 @@ class PictureSettings(Settings):
     kind: str
     """What is shown; a variant of `nctransfer.reporting.figures` or `tables`."""
     section: str | None = None
-    """Section of the paper that it belongs to, such as Section 3 (used by the table of NC1 measurements)."""
+    """Section of the paper whose question it answers, such as Section 3, also for a figure of the appendix
+    (used by the table of NC1 measurements)."""
     panels: tuple[PanelSettings, ...] = ()
     """Panels in reading order."""
 

@@ -30,9 +30,15 @@ SHARED = (
 )  # fmt: skip
 
 
-def is_convolutional(facts: ModelFacts) -> bool:
-    """Whether a model's units output feature maps; the other models are transformers (Table 4's families)."""
-    return "avg" in facts.known.poolings
+def network_rates(
+    finetuning: FineTuningSettings, facts: ModelFacts
+) -> tuple[str, Mapping[str, RatesSettings]]:
+    """The kind of a network and its rates by method.
+
+    A network whose units output feature maps is convolutional, all others are transformers (Table 4's kinds).
+    """
+    network = "convolutional" if "avg" in facts.known.poolings else "transformer"
+    return network, getattr(finetuning.rates, network)
 
 
 def rates(finetuning: FineTuningSettings, facts: ModelFacts, method: str) -> RatesSettings:
@@ -41,8 +47,7 @@ def rates(finetuning: FineTuningSettings, facts: ModelFacts, method: str) -> Rat
     Raises:
         ConfigError: there are none for it.
     """
-    network = "convolutional" if is_convolutional(facts) else "transformer"
-    table: Mapping[str, RatesSettings] = getattr(finetuning.rates, network)
+    network, table = network_rates(finetuning, facts)
     if method not in table:
         raise ConfigError(f"finetuning.rates.{network}.{method}: missing; there are: {', '.join(table)}")
     return table[method]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nctransfer.config.finetuning import SweepSettings
+from nctransfer.config.finetuning import RatesSettings, SweepSettings
 from nctransfer.models.settings import Pooling
 from nctransfer.reporting.settings import Curve, Fit, Layout
 from nctransfer.settings import Count, Distinct, Settings
@@ -92,6 +92,22 @@ class RunsPanelSettings(PanelSettings):
     """Pooling whose features are shown; `null` takes the model's first."""
 
 
+class SearchPanelSettings(RunsPanelSettings):
+    """Fine-tuning runs over a grid of learning rates and weight decays."""
+
+    dataset: str
+    """Key of the downstream data set; it must hold out images for the choice (`validation`)."""
+    published: dict[str, RatesSettings] = {}
+    """By method, the pair that was published for the same search, for comparison."""
+
+
+class SamplesPanelSettings(RunsPanelSettings):
+    """Fine-tuning runs by the number of training images."""
+
+    note: str | None = None
+    """Remark in the panel, such as why a method is missing."""
+
+
 class TunedUnitsPanelSettings(RunsPanelSettings):
     """Fine-tuning runs by the tuned unit, or by the number of tuned units."""
 
@@ -130,8 +146,8 @@ class CurveOption(Settings):
     """Option of figures of points."""
 
     curve: Curve = "line"
-    """What is drawn through the points: a fitted line, a fitted parabola with its turning point, a path in
-    the order of the points, or nothing."""
+    """What is drawn through the points: a fitted line (where the interval of the correlation leaves out 0), a
+    fitted parabola with its turning point, a path in the order of the points, or nothing."""
 
 
 class LayoutOption(Settings):

@@ -8,7 +8,12 @@ from collections.abc import Iterator, Sequence
 from nctransfer import variants
 from nctransfer.config.configuration import StyleSectionSettings
 from nctransfer.config.finetuning import FineTunedSettings, SweepSettings
-from nctransfer.config.panels import PanelSettings, RunsPanelSettings, TunedUnitsPanelSettings
+from nctransfer.config.panels import (
+    PanelSettings,
+    RunsPanelSettings,
+    SearchPanelSettings,
+    TunedUnitsPanelSettings,
+)
 from nctransfer.config.references import Named, check_variant
 from nctransfer.config.study import Study, describe
 from nctransfer.errors import ConfigError
@@ -47,6 +52,15 @@ def check_runs(where: str, kind: str, panel: RunsPanelSettings, study: Study) ->
                     f"{where}.runs[{index}].features: only the penultimate feature is kept, but kind "
                     f"{kind!r} shows those of all units; set features: all"
                 )
+    if isinstance(panel, SearchPanelSettings):
+        dataset = study.configuration.datasets.get(panel.dataset)
+        if dataset is not None and dataset.validation is None:
+            yield (
+                f"{where}.dataset: {panel.dataset!r} sets no validation, so kind {kind!r} would choose rates "
+                "on its test split; name a data set that sets it: the number of training images to hold out"
+            )
+        for method in panel.published:
+            yield from check_variant(f"{where}.published.{method}", methods, method)
     by_unit = isinstance(panel, TunedUnitsPanelSettings) and panel.abscissa == "unit"
     if kind == "tuned_unit_law":
         by_unit = True

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from nctransfer.config import panels
 from nctransfer.config.configuration import PictureSettings
@@ -12,16 +13,18 @@ from nctransfer.dag.shown_panels import labelled_models
 from nctransfer.dag.stages import Stages
 from nctransfer.reporting.settings import NC1Row
 
+Networks = Literal["pre-trained", "fine-tuned"]
+
 
 @dataclass
 class _Row:
     """An incomplete :class:`nctransfer.reporting.settings.NC1Row`."""
 
     section: str
+    networks: Networks
     data: str
-    tuned: bool
-    features: str
-    images: str
+    features: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
     pictures: list[str] = field(default_factory=list)
     what: list[str] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
@@ -30,8 +33,8 @@ class _Row:
 
 
 def rows(plan: Stages) -> list[NC1Row]:
-    """One row for all figures and tables of a section that show the same kind of NC1."""
-    groups: dict[tuple[str, str, bool, str, str], _Row] = {}
+    """One row for all figures and tables of a section that show NC1 of the same networks on the same data."""
+    groups: dict[tuple[str, Networks, str], _Row] = {}
     for section, key, picture in _pictures(plan):
         nc1 = kind_of(section, picture.kind).nc1
         shown = [panel for panel in picture.panels if getattr(panel, "abscissa", None) != "train_accuracy"]
@@ -40,8 +43,11 @@ def rows(plan: Stages) -> list[NC1Row]:
         measured = [pair for panel in shown for pair in _measured(plan, panel)]
         data = " and ".join(sorted({_role(plan, *pair) for pair in measured}, reverse=True))
         tuned = any(isinstance(panel, panels.RunsPanelSettings) for panel in shown)
-        group = (picture.section or "", data, tuned, nc1.features, nc1.images)
+        networks: Networks = "fine-tuned" if tuned else "pre-trained"
+        group = picture.section or "", networks, data
         row = groups.setdefault(group, _Row(*group))
+        _extend(row.features, [nc1.features])
+        _extend(row.images, [nc1.images])
         _extend(row.pictures, [key])
         _extend(row.what, [nc1.what])
         _extend(row.models, [model for model, _ in measured])

@@ -1,10 +1,11 @@
 """From panels of the configuration to panels in the settings of figures and tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import singledispatch
 
 from nctransfer.config import panels
-from nctransfer.config.finetuning_runs import model_key, run_key, study_runs
+from nctransfer.config.finetuning import RatesSettings
+from nctransfer.config.finetuning_runs import model_key, network_rates, run_key, study_runs
 from nctransfer.config.kinds import Kind
 from nctransfer.config.study import snapshot_key
 from nctransfer.config.training import keeps_classifier
@@ -126,6 +127,25 @@ def _ranking(
 
 
 @show.register
+def _search(
+    panel: panels.SearchPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs
+) -> shown.SearchPanel:
+    searched = _runs(panel, plan, kind, inputs)
+    _, in_use = network_rates(plan.configuration.finetuning, plan.facts(panel.model))
+    rates = {
+        method: shown.MethodRates(in_use=_pair(in_use, method), published=_pair(panel.published, method))
+        for method in dict.fromkeys(run.method for run in searched.runs)
+    }
+    validation = plan.configuration.datasets[panel.dataset].validation
+    return shown.SearchPanel(**dict(searched), validation=validation, rates=rates)
+
+
+def _pair(rates: Mapping[str, RatesSettings], method: str) -> tuple[float, float] | None:
+    found = rates.get(method)
+    return None if found is None else (found.learning_rate, found.weight_decay)
+
+
+@show.register
 def _runs(panel: panels.RunsPanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs) -> shown.RunsPanel:
     model, facts = panel.model, plan.facts(panel.model)
     view = plan.view(model, panel.dataset).key
@@ -156,6 +176,7 @@ def _runs(panel: panels.RunsPanelSettings, plan: Stages, kind: Kind, inputs: Tid
         pooling=panel.pooling or facts.poolings[0],
         depth=facts.known.units,
         abscissa=panel.abscissa if isinstance(panel, panels.TunedUnitsPanelSettings) else None,
+        note=panel.note if isinstance(panel, panels.SamplesPanelSettings) else None,
         runs=tuple(runs.values()),
     )
 

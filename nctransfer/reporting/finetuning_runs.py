@@ -10,7 +10,7 @@ from nctransfer.errors import DegenerateInputError
 from nctransfer.reporting.accuracies import with_intervals
 from nctransfer.reporting.fits import CORRELATION, correlation
 from nctransfer.reporting.panels import by_panel, letter
-from nctransfer.reporting.settings import PictureSettings, RunsPanel, ShownRun
+from nctransfer.reporting.settings import PictureSettings, ShownRun
 from nctransfer.reporting.tidy_rows import SAMPLES, SIZES, Tables, penultimate_metrics
 from nctransfer.reporting.tuning_methods import facts_of
 
@@ -31,9 +31,10 @@ FEATURE_SIZES = SIZES[:3]  # the rank is named feature_rank, unlike that of adap
 WHOLE = (SAMPLES, "per_class", "rank", "epochs", "trained", "parameters", *FEATURE_SIZES, "feature_rank")
 
 
-def runs_table(settings: PictureSettings[RunsPanel], tables: Tables) -> pd.DataFrame:
+def runs_table(settings: PictureSettings[Any], tables: Tables) -> pd.DataFrame:
     """Every run of every panel.
 
+    The panels are :class:`~nctransfer.reporting.settings.RunsPanel`.
     ``tables`` has ``finetuning`` of every run (its key as the model, no view), and ``metrics`` of its
     features on the panel's view if the kind reads them.
 

@@ -71,12 +71,13 @@ def panel_axes(figure: Figure, table: pd.DataFrame, shape: tuple[int, int], **op
     return list(zip(axes, panels, strict=False))
 
 
-def break_titles(figure: Figure, axes: Sequence[Axes]) -> None:
-    """Break titles that are wider than their axes."""
+def break_texts(figure: Figure, axes: Sequence[Axes]) -> None:
+    """Break titles, and labels of horizontal axes, that are wider than their axes."""
     figure.draw_without_rendering()
     for ax in axes:
-        title = ax.set_title(ax.get_title(loc="left"), loc="left")
-        room, width = ax.get_window_extent().width, title.get_window_extent().width
-        if width > room:
-            text = title.get_text()
-            title.set_text(textwrap.fill(text, max(1, int(len(text) * room / width)), break_long_words=False))
+        room = ax.get_window_extent().width
+        for said in (ax.set_title(ax.get_title(loc="left"), loc="left"), ax.xaxis.label):
+            text, width = said.get_text(), said.get_window_extent().width
+            if width > room:
+                most = max(1, int(len(text) * room / width))
+                said.set_text(textwrap.fill(text, most, break_long_words=False))

@@ -14,13 +14,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nctransfer.reporting.fits import CORRELATION, FITS, Line, Parabola, correlation, fit_line, fit_parabola
-from nctransfer.reporting.panels import by_panel, grid, new_figure, panel_axes
-from nctransfer.reporting.series_style import PointLooks, draw_points, legend_of_points
+from nctransfer.reporting.panels import break_texts, by_panel, grid, new_figure, panel_axes
+from nctransfer.reporting.series_style import ONE_COLUMN, PointLooks, draw_points, legend_of_points
 from nctransfer.reporting.settings import FigureSettings, PointsPanel
-from nctransfer.reporting.style import NC1, minus, place_note, plain_ticks, round_ticks
+from nctransfer.reporting.style import (
+    NC1,
+    correlation_text,
+    minus,
+    place_note,
+    plain_ticks,
+    related,
+    round_ticks,
+)
 
 # without the interval of r2, which is too narrow for few points; the correlation has a better one
 LINE = ("slope", "intercept", "r2")
+NARROWEST, LOWEST = 1.5, 1.95  # inches of a panel: four side by side at the paper's width
+WIDE = 2.0  # inches of a panel from which five numbers below it have room
 PARABOLA = tuple(field.name for field in fields(Parabola) if field.name != "points")
 
 
@@ -91,14 +101,17 @@ def draw_relations(
 ) -> Figure:
     """Draw transfer accuracy against a scale, panels side by side, each with its correlation.
 
+    A fitted line is drawn only where the interval of the correlation leaves out 0.
+
     ``abscissa`` gives the abscissa of a panel from its first row, ``ordinate`` is the label of the accuracy.
     """
     style, panels = settings.style, by_panel(table)
-    rows, columns = grid(len(panels), style.width)
+    rows, columns = grid(len(panels), style.width, NARROWEST)
     alone = len(panels) == 1
-    width = 0.7 * style.width if alone else style.width
-    tall = (0.75 if alone else 0.82) * width / columns
-    with new_figure(style, width, tall * rows + (0 if alone else 0.45)) as figure:
+    width = min(style.width, max(0.7 * style.width, ONE_COLUMN)) if alone else style.width
+    beside = alone and width > ONE_COLUMN
+    tall = 0.75 * width if alone else max(0.82 * width / columns, LOWEST)
+    with new_figure(style, width, tall * rows + (0 if beside else 0.45)) as figure:
         notes = []
         for index, (ax, part) in enumerate(panel_axes(figure, table, (rows, columns))):
             horizontal = abscissa(part.iloc[0])
@@ -106,12 +119,16 @@ def draw_relations(
             if index % columns == 0:
                 ax.set_ylabel(ordinate)
         _align(panels, [ax for ax, *_ in notes])
-        legend_of_points(figure, looks, beside=alone)
+        legend_of_points(figure, looks, beside)
+        axes = [ax for ax, *_ in notes]
+        break_texts(figure, axes)
         figure.draw_without_rendering()  # notes are placed once the axes have their sizes
         for ax, horizontal, note, taken in notes:
             place_note(ax, note, taken)
             if SCALES[horizontal.scale].logarithmic:
                 plain_ticks(ax.xaxis)
+            else:
+                round_ticks(ax.xaxis, 5 if width / columns > WIDE else 3)
     return figure
 
 
@@ -136,7 +153,7 @@ def _draw_panel(
     draw_points(axes, part, looks, scale.column, "transfer_accuracy")
     curve, turn = np.empty((0, 2)), ""
     match settings.curve:
-        case "line":
+        case "line" if related(part.iloc[0], f"{abscissa.scale}_"):
             curve = _draw_fit(axes, part, _line(part, abscissa.scale), scale, color)
         case "parabola":
             parabola = _parabola(part, abscissa.scale)
@@ -146,22 +163,14 @@ def _draw_panel(
             _draw_path(axes, part, scale)
     axes.margins(0.08)
     round_ticks(axes.yaxis)
-    if not scale.logarithmic:
-        round_ticks(axes.xaxis)
     axes.set_xlabel(abscissa.label)
     sns.despine(ax=axes)
     points, spread = part[[scale.column, "transfer_accuracy"]].to_numpy(), np.zeros((len(part), 2))
     spread[:, 1] = part["transfer_accuracy_std"].fillna(0.0)
     taken = np.concatenate([points - spread, points, points + spread, curve])
-    return "\n".join(filter(None, (_related(part.iloc[0], abscissa.scale, len(part)), turn))), taken
-
-
-def _related(first: pd.Series, name: str, count: int) -> str:
-    r, low, high = (first[f"{name}_{field}"] for field in CORRELATION[:3])
-    of = f" ($\\log_{{10}}$ {NC1})" if SCALES[name].logarithmic else ""
-    if np.isnan(r):
-        return f"r undefined, n = {count}"
-    return minus(f"r = {r:.2f} [{low:.2f}, {high:.2f}]{of}\nn = {count}")
+    of = f" ($\\log_{{10}}$ {NC1})" if scale.logarithmic else ""
+    said = correlation_text(part.iloc[0], len(part), f"{abscissa.scale}_", of), f"n = {len(part)}", turn
+    return "\n".join(filter(None, said)), taken
 
 
 def _line(part: pd.DataFrame, name: str) -> Line:

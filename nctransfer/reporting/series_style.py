@@ -11,13 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from nctransfer.reporting.panels import Panels, break_titles, grid, new_figure, panel_axes
+from nctransfer.reporting.panels import Panels, break_texts, grid, new_figure, panel_axes
 from nctransfer.reporting.settings import StyleSettings
 from nctransfer.reporting.style import COLORS, MARKERS, shades
 from nctransfer.reporting.tuning_methods import facts_of, places
 
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 MARKER_SIZES = {"p": 5.5, "*": 7}  # for markers that look smaller than they are
+ONE_COLUMN = 3.25  # inches of a paper's column
 GREY = "0.45"  # for methods without training
 BARS: dict[str, Any] = {"fmt": "none", "elinewidth": 0.7, "capsize": 1.5}
 
@@ -142,7 +143,8 @@ def legend_of_points(figure: Figure, looks: PointLooks, beside: bool = False, mo
     """Name every look once: below the axes in one row per group, or to their right in one column per group.
 
     Below, a group of more than ``most`` continues in the next row; if there are more groups than looks in any
-    of them, each group is a column, which makes fewer rows.
+    of them, each group is a column, which makes fewer rows. If that is wider than the figure, looks follow
+    one another in as few rows as fit.
     """
     by_group: dict[str, dict[str, Look]] = {}
     for look in looks.values():
@@ -156,10 +158,14 @@ def legend_of_points(figure: Figure, looks: PointLooks, beside: bool = False, mo
     # a legend fills its columns first; blank entries keep the rows aligned
     blank = Line2D([], [], linestyle="none", label="")
     handles = [[look.handle() if look else blank for look in column] for column in columns]
-    figure.legend(
+    apart = {"handletextpad": 0.3, "columnspacing": 1.2}
+    legend = figure.legend(
         handles=[handle for column in handles for handle in column], ncols=len(handles), frameon=False,
-        loc="outside right upper" if beside else "outside lower center", handletextpad=0.3, columnspacing=1.2,
+        loc="outside right upper" if beside else "outside lower center", **apart,
     )  # fmt: skip
+    if not beside and legend.get_window_extent().width > figure.bbox.width:
+        legend.remove()
+        _legend_below(figure, [look.handle() for group in groups for look in group], **apart)
 
 
 def legend_of_lines(figure: Figure, axes: Sequence[Axes]) -> None:
@@ -168,11 +174,16 @@ def legend_of_lines(figure: Figure, axes: Sequence[Axes]) -> None:
     for line in [line for ax in axes for line in ax.lines]:
         if not str(line.get_label()).startswith("_"):
             handles.setdefault(str(line.get_label()), line)
+    shown = [_placed_nowhere(line) for line in handles.values()]
+    _legend_below(figure, shown, columnspacing=1.4, handlelength=2.2)
+
+
+def _legend_below(figure: Figure, handles: Sequence[Line2D], **apart: Any) -> None:
+    """A legend below the axes in as few rows as fit the figure's width."""
     for columns in range(len(handles), 0, -1):
         legend = figure.legend(
-            handles=[_placed_nowhere(line) for line in handles.values()], loc="outside lower center",
-            ncols=columns, frameon=False, columnspacing=1.4, handlelength=2.2,
-        )  # fmt: skip
+            handles=handles, loc="outside lower center", ncols=columns, frameon=False, **apart
+        )
         if columns == 1 or legend.get_window_extent().width < figure.bbox.width:
             return
         legend.remove()
@@ -194,7 +205,7 @@ def panels_of_lines(
     legend: float = 0.35,
     narrowest: float = 2.1,
     shape: tuple[int, int] | None = None,
-    lowest: float = 0.0,
+    lowest: float = 1.9,
     **options: Any,
 ) -> Iterator[tuple[Figure, Panels, int]]:
     """A figure with titled axes for every panel, to draw on; then it gets a legend below and its layout.
@@ -213,9 +224,9 @@ def panels_of_lines(
         the figure, axes with their panel's rows, and the number of columns of axes.
     """
     rows, columns = shape or grid(table["panel"].nunique(), style.width, narrowest)
-    width = style.width if columns > 1 else 0.6 * style.width
+    width = style.width if columns > 1 else min(style.width, max(0.6 * style.width, ONE_COLUMN))
     with new_figure(style, width, max(lowest, tall * width / columns) * rows + legend) as figure:
         drawn = panel_axes(figure, table, (rows, columns), **options)
         yield figure, drawn, columns
         legend_of_lines(figure, figure.axes)
-        break_titles(figure, [ax for ax, _ in drawn])
+        break_texts(figure, [ax for ax, _ in drawn])

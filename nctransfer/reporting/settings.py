@@ -119,7 +119,22 @@ class RunsPanel(ShownPanel):
     pooling: str  # pooling whose features are shown
     depth: int  # number of the model's units
     abscissa: str | None = None  # quantity on the horizontal axis
+    note: str | None = None  # remark in the panel
     runs: tuple[ShownRun, ...]  # the runs, in order
+
+
+class MethodRates(Settings):
+    """Learning rates and weight decays of a method that a search is compared with, as pairs."""
+
+    in_use: tuple[float, float] | None  # of the section `finetuning`; `null` if it has none
+    published: tuple[float, float] | None  # of the paper's search; `null` if there is none
+
+
+class SearchPanel(RunsPanel):
+    """Fine-tuning runs over a grid of learning rates and weight decays."""
+
+    validation: int  # number of images held out of the training split, on which the accuracies are measured
+    rates: dict[str, MethodRates]  # pairs for comparison, by method
 
 
 class DiagramPanel(ShownPanel):
@@ -137,10 +152,10 @@ class NC1Row(Settings):
     """How the figures and tables of one section show NC1, in the order of the configuration."""
 
     section: str  # section of the paper; empty if the configuration names none
+    networks: Literal["pre-trained", "fine-tuned"]  # the networks whose NC1 is measured
     data: str  # `source`, `downstream` or `source and downstream`
-    tuned: bool  # whether the models are fine-tuned
-    features: str  # features on which NC1 is measured
-    images: str  # split on which NC1 is measured
+    features: tuple[str, ...]  # features on which NC1 is measured
+    images: tuple[str, ...]  # splits on which NC1 is measured
     pictures: tuple[str, ...]  # keys of the figures and tables
     what: tuple[str, ...]  # what they show
     models: tuple[str, ...]  # keys of the models; base models if they are fine-tuned

@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -13,10 +14,12 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from nctransfer.reporting.fits import CORRELATION
 from nctransfer.reporting.settings import StyleSettings
 
 NC1 = r"$\mathcal{NC}_1$"
 SPLITS = {"train": "training", "test": "test"}  # in words
+LEAST = 4  # points whose correlation is shown: the interval of three is (-1, 1)
 
 # colours of Okabe and Ito, distinguishable by colour-blind readers; in the order of the series
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -30,7 +33,7 @@ def styled(style: StyleSettings) -> Iterator[None]:
     look: Any = {
         "font.size": size,
         "axes.labelsize": size,
-        "axes.titlesize": size + 1,
+        "axes.titlesize": size,
         "xtick.labelsize": size - 1,
         "ytick.labelsize": size - 1,
         "legend.fontsize": size - 1,
@@ -48,9 +51,9 @@ def headroom(axes: Axes) -> None:
     axes.set_ylim(low, high + 0.18 * (high - low))
 
 
-def round_ticks(axis: Axis) -> None:
-    """Label a linear axis with a few round numbers, at least three."""
-    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
+def round_ticks(axis: Axis, most: int = 5) -> None:
+    """Label a linear axis with a few round numbers, at least three, and at most about ``most``."""
+    axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
 
 
 def plain_ticks(axis: Axis) -> None:
@@ -77,14 +80,18 @@ def place_note(axes: Axes, note: str, points: np.ndarray, gap: float = 0.035) ->
     """Write a note into the corner farthest from the points; if all are too close, make room at the top.
 
     The figure must be laid out. In case of a tie the upper right corner is taken. The note must not cover the
-    points, (n, 2) in data coordinates; gap is a share of the axes.
+    points, (n, 2) in data coordinates; gap is a share of the axes. If it would take more than half of the
+    width, what stands in brackets goes to lines of its own.
     """
     text = axes.text(0.5, 0.5, note, transform=axes.transAxes, fontsize="small", zorder=2)
     text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1})  # over guide lines
     frame, box = axes.get_window_extent(), text.get_window_extent()
+    if box.width > frame.width / 2:
+        text.set_text(note.replace(" [", "\n[").replace(" (", "\n("))
+        box = text.get_window_extent()
     width, height = box.width / frame.width, box.height / frame.height
     corners = [(right, top) for top in (True, False) for right in (True, False)]
-    clearances = [_clearance(axes, points, _box(corner, width, height)) for corner in corners]
+    clearances = [clearance(axes, points, _box(corner, width, height)) for corner in corners]
     best = int(np.argmax(clearances))
     right, top = corners[best]
     if clearances[best] < gap:
@@ -111,7 +118,7 @@ def _in_axes(axes: Axes, points: np.ndarray) -> np.ndarray:
     return axes.transAxes.inverted().transform(axes.transData.transform(points))
 
 
-def _clearance(axes: Axes, points: np.ndarray, box: Sequence[float]) -> float:
+def clearance(axes: Axes, points: np.ndarray, box: Sequence[float]) -> float:
     """Distance of a box to the nearest point, as a share of the axes; 0 if one lies inside."""
     left, right, bottom, top = box
     x, y = _in_axes(axes, points).T
@@ -125,6 +132,23 @@ def _room_above(axes: Axes, points: np.ndarray, share: float) -> None:
     low, high = axes.get_ylim()
     highest = float(points[:, 1].max())
     axes.set_ylim(low, max(high, low + (highest - low) / (1 - share)))
+
+
+def related(row: pd.Series, prefix: str = "") -> bool:
+    """Whether a correlation's interval, ``<prefix>pearson_low`` and ``..._high``, leaves out 0."""
+    return bool(row[f"{prefix}pearson_low"] * row[f"{prefix}pearson_high"] > 0)
+
+
+def correlation_text(row: pd.Series, count: int, prefix: str = "", of: str = "") -> str:
+    """Pearson's r of ``count`` points with its interval; empty for too few points to tell anything.
+
+    ``row`` has the columns of :data:`~nctransfer.reporting.fits.CORRELATION` after ``prefix``; ``of`` is
+    added.
+    """
+    r, low, high = (row[f"{prefix}{field}"] for field in CORRELATION[:3])
+    if count < LEAST:
+        return ""
+    return "r undefined" if np.isnan(r) else minus(f"r = {r:.2f} [{low:.2f}, {high:.2f}]{of}")
 
 
 def minus(text: str) -> str:

@@ -38,7 +38,9 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[PointsPanel]) -> Figure
 
     def abscissa(first: pd.Series) -> Abscissa:
         if first["abscissa"] == "nc1":
-            return Abscissa(settings.fit, f"{NC1} on each data set's {SPLITS[first['split']]} data")
+            return Abscissa(
+                settings.fit, f"{NC1} on each data set's {SPLITS[first['split']]}\N{NO-BREAK SPACE}data"
+            )
         return Abscissa("train_accuracy", "Accuracy on training data (%)")
 
     ordinate = "Transfer accuracy on test data (%)"

@@ -9,7 +9,8 @@ KIND = Kind(
     caption=(
         "One frozen model, one point per downstream data set: test accuracy of a linear classifier against "
         "NC1 on that data set's training data, or against training accuracy. NC1 should tell easy from "
-        "hard data sets where training accuracy does not."
+        "hard data sets where training accuracy does not. A fitted line is drawn only where the "
+        "interval of r leaves out 0."
     ),
     panel=DataSetsPanelSettings,
     settings=FigureSettings[PointsPanel],

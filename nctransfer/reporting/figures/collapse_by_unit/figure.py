@@ -23,8 +23,9 @@ from nctransfer.reporting.tidy_rows import PENULTIMATE, Tables
 
 SETTINGS = FigureSettings[RunsPanel]
 
+WIDTHS, SIZES = (4.5, 0.9), (6.4, 3.3)  # points of the first and the last line, and of their markers
 MEASURED = ("nc1", "nc1_shuffled")  # for every unit
-MOST = 4  # panels of one data set in a row
+NARROWEST = 1.5  # inches of a panel: four of one data set in a row at the paper's width
 
 
 def tabulate(settings: FigureSettings[RunsPanel], tables: Tables) -> pd.DataFrame:
@@ -71,7 +72,7 @@ def _in_order(units: str) -> str:
 def draw(numbers: pd.DataFrame, settings: FigureSettings[RunsPanel]) -> Figure:
     """Draw the figure from its numbers."""
     style, looks = settings.style, looks_of_runs(numbers)
-    room: dict[str, Any] = {"tall": 0.72, "lowest": 1.9, "shape": _shape(numbers, style.width)}
+    room: dict[str, Any] = {"tall": 0.72, "shape": _shape(numbers, style.width)}
     with panels_of_lines(numbers, style, **room, sharey="row") as (figure, drawn, columns):
         for index, (ax, part) in enumerate(drawn):
             _draw_panel(ax, part, looks)
@@ -85,21 +86,26 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[RunsPanel]) -> Figure:
 
 
 def _shape(table: pd.DataFrame, width: float) -> tuple[int, int]:
-    """Rows and columns: one row per model and data set, if all have equally many panels and not too many."""
+    """Rows and columns: as few rows per model and data set as fit, if these have equally many panels."""
     panels = table.drop_duplicates("panel")
     names = panels[["model", "dataset"]]
     sizes = set((names != names.shift()).any(axis=1).cumsum().value_counts())
-    if len(sizes) == 1 and 1 < min(sizes) <= MOST:
-        return len(panels) // min(sizes), min(sizes)
-    return grid(len(panels), width)
+    each, (_, columns) = min(sizes), grid(min(sizes), width, NARROWEST)
+    if len(sizes) == 1 and each > 1 and each % columns == 0:
+        return len(panels) // columns, columns
+    return grid(len(panels), width, NARROWEST)
 
 
 def _draw_panel(axes: Axes, part: pd.DataFrame, looks: Mapping[str, Look]) -> None:
     depth = int(part["depth"].iloc[0])
     apart = 0.6 + 1.18 * depth
     axes.set_yscale("log", nonpositive="clip")
-    for name, line in part.groupby("name", sort=False):
-        look = looks[str(name)].line()
+    names = part["name"].unique()
+    widths, sizes = np.linspace(*WIDTHS, len(names)), np.geomspace(*SIZES, len(names))
+    for name, width, size in zip(names, widths, sizes, strict=True):
+        line, look = part[part["name"] == name], looks[name].line()
+        # each line is thinner than the last and has smaller markers, so that an equal one shows on its sides
+        look |= {"linewidth": width, "markersize": size}
         last = line["module"] == PENULTIMATE
         units = line[~last].set_index("unit").reindex(range(depth + 1)).reset_index()  # keeps gaps visible
         _draw_line(axes, units["unit"], units, look)

@@ -1,30 +1,39 @@
 """Collapse and transfer accuracy by unit, and one against the other (Fig. 3 of the paper).
 
 One row of axes per panel: on the left NC1 on the downstream training data and the probe's transfer accuracy
-by unit, on two axes; on the right accuracy against NC1, one dot per unit, with the fitted line. The same fit
-in log NC1 is always computed; `fit` chooses which of the two is drawn.
+by unit, on two axes; on the right accuracy against NC1, one dot per unit, with the fitted line where the
+interval of the correlation leaves out 0. Units that lie close together are shown again, enlarged. The same
+fit in log NC1 is always computed; `fit` chooses which of the two is drawn.
 """
 
 from dataclasses import asdict
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nctransfer.errors import DegenerateInputError
 from nctransfer.reporting.accuracies import with_intervals
-from nctransfer.reporting.fits import FITS, Line, fit_line
+from nctransfer.reporting.fits import CORRELATION, FITS, Line, correlation, fit_line
 from nctransfer.reporting.panels import by_panel, led_by, letter, new_figure, panel_title
 from nctransfer.reporting.series_style import Look
 from nctransfer.reporting.settings import FigureSettings, StyleSettings, UnitsPanel
-from nctransfer.reporting.style import NC1, headroom
+from nctransfer.reporting.style import LEAST, NC1, clearance, correlation_text, headroom, related, round_ticks
 from nctransfer.reporting.tidy_rows import SAMPLES, SIZES, Tables, probe_rows
 
 SETTINGS = FigureSettings[UnitsPanel]
 
+NARROWEST = 2.3  # inches of axes side by side
+CROWDED = 0.2  # share of the range of NC1 in which half of the units are a crowd
+# shares of the axes: size of the inset that enlarges a crowd, room for its numbers, distance to points, and
+# its places (left, bottom), which are below the note
+INSET, NUMBERS, GAP = (0.38, 0.34), 0.1, 0.03
+PLACES = tuple(product(np.linspace(0.12, 0.6, 6), np.linspace(0.14, 0.42, 4)))
 LINE = ("slope", "intercept", "r2", "r2_low", "r2_high")
 
 
@@ -53,7 +62,8 @@ def tabulate(settings: FigureSettings[UnitsPanel], tables: Tables) -> pd.DataFra
         for name, transform in FITS.items():
             nc1, transfer = transform(table["nc1"].to_numpy()), table["transfer_accuracy"].to_numpy()
             line = fit_line(nc1, transfer)
-            table = table.assign(**{f"{name}_{field}": asdict(line)[field] for field in LINE})
+            related_by = asdict(line) | asdict(correlation(nc1, transfer))
+            table = table.assign(**{f"{name}_{field}": related_by[field] for field in (*LINE, *CORRELATION)})
         of_panel = panel.model_dump(include={"title", "model", "view", "pooling"})
         parts.append(led_by(table, panel=letter(index), **of_panel))
     return pd.concat(parts, ignore_index=True)
@@ -76,9 +86,12 @@ def _collapse(metrics: pd.DataFrame, panel: UnitsPanel) -> pd.DataFrame:
 def draw(numbers: pd.DataFrame, settings: FigureSettings[UnitsPanel]) -> Figure:
     """Draw the figure from its numbers."""
     style, panels = settings.style, by_panel(numbers)
-    with new_figure(style, style.width, 0.38 * style.width * len(panels), lay_out=False) as figure:
-        axes = figure.subplots(len(panels), 2, squeeze=False, width_ratios=[1.15, 1])
-        for part, (left, right) in zip(panels, axes, strict=True):
+    columns = 2 if style.width > 2 * NARROWEST else 1
+    rows = 2 * len(panels) // columns
+    height = 0.76 * style.width / columns * rows
+    with new_figure(style, style.width, height, lay_out=False) as figure:
+        axes = figure.subplots(rows, columns, squeeze=False, width_ratios=[1.15, 1][:columns])
+        for part, (left, right) in zip(panels, axes.reshape(-1, 2), strict=True):
             _draw_units(left, part, style)
             _draw_law(right, part, settings.fit, style)
             left.set_title(panel_title(part, len(panels)), loc="left")
@@ -113,24 +126,64 @@ def _draw_units(axes: Axes, part: pd.DataFrame, style: StyleSettings) -> None:
 
 
 def _draw_law(axes: Axes, part: pd.DataFrame, fit: str, style: StyleSettings) -> None:
-    line = Line(**{field: part.iloc[0][f"{fit}_{field}"] for field in LINE}, points=len(part))
-    nc1 = np.linspace(part["nc1"].min(), part["nc1"].max(), 200)
-    axes.plot(nc1, line(FITS[fit](nc1)), color=style.fit_color, linewidth=1.2, zorder=1)
-    points = axes.scatter(
-        part["nc1"], part["transfer_accuracy"], c=part["unit"], cmap="viridis", s=22, edgecolor="white",
-        linewidth=0.4, zorder=2,
-    )  # fmt: skip
+    first, count, prefix = part.iloc[0], len(part), f"{fit}_"
+    line = Line(**{field: first[f"{prefix}{field}"] for field in LINE}, points=count)
+    drawn, name = np.empty((0, 2)), r"\mathcal{NC}_1"
+    name = rf"\log_{{10}}{name}" if fit == "log_nc1" else name
+    note = [correlation_text(first, count, prefix), f"n = {count}"]
+    if count >= LEAST and related(first, prefix):
+        nc1 = np.linspace(part["nc1"].min(), part["nc1"].max(), 200)
+        drawn = np.column_stack([nc1, line(FITS[fit](nc1))])
+        axes.plot(*drawn.T, color=style.fit_color, linewidth=1.2, zorder=1)
+        fitted = f"$r^2 = {line.r2:.3f}$  [{line.r2_low:.2f}, {line.r2_high:.2f}]"
+        note = [fitted, f"line in ${name}$, n = {count}"]
+    points = _draw_points(axes, part, part["unit"])
     bar = axes.figure.colorbar(points, ax=axes, pad=0.02, aspect=30)
     bar.set_label("Layer")
     bar.locator = MaxNLocator(integer=True, nbins=6)
     bar.update_ticks()
     if fit == "log_nc1":
         axes.set_xscale("log")
-    name = r"\log_{10}\mathcal{NC}_1" if fit == "log_nc1" else r"\mathcal{NC}_1"
-    fitted = f"$r^2 = {line.r2:.3f}$  [{line.r2_low:.2f}, {line.r2_high:.2f}]"
-    note = f"{fitted}\nline in ${name}$, n = {line.points}"
-    axes.text(0.97, 0.95, note, transform=axes.transAxes, ha="right", va="top")
+    axes.text(0.97, 0.95, "\n".join(filter(None, note)), transform=axes.transAxes, ha="right", va="top")
     axes.set_xlabel(f"{NC1} on downstream training data")
     axes.set_ylabel("Transfer accuracy (%)")
     headroom(axes)
     sns.despine(ax=axes)
+    _enlarge_crowd(axes, part, drawn)
+
+
+def _draw_points(axes: Axes, part: pd.DataFrame, units: pd.Series) -> PathCollection:
+    """Draw units in the colours that they have among all ``units``."""
+    return axes.scatter(
+        part["nc1"], part["transfer_accuracy"], c=part["unit"], cmap="viridis", vmin=units.min(),
+        vmax=units.max(), s=22, edgecolor="white", linewidth=0.4, zorder=2,
+    )  # fmt: skip
+
+
+def crowd(part: pd.DataFrame) -> pd.DataFrame:
+    """The half of the units whose NC1 lie closest together, if these take a fifth of the range or less."""
+    ordered, half = part.sort_values("nc1"), -(-len(part) // 2)
+    nc1 = ordered["nc1"].to_numpy()
+    spans = nc1[half - 1 :] - nc1[: len(nc1) - half + 1]
+    first = int(spans.argmin())
+    return ordered[first : first + half if spans[first] <= CROWDED * np.ptp(nc1) else first]
+
+
+def _enlarge_crowd(axes: Axes, part: pd.DataFrame, line: np.ndarray) -> None:
+    """Show a crowd again where there is room for it, if possible not on the ``line``, (n, 2)."""
+    close, (width, height) = crowd(part), INSET
+    points = part[["nc1", "transfer_accuracy"]].to_numpy()
+    boxes = [(x - NUMBERS, x + width, y - NUMBERS, y + height) for x, y in PLACES]
+    for taken in (np.concatenate([points, line]), points):
+        room = [clearance(axes, taken, box) for box in boxes]
+        if max(room) >= GAP:
+            break
+    if len(close) < LEAST or max(room) < GAP:
+        return
+    inset = axes.inset_axes((*PLACES[int(np.argmax(room))], width, height), zorder=3)
+    _draw_points(inset, close, part["unit"])
+    inset.margins(0.15, 0.2)
+    inset.tick_params(labelsize="xx-small", length=2, pad=1)
+    for axis in (inset.xaxis, inset.yaxis):
+        round_ticks(axis)
+    axes.indicate_inset_zoom(inset, edgecolor="0.4", linewidth=0.6)

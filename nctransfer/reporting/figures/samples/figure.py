@@ -81,6 +81,8 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[RunsPanel]) -> Figure:
     with panels_of_lines(numbers, settings.style, tall=0.78) as (figure, drawn, columns):
         for index, (ax, part) in enumerate(drawn):
             _draw_panel(ax, part, looks)
+            note = settings.panels[index].note or ""
+            ax.text(0.98, 0.03, note, transform=ax.transAxes, ha="right", fontsize="small")
             if index % columns == 0:
                 ax.set_ylabel("Transfer accuracy (%)")
     return figure

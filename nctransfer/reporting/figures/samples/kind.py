@@ -1,7 +1,7 @@
 """What the plan must know of the kind ``samples``."""
 
 from nctransfer.config.kinds import Kind
-from nctransfer.config.panels import RunsPanelSettings
+from nctransfer.config.panels import SamplesPanelSettings
 from nctransfer.reporting.settings import FigureSettings, RunsPanel
 
 KIND = Kind(
@@ -10,7 +10,7 @@ KIND = Kind(
         "Test accuracy against training samples per class (log axis), one curve per method; bars are one "
         "standard deviation over seeds where there are several."
     ),
-    panel=RunsPanelSettings,
+    panel=SamplesPanelSettings,
     settings=FigureSettings[RunsPanel],
     collapse=False,
 )

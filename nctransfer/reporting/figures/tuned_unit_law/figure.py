@@ -15,7 +15,7 @@ from nctransfer.reporting import finetuning_runs as runs_of
 from nctransfer.reporting.panels import by_panel
 from nctransfer.reporting.series_style import DASHES, Look, draw_mean, panels_of_lines
 from nctransfer.reporting.settings import FigureSettings, RunsPanel, StyleSettings
-from nctransfer.reporting.style import NC1, headroom, minus, round_ticks
+from nctransfer.reporting.style import NC1, correlation_text, headroom, round_ticks
 from nctransfer.reporting.tidy_rows import Tables
 
 SETTINGS = FigureSettings[RunsPanel]
@@ -70,16 +70,10 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, style: StyleSettings) -> None:
         side.tick_params(axis="y", colors=look.color)
         round_ticks(side.yaxis)
         headroom(side)
-    axes.text(0.5, 0.98, _related(part), transform=axes.transAxes, ha="center", va="top", fontsize="small")
+    note = ", ".join(filter(None, (correlation_text(part.iloc[0], len(part)), f"n = {len(part)}")))
+    axes.text(0.5, 0.98, note, transform=axes.transAxes, ha="center", va="top", fontsize="small")
     axes.set_xlabel("Tuned unit (1 = shallowest)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9))
     sns.despine(ax=axes, right=False)
     sns.despine(ax=other, right=False, left=True)
     other.tick_params(axis="y", right=True)  # hidden by despining
-
-
-def _related(part: pd.DataFrame) -> str:
-    r, low, high = (part[field].iloc[0] for field in ("pearson", "pearson_low", "pearson_high"))
-    if pd.isna(r):
-        return f"r undefined, n = {len(part)}"
-    return minus(f"r = {r:.2f} [{low:.2f}, {high:.2f}], n = {len(part)}")

@@ -6,8 +6,10 @@ from nctransfer.reporting.settings import NC1Row, TableSettings
 KIND = Kind(
     shows="What is measured where",
     caption=(
-        "Which figures and tables show NC1, of which features, models and data, from the configuration in "
-        "effect."
+        "Which section measures NC1 of which networks (pre-trained, or after fine-tuning) on which data "
+        "(source or downstream), and in which figures and tables, from the configuration in effect. Figures "
+        "of the appendix are listed with the section whose question they continue; a dash means that a "
+        "figure is not in the paper."
     ),
     panel=None,
     settings=TableSettings[NC1Row],

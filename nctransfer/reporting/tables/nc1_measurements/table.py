@@ -11,29 +11,24 @@ from nctransfer.reporting.titles import WORDS, plain_number
 
 SETTINGS = TableSettings[NC1Row]
 
-NUMBERS = (
-    "section", "pictures", "what", "models", "model_count", "tuned", "runs", "run_count", "datasets",
-    "data", "images", "features",
-)  # fmt: skip
-COLUMNS = ("Section", "Shown in", "What", "Models", "NC1 on", "Data", "Images", "Features")
+LISTS = ("pictures", "what", "models", "runs", "datasets", "images", "features")
+NUMBERS = ("section", "networks", "data", *LISTS, "model_count", "run_count")
+COLUMNS = ("Section", "Networks", "NC1 on", "Data sets", "Images", "Features", "Models", "Shown in", "What")
 
 
 def tabulate(settings: TableSettings[NC1Row], tables: Tables) -> pd.DataFrame:
     """All contents of the table, one row per section and kind of NC1.
 
     Returns:
-        section, pictures, what, models, runs and datasets (texts, separated by "; "), the numbers
-        model_count and run_count, data (source, downstream or both), tuned, features, images.
+        section, networks (pre-trained or fine-tuned: those whose NC1 is measured), data (source, downstream
+        or both), pictures, what, models, runs, datasets, images and features (texts, separated by "; "), the
+        numbers model_count and run_count.
     """
     rows = []
     for row in settings.panels:
-        lists = row.model_dump(include={"pictures", "what", "models", "runs", "datasets"})
-        alone = row.model_dump(include={"section", "data", "tuned", "images", "features"})
-        rows.append(
-            alone
-            | {name: "; ".join(texts) for name, texts in lists.items()}
-            | {"model_count": len(row.models), "run_count": len(row.runs)}
-        )
+        lists = {name: "; ".join(getattr(row, name)) for name in LISTS}
+        counts = {"model_count": len(row.models), "run_count": len(row.runs)}
+        rows.append({"section": row.section, "networks": row.networks, "data": row.data, **lists, **counts})
     return pd.DataFrame(rows, columns=list(NUMBERS))
 
 
@@ -42,13 +37,14 @@ def present(numbers: pd.DataFrame, settings: TableSettings[NC1Row]) -> pd.DataFr
     rows = [
         {
             "Section": row.section or MISSING,
+            "Networks": row.networks,
+            "NC1 on": f"{row.data} data",
+            "Data sets": ", ".join(row.datasets),
+            "Images": "; ".join(row.images),
+            "Features": "; ".join(row.features),
+            "Models": ", ".join(row.pool) + (f"; {len(row.runs)} runs" if row.runs else ""),
             "Shown in": _pictures(row.pictures),
             "What": "; ".join(row.what),
-            "Models": ", ".join(row.pool) + (f"; {len(row.runs)} runs" if row.runs else ""),
-            "NC1 on": ", ".join(row.datasets),
-            "Data": row.data,
-            "Images": row.images,
-            "Features": row.features,
         }
         for row in settings.panels
     ]
