@@ -49,14 +49,14 @@ def placeholder(name: str, model: str, view: str, plan: Plan) -> pd.DataFrame:
     images = next((count for dataset, count in TEST_IMAGES.items() if dataset in f"{model}-{view}"), 2000)
     number = np.random.default_rng(zlib.crc32(f"{name}/{model}/{view}".encode()))
     if name == "finetuning":
-        constant: dict[str, Any] = {"statistics": "update", "epochs": 200, "trained": 10, "parameters": 100}
+        constant: dict[str, Any] = {"statistics": "update", "epochs": 200, "trained": 50, "parameters": 100}
         rows = {
             "split": ["train", "test"],
             "samples": images,
             "accuracy": number.uniform(40, 90, 2),
             "loss": 1.0,
         }
-        return pd.DataFrame(rows | constant | {"share": 10.0})
+        return pd.DataFrame(rows | constant | {"share": 50.0})
     if name == "few_shot":
         shots = {"model": model, "view": view, "shots": [1, 5], "accuracy": number.uniform(40, 90, 2)}
         return pd.DataFrame(shots | {"nc1": number.uniform(1, 9)})
@@ -82,6 +82,8 @@ def truths(claim: JudgedClaimSettings) -> dict[str, list[float]]:
     """
     low, high = verdicts.bound_of(claim).ends
     ends = [end for end in (low, high) if np.isfinite(end)]
+    if claim.statistic == "largest":  # which may be equal to the threshold, and nothing varies
+        ends = [1.01 * end for end in ends]
     expected = claim.expected.effect if claim.expected else ends[0]
     ratio = (ends[0] > 0 and "ratio" in str(claim.options.get("scale", ""))) or claim.statistic in RATIOS
     if len(ends) == 2:
@@ -120,9 +122,12 @@ def simulated(
 
 
 def calibrate_row(
-    claim: JudgedClaimSettings, worlds: int, pictures: Mapping[str, pd.DataFrame]
+    claim: JudgedClaimSettings,
+    worlds: int,
+    pictures: Mapping[str, pd.DataFrame],
+    kinds: Sequence[str] = ("noise", "reversed", "expected"),
 ) -> list[dict[str, Any]]:
-    """Shares of verdicts in all kinds of worlds of one row."""
+    """Shares of verdicts in kinds of worlds of one row."""
     printed = claim.published.table if claim.published and claim.published.column is None else None
     if printed is not None:  # the paper's own rows
         key, table = claim.where[0], read_numbers(claims_of.OWN.parent / printed)
@@ -135,6 +140,8 @@ def calibrate_row(
     rows = rows[[column for column in map(str, rows) if column in ALWAYS or column in named]]
     found: list[dict[str, Any]] = []
     for kind, effects in truths(claim).items():
+        if kind not in kinds:
+            continue
         for effect in effects:
             shares = simulated(claim, rows, effect, worlds, len(found))
             low, high = stats.binomtest(round(shares["holds"] * worlds), worlds).proportion_ci(
