@@ -13,11 +13,11 @@ from sklearn.datasets import load_digits
 from nctransfer import variants
 from nctransfer.config import claims
 from nctransfer.config.load import load
-from nctransfer.dag import calibration
+from nctransfer.dag.calibrate import paper_layouts
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.set_ups import PAPER
 from nctransfer.errors import ConfigError, StoreError
-from nctransfer.reporting.scorecard import chance, page, statistics, verdicts
+from nctransfer.reporting.scorecard import calibration, chance, page, statistics, verdicts
 from nctransfer.reporting.scorecard.estimates import Bound
 from nctransfer.reporting.scorecard.findings import accuracy_gap, read_numbers, select
 from nctransfer.reporting.scorecard.settings import JudgedClaimSettings
@@ -573,13 +573,13 @@ def test_every_statistic_has_a_claim_and_a_world():
 
 @pytest.fixture(scope="module")
 def layouts():
-    return calibration.paper_layouts(ROOT, CLAIMS)
+    return paper_layouts(ROOT, CLAIMS)
 
 
 @pytest.mark.parametrize("one", CLAIMS, ids=lambda one: one.row)
 def test_tests_err_as_often_as_they_say(layouts, one):
     """In 20 worlds at the null hypothesis a test at 2.5 % errs four times or more once in 600."""
-    found = pd.DataFrame(calibration.calibrate_row(one, 20, layouts, ("noise",)))
+    found = pd.DataFrame(calibration.calibrate_row(one, 20, layouts, claims.OWN.parent, ("noise",)))
     assert (found["holds"] < 4 / 20).all()
 
 
