@@ -10,8 +10,18 @@ from torch import Tensor
 
 from nctransfer.collapse.class_statistics import ClassStatistics, class_statistics
 from nctransfer.collapse.inputs import as_tensor
+from nctransfer.collapse.rounding import ARITHMETIC, relative_rounding
 from nctransfer.collapse.spectrum import covariance_rows
 from nctransfer.errors import DegenerateInputError
+
+
+@dataclass(frozen=True)
+class Components:
+    """The first principal components of the features, p of them."""
+
+    variances: Tensor  # (p,) float64, 1/N, descending
+    points: Tensor  # (N, p) float64, coordinates of the samples
+    rounding: Tensor  # (p,) float64, mean square error of the coordinates
 
 
 @dataclass(frozen=True)
@@ -24,7 +34,7 @@ class Problem:
     # (N, Z) of the source classifier, None for a model without one
     logits: Tensor | None = field(default=None, repr=False)
     seed: int = 0  # of scores with random numbers (the start of a mixture)
-    _principal: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
+    _principal: dict[int, Components] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -87,17 +97,22 @@ class Problem:
         """(K,) float64, logarithms of the classes' shares of the samples."""
         return (self.counts.double() / self.statistics.samples).log()
 
-    def principal(self, count: int) -> tuple[Tensor, Tensor]:
+    def principal(self, count: int) -> Components:
         """The first ``count`` principal components (at most the rank), exact and with fixed signs.
 
-        Returns:
-            their variances (p,), 1/N, descending, and the coordinates of the samples (N, p), both float64.
+        The sum of cubes of each is positive, so that signs follow from the samples, whatever their order and
+        the axes of the features. Components of equal variance have no definite directions, and one whose
+        samples lie symmetrically has no definite sign.
         """
         if count not in self._principal:
             covariance = self.statistics.covariance
             variances, axes = covariance.leading(count)
             points = torch.cat([(block - covariance.centre) @ axes for _, block in self.blocks()])
-            self._principal[count] = variances, points
+            points = points * torch.where(points.pow(3).sum(0) < 0, -1.0, 1.0)
+            relative = relative_rounding(self.features.dtype)
+            rounding = relative**2 * (covariance.column_squares @ axes.square())
+            rounding += ARITHMETIC**2 * covariance.matrix.trace()
+            self._principal[count] = Components(variances, points, rounding)
         return self._principal[count]
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:

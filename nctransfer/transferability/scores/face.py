@@ -6,7 +6,6 @@ There is no public code, and the paper does not define its fairness term complet
 import math
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from nctransfer.errors import DegenerateInputError
@@ -45,10 +44,7 @@ def pooled(terms: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float6
 
 def _balanced_nc1(problem: Problem) -> float:
     """(1/K) tr(S_W S_B^+), S_W the mean of the classes' covariances."""
-    statistics, targets = problem.statistics, problem.targets
-    means = statistics.centred_means
-    _, values, directions = torch.linalg.svd(means, full_matrices=False)
-    axes = directions[: statistics.rank].T / values[: statistics.rank]
+    statistics, targets, axes = problem.statistics, problem.targets, problem.statistics.axes
     weights = 1 / problem.counts.double()
     total = sum(
         float(

@@ -8,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from nctransfer.collapse.blas import torch_threads
+from nctransfer.collapse.rounding import eigenvalue_rounding
 from nctransfer.transferability.conditional import ROWS, mean_log_expectation
 from nctransfer.transferability.problem import Problem
 
@@ -28,7 +29,8 @@ def terms(problem: Problem) -> dict[str, float]:
     """
     variances = problem.statistics.covariance.spectrum.variances
     energy = variances.cumsum(0) / variances.sum()
-    points = problem.principal(int((energy < ENERGY - 1e-12).sum()) + 1)[1].cpu().numpy()
+    tie = eigenvalue_rounding(*problem.features.shape)  # variances that sum to 0.8 up to rounding suffice
+    points = problem.principal(int((energy < ENERGY - tie).sum()) + 1).points.cpu().numpy()
     mixture = GaussianMixture(
         n_components=max(1, min(RATIO * len(problem.counts), len(points) // 2)),
         covariance_type="diag",
