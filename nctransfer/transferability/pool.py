@@ -22,4 +22,4 @@ def min_max(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def scaled_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Ranks of values (M,), scaled to [0, 1]; ties share their mean. DegenerateInputError for M = 1."""
-    return min_max(stats.rankdata(values))
+    return min_max(stats.rankdata(min_max(values)))
