@@ -9,6 +9,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from nctransfer.data.keyed_random import Stream, stream_seed
 from nctransfer.errors import ConfigError, DataError, DegenerateInputError
 from nctransfer.probing.probes import Probe, score, train_probes
 from nctransfer.probing.settings import ProbeSettings
@@ -30,10 +31,10 @@ def problem(
 
 
 def torch_loop(
-    features: torch.Tensor, labels: torch.Tensor, settings: ProbeSettings, classes: int
+    features: torch.Tensor, labels: torch.Tensor, settings: ProbeSettings, classes: int, unit: str = "unit"
 ) -> nn.Linear:
-    """The recipe as anyone would write it, batches drawn from the seed."""
-    torch.manual_seed(settings.seed)
+    """The recipe as anyone would write it, weights and batches drawn from the seed."""
+    torch.manual_seed(stream_seed(settings.seed, Stream.PROBE, unit))
     probe = nn.Linear(features.shape[1], classes, dtype=features.dtype)
     optimiser = torch.optim.SGD(
         probe.parameters(),
@@ -44,9 +45,9 @@ def torch_loop(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
         optimiser, settings.epochs, eta_min=settings.final_learning_rate
     )
-    generator = torch.Generator().manual_seed(settings.seed)
-    for _ in range(settings.epochs):
-        for rows in torch.randperm(len(labels), generator=generator).split(settings.batch_size):
+    for epoch in range(settings.epochs):
+        draw = torch.Generator().manual_seed(stream_seed(settings.seed, Stream.ORDER, epoch))
+        for rows in torch.randperm(len(labels), generator=draw).split(settings.batch_size):
             optimiser.zero_grad()
             nn.functional.cross_entropy(probe(features[rows]), labels[rows]).backward()
             optimiser.step()

@@ -10,6 +10,7 @@ import torch
 from scipy import linalg
 from score_problems import PROBLEMS, SCORES, SEED, draw, measured, module, terms
 
+from nctransfer.data.keyed_random import Stream, stream_seed
 from nctransfer.errors import DegenerateInputError
 from nctransfer.transferability.gaussian import (
     class_means,
@@ -40,13 +41,13 @@ REFERENCES = {
     "ncti": lambda x, y, z: reference.ncti(x, y),
     "leep": lambda x, y, z: {"leep": reference.leep(reference.softmax(z), y)},
     "nce": lambda x, y, z: {"nce": reference.nce(z, y)},
-    "nleep": lambda x, y, z: {"nleep": reference.nleep(x, y, SEED)},
+    "nleep": lambda x, y, z: {"nleep": reference.nleep(x, y, stream_seed(SEED, Stream.MIXTURE) % 2**32)},
 }
 
 
 def over_null(features, labels):
     """Of the three seeded shuffles that are the convention of the null."""
-    generator = torch.Generator().manual_seed(SEED)
+    generator = torch.Generator().manual_seed(stream_seed(SEED, Stream.LABELS))
     null = [
         reference.nc1(features, labels[torch.randperm(len(labels), generator=generator).numpy()])
         for _ in range(3)

@@ -8,6 +8,7 @@ import torch
 
 from nctransfer.collapse.class_statistics import ClassStatistics, class_statistics
 from nctransfer.collapse.rows import product_dtype
+from nctransfer.data.keyed_random import Stream, generator
 from nctransfer.errors import DegenerateInputError
 
 
@@ -35,10 +36,10 @@ def shuffled_nc1(statistics: ClassStatistics, *, permutations: int = 3, seed: in
     if permutations < 1:
         raise ValueError(f"permutations is {permutations}, allowed is 1 or more")
     rows = statistics.rows
-    generator = torch.Generator().manual_seed(seed)
+    draw = generator(seed, Stream.LABELS)
     values = []
     for number in range(permutations):
-        shuffle = torch.randperm(statistics.samples, generator=generator).to(rows.labels.device)
+        shuffle = torch.randperm(statistics.samples, generator=draw).to(rows.labels.device)
         name = f"{statistics.name}, shuffle {number + 1} of the labels"
         values.append(nc1(class_statistics(rows.features, rows.labels[shuffle], name=name)))
     return sum(values) / len(values)

@@ -12,6 +12,7 @@ from nctransfer.collapse.class_statistics import ClassStatistics, class_statisti
 from nctransfer.collapse.inputs import as_tensor
 from nctransfer.collapse.rounding import ARITHMETIC, relative_rounding
 from nctransfer.collapse.spectrum import covariance_rows
+from nctransfer.data.keyed_random import Stream, generator
 from nctransfer.errors import DegenerateInputError
 
 
@@ -150,7 +151,9 @@ def stratified(labels: Tensor, limit: int, seed: int) -> Tensor:
     quotas = counts * limit // len(labels)
     remainders = counts * limit % len(labels)  # the largest remainders get one row more
     quotas[torch.argsort(remainders, descending=True, stable=True)[: limit - int(quotas.sum())]] += 1
-    shuffle = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).to(labels.device)
+    # a draw from a draw, which has fewer rows, is another one
+    draw = generator(seed, Stream.SUBSAMPLE, len(labels))
+    shuffle = torch.randperm(len(labels), generator=draw).to(labels.device)
     order = shuffle[torch.argsort(targets[shuffle], stable=True)]
     first = counts.cumsum(0) - counts
     positions = torch.arange(len(labels), device=labels.device) - first[targets[order]]

@@ -9,6 +9,7 @@ from sklearn.mixture import GaussianMixture
 
 from nctransfer.collapse.blas import torch_threads
 from nctransfer.collapse.rounding import eigenvalue_rounding
+from nctransfer.data.keyed_random import Stream, stream_seed
 from nctransfer.transferability.conditional import ROWS, mean_log_expectation
 from nctransfer.transferability.problem import Problem
 
@@ -34,7 +35,7 @@ def terms(problem: Problem) -> dict[str, float]:
     mixture = GaussianMixture(
         n_components=max(1, min(RATIO * len(problem.counts), len(points) // 2)),
         covariance_type="diag",
-        random_state=problem.seed,
+        random_state=stream_seed(problem.seed, Stream.MIXTURE) % 2**32,
     )
     with warnings.catch_warnings(), torch_threads():
         warnings.simplefilter("ignore", ConvergenceWarning)  # logged below
