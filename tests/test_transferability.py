@@ -8,7 +8,7 @@ import pytest
 import score_references as reference
 import torch
 from scipy import linalg
-from score_problems import PROBLEMS, SCORES, SEED, draw, measured, module, terms
+from score_problems import PROBLEMS, SCORES, SEED, draw, measured, module, pooled, terms
 
 from nctransfer.data.keyed_random import Stream, stream_seed
 from nctransfer.errors import DegenerateInputError
@@ -275,7 +275,7 @@ def test_the_cleanest_of_a_pool_scores_highest(score, exempt):
     pool = {term: np.array([values[term] for values in found]) for term in found[0]}
     if exempt is not None:  # alike for all, so that the other term decides
         pool[exempt] = np.full(3, 0.25)
-    values = module(score).pooled(pool)[score]
+    values = pooled(score, pool)[score]
     assert np.argsort(values).tolist() == [0, 2, 1]
 
 
@@ -305,8 +305,8 @@ def test_pooled_scores_agree_with_their_definition(score):
         "face": lambda: scaled(pool["face_collapse"]) + scaled(pool["face_fairness"]),
     }[score]()
     measured_terms = [terms(score, rows, labels) for rows in models]
-    values = module(score).pooled(
-        {term: np.array([each[term] for each in measured_terms]) for term in measured_terms[0]}
+    values = pooled(
+        score, {term: np.array([each[term] for each in measured_terms]) for term in measured_terms[0]}
     )
     assert list(values) == list(module(score).TITLES)
     assert next(iter(values)) == score
@@ -319,7 +319,7 @@ def test_a_pool_of_one_and_a_pool_of_equals():
     for score in ("ncti", "etran", "face"):
         pool = {term: np.array([value]) for term, value in measured("balanced", score).items()}
         with pytest.raises(DegenerateInputError, match="a pool of one"):
-            module(score).pooled(pool)
+            pooled(score, pool)
     assert min_max(np.array([2.0, 2.0])).tolist() == [0, 0]
     assert min_max(np.array([3.0, 1.0, 2.0])).tolist() == [1, 0, 0.5]
 
@@ -333,9 +333,8 @@ def test_adding_a_model_can_reverse_two_others():
         "face_collapse": np.append(pool["face_collapse"], -9.0),
         "face_fairness": np.array([0.2, 0.8, 0.8]),
     }
-    face = module("face")
-    assert np.ptp(face.pooled(pool)["face"]) == 0
-    first, second, _ = face.pooled(wider)["face"]
+    assert np.ptp(pooled("face", pool)["face"]) == 0
+    first, second, _ = pooled("face", wider)["face"]
     assert second > first
 
 

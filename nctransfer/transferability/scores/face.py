@@ -14,6 +14,7 @@ from nctransfer.transferability.pool import min_max
 from nctransfer.transferability.problem import Problem
 
 TITLES = {"face": "FaCe (reconstructed)"}
+TERMS = {"face_collapse": "variance collapse", "face_fairness": "class fairness"}
 
 
 def terms(problem: Problem) -> dict[str, float]:
@@ -37,9 +38,9 @@ def terms(problem: Problem) -> dict[str, float]:
     }
 
 
-def pooled(terms: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+def summands(terms: dict[str, NDArray[np.float64]]) -> dict[str, dict[str, NDArray[np.float64]]]:
     """min-max(collapse) + min-max(fairness) over the pool."""
-    return {"face": min_max(terms["face_collapse"]) + min_max(terms["face_fairness"])}
+    return {"face": {name: min_max(terms[name]) for name in TERMS}}
 
 
 def _balanced_nc1(problem: Problem) -> float:

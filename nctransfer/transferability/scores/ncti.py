@@ -26,6 +26,7 @@ from nctransfer.transferability.pool import min_max, scaled_ranks
 from nctransfer.transferability.problem import Problem
 
 TITLES = {"ncti": "NCTI", "ncti_ranks": "NCTI (ranks)"}
+TERMS = {"ncti_vc": "S_vc", "ncti_seli": "S_seli", "ncti_ncc": "S_ncc"}
 
 LARGEST = 32  # number of variances that determine the shrinkage
 NO_SHRINKAGE = 1e-10
@@ -74,13 +75,17 @@ def terms(problem: Problem) -> dict[str, float]:
     }
 
 
-def pooled(terms: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+def summands(terms: dict[str, NDArray[np.float64]]) -> dict[str, dict[str, NDArray[np.float64]]]:
     """min-max(S_seli) + min-max(S_ncc) - min-max(-S_vc) over the pool, in [-1, 2]; and the same of ranks.
 
     Ranks are not squeezed together by one model far from all others.
     """
     return {
-        name: scale(terms["ncti_seli"]) + scale(terms["ncti_ncc"]) - scale(-terms["ncti_vc"])
+        name: {
+            "ncti_vc": -scale(-terms["ncti_vc"]),
+            "ncti_seli": scale(terms["ncti_seli"]),
+            "ncti_ncc": scale(terms["ncti_ncc"]),
+        }
         for name, scale in (("ncti", min_max), ("ncti_ranks", scaled_ranks))
     }
 
