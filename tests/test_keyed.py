@@ -5,7 +5,14 @@ import pytest
 import torch
 from scipy import stats
 
-from nctransfer.data.keyed_random import Stream, default_generator, generator, sample_keys, stream_seed, uniform
+from nctransfer.data.keyed_random import (
+    Stream,
+    default_generator,
+    generator,
+    sample_keys,
+    stream_seed,
+    uniform,
+)
 
 
 def splitmix64(state: int, count: int) -> list[int]:

@@ -424,7 +424,10 @@ def test_each_term_of_a_score_and_the_score_without_it_are_compared_with_the_acc
     assert set(listed["comparison"]) == {"models"}
     text = table_of.present(numbers, SETTINGS).map(str).set_index("Score")
     parts = text.loc["Which term? Terms of a score alone, and scores without one of them (rank)":]
-    assert f"{agreed.loc['models', 'term', 'ncti_vc', 'all']['tau']:.2f} [" in parts.loc["NCTI: S_vc alone", "τ_w [95 %]"]
+    assert (
+        f"{agreed.loc['models', 'term', 'ncti_vc', 'all']['tau']:.2f} ["
+        in parts.loc["NCTI: S_vc alone", "τ_w [95 %]"]
+    )
     rank = listed[(listed["name"] == "etran without etran_lda") & (listed["model"] == "m3")]["rank"].iloc[0]
     assert parts.loc["ETran without LDA", "m3"].endswith(f"({rank:.0f})")
     assert {"FaCe (reconstructed): class fairness alone", "NCTI (ranks) without S_ncc"} <= set(parts.index)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from score_problems import SCORES, draw, terms
 from scipy import linalg
+from score_problems import SCORES, draw, terms
 
 from nctransfer.collapse.class_statistics import class_statistics
 from nctransfer.collapse.measure import measure
@@ -87,7 +87,11 @@ def test_directions_of_rounding_do_not_count(name, dtype, scale):
     for key, value in measured.items():
         term = key.removeprefix("score ")
         truth = own[key] if term in OWN else expected[key]
-        if dtype is np.float16 and (term, scale > 1) in {("transrate", True), ("sfda", True), ("sfda", False)}:
+        if dtype is np.float16 and (term, scale > 1) in {
+            ("transrate", True),
+            ("sfda", True),
+            ("sfda", False),
+        }:
             continue  # their epsilon and shrinkage can be smaller than the rounding of float16
         if term == "parc" and name.startswith("guesses"):
             continue  # two classes of equal counts can be exchanged: a component without a definite sign

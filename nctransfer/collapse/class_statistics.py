@@ -69,7 +69,7 @@ class ClassStatistics:
 
     @property
     def row_rounding(self) -> Tensor:
-        """Mean square length (K,) float64 of what rounding to the features' dtype moves the rows of a class."""
+        """Mean square length (K,) float64 by which rounding to their dtype moves the rows of each class."""
         relative = relative_rounding(self.rows.features.dtype)
         return relative**2 * self.squared_norms / self.rows.counts
 
@@ -123,8 +123,8 @@ def class_statistics(
     _refuse_rounding_noise(statistics)
     if statistics.rank == 0:
         raise DegenerateInputError(
-            f"{name}: the means of all {len(means)} classes (first class {int(rows.classes[0])}) are equal up "
-            "to rounding, so collapse is undefined"
+            f"{name}: the means of all {len(means)} classes (first class {int(rows.classes[0])}) are equal "
+            "up to rounding, so collapse is undefined"
         )
     return statistics
 

@@ -3,8 +3,8 @@
 The numbers of a generator depend on the order in which they are drawn, hence on the batch layout and the
 device. Here number i of a stream of a sample is splitmix64 (Steele, Lea & Flood 2014) at that position, in
 wrapping 64-bit integer arithmetic, which is the same on every device: a resumed run, another batch size or a
-GPU gets the same numbers. Where a library draws in an order of its own (initial weights, dropout, shuffles), each
-purpose has a generator of its own.
+GPU gets the same numbers. Where a library draws in an order of its own (initial weights, dropout, shuffles),
+each purpose has a generator of its own.
 """
 
 import hashlib

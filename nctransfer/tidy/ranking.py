@@ -88,8 +88,8 @@ def ranking_table(
 
     Returns:
         columns dataset, comparison, those of ``PLACE``, kind (score, term, without: a score less one of its
-            terms, or accuracy), name, label (in figures and tables), value, reason (why there is no value, else empty), samples and classes used
-            (0 for accuracies and the source accuracy).
+            terms, or accuracy), name, label (in figures and tables), value, reason (why there is no value,
+            else empty), samples and classes used (0 for accuracies and the source accuracy).
     """
     table = pd.concat(scores, ignore_index=True)
     last = table["module"] == PENULTIMATE

@@ -9,8 +9,8 @@ A module has
 
 and may have
 
-- ``summands(terms)``: for each score what each term adds to it in a pool of models, arrays (M,) by term; the score
-  is their sum, and rankings show each term alone and the score without each;
+- ``summands(terms)``: for each score what each term adds to it in a pool of models, arrays (M,) by term; the
+  score is their sum, and rankings show each term alone and the score without each;
 - ``TERMS``: names of these terms in tables;
 - ``NEEDS_HEAD = True``: it reads the logits of the source classifier;
 - ``LIMIT``: name of the setting of ``ScoringSettings`` that limits its number of samples.

@@ -62,7 +62,8 @@ def terms(problem: Problem) -> dict[str, float]:
         smallest = eigenvalue_rounding(samples, len(values)) * values[-1]
         axes = whitener(values, vectors, smallest + rounding_along(vectors, rounding, samples, 1))
     else:
-        axes = shrunk_whitener(*torch.linalg.eigh(within), shrinkage)
+        values, vectors = torch.linalg.eigh(within)
+        axes = shrunk_whitener(values, vectors, shrinkage)
     posteriors = log_posteriors(points, means, means @ axes @ axes.T, problem.log_priors).exp()
     between = shrunk(torch.diag(variances), shrinkage) - shrunk(within, shrinkage)
     _, turned = torch.linalg.eigh(axes.T @ between @ axes)

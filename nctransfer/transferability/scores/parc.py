@@ -18,11 +18,11 @@ def terms(problem: Problem) -> dict[str, float]:
     """Spearman's correlation over pairs of samples of 1 - r of features and of one-hot labels.
 
     Features are 32 principal components, standardised; r is Pearson's correlation of the components of two
-    samples. In [-1, 1]; the published code multiplies it by 100. r depends on the signs of the components; here
-    the sum of cubes of each is positive, so that neither the order of the rows nor signs or a rotation of the
-    features' axes change the score. Components of equal variance have no definite directions, and then the
-    score has no definite value. Distances that differ by less than 1e-10 are tied. Raises DegenerateInputError: fewer than three principal components, for which r
-    is uninformative.
+    samples. In [-1, 1]; the published code multiplies it by 100. r depends on the signs of the components:
+    here the sum of cubes of each is positive, so that neither the order of the rows nor signs or a rotation
+    of the axes change the score. Components of equal variance have no definite directions, and then the score
+    has no definite value. Distances that differ by less than 1e-10 are tied. Raises DegenerateInputError:
+    fewer than three principal components, for which r is uninformative.
     """
     points = problem.principal(COMPONENTS).points
     if points.shape[1] < 3:

@@ -22,8 +22,9 @@ def terms(problem: Problem) -> dict[str, float]:
     its largest eigenvalue (the published code approximates it by six products). Every sample then moves to p
     h + (1 - p) o, o the mean of the other classes' means and p the softmax of its posteriors at its own
     class. The second round analyses the moved samples, with the same s. The original features are not
-    changed. The shrinkage divides what float16 features' rounding leaves of a direction without variance: store
-    such features as float32. Raises DegenerateInputError: all samples of every class are equal.
+    changed. The shrinkage magnifies what the rounding of float16 features makes of a direction without
+    variance: store such features as float32. Raises DegenerateInputError: all samples of every class are
+    equal.
     """
     refuse_flat_classes(problem)
     means, targets, samples = problem.statistics.centred_means, problem.targets, problem.statistics.samples

@@ -25,7 +25,7 @@ UNIT_COLUMNS = ("unit", "module", "lost")
 
 
 def tabulate(settings: FigureSettings[RankingPanel], tables: Tables) -> pd.DataFrame:
-    """Rows and columns of :func:`~nctransfer.reporting.ranks.ranking_numbers` that compare models by scores."""
+    """Rows and columns of :func:`~nctransfer.reporting.ranks.ranking_numbers` that compare models."""
     table = ranking_numbers(settings, tables)
     of_units = [name for name in map(str, table) if name in UNIT_COLUMNS or name.startswith("mean_tau")]
     shown = (table["comparison"] == MODELS) & table["kind"].isin(WHOLE)

@@ -67,7 +67,7 @@ def _write_terms(part: pd.DataFrame, models: Sequence[str], apart: str) -> list[
 
 
 def _agreements(part: pd.DataFrame, models: Sequence[str]) -> list[list[str | Cell]]:
-    """A row per score, term or accuracy: how well it agrees with the accuracy, and its value for each model."""
+    """A row per score, term or accuracy: how well it agrees with the accuracy, and its value by model."""
     rows: list[list[str | Cell]] = []
     scores = [group for _, group in part.groupby(["kind", "name"], sort=False)]
     texts = _taus(scores, ("tau", "tau_low", "tau_high"), "points")
