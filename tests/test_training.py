@@ -102,6 +102,19 @@ class StopAfter(StopRequest):
 # --- schedule -----------------------------------------------------------------------------
 
 
+def test_layers_and_order_draw_numbers_of_their_own_in_every_seed_and_epoch(splits, tmp_path):
+    """Dropout of seed 4, epoch 0, was that of seed 3, epoch 1; and that of epoch 0 began as the weights did."""
+    seeds, orders = [3, 4], []
+    for seed in (3, 4):
+        training = build(splits, tmp_path / str(seed), seed=seed, epochs=2)
+        seeds.append(torch.initial_seed())
+        orders.append(tuple(training._order().tolist()))
+        training.run(StopRequest(), lambda _: seeds.append(torch.initial_seed()))  # of the epoch that follows
+        orders.append(tuple(training._order().tolist()))
+    assert len(set(seeds)) == 8
+    assert len(set(orders)) == 4
+
+
 def test_the_cosine_is_torchs():
     parameter = nn.Parameter(torch.zeros(1))
     optimiser = torch.optim.SGD([parameter], lr=0.1)
