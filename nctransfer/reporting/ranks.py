@@ -134,18 +134,19 @@ def _models(part: pd.DataFrame, agreed: pd.DataFrame) -> pd.DataFrame:
     truth, label = main_accuracy(part)
     rows = part[part["comparison"] == MODELS]
     rows = rows[["comparison", "kind", "name", "label", "model", "value", "reason"]]
-    rows = rows.assign(rank=rows.groupby("name", sort=False)["value"].transform(ranks))
+    rows = rows.assign(rank=rows.groupby(["kind", "name"], sort=False)["value"].transform(ranks))
     chosen = agreed[(agreed["comparison"] == MODELS) & (agreed["accuracy"] == truth)]
-    rows = rows.merge(chosen[["name", *AGREEMENT]], on="name", how="left")
+    rows = rows.merge(chosen[["kind", "name", *AGREEMENT]], on=["kind", "name"], how="left")
     return _ordered(rows, part).assign(judged_by=truth, judged_by_label=label)
 
 
 def _units(part: pd.DataFrame, agreed: pd.DataFrame) -> pd.DataFrame:
     chosen = agreed[(agreed["comparison"] == UNITS) & (agreed["accuracy"] == "probe")]
-    means = chosen.loc[chosen["model"] == ALL, ["name", *MEANS]]
+    means = chosen.loc[chosen["model"] == ALL, ["kind", "name", *MEANS]]
     means = means.rename(columns={name: f"mean_{name}" for name in MEANS})
-    rows = picks(part).merge(chosen[["model", "name", *AGREEMENT]], on=["model", "name"], how="left")
-    rows = rows.merge(means, on="name", how="left").assign(comparison=UNITS)
+    named = ["kind", "name"]
+    rows = picks(part).merge(chosen[["model", *named, *AGREEMENT]], on=["model", *named], how="left")
+    rows = rows.merge(means, on=named, how="left").assign(comparison=UNITS)
     return _ordered(rows, part).assign(judged_by="probe", judged_by_label="probe accuracy (%)")
 
 
