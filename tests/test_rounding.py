@@ -96,6 +96,8 @@ def test_directions_of_rounding_do_not_count(name, dtype, scale):
         if term == "parc" and name.startswith("guesses"):
             continue  # two classes of equal counts can be exchanged: a component without a definite sign
         tolerance = max(TOLERANCE[dtype], 1e-4 if term == "ncti_seli" and scale < 1 else 0)
+        if term in ("nc1_over_null", "nc1_shuffled"):
+            tolerance *= 10  # with K near d the means of shuffled labels are almost of lower rank
         assert value == pytest.approx(truth, rel=tolerance, abs=1e-12), key
 
 
