@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from project import STYLE
 from scipy import stats
@@ -211,6 +212,11 @@ def test_a_pooling_without_units_is_named():
         layerwise.tabulate(settings(pooling="patch_mean"), tables())
 
 
+def dots(axes):
+    """Points of axes, without their bars."""
+    return [found for found in axes.collections if isinstance(found, PathCollection)]
+
+
 @pytest.mark.parametrize("fit", ["nc1", "log_nc1"])
 def test_the_picture_shows_the_numbers(fit):
     chosen = settings(panels=2, fit=fit)
@@ -220,7 +226,8 @@ def test_the_picture_shows_the_numbers(fit):
     part = table[table["panel"] == "a"]
     np.testing.assert_allclose(left.lines[0].get_xydata(), part[["unit", "nc1"]])
     assert to_hex(left.lines[0].get_color()) == STYLE["nc1_color"].lower()
-    offsets = right.collections[0].get_offsets()
+    (points,) = dots(right)
+    offsets = points.get_offsets()
     np.testing.assert_allclose(offsets, part[["nc1", "transfer_accuracy"]])
     assert right.get_xscale() == ("log" if fit == "log_nc1" else "linear")
     line = right.lines[0].get_xydata()
@@ -259,7 +266,7 @@ def test_units_that_lie_close_together_are_enlarged_where_they_hide_none(width):
     figure = layerwise.draw(table, chosen)
     right = figure.axes[1]
     (inset,) = right.child_axes
-    (points,), (enlarged,) = right.collections[:1], inset.collections
+    (points,), (enlarged,) = dots(right), dots(inset)
     close = table[table["nc1"] < 3.4].sort_values("nc1")
     np.testing.assert_allclose(enlarged.get_offsets(), close[["nc1", "transfer_accuracy"]])
     np.testing.assert_allclose(enlarged.get_array(), close["unit"])

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from nctransfer.reporting.fits import CORRELATION, FITS, Line, Parabola, correlation, fit_line, fit_parabola
 from nctransfer.reporting.panels import break_texts, by_panel, grid, new_figure, panel_axes
-from nctransfer.reporting.series_style import ONE_COLUMN, PointLooks, draw_points, legend_of_points
+from nctransfer.reporting.series_style import ONE_COLUMN, PointLooks, draw_points, legend_of_points, reach
 from nctransfer.reporting.settings import FigureSettings, PointsPanel
 from nctransfer.reporting.style import (
     NC1,
@@ -165,9 +165,9 @@ def _draw_panel(
     round_ticks(axes.yaxis)
     axes.set_xlabel(abscissa.label)
     sns.despine(ax=axes)
-    points, spread = part[[scale.column, "transfer_accuracy"]].to_numpy(), np.zeros((len(part), 2))
-    spread[:, 1] = part["transfer_accuracy_std"].fillna(0.0)
-    taken = np.concatenate([points - spread, points, points + spread, curve])
+    points = part[[scale.column, "transfer_accuracy"]].to_numpy()
+    ends = [points + np.outer(bars, (0, 1)) for bars in reach(part, "transfer_accuracy") * [[-1], [1]]]
+    taken = np.concatenate([*ends, points, curve])
     of = f" ($\\log_{{10}}$ {NC1})" if scale.logarithmic else ""
     said = correlation_text(part.iloc[0], len(part), f"{abscissa.scale}_", of), f"n = {len(part)}", turn
     return "\n".join(filter(None, said)), taken

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,7 +21,7 @@ DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 MARKER_SIZES = {"p": 5.5, "*": 7}  # for markers that look smaller than they are
 ONE_COLUMN = 3.25  # inches of a paper's column
 GREY = "0.45"  # for methods without training
-BARS: dict[str, Any] = {"fmt": "none", "elinewidth": 0.7, "capsize": 1.5}
+BARS: dict[str, Any] = {"fmt": "none", "elinewidth": 0.7, "capsize": 0}
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,8 @@ def looks_of_runs(table: pd.DataFrame) -> Mapping[str, Look]:
 
 
 def draw_points(axes: Axes, part: pd.DataFrame, looks: PointLooks, x: str, y: str) -> None:
-    """Draw a panel's points, one path collection each, with bars of one standard deviation over seeds."""
-    repeated = part[part["seeds"] > 1]
-    axes.errorbar(repeated[x], repeated[y], yerr=repeated[f"{y}_std"], ecolor="0.5", zorder=2, **BARS)
+    """Draw a panel's points, one path collection each, with the bars of :func:`reach`."""
+    axes.errorbar(part[x], part[y], yerr=reach(part, y), ecolor="0.5", zorder=2, **BARS)
     for row in part.to_dict("records"):
         look = looks[row["series"], row["label"]]
         axes.scatter(
@@ -117,15 +117,28 @@ def draw_points(axes: Axes, part: pd.DataFrame, looks: PointLooks, x: str, y: st
 
 
 def draw_mean(axes: Axes, part: pd.DataFrame, x: str, y: str, look: Look, **changes: Any) -> None:
-    """Draw means as a line, with bars of one standard deviation if there are several seeds.
+    """Draw means as a line, with the bars of :func:`reach`.
 
-    Columns are ``y``, ``<y>_std`` and ``seeds`` by ``x``; ``changes`` to the look are arguments of
-    matplotlib's ``plot``.
+    ``changes`` to the look are arguments of matplotlib's ``plot``.
     """
-    style, numbers = look.line() | changes, part[[x, y, f"{y}_std"]].astype(float)
-    axes.plot(numbers[x].to_numpy(), numbers[y].to_numpy(), **style)
-    across, mean, std = numbers[(part["seeds"] > 1).to_numpy()].to_numpy().T
-    axes.errorbar(across, mean, yerr=std, ecolor=style["color"], capthick=0.7, **BARS)
+    style, across, mean = look.line() | changes, part[x].to_numpy(float), part[y].to_numpy(float)
+    axes.plot(across, mean, **style)
+    axes.errorbar(across, mean, yerr=reach(part, y), ecolor=style["color"], **BARS)
+
+
+def reach(part: pd.DataFrame, y: str) -> np.ndarray:
+    """Lengths of the bars below and above every ``y``, (2, rows).
+
+    One standard deviation over seeds where there are several, else the 95 % interval over test images; none
+    for a single NC1.
+    """
+    lengths = np.zeros((2, len(part)))
+    if f"{y}_low" in part:
+        lengths = np.stack([part[y] - part[f"{y}_low"], part[f"{y}_high"] - part[y]]).astype(float)
+    if f"{y}_std" in part:
+        std = part[f"{y}_std"].to_numpy(float)
+        lengths = np.where(np.isfinite(std), std, lengths)
+    return np.nan_to_num(lengths)
 
 
 def draw_lines(axes: Axes, part: pd.DataFrame, x: str, looks: Mapping[str, Look]) -> None:

@@ -48,8 +48,8 @@ def weighted_tau(score: Numbers, accuracy: Numbers) -> float:
 def agreement(score: Numbers, accuracy: Numbers) -> Agreement:
     """Correlate scores with accuracies, both (n,); higher scores predict higher accuracies.
 
-    Intervals are those of :mod:`nctransfer.intervals`; a bootstrap is too narrow for the n of model sets (5 to
-    15). DegenerateInputError where a value is not finite.
+    Intervals are those of :mod:`nctransfer.intervals`; a bootstrap is too narrow for the n of model sets
+    (5 to 15). DegenerateInputError where a value is not finite.
     """
     score, accuracy = np.asarray(score, np.float64), np.asarray(accuracy, np.float64)
     n, tau = len(score), weighted_tau(score, accuracy)

@@ -39,8 +39,7 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[PointsPanel]) -> Figure
 
 def _draw_panel(left: Axes, right: Axes, part: pd.DataFrame, looks: PointLooks) -> None:
     first = part.iloc[0]
-    accuracy = part["transfer_accuracy_std"].fillna(0.0)
-    placed = part.assign(place=_places(part), nc1_std=0.0, transfer_accuracy_std=accuracy)
+    placed = part.assign(place=_places(part))
     left.set_yscale("log")
     _draw_groups(left, placed, "nc1", looks, "{:.3g}")
     _draw_groups(right, placed, "transfer_accuracy", looks, "{:.1f}")
@@ -67,7 +66,7 @@ def _draw_groups(axes: Axes, placed: pd.DataFrame, column: str, looks: PointLook
     draw_points(axes, placed, looks, "place", column)
     for row in placed.to_dict("records"):
         axes.annotate(
-            digits.format(row[column]), (row["place"], row[column] + row[f"{column}_std"]), xytext=(0, 4),
+            digits.format(row[column]), (row["place"], row.get(f"{column}_high", row[column])), xytext=(0, 4),
             textcoords="offset points", ha="center", va="bottom", fontsize="x-small",
             rotation=90 if upright else 0,
         )  # fmt: skip

@@ -21,7 +21,7 @@ from nctransfer.errors import DegenerateInputError
 from nctransfer.reporting.accuracies import with_intervals
 from nctransfer.reporting.fits import CORRELATION, FITS, Line, correlation, fit_line
 from nctransfer.reporting.panels import by_panel, led_by, letter, new_figure, panel_title
-from nctransfer.reporting.series_style import Look
+from nctransfer.reporting.series_style import BARS, Look, draw_mean, reach
 from nctransfer.reporting.settings import FigureSettings, StyleSettings, UnitsPanel
 from nctransfer.reporting.style import LEAST, NC1, clearance, correlation_text, headroom, related, round_ticks
 from nctransfer.reporting.tidy_rows import SAMPLES, SIZES, Tables, probe_rows
@@ -106,10 +106,7 @@ def _draw_units(axes: Axes, part: pd.DataFrame, style: StyleSettings) -> None:
         (other, "transfer_accuracy", accuracy, "Transfer accuracy (%)"),
     )
     for side, column, look, label in sides:
-        sns.lineplot(
-            part, x="unit", y=column, ax=side, color=look.color, marker=look.marker, linestyle=look.dashes,
-            mec="white", mew=0.4,
-        )  # fmt: skip
+        draw_mean(side, part, "unit", column, look)
         side.set_ylabel(label, color=look.color)
         side.tick_params(axis="y", colors=look.color)
     axes.set_xlabel("Layer (unit, 1 = shallowest)")
@@ -153,7 +150,9 @@ def _draw_law(axes: Axes, part: pd.DataFrame, fit: str, style: StyleSettings) ->
 
 
 def _draw_points(axes: Axes, part: pd.DataFrame, units: pd.Series) -> PathCollection:
-    """Draw units in the colours that they have among all ``units``."""
+    """Draw units in the colours that they have among all ``units``, with bars."""
+    bars = reach(part, "transfer_accuracy")
+    axes.errorbar(part["nc1"], part["transfer_accuracy"], yerr=bars, ecolor="0.5", zorder=1.5, **BARS)
     return axes.scatter(
         part["nc1"], part["transfer_accuracy"], c=part["unit"], cmap="viridis", vmin=units.min(),
         vmax=units.max(), s=22, edgecolor="white", linewidth=0.4, zorder=2,

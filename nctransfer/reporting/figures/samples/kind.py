@@ -8,7 +8,7 @@ KIND = Kind(
     shows="Accuracy by samples per class",
     caption=(
         "Test accuracy against training samples per class (log axis), one curve per method; bars are one "
-        "standard deviation over seeds where there are several."
+        "standard deviation over seeds where there are several, else 95 % intervals over the test images."
     ),
     panel=SamplesPanelSettings,
     settings=FigureSettings[RunsPanel],

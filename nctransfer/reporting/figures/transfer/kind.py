@@ -9,7 +9,8 @@ KIND = Kind(
     caption=(
         "Transfer accuracy (a linear classifier on frozen features, downstream test set) against NC1 of "
         "the penultimate feature, one point per model. NC1 is measured on the training data that the axis "
-        "names. The panel gives Pearson's r of four points or more with its 95 % interval (Fisher's z). A "
+        "names. Bars are 95 % intervals over the test images (one standard deviation where there are several "
+        "seeds). The panel gives Pearson's r of four points or more with its 95 % interval (Fisher's z). A "
         "line or curve is a least-squares fit, a line only where that interval leaves out 0; the turning "
         "point of a parabola has a 95 % bootstrap interval."
     ),
