@@ -29,6 +29,7 @@ class Stream(IntEnum):
     JITTER_FACTORS = 4
     GRAYSCALE = 5
     ATTACK = 6
+    RESIZED_CROP = 7
 
 
 def sample_keys(seed: int, epoch: int, samples: Tensor, view: int = 0) -> Tensor:
