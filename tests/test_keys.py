@@ -160,6 +160,8 @@ CHANGES: dict[str, tuple[Place | None, Any]] = {
     "StyleSettings.accuracy_color": (None, "#000000"),
     "StyleSettings.fit_color": (None, "#000000"),
     "StyleSectionSettings.titles": (("style",), {"all": "All digits"}),
+    "StyleSectionSettings.windows": (("style",), "windows.csv"),
+    "PublishedOption.published": (("tables", "methods"), "measured.csv"),
     "ResourcesSettings.mem_mb": (None, 9000),
     "ResourcesSettings.runtime": (None, 99),
     "ResourcesSettings.runtime_limit": (None, 1),
@@ -277,6 +279,8 @@ def folder(tmp_path_factory) -> Path:
     }  # fmt: skip
     for name, number in (("claims", 1), ("other", 2)):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump([claim | {"claim": number}]))
+    ends = ",".join(f"{axis}{end}" for axis in ("abscissa", "ordinate") for end in ("", "_low", "_high"))
+    (folder / "windows.csv").write_text(f"figure,panel,title,{ends}\npoints,a,any,nc1,1,2,accuracy,3,4\n")
     (folder / "measured.csv").write_text("dataset,model,accuracy\nall,plain,50\nfew,plain,50\n")
     return folder
 

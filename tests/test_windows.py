@@ -3,13 +3,18 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from project import ROOT
 
+from nctransfer.config.axis_ranges import read_windows
 from nctransfer.config.load import load
 from nctransfer.dag.plan import Plan
+from nctransfer.errors import ConfigError
 from nctransfer.reporting.panels import letter
 from nctransfer.reporting.scorecard import windows
 from nctransfer.reporting.scorecard.findings import read_numbers
+from nctransfer.reporting.settings import Window
+from nctransfer.reporting.windows import frame
 
 AXES = ROOT / "config" / "published" / "paper" / "axes.csv"
 
@@ -108,3 +113,67 @@ def test_texts_of_a_panel_are_escaped():
     found = windows.windows_table({"fig1": points([3], [70], title=title)}, window(title=title))
     assert "<b>" not in windows.html(found)
     assert r"\|" in windows.markdown(found)
+
+
+# --- frames ---------------------------------------------------------------------------------
+
+
+def drawn(ranges, title="CIFAR-10"):
+    axes = Figure().subplots()
+    frame(
+        axes, [Window(panel="a", title="CIFAR-10", ranges=ranges)], points([3], [70], title=title), "nc1", "y"
+    )
+    return axes.lines
+
+
+def test_a_window_is_a_rectangle_or_two_levels():
+    (rectangle,) = drawn({"nc1": (2, 5), "y": (66, 78)})
+    assert rectangle.get_xydata().tolist() == [[2, 66], [5, 66], [5, 78], [2, 78], [2, 66]]
+    assert [set(line.get_ydata()) for line in drawn({"y": (66, 78)})] == [{66}, {78}]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "title"), [({"nc1": (2, 5)}, "CIFAR-10"), ({"nc1": (2, 5), "y": (66, 78)}, "DTD")]
+)
+def test_other_axes_and_panels_have_no_frame(ranges, title):
+    assert not drawn(ranges, title)
+
+
+def test_windows_are_read_by_figure(tmp_path):
+    path = tmp_path / "own.csv"
+    pd.concat([window(), window("fig7", x=("unit", "", ""))]).to_csv(path, index=False)
+    found = read_windows(path)
+    (whole,), (half,) = found["fig1"], found["fig7"]
+    assert whole.ranges == {"nc1": (2, 5), "transfer_accuracy": (66, 78)}
+    assert (half.panel, half.title, half.ranges) == ("a", "CIFAR-10", {"transfer_accuracy": (66, 78)})
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (window().drop(columns="ordinate_low"), "no column 'ordinate_low'; it has: figure, panel"),
+        (window(x=("nc1", 5, 2)), "line 2: allowed are a low end and a higher one"),
+        (window(x=("nc1", "few", "many")), "line 2: allowed are a low end and a higher one"),
+        (window(x=("nc1", 5, "")), "line 2: allowed are a low end and a higher one"),
+    ],
+)
+def test_a_file_that_holds_no_windows_is_named_with_what_is_allowed(tmp_path, table, words):
+    path = tmp_path / "own.csv"
+    table.to_csv(path, index=False)
+    with pytest.raises(ConfigError, match=r"style\.windows: .*own\.csv: ") as caught:
+        read_windows(path)
+    assert words in str(caught.value)
+
+
+def test_config_yaml_draws_the_papers_windows_and_an_overlay_can_leave_them_out(tmp_path):
+    overlay = tmp_path / "own.yaml"
+    overlay.write_text("study: own\nstyle: {windows: null}\n")
+    plan, other = (Plan(load(ROOT / "config.yaml", files, []), ROOT) for files in ([], [overlay]))
+    assert [window.title for window in plan.figure("fig3").settings.windows] == [
+        "ResNet34 on CIFAR-10",
+        "ViT-B/32 on CIFAR-10",
+    ]
+    assert other.figure("fig3").settings.windows == ()
+    absent = Plan(load(ROOT / "config.yaml", [], ["style.windows=nowhere.csv"]), ROOT)
+    with pytest.raises(ConfigError, match=r"style\.windows: no file 'nowhere\.csv'"):
+        absent.figure("fig3")
