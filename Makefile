@@ -1,6 +1,6 @@
 # The two commands of the README, and what developers need. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-paper test test-slow lint format docs benchmarks lock clean
+.PHONY: help setup demo demo-paper test test-slow lint format docs scorecard-calibration benchmarks lock clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -59,6 +59,9 @@ format: $(READY) ## Format Python and Snakemake files
 
 docs: $(READY) ## Write docs/configuration.md and the JSON schemas
 	@$(BIN)/python -m nctransfer.config.reference
+
+scorecard-calibration: $(READY) ## Simulate how often the scorecard's tests err (about an hour)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m nctransfer.dag.calibrate
 
 benchmarks: $(READY) ## Measure speed against the obvious alternatives, as ratios
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -16,6 +16,11 @@ def module(score):
     return variants.load(scores, score)
 
 
+def pooled(score, terms):
+    """Scores of a pool, the sums of what each term adds."""
+    return {name: sum(added.values()) for name, added in module(score).summands(terms).items()}
+
+
 # ---------------------------------------------------------------- problems
 
 

@@ -136,9 +136,9 @@ def transrate(features, labels):
 
 
 def parc(features, labels):
-    # Correlation across components depends on their signs: scikit-learn's, largest loading positive.
     points = PCA(min(32, features.shape[1], len(features) - 1), svd_solver="full").fit_transform(features)
-    points = (points - points.mean(0)) / points.std(0)
+    # Correlation across components depends on their signs.
+    points = (points - points.mean(0)) / points.std(0) * np.sign((points**3).sum(0))
     one_hot = np.eye(labels.max() + 1)[labels]
     near, same = [], []
     for i, j in combinations(range(len(points)), 2):

@@ -95,7 +95,14 @@ def test_what_is_kept_needs_no_rerun_and_says_so(project):
     (entry,) = json.loads(project.read(LEDGER))
     assert (entry["reason"], entry["modules"]) == (REASON, ["nctransfer.features.extract"])
     assert "commit" in entry["revision"]
-    assert {job["rule"] for job in entry["jobs"]} == {"features", "metrics", "probes", "figure", "chance", "scorecard"}
+    assert {job["rule"] for job in entry["jobs"]} == {
+        "features",
+        "metrics",
+        "probes",
+        "figure",
+        "chance",
+        "scorecard",
+    }
     assert REASON in project.read("results/tiny/provenance.html")
     assert json.loads(project.read("results/tiny/provenance.json"))["adoptions"] == [entry]
     assert "Once, results were kept after a change of code" in project.read("results/tiny/REPORT.md")

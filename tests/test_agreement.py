@@ -83,6 +83,20 @@ def test_the_published_tau_of_ncti_reproduces():
     assert lows == pytest.approx([found.tau_low] * 2, abs=0.05)
 
 
+def test_published_taus_of_cifar10_stand_beside_ours_in_the_docs():
+    with (ROOT / "config/published/tau-supervised.csv").open(newline="") as file:
+        rows = [
+            (row["method"], float(row["tau_w"]))
+            for row in csv.DictReader(file)
+            if row["dataset"] == "cifar10"
+        ]
+    assert dict(rows)["FaCe"] == 0.81
+    lines = (ROOT / "docs/ranking.md").read_text().splitlines()
+    shown = [line.split("|")[1:3] for line in lines if line.startswith("| ") and line.count("|") == 4]
+    listed = {score.strip().replace("-", ""): value.strip() for score, value in shown}
+    assert {method: listed[method] for method, _ in rows} == {method: f"{tau:g}" for method, tau in rows}
+
+
 def test_the_null_is_what_random_orders_reach():
     for points in (5, 11):
         rng = np.random.default_rng(points)

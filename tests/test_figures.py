@@ -62,7 +62,7 @@ def probes(model, view, accuracies):
                 rows.append(
                     {"model": model, "view": view, "unit": 9, "module": module, "pooling": "", "solver": "sgd",
                      "learning_rate": rate, "weight_decay": decay, "seed": seed, "split": split,
-                     "accuracy": accuracy + more if real else 1.0}
+                     "samples": 1000, "accuracy": accuracy + more if real else 1.0}
                 )  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -146,7 +146,7 @@ def test_points_hold_the_penultimate_feature_at_the_probes_asked_for():
 def test_a_point_of_one_seed_has_no_spread():
     panels = [panel("A", TEN[:2])]
     table = points_table(settings(panels), tables(panels))
-    assert set(table["transfer_accuracy_std"]) == {0.0}
+    assert table["transfer_accuracy_std"].isna().all()  # unknown of one seed
     assert set(table["seeds"]) == {1}
 
 

@@ -69,8 +69,8 @@ class Study:
             "parameters": 100_000, "share": share,
         }  # fmt: skip
         self.tables["finetuning", key, ""] = pd.DataFrame(
-            [row | {"split": "train", "accuracy": accuracy + 8, "loss": 0.1},
-             row | {"split": "test", "accuracy": accuracy, "loss": 1.0}]
+            [row | {"split": "train", "samples": 800, "accuracy": accuracy + 8, "loss": 0.1},
+             row | {"split": "test", "samples": 400, "accuracy": accuracy, "loss": 1.0}]
         )  # fmt: skip
         if nc1 is not None:
             self.tables["metrics", key, panel["view"]] = metrics(panel, nc1, summed)
@@ -196,7 +196,7 @@ def test_seeds_are_averaged_and_one_has_no_spread():
         study.run("layer_ft", 50.0 + seed, seed=seed)
     table = over_seeds(name_series(runs_table(*study.both())), ("transfer_accuracy", "nc1"))
     assert table["transfer_accuracy"].tolist() == [40, 51]
-    np.testing.assert_allclose(table["transfer_accuracy_std"], [0, 1])
+    np.testing.assert_allclose(table["transfer_accuracy_std"], [np.nan, 1])
     assert table["seeds"].tolist() == [1, 3]
     assert table[["nc1", "nc1_std"]].isna().all(axis=None)
 

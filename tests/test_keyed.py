@@ -5,7 +5,14 @@ import pytest
 import torch
 from scipy import stats
 
-from nctransfer.data.keyed_random import Stream, sample_keys, uniform
+from nctransfer.data.keyed_random import (
+    Stream,
+    default_generator,
+    generator,
+    sample_keys,
+    stream_seed,
+    uniform,
+)
 
 
 def splitmix64(state: int, count: int) -> list[int]:
@@ -108,6 +115,32 @@ def test_a_samples_numbers_do_not_depend_on_its_batch():
 
 def test_streams_have_numbers_of_their_own():
     assert len({int(stream) for stream in Stream.__members__.values()}) == len(Stream.__members__)
+
+
+def test_generators_of_all_purposes_seeds_and_places_differ():
+    seeds = [
+        stream_seed(seed, stream, *places)
+        for seed in (0, 1, 2, 2**31 - 1)
+        for stream in Stream
+        for places in ((), (0,), (1,), (2,), ("layer1",), ("layer2",), (0, 1), (1, 0))
+    ]
+    assert len({seed % 2**32 for seed in seeds}) == len(seeds)  # torch reads 32 bits of a seed
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    states = {at(at(at(0, seed), epoch), view) for seed in (0, 1) for epoch in range(50) for view in (0, 1)}
+    assert states.isdisjoint(seeds)  # nor is one the origin of the keys of samples
+
+
+def test_a_generator_of_a_purpose_is_always_the_same_and_leaves_no_trace():
+    first, again = (torch.rand(5, generator=generator(4, Stream.ORDER, 2)) for _ in range(2))
+    assert torch.equal(first, again)
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    with default_generator(4, Stream.CLASSIFIER):
+        inside = torch.rand(3)
+    assert torch.equal(torch.rand(3), expected)
+    with default_generator(4, Stream.CLASSIFIER):
+        assert torch.equal(torch.rand(3), inside)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from nctransfer.data.keyed_random import Stream, stream_seed
 from nctransfer.errors import ConfigError, DataError, DegenerateInputError
 from nctransfer.probing.probes import Probe, score, train_probes
 from nctransfer.probing.settings import ProbeSettings
+from nctransfer.probing.solvers.sgd import epoch_order, initial
 
 SHORT = ProbeSettings(epochs=6, batch_size=64)
 EXACT = ProbeSettings(solver="lbfgs")
@@ -30,10 +33,10 @@ def problem(
 
 
 def torch_loop(
-    features: torch.Tensor, labels: torch.Tensor, settings: ProbeSettings, classes: int
+    features: torch.Tensor, labels: torch.Tensor, settings: ProbeSettings, classes: int, unit: str = "unit"
 ) -> nn.Linear:
-    """The recipe as anyone would write it, batches drawn from the seed."""
-    torch.manual_seed(settings.seed)
+    """The recipe as anyone would write it, weights and batches drawn from the seed."""
+    torch.manual_seed(stream_seed(settings.seed, Stream.PROBE, unit))
     probe = nn.Linear(features.shape[1], classes, dtype=features.dtype)
     optimiser = torch.optim.SGD(
         probe.parameters(),
@@ -44,9 +47,9 @@ def torch_loop(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
         optimiser, settings.epochs, eta_min=settings.final_learning_rate
     )
-    generator = torch.Generator().manual_seed(settings.seed)
-    for _ in range(settings.epochs):
-        for rows in torch.randperm(len(labels), generator=generator).split(settings.batch_size):
+    for epoch in range(settings.epochs):
+        draw = torch.Generator().manual_seed(stream_seed(settings.seed, Stream.ORDER, epoch))
+        for rows in torch.randperm(len(labels), generator=draw).split(settings.batch_size):
             optimiser.zero_grad()
             nn.functional.cross_entropy(probe(features[rows]), labels[rows]).backward()
             optimiser.step()
@@ -88,6 +91,23 @@ def test_sgd_is_torch_optim_sgd_in_float32() -> None:
     expected = torch_loop(features.float(), labels, SHORT, classes=4)
     probe = train_probes({"unit": features}, labels, [SHORT])[0]
     torch.testing.assert_close(probe.weights, expected.weight.detach().T, rtol=1e-4, atol=1e-5)
+
+
+def test_units_seeds_and_the_order_of_batches_have_random_numbers_of_their_own() -> None:
+    """No two units of a width begin alike, and no order is drawn from the numbers of the weights."""
+    first = {
+        (unit, seed): initial(unit, 9, 4, seed, torch.float64)[0]
+        for unit in ("layer1", "layer2")
+        for seed in (0, 1)
+    }
+    for one, other in combinations(first.values(), 2):
+        assert not torch.isclose(one, other).any()
+    assert torch.equal(first["layer1", 0], initial("layer1", 9, 4, 0, torch.float64)[0])
+    orders = {tuple(epoch_order(20, seed, epoch).tolist()) for seed in (0, 1) for epoch in range(3)}
+    assert len(orders) == 6
+    for unit, seed in first:
+        begun = torch.Generator().manual_seed(stream_seed(seed, Stream.PROBE, unit))
+        assert tuple(torch.randperm(20, generator=begun).tolist()) not in orders
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -387,6 +387,66 @@ def test_terms_are_pooled_over_models_and_over_the_units_of_each_model(tables):
     assert set(found.loc[found["kind"] == "term", "name"]) == {"ncti_vc", "ncti_seli", "ncti_ncc"}
 
 
+def test_each_term_of_a_score_and_the_score_without_it_are_compared_with_the_accuracy(tables, tmp_path):
+    settings = rank_settings(scores=["ncti", "etran", "face", "nc1"])
+    for index in range(9):
+        store = FeatureStore(tmp_path / str(index) / "manifest.json")
+        scores = score_settings(f"m{index}", scores=settings.scores)
+        tables["scores", f"m{index}", "v"] = score_table(store, scores, CPU)
+    found = gather(tables, settings)
+    models = found[found["comparison"] == "models"]
+    assert set(models.loc[models["kind"] == "without", "name"]) == {
+        "ncti without ncti_vc", "ncti without ncti_seli", "ncti without ncti_ncc",
+        "ncti_ranks without ncti_vc", "ncti_ranks without ncti_seli", "ncti_ranks without ncti_ncc",
+        "etran without etran_energy", "etran without etran_lda",
+        "face without face_collapse", "face without face_fairness",
+    }  # fmt: skip
+    wide = models.pivot_table(index="model", columns="name", values="value")
+    scaled = (wide - wide.min()) / (wide.max() - wide.min())
+    expected = {
+        "ncti without ncti_vc": scaled["ncti_seli"] + scaled["ncti_ncc"],
+        "ncti without ncti_ncc": scaled["ncti_seli"] + scaled["ncti_vc"] - 1,
+        "etran without etran_lda": 0.15 * scaled["etran_energy"],
+        "face without face_fairness": scaled["face_collapse"],
+    }
+    for name, values in expected.items():
+        np.testing.assert_allclose(wide[name], values, atol=1e-12)
+
+    agreed = agreement_table(found, settings).set_index(["comparison", "kind", "name", "model"])
+    for kind, name in [("term", "ncti_vc"), *(("without", name) for name in expected)]:
+        row = agreed.loc["models", kind, name, "all"]
+        assert row["tau"] == pytest.approx(stats.weightedtau(wide[name], wide["probe"]).statistic)
+        assert np.isfinite(agreed.loc["units", kind, name, "all"]["tau"])
+
+    shown = {("rank", "d", ""): found, ("agreement", "d", ""): agreement_table(found, settings)}
+    numbers = table_of.tabulate(SETTINGS, shown)
+    listed = numbers[numbers["kind"].isin(["term", "without"])]
+    assert set(listed["comparison"]) == {"models"}
+    text = table_of.present(numbers, SETTINGS).map(str).set_index("Score")
+    parts = text.loc["Which term? Terms of a score alone, and scores without one of them (rank)":]
+    assert (
+        f"{agreed.loc['models', 'term', 'ncti_vc', 'all']['tau']:.2f} ["
+        in parts.loc["NCTI: S_vc alone", "τ_w [95 %]"]
+    )
+    rank = listed[(listed["name"] == "etran without etran_lda") & (listed["model"] == "m3")]["rank"].iloc[0]
+    assert parts.loc["ETran without LDA", "m3"].endswith(f"({rank:.0f})")
+    assert {"FaCe (reconstructed): class fairness alone", "NCTI (ranks) without S_ncc"} <= set(parts.index)
+    assert "NCTI: S_vc alone" not in [
+        label.get_text()
+        for axes in figure_of_models.draw(figure_of_models.tabulate(SETTINGS, shown), SETTINGS).axes
+        for label in axes.get_yticklabels()
+    ]
+
+
+def test_scores_without_terms_have_no_ablation(tables):
+    settings = rank_settings(scores=["nc1", "h_score"])
+    found = gather(tables, settings)
+    assert set(found["kind"]) == {"score", "accuracy"}
+    shown = {("rank", "d", ""): found, ("agreement", "d", ""): agreement_table(found, settings)}
+    text = table_of.present(table_of.tabulate(SETTINGS, shown), SETTINGS).map(str)
+    assert not text["Score"].str.startswith("Which term?").any()
+
+
 def test_what_a_model_does_not_have_says_why(tables):
     found = gather(tables, rank_settings())
     models = found[found["comparison"] == "models"].set_index(["name", "model"])

@@ -56,7 +56,8 @@ def tables(units=6, seeds=(1, 2)):
             for split, value in [("train", 99.0), ("test", 90 - nc1 + seed if rate == 0.1 else 0.0)]:
                 accuracy.append(
                     {"unit": unit, "module": f"u{unit}", "pooling": "avg", "learning_rate": rate,
-                     "weight_decay": 1e-4, "seed": seed, "split": split, "accuracy": value}
+                     "weight_decay": 1e-4, "seed": seed, "split": split, "samples": 500,
+                     "accuracy": value}
                 )  # fmt: skip
     return {("metrics", "m", "v"): pd.DataFrame(collapse), ("probes", "m", "v"): pd.DataFrame(accuracy)}
 
@@ -65,34 +66,16 @@ def test_a_fit_is_scipys_and_its_interval_covers_it():
     rng = np.random.default_rng(0)
     x = rng.normal(size=16)
     y = 3 - 2 * x + rng.normal(size=16)
-    line, reference = fit_line(x, y, seed=0), stats.linregress(x, y)
+    line, reference = fit_line(x, y), stats.linregress(x, y)
     assert line.slope == pytest.approx(reference.slope)
     assert line.intercept == pytest.approx(reference.intercept)
     assert line.r2 == pytest.approx(reference.rvalue**2)
     assert line.r2_low < line.r2 < line.r2_high
-    assert line == fit_line(x, y, seed=0)
-    assert line.r2_low != fit_line(x, y, seed=1).r2_low
-
-
-def test_an_interval_agrees_with_scipys_bootstrap():
-    rng = np.random.default_rng(3)
-    x = rng.normal(size=12)
-    y = x + rng.normal(size=12)
-
-    def r2(a, b):
-        return stats.pearsonr(a, b)[0] ** 2
-
-    found = stats.bootstrap(
-        (x, y), r2, paired=True, vectorized=False, method="percentile", n_resamples=2000, random_state=0
-    )
-    line = fit_line(x, y, seed=0)
-    assert line.r2_low == pytest.approx(found.confidence_interval.low, abs=0.05)
-    assert line.r2_high == pytest.approx(found.confidence_interval.high, abs=0.05)
 
 
 @pytest.mark.parametrize(("x", "y"), [([1, 1, 1], [1, 2, 3]), ([1, 2, 3], [5, 5, 5]), ([1], [1])])
 def test_a_constant_has_no_r2(x, y):
-    assert np.isnan(fit_line(np.array(x), np.array(y), seed=0).r2)
+    assert np.isnan(fit_line(np.array(x), np.array(y)).r2)
 
 
 def test_a_parabola_is_numpys_and_turns_where_its_derivative_vanishes():

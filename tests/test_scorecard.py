@@ -1,7 +1,6 @@
 """The scorecard: statistics against hand-made tables, verdicts, the paper's own numbers, broken input."""
 
 import shutil
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +13,13 @@ from sklearn.datasets import load_digits
 from nctransfer import variants
 from nctransfer.config import claims
 from nctransfer.config.load import load
+from nctransfer.dag.calibrate import paper_layouts
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.set_ups import PAPER
 from nctransfer.errors import ConfigError, StoreError
-from nctransfer.reporting import figures
-from nctransfer.reporting import tables as tables_package
-from nctransfer.reporting.scorecard import page, statistics, verdicts
-from nctransfer.reporting.scorecard.findings import read_numbers, select, spearman_interval, welch
+from nctransfer.reporting.scorecard import calibration, chance, page, statistics, verdicts
+from nctransfer.reporting.scorecard.estimates import Bound
+from nctransfer.reporting.scorecard.findings import accuracy_gap, read_numbers, select
 from nctransfer.reporting.scorecard.settings import JudgedClaimSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,37 +30,62 @@ TABLES = {
 }
 
 
-def measure(name, table, **options):
-    """Findings of a statistic."""
+def measure(name, table, direction="above", threshold=0, **options):
+    """The finding of a statistic, and its verdict."""
     module = variants.load(statistics, name)
-    return list(module.measure(table, module.Options.read(options)))
+    return module.measure(table, module.Options.read(options), Bound(direction, threshold))
 
 
-def panel(**columns):
+def verdict(name, table, direction="above", threshold=0, **options):
+    """The verdict of a statistic."""
+    return verdicts.verdict(measure(name, table, direction, threshold, **options))
+
+
+def panel(name="a", **columns):
     """A table of one panel."""
-    return pd.DataFrame(columns).assign(panel="a", title="A")
+    return pd.DataFrame(columns).assign(panel=name, title=name.upper())
+
+
+def panels(*gaps, std=np.nan, seeds=1, images=np.nan):
+    """Panels in which method b exceeds a by so much."""
+    parts = [
+        panel(
+            str(place), method=["a", "b"], y=[50.0, 50.0 + gap], y_std=std, seeds=seeds, test_samples=images
+        )
+        for place, gap in enumerate(gaps)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+PAIR = {"value": "y", "of": {"method": "b"}, "minus": {"method": "a"}}
 
 
 def claim(**changes):
     """A claim as it is read, with changes."""
     base = {
         "row": "1", "claim": 1, "statement": "s", "where": ["fig"], "statistic": "difference", "effect": "points",
-        "options": {"value": "y", "of": {"m": "b"}, "minus": {"m": "a"}}, "direction": "above", "threshold": 0,
-        "source": "here",
+        "options": PAIR, "direction": "above", "threshold": 0, "source": "here",
     }  # fmt: skip
     return JudgedClaimSettings.read(base | changes)
 
 
-def judged(table, **changes):
-    """A claim judged on a table."""
-    return verdicts.judge([claim(**changes)], {"fig": table}, {}, {"fig": PAPER})[0]
+def of_paper(row):
+    """The paper's claim of that row."""
+    [one] = [one for one in CLAIMS if one.row == row]
+    return one
+
+
+def judged(row, table, key=None):
+    """The verdict on the paper's claim of that row in a table."""
+    one = of_paper(row)
+    return verdicts.verdict(verdicts.find(one, {key or one.where[0]: table}))
 
 
 # --- the file of claims --------------------------------------------------------------------
 
 
 def test_every_claim_of_the_paper_is_there():
-    assert sorted({row.claim for row in CLAIMS}) == list(range(1, 28))
+    assert sorted({row.claim for row in CLAIMS}) == list(range(1, 32))
     assert len({row.row for row in CLAIMS}) == len(CLAIMS)
 
 
@@ -84,16 +108,16 @@ def test_claims_are_about_pictures_of_the_paper():
             "statistic: lead\n  treshold: 1\n",
             "treshold: unknown key (did you mean 'threshold'?)",
         ),
-        ("threshold: [0.5, 2]", "threshold: 0.5", "within takes two numbers"),
-        ("threshold: [0.5, 2]", "threshold: [2, 0.5]", "the first must not exceed the second"),
+        ("threshold: [0.8, 1.25]", "threshold: 0.5", "within takes two numbers"),
+        ("threshold: [0.8, 1.25]", "threshold: [2, 0.5]", "the first must not exceed the second"),
         ("table: published/paper/fig3.csv", "table: published/fig3.csv", "published.table: no file"),
         (
-            "direction: at_most\n  threshold: -1\n",
-            "direction: under\n  threshold: -1\n",
+            "direction: at_most\n",
+            "direction: under\n",
             "'under' is not allowed",
         ),
-        ("threshold: [0.5, 2]", "threshold: .nan", "nan is not a finite number"),
-        ("threshold: [0.5, 2]", "threshold: 2024-05-01", "2024-05-01 is read as a date"),
+        ("threshold: [0.8, 1.25]", "threshold: .nan", "nan is not a finite number"),
+        ("threshold: [0.8, 1.25]", "threshold: 2024-05-01", "2024-05-01 is read as a date"),
         ("statistic: lead\n", "statistic: lead\n  1: x\n", "key 1 is no text; put it in quotes"),
     ],
 )
@@ -117,342 +141,467 @@ def test_a_list_is_asked_for(tmp_path):
 
 # --- the paper's own numbers ---------------------------------------------------------------
 
-# What the paper's tables give for each claim, worked out from the printed numbers by hand.
+# What the paper's tables give for each part, worked out from the printed numbers by hand.
 PUBLISHED = {
-    "5": [-1.0, -1.0, -1.0, -1.0],
     "6b": [0.956, 0.946],
     "14": [9.67, 13.66, 27.74, 4.64, 1.18, 22.43, 2.88, 0.79],
-    "15": [0.48, -0.09, 0.59, 0.89, 0.12, -0.03, 0.29, 0.18],
-    "16": [0.17, 0.53, 10.95, 1.69, -5.82, 1.41, -0.39, 0.05],
+    "15a": [0.48, -0.09, 0.59, 0.89, 0.12, -0.03, 0.29, 0.18],
+    "16": [-0.17, -0.53, -10.95, -1.69, 5.82, -1.41, 0.39, -0.05],
     "17": [-0.97, -0.87, -0.97, -0.97, 0.05, -0.97, -0.56, -0.10],
     "18": [0.19, 0.56, 0.71, 1.25, -0.11, 0.69, 0.47, 1.04],
-    "27a": [1.9],
-    "27b": [11 / 17],
 }
+# and the verdicts of the tests on them: docs/statistics.md says why three are undecided
+ON_PUBLISHED = {
+    "5": "holds", "10a": "holds", "11": "holds", "14": "holds", "15a": "holds", "15b": "undecided",
+    "16": "undecided", "17": "holds", "18": "holds", "25a": "holds", "25b": "holds", "27a": "undecided",
+    "28": "holds",
+}  # fmt: skip
+
+
+def published(row):
+    """What the claim's test finds in the paper's own numbers."""
+    return verdicts._published(of_paper(row), TABLES)
 
 
 @pytest.mark.parametrize("row", PUBLISHED)
 def test_statistics_give_the_paper_its_own_numbers(row):
-    [one] = [entry for entry in CLAIMS if entry.row == row]
-    found = verdicts._published(one, verdicts.read_options(one), TABLES)
-    digits = 1 if row == "27a" else 2
-    assert [round(each.effect, digits) for each in found] == [
-        round(value, digits) for value in PUBLISHED[row]
-    ]
+    found = [part.effect for part in published(row).parts]
+    assert [round(value, 2) for value in found] == pytest.approx(
+        [round(value, 2) for value in PUBLISHED[row]]
+    )
 
 
-def on_published(tables):
-    """Verdicts of the claims whose tables the paper prints, on those tables."""
-    printed = {Path(name).stem: table for name, table in tables.items() if name.split("/")[-1] != "fig3.csv"}
-    there = [one for one in CLAIMS if set(one.where) <= set(printed)]
-    found = verdicts.judge(there, printed, TABLES, dict.fromkeys(printed, PAPER))
-    return {one.claim.row: one.verdict for one in found}
+def test_the_papers_tables_pass_their_own_rows():
+    printed = [one.row for one in CLAIMS if one.published.table and not one.published.column]
+    assert {row: verdicts.verdict(published(row)) for row in printed} == ON_PUBLISHED
 
 
-def test_the_papers_claims_hold_on_its_own_tables():
-    found = on_published(TABLES)
-    assert set(found) == {
-        "5", "10a", "11", "14", "15", "16", "17", "18", "25a", "25b", "25c", "25d", "25e", "25f", "27a", "27b"
-    }  # fmt: skip
-    assert set(found.values()) == {verdicts.HOLDS}
-
-
-def test_shuffled_numbers_flip_them():
-    """Accuracies dealt out anew among the rows of each panel: what rests on their order falls."""
-    generator = np.random.default_rng(0)
-    shuffled = {}
-    for name, table in TABLES.items():
-        accuracy = "accuracy" if "accuracy" in table else "transfer_accuracy"
-        dealt = table.copy()
-        if accuracy in table:
-            dealt[accuracy] = table.groupby("panel")[accuracy].transform(generator.permutation)
-        shuffled[name] = dealt
-    found = on_published(shuffled)
-    assert {found[row] for row in ("5", "14", "15", "17", "18")} == {verdicts.FAILS}
-    assert found["10a"] == verdicts.HOLDS  # of NC1 alone
+def test_layer_lora_on_vtab_is_neither_shown_lower_nor_shown_equal():
+    """Mean difference 1.88 of 17 tasks, p = 0.29 of no difference: what a paired t-test gives by hand."""
+    found = published("27a")
+    wide = TABLES["published/paper/table5.csv"].pivot(
+        index="panel", columns="method", values="transfer_accuracy"
+    )
+    known = stats.ttest_rel(wide["layer_ft"], wide["layer_lora"])
+    assert found.effect == pytest.approx(1.88, abs=0.005)
+    assert known.pvalue == pytest.approx(0.29, abs=0.005)
+    assert (found.low, found.high) == pytest.approx(tuple(known.confidence_interval(0.95)))
 
 
 # --- verdicts ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("direction", "threshold", "gap", "verdict"),
+    ("direction", "threshold", "expected"),
     [
-        ("above", 0, 1.0, "holds"),
-        ("above", 0, -1.0, "does not hold"),
-        ("above", 0, 0.0, "does not hold"),
-        ("at_least", 1, 1.0, "holds"),
-        ("at_most", 1, 1.0, "holds"),
-        ("below", 1, 1.0, "does not hold"),
-        ("within", [0, 2], 2.0, "holds"),
-        ("within", [0, 2], 2.1, "does not hold"),
-        ("within", [0, 2], -0.1, "does not hold"),
+        ("above", 0, "holds"), ("below", 2, "holds"), ("above", 0.9, "undecided"), ("below", 1.1, "undecided"),
+        ("above", 2, "does not hold"), ("below", 0, "does not hold"), ("within", [0, 2], "holds"),
+        ("within", [0.9, 2], "undecided"), ("within", [2, 3], "does not hold"), ("within", [-3, 0], "does not hold"),
     ],
-)
-def test_directions(direction, threshold, gap, verdict):
-    table = panel(m=["a", "b"], y=[5.0, 5.0 + gap])
-    assert judged(table, direction=direction, threshold=threshold).verdict == verdict
+)  # fmt: skip
+def test_the_interval_decides(direction, threshold, expected):
+    """Differences of 0.7 to 1.3: the interval is [0.6, 1.4] or so."""
+    table = panels(0.7, 0.9, 1.0, 1.1, 1.3)
+    bound = tuple(threshold) if isinstance(threshold, list) else threshold
+    found = measure("difference", table, direction, bound, **PAIR)
+    assert found.low < 0.9
+    assert found.high > 1.1
+    assert verdicts.verdict(found) == expected
 
 
-def test_a_touching_number_is_not_beyond_its_threshold_by_rounding():
-    table = panel(m=["a", "b"], y=[0.1, 0.1 + 0.2])
-    assert judged(table, direction="at_most", threshold=0.2).verdict == verdicts.HOLDS
-
-
-def four_panels(*gaps):
-    """Panels in which b exceeds a by so much."""
-    parts = [
-        pd.DataFrame({"panel": name, "title": name.upper(), "m": ["a", "b"], "y": [0.0, gap]})
-        for name, gap in zip("abcd", gaps, strict=False)
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def test_the_deciding_part_is_the_last_that_is_needed():
-    table = four_panels(3.0, 2.0, 1.0, -1.0)
-    whole, most = judged(table), judged(table, share=0.75)
-    assert (whole.verdict, whole.deciding.part, whole.deciding.effect) == (verdicts.FAILS, "D", -1.0)
-    assert (most.verdict, most.deciding.part, most.needed) == (verdicts.HOLDS, "C", 3)
-
-
-def test_parts_without_data_do_not_count():
-    table = four_panels(3.0, np.nan)
-    one = judged(table)
-    assert (one.verdict, len(one.judged)) == (verdicts.HOLDS, 1)
-    assert judged(four_panels(np.nan)).verdict == verdicts.UNKNOWN
-    assert judged(four_panels(3.0), points=5).verdict == verdicts.UNKNOWN
-
-
-def test_set_ups_of_all_pictures_are_told():
-    table = four_panels(1.0)
-    row = claim(where=["a", "b"], against="c")
-    set_ups = {"a": PAPER, "c": "study x"}
-    [one] = verdicts.judge([row], {"a": table.assign(view="v"), "c": table.assign(view="v")}, {}, set_ups)
-    assert one.set_up == f"{PAPER}; study x; without b"
+def test_too_few_for_any_verdict_have_not_enough_data():
+    """Of four models even a perfect order comes by chance once in 24."""
+    four = panel(x=[1.0, 2, 3, 4], y=[1.0, 2, 3, 4], label=list("abcd"))
+    options = {"x": "x", "y": "y", "unit": ["label"], "ranks": True}
+    assert verdict("correlation", four, **options) == "not enough data"
+    five = panel(x=[1.0, 2, 3, 4, 5], y=[1.0, 2, 3, 4, 5], label=list("abcde"))
+    found = measure("correlation", five, **options)
+    assert (verdicts.verdict(found), found.supported) == ("holds", pytest.approx(1 / 120))
+    assert verdict("correlation", five.assign(y=-five.y), **options) == "does not hold"
 
 
 def test_what_is_not_in_the_run_has_not_enough_data():
-    [one] = verdicts.judge([claim()], {}, {}, {})
-    assert (one.verdict, one.set_up) == (verdicts.UNKNOWN, "not in this run")
-    assert "not in this run" in one.deciding.note
+    [one] = verdicts.judge([claim(against="other")], {"fig": panels(1.0)}, {}, {})
+    assert (one.verdict, one.set_up) == ("not enough data", "not in this run")
+    assert one.finding.note == "other not in this run"
+
+
+def test_set_ups_of_all_pictures_are_told():
+    row = claim(where=["a", "b"], against="c")
+    [one] = verdicts.judge([row], {"a": panels(1.0), "c": panels(1.0)}, {}, {"a": PAPER, "c": "study x"})
+    assert one.set_up == f"{PAPER}; study x; without b"
+
+
+def of_verdicts(*found):
+    """Claims whose rows have these verdicts: texts of h(olds), d(oes not hold), u(ndecided), n(ot enough data)."""
+    ps = {"h": (0.001, 1.0), "d": (1.0, 0.001), "u": (0.5, 0.5), "n": (np.nan, np.nan)}
+    return [
+        verdicts.Judged(
+            claim(row=f"{number}{place}", claim=number),
+            verdicts.Finding(
+                0.0 if letter != "n" else np.nan, supported=ps[letter][0], refuted=ps[letter][1]
+            ),
+            None,
+            PAPER,
+        )
+        for number, letters in enumerate(found, 1)
+        for place, letter in enumerate(letters)
+    ]
 
 
 def test_a_claim_holds_where_all_of_its_rows_do():
-    table = four_panels(1.0)
-    rows = [
-        claim(row="1a"),
-        claim(row="1b", threshold=2),
-        claim(row="2", claim=2),
-        claim(row="3", claim=3, points=9),
+    """In particular not if one row of four has data (claim 24)."""
+    found = verdicts.by_number(of_verdicts("hh", "hd", "hu", "hnnn", "nd", "un"))
+    assert list(found.values()) == [
+        "holds", "does not hold", "undecided", "not enough data", "does not hold", "not enough data"
+    ]  # fmt: skip
+
+
+def test_claims_together_are_tested_by_holm():
+    """Against statsmodels' result for the same p: 0.025 / 3, then / 2, ..."""
+    ps = {1: 0.008, 2: 0.0124, 3: 0.0251}
+    judged = [
+        verdicts.Judged(
+            claim(row=str(n), claim=n), verdicts.Finding(1.0, supported=p, refuted=1.0), None, PAPER
+        )
+        for n, p in ps.items()
     ]
-    found = verdicts.judge(rows, {"fig": table}, {}, {"fig": PAPER})
-    assert verdicts.by_number(found) == {1: verdicts.FAILS, 2: verdicts.HOLDS, 3: verdicts.UNKNOWN}
-
-
-def test_intervals_say_whether_they_agree():
-    table = panel(m=["a", "b"], y=[0.0, 1.0], y_std=[0.1, 0.1], seeds=[3, 3])
-    assert judged(table).certain is True
-    assert judged(table, threshold=0.95).certain is False
-    assert judged(table, threshold=2).certain is True  # surely not
-    assert judged(panel(m=["a", "b"], y=[0.0, 1.0])).certain is None
+    assert verdicts.family_wise(judged) == [1, 2]
+    assert verdicts.family_wise([*judged, *of_verdicts("n")[:1]]) in ([], [2])
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"of": "slope", "x": "a"}, "y: Field required; its options are: x, y, of"),
+        ({"x": "a", "unit": ["m"]}, "y: Field required; its options are: x, y, unit, ranks, pooled"),
         (
-            {"of": "slope", "x": "a", "y": "b", "z": "c"},
-            "z: Extra inputs are not permitted; its options are: x, y, of",
+            {"x": "a", "y": "b", "unit": ["m"], "z": 1},
+            "z: Extra inputs are not permitted; its options are: x, y,",
         ),
-        ({"of": "r3", "x": "a", "y": "b"}, "of: Input should be 'slope' or 'r2'"),
+        ({"x": "a", "y": "b", "unit": ["m"], "ranks": 3}, "ranks: Input should be a valid boolean"),
     ],
 )
 def test_a_wrong_or_missing_option_is_named_with_what_is_allowed(options, words):
     with pytest.raises(ConfigError) as error:
-        judged(panel(a=[1.0], b=[1.0]), statistic="line", options=options)
-    assert f"claim 1, statistic 'line', options: {words}" in str(error.value)
+        verdicts.find(claim(statistic="correlation", options=options), {"fig": panel(a=[1.0], b=[1.0])})
+    assert f"claim 1, statistic 'correlation', options: {words}" in str(error.value)
 
 
 def test_a_missing_column_is_named():
-    table = panel(m=["a", "b"], z=[0.0, 1.0])
-    with pytest.raises(ConfigError, match="claim 1, fig, statistic 'difference': y; its options say"):
-        judged(table)
+    table = panels(1.0).drop(columns="y")
+    with pytest.raises(ConfigError, match="claim 1, statistic 'difference': y; its options say"):
+        verdicts.find(claim(), {"fig": table})
     for field, wanted in (("only", {"k": "a"}), ("above", {"k": 1})):
-        with pytest.raises(
-            ConfigError, match=f"claim 1, fig: {field} names 'k'; there are: m, z, panel, title"
-        ):
-            judged(table, **{field: wanted})
+        with pytest.raises(ConfigError, match=f"claim 1, fig: {field} names 'k'; there are: method, "):
+            verdicts.find(claim(**{field: wanted}), {"fig": table})
 
 
-# --- statistics ----------------------------------------------------------------------------
+# --- statistics test their sentence: what once held and must not -----------------------------
 
 
-def test_correlations_agree_with_scipy():
+def samples(leads, sizes=(3, 10, 32, 100, 316), method="layer_ft"):
+    """Figure 8: a method ahead of full fine-tuning by so much, three seeds."""
+    rows = [(method, size, 60.0 + lead) for size, lead in zip(sizes, leads, strict=True)]
+    rows += [("full_ft", size, 60.0) for size in sizes]
+    table = pd.DataFrame(rows, columns=["method", "per_class", "transfer_accuracy"])
+    return table.assign(panel="a", title="A", transfer_accuracy_std=0.1, seeds=3, test_samples=1000)
+
+
+def test_ahead_at_the_end_alone_is_not_ahead_until_data_are_plenty():
+    assert judged("20a", samples([-10, -10, -10, -10, 0.1])) == "does not hold"
+    assert judged("20a", samples([10, 5, 2, -1, -2])) == "holds"
+    assert judged("20a", samples([10, -5, -6, -6, -6])) == "does not hold"
+    assert judged("20a", samples([10, 0.05, -1, -1, -1])) == "undecided"
+    found = verdicts.find(of_paper("20a"), {"fig8": samples([10, 5, 2, -2, -4])})
+    assert "full FT is ahead from 56.6 samples a class [" in found.note
+
+
+def by_layer(gaps):
+    """Figure 9(a): Layer FT over Layer LP by tuned unit."""
+    units = range(1, len(gaps) + 1)
+    rows = [("layer_ft", unit, 50.0 + gap) for unit, gap in zip(units, gaps, strict=True)]
+    rows += [("layer_lp", unit, 50.0) for unit in units]
+    table = pd.DataFrame(rows, columns=["method", "tuned", "transfer_accuracy"])
+    return table.assign(panel="a", title="A", abscissa="unit", model="m", seeds=1, test_samples=1000)
+
+
+def test_one_outlier_or_the_last_layer_make_no_better_layer_ft():
+    outlier = [-1, -2, -1, 40, -1, -2, -1, -1, -2, -1, -1, 0]
+    assert np.mean(outlier) > 0
+    assert judged("21a", by_layer(outlier)) == "undecided"
+    assert judged("21a", by_layer([9, 8, 7, 8, 6, 5, 5, 4, 3, 2, 1, 0])) == "holds"
+    equal_at_last = verdicts.find(of_paper("21a"), {"fig9": by_layer([1.0] * 11 + [-40.0])})
+    assert (equal_at_last.effect, equal_at_last.points) == (1.0, 11)
+
+
+def transfer(nc1, accuracy):
+    """Figure 10: ten source models."""
+    table = panel(nc1=nc1, transfer_accuracy=accuracy)
+    return table.assign(series="Aug.", label=[str(place) for place in range(len(table))])
+
+
+def share_of_worlds(row, world, count=200):
+    """Share of worlds in which the paper's claim of that row holds."""
     generator = np.random.default_rng(0)
-    x = generator.normal(size=9)
-    table = panel(x=x, y=-x + 0.3 * generator.normal(size=9))
-    [pearson] = measure("correlation", table, x="x", y="y")
-    known = stats.pearsonr(table.x, table.y)
-    assert pearson.effect == pytest.approx(known.statistic)
-    assert (pearson.low, pearson.high) == pytest.approx(tuple(known.confidence_interval(0.95)))
-    [spearman] = measure("correlation", table, x="x", y="y", ranks=True)
-    assert spearman.effect == pytest.approx(stats.spearmanr(table.x, table.y).statistic)
-    assert spearman.low < spearman.effect < spearman.high
+    one = of_paper(row)
+    held = [
+        verdicts.verdict(verdicts.find(one, {one.where[0]: world(generator)})) == "holds"
+        for _ in range(count)
+    ]
+    return np.mean(held)
 
 
-@pytest.mark.parametrize(("rho", "count"), [(0.5, 10), (0.5, 5), (0.8, 4)])
-def test_rank_intervals_cover_as_often_as_they_say(rho, count):
-    """Of 1,000 samples of so many points of two normals."""
-    generator, covered = np.random.default_rng(0), 0
-    truth = 6 / np.pi * np.arcsin(rho / 2)
-    for _ in range(1000):
-        x, y = generator.multivariate_normal([0, 0], [[1, rho], [rho, 1]], count).T
-        low, high = spearman_interval(stats.spearmanr(x, y).statistic, count)
-        covered += low <= truth <= high
-    assert covered / 1000 > 0.93
+def test_a_curve_that_only_levels_off_does_not_fall():
+    """A parabola has its maximum in range in nearly all of these."""
+
+    def saturating(generator):
+        nc1 = np.sort(generator.uniform(0.2, 3, 10))
+        return transfer(nc1, 70 + 8 * (1 - np.exp(-3 * nc1)) + 0.5 * generator.normal(size=10))
+
+    def hill(generator):
+        nc1 = np.sort(generator.uniform(0.2, 2.5, 10))
+        return transfer(nc1, 78 - 8 * np.abs(np.log(nc1)) + 0.5 * generator.normal(size=10))
+
+    def noise(generator):
+        return transfer(generator.uniform(0.2, 3, 10), generator.normal(70, 4, 10))
+
+    assert share_of_worlds("23", saturating) <= 0.05
+    assert share_of_worlds("23", noise) <= 0.05
+    assert share_of_worlds("23", hill) >= 0.8
 
 
-def test_a_perfect_order_of_few_points_leaves_much_open():
-    low, high = spearman_interval(-1.0, 4)
-    assert low == -1
-    assert high > 0.5
-    assert spearman_interval(1.0, 20)[0] > 0.9
+def layerwise(nc1, accuracy, images=1000):
+    """Figure 3, left: units of one network."""
+    units = np.arange(1, len(nc1) + 1)
+    return panel(unit=units, nc1=nc1, transfer_accuracy=accuracy).assign(seeds=1, test_samples=images)
 
 
-def test_welch_agrees_with_scipy():
+def test_two_walks_that_drift_have_no_relation():
+    def walks(generator):
+        parts = []
+        for name, count in (("a", 16), ("b", 12)):
+            down, up = np.cumsum(generator.normal([[-1], [1]], 1, (2, count)))[None], None
+            down, up = generator.normal([[-1], [1]], 1, (2, count)).cumsum(axis=1)
+            parts.append(layerwise(down, up).assign(panel=name))
+        return pd.concat(parts)
+
+    assert share_of_worlds("6a", walks) <= 0.05
+    assert share_of_worlds("6b", walks) <= 0.05
+    assert of_paper("1b").threshold == of_paper("6b").threshold  # one meaning of "nearly on a line"
+
+
+def test_the_unit_of_lowest_nc1_need_not_be_the_best_but_better_than_the_last():
+    nc1 = [*np.arange(16.0, 2, -1), 1.0, 5.0]
+    accuracy = [*np.arange(42.0, 68, 2), 81.0, 80.0, 70.0]  # the best is next to the one of lowest NC1
+    both = pd.concat([layerwise(nc1, accuracy), layerwise(nc1, accuracy).assign(panel="b")])
+    assert judged("7", both) == "holds"
+    assert judged("7", both.assign(test_samples=20)) == "undecided"  # ten points on 20 images
+    at_last = pd.concat([layerwise(nc1[::-1], accuracy), layerwise(nc1[::-1], accuracy).assign(panel="b")])
+    assert judged("7", at_last) != "holds"
+    equal = layerwise([*nc1[:-1], 0.5], accuracy)
+    assert judged("7", equal) == "does not hold"  # it picks the last
+
+
+def test_a_small_gain_with_a_large_spread_is_none():
+    """+0.01 with a deviation of 5 over three seeds."""
+    for row, better, worse in (("14", "scl_ft", "lp"), ("15a", "scl_ft", "layer_ft")):
+        parts = [
+            panel(str(place), method=[better, worse], transfer_accuracy=[70.01 + noise, 70.0])
+            for place, noise in enumerate([5, -5, 4, -4, 0])
+        ]
+        table = pd.concat(parts, ignore_index=True).assign(transfer_accuracy_std=5.0, seeds=3)
+        assert judged(row, table) == "undecided"
+        assert judged(row, table[table.panel == "4"]) == "undecided"  # of one panel the seeds decide
+
+
+def test_an_mlp_probe_far_below_a_linear_one_is_not_near_it():
+    parts = [panel(str(n), method=["mlp", "lp"], transfer_accuracy=[50.0 + n, 70.0]) for n in range(5)]
+    assert judged("18", pd.concat(parts, ignore_index=True).assign(seeds=1)) == "does not hold"
+
+
+def test_no_difference_is_within_reach_only_if_it_is_shown():
+    """An equivalence test: an interval wider than two points does not show it."""
+    gaps = [0.0, 6.0, -6.0, 5.0, -5.0]
+    parts = [
+        panel(str(n), method=["mlp", "lp"], transfer_accuracy=[70.0 + gap, 70.0])
+        for n, gap in enumerate(gaps)
+    ]
+    assert judged("18", pd.concat(parts, ignore_index=True).assign(seeds=1)) == "undecided"
+
+
+def test_two_tasks_at_a_hundredth_of_a_point_show_nothing():
+    parts = [panel(n, method=["layer_ft", "layer_lora"], transfer_accuracy=[70.01, 70.0]) for n in "ab"]
+    table = pd.concat(parts, ignore_index=True).assign(transfer_accuracy_std=1.0, seeds=3)
+    assert judged("27a", table) == "undecided"
+
+
+def counts(accuracies):
+    """Figure 9(b): accuracy by the number of tuned layers."""
+    table = panel(tuned=np.arange(len(accuracies)), transfer_accuracy=accuracies)
+    return table.assign(abscissa="count", method="layer_ft", seeds=1, test_samples=10_000)
+
+
+def test_a_gain_that_is_lost_again_is_not_far_more_than_the_rest():
+    assert judged("22", counts([70.0, 71.0, 69, 67, 65, 63, 61, 60])) == "does not hold"
+    assert judged("22", counts([70.0, 85, 86, 86, 87, 87, 88, 88])) == "holds"
+    assert judged("22", counts([70.0, 72, 74, 76, 78, 80, 82, 84])) == "does not hold"
+
+
+def test_networks_that_are_ranked_by_chance_rank_nothing():
+    """Three networks of one data set are exactly reversed once in six."""
+    generator, held = np.random.default_rng(0), 0
+    for _ in range(300):
+        parts = [
+            panel(
+                name, label=list("xyz"), nc1=generator.normal(30, 9, 3), accuracy=generator.normal(70, 5, 3)
+            )
+            for name in ("cifar-fs", "mini")
+        ]
+        held += judged("5", pd.concat(parts)) == "holds"
+    assert held / 300 <= 0.06
+
+
+def test_scl_ft_is_similar_in_nc1_to_layer_ft_and_not_merely_above_it():
+    def table(*ratios):
+        parts = [
+            panel(str(n), method=["layer_ft", "scl_ft"], nc1=[1.0, ratio]).assign(pooling="cls", seeds=1)
+            for n, ratio in enumerate(ratios)
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    assert judged("11", table(1.05, 1.1, 1.12)) == "holds"
+    assert judged("11", table(0.95, 1.02, 0.97)) == "holds"
+    assert judged("11", table(0.5, 0.55, 0.45)) == "does not hold"
+    assert judged("11", table(1.0, 1.2, 1.24)) == "undecided"
+
+
+def test_most_cases_are_a_sign_test():
+    """Of eight cases all must be ahead for p = 1/256; seven give 9/256."""
+    assert measure("sign_test", panels(*[1.0] * 8), threshold=0.5, **PAIR).supported == pytest.approx(1 / 256)
+    seven = measure("sign_test", panels(*[1.0] * 7, -1.0), threshold=0.5, **PAIR)
+    assert (seven.supported, verdicts.verdict(seven)) == (pytest.approx(9 / 256), "undecided")
+    assert seven.note == "7 of 8"
+    assert verdict("sign_test", panels(1.0, 1.0, 1.0), threshold=0.5, **PAIR) == "not enough data"
+    near = measure("sign_test", panels(*[-1.9] * 8), threshold=0.5, reach=-2, **PAIR)
+    assert near.effect == 1.0  # at most two points behind
+
+
+# --- statistics against independent references ------------------------------------------------
+
+
+def test_correlations_are_permutation_tests():
     generator = np.random.default_rng(0)
-    a, b = generator.normal(1, 1, 4), generator.normal(0, 3, 6)
-    known = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
-    found = welch((a.mean(), a.std(ddof=1), 4), (b.mean(), b.std(ddof=1), 6))
-    assert found == pytest.approx((known.low, known.high))
+    x = generator.normal(size=7)
+    table = panel(x=x, y=-x + generator.normal(size=7), label=list("abcdefg"))
+    found = measure("correlation", table, "below", 0, x="x", y="y", unit=["label"])
+    known = stats.permutation_test(
+        (table.x,), lambda x: stats.pearsonr(x, table.y).statistic, permutation_type="pairings",
+        alternative="less", n_resamples=np.inf,
+    )  # fmt: skip
+    assert found.effect == pytest.approx(known.statistic)
+    assert found.supported == pytest.approx(known.pvalue)
+    assert (found.high < 0) == (found.supported <= 0.025)
 
 
-def test_gaps_of_correlations():
-    x = np.arange(8.0)
-    table = panel(x=x, other=np.array([3, 0, 6, 1, 7, 2, 5, 4.0]), y=-x)
-    [found] = measure("correlation_gap", table, x="x", other="other", y="y")
-    assert found.effect == pytest.approx(1 - abs(stats.pearsonr(table.other, table.y).statistic))
-    assert found.low <= found.effect <= found.high
-    assert measure("correlation_gap", table, x="x", other="x", y="y") == []
-    [two] = measure("correlation_gap", table[:2], x="x", other="other", y="y")
-    assert np.isnan(two.effect)
-    assert two.note == "no correlation of 2 points"
-
-
-def test_lines():
-    table = panel(x=[0.0, 1, 2, 3], y=[5.0, 3, 1.1, -1])
-    [slope], [r2] = (measure("line", table, x="x", y="y", of=of) for of in ("slope", "r2"))
-    known = stats.linregress(table.x, table.y)
-    assert slope.effect == pytest.approx(known.slope)
-    assert slope.low < slope.effect < slope.high < 0
-    assert r2.effect == pytest.approx(known.rvalue**2)
-
-
-def test_orders():
-    table = panel(m=["a", "b", "c"], y=[1.0, 2.0, 3.0])
-    [found] = measure("order", table, along="m", order=["a", "b", "c"], value="y")
-    assert found.effect == pytest.approx(1.5)
-    [found] = measure("order", table, along="m", order=["b", "a", "c"], value="y")
-    assert found.effect == pytest.approx(0.5)
-    [found] = measure("order", table, along="m", order=["a", "d"], value="y")
-    assert np.isnan(found.effect)
-    assert found.note == "no rows of m d"
-
-
-def test_places():
-    table = panel(unit=[1, 2, 3, 4], nc1=[4.0, 1.0, 2.0, 3.0], accuracy=[10.0, 20.0, 25.0, 5.0], depth=4)
-    [apart] = measure("same_place", table, place="unit", lowest="nc1", highest="accuracy")
-    assert (apart.effect, apart.note) == (
-        1.0,
-        "lowest nc1 at unit 2, best at 3: choosing by it loses 5.00 points",
+def test_panels_with_the_same_models_are_no_new_evidence():
+    generator = np.random.default_rng(1)
+    x, y = generator.normal(size=(2, 6))
+    one = panel(x=x, y=y, label=list("abcdef"))
+    twice = pd.concat([one, one.assign(panel="b")])
+    options = {"x": "x", "y": "y", "unit": ["label"], "ranks": True}
+    assert (
+        measure("correlation", twice, **options).supported == measure("correlation", one, **options).supported
     )
-    [place] = measure("place", table, place="unit", value="nc1")
-    assert place.effect == 0.5
-    [lost] = measure("shortfall", table, place="unit", value="accuracy", at=0.5)
-    assert (lost.effect, lost.note) == (5.0, "unit 2 of 4")
+    other = pd.concat([one, one.assign(panel="b", label=list("ghijkl"))])
+    p, both = (measure("correlation", table, **options).supported for table in (one, other))
+    assert min(both, 1 - both) < min(p, 1 - p)
 
 
-def test_shares_of_steps():
-    table = panel(x=[0, 1, 2, 3], y=[0.0, 5.0, 7.0, 6.25])
-    [first] = measure("step_share", table, x="x", y="y", step="first")
-    [last] = measure("step_share", table, x="x", y="y", step="last")
-    assert (first.effect, last.effect) == pytest.approx((0.8, 0.12))
-    falling = table.assign(y=-table["y"])
-    assert measure("step_share", falling, x="x", y="y", step="first")[0].effect == 0
-    assert measure("step_share", falling, x="x", y="y", step="last")[0].effect == 1
-    [short] = measure("step_share", table.head(2), x="x", y="y", step="first")
-    assert np.isnan(short.effect)
+def test_accuracies_of_seeds_are_compared_by_welch():
+    generator = np.random.default_rng(0)
+    a, b = generator.normal(71, 1, 4), generator.normal(70, 3, 6)
+    rows = [{"y": x.mean(), "y_std": x.std(ddof=1), "seeds": len(x)} for x in (a, b)]
+    found = accuracy_gap(*rows, "y")
+    known = stats.ttest_ind(a, b, equal_var=False)
+    assert (found.low, found.high) == pytest.approx(tuple(known.confidence_interval(0.95)))
+    assert found.varies == "training seeds"
 
 
-def test_turns():
-    x = np.linspace(0, 2, 9)
-    noise = 0.01 * np.random.default_rng(0).normal(size=9)
-    hill, slope = panel(x=x, y=-((x - 1.2) ** 2) + noise), panel(x=x, y=x + noise)
-    assert measure("turn", hill, x="x", y="y", of="place")[0].effect == pytest.approx(1.2, abs=0.05)
-    assert measure("turn", hill, x="x", y="y", of="share")[0].effect > 0.95
-    assert measure("turn", slope, x="x", y="y", of="share")[0].effect < 0.5
-    valley = panel(x=x, y=(x - 0.8) ** 2 + noise)
-    assert measure("turn", valley, x="x", y="y", of="share")[0].effect == 0
-    assert measure("turn", valley, x="x", y="y", of="place")[0].effect == 2
-
-
-def test_extremes():
-    table = panel(m=["a", "b", "c"], y=[1.0, 2.0, 4.0])
-    options = {"value": "y"}
-    assert measure("extreme", table, which={"m": "a"}, end="lowest", **options)[0].effect == 1
-    assert measure("extreme", table, which={"m": "c"}, end="highest", **options)[0].effect == 2
-    assert measure("extreme", table, which={"m": "b"}, end="highest", **options)[0].effect == -2
-
-
-def pairs():
-    """Two methods at four places; a trails with growing distance."""
-    rows = [(unit, "a", 1.0) for unit in range(1, 5)] + [(unit, "b", 1.0 + 5 - unit) for unit in range(1, 5)]
-    return pd.DataFrame(rows, columns=["unit", "m", "y"]).assign(panel="a", title="A")
-
-
-def test_differences_over_places():
-    options = {"value": "y", "of": {"m": "b"}, "minus": {"m": "a"}}
-    [mean] = measure("mean_difference", pairs(), over=["unit"], **options)
-    known = stats.ttest_1samp([4, 3, 2, 1], 0).confidence_interval(0.95)
-    assert (mean.effect, mean.low, mean.high) == pytest.approx((2.5, known.low, known.high))
-    assert mean.note == "positive in 4 of 4"
-    [trend] = measure("difference_trend", pairs(), place="unit", **options)
-    assert trend.effect == -1
-    [wins] = measure("wins", pairs(), over=["unit"], **options)
-    assert (wins.effect, wins.points) == (1.0, 4)
-    assert 0.5 < wins.low < 1
-    [none] = measure("wins", pairs(), over=["unit"], value="y", of={"m": "z"}, minus={"m": "a"})
-    assert np.isnan(none.effect)
-
-
-def test_leads_say_where_they_end():
-    table = panel(
-        method=["layer_ft", "layer_ft", "scl_ft", "scl_ft", "full_ft", "full_ft", "zero_shot"],
-        per_class=[3, 30, 3, 30, 3, 30, np.nan],
-        transfer_accuracy=[50.0, 60.0, 70.0, 80.0, 40.0, 65.0, 45.0],
-        full_ft_ahead_from=[15.0, 15.0, np.nan, np.nan, np.nan, np.nan, np.nan],
+def test_single_runs_are_compared_over_test_images_and_say_so():
+    found = measure(
+        "difference",
+        panels(3.0, images=1000).rename(columns={"y": "accuracy"}),
+        **{**PAIR, "value": "accuracy"},
     )
-    [found] = measure("lead", table, method="layer_ft")
-    assert (found.effect, found.note) == (
-        5.0,
-        "+10.00 points with 3; full FT is ahead from about 15 samples a class on",
-    )
-    [never] = measure("lead", table, method="scl_ft")
-    assert (never.effect, never.note) == (
-        10.0,
-        "+30.00 points with 3; ahead up to 30 samples a class, the most tried",
-    )
-    [other] = measure("lead", table, method="mlp")
-    assert np.isnan(other.effect)
-    # what is trained on nothing stands at no number of samples
-    fewest = {"method": "full_ft", "per_class": "lowest"}
-    [gap] = measure("difference", table, value="transfer_accuracy", of=fewest, minus={"method": "zero_shot"})
-    assert gap.effect == -5.0
+    error = 100 * np.sqrt((0.5**2 + 0.53 * 0.47) / 1000)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * error, rel=0.01)
+    assert "lacks the training seeds" in found.note
+    assert (
+        verdict("difference", panels(3.0), **PAIR) == "not enough data"
+    )  # nothing is known of its uncertainty
 
 
-def test_every_statistic_has_a_claim():
+def test_slopes_within_groups_agree_with_least_squares():
+    generator = np.random.default_rng(0)
+    parts = [
+        panel(name, x=generator.normal(size=5), y=place + generator.normal(size=5), label=list("abcde"))
+        for place, name in enumerate("ab")
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    found = measure("slope", table, x="x", y="y", unit=["label"], varies="models")
+    design = np.column_stack([table.x, table.panel == "a", table.panel == "b"]).astype(float)
+    solution, squares, *_ = np.linalg.lstsq(design, table.y.to_numpy(), rcond=None)
+    error = np.sqrt(squares[0] / 7 * np.linalg.inv(design.T @ design)[0, 0])
+    assert found.effect == pytest.approx(solution[0])
+    assert (found.high - found.low) / 2 == pytest.approx(stats.t.ppf(0.975, 7) * error)
+
+
+def test_a_place_is_compared_with_that_of_a_random_walk():
+    walks = np.random.default_rng(0).normal(size=(20_000, 8)).cumsum(axis=1)
+    lowest = np.bincount(walks.argmin(axis=1), minlength=8) / 20_000
+    place = variants.load(statistics, "place")
+    np.testing.assert_allclose(place._walk_minimum(8), lowest, atol=0.015)
+
+
+def test_every_statistic_has_a_claim_and_a_world():
     assert {one.statistic for one in CLAIMS} == set(variants.names(statistics))
+    assert all(one.expected is not None for one in CLAIMS)
+
+
+# --- false positives and power, in small; docs/statistics.md has 2,000 worlds of each ----------
+
+
+@pytest.fixture(scope="module")
+def layouts():
+    return paper_layouts(ROOT, CLAIMS)
+
+
+@pytest.mark.parametrize("one", CLAIMS, ids=lambda one: one.row)
+def test_tests_err_as_often_as_they_say(layouts, one):
+    """In 20 worlds at the null hypothesis a test at 2.5 % errs four times or more once in 600."""
+    found = pd.DataFrame(calibration.calibrate_row(one, 20, layouts, claims.OWN.parent, ("noise",)))
+    assert (found["holds"] < 4 / 20).all()
+
+
+def test_numbers_dealt_out_at_random_support_next_to_nothing(layouts):
+    found = chance.by_chance(CLAIMS, layouts, 5)
+    held = (found["verdict"] == "holds").groupby(found["permutation"]).sum()
+    assert held.mean() <= 1
+    pd.testing.assert_frame_equal(found, chance.by_chance(CLAIMS, layouts, 5))  # the same each time
+
+
+def test_dealing_out_keeps_numbers_and_points():
+    table = pd.concat(
+        [
+            transfer(np.arange(5.0), np.arange(50.0, 55)).assign(panel=name, train_accuracy=9.0)
+            for name in "ab"
+        ]
+    ).reset_index(drop=True)
+    dealt = chance.deal(table, np.random.default_rng(0))
+    assert sorted(dealt["nc1"]) == sorted(table["nc1"])
+    assert not dealt["transfer_accuracy"].equals(table["transfer_accuracy"])
+    by_panel = [part["transfer_accuracy"].tolist() for _, part in dealt.groupby("panel")]
+    assert by_panel[0] == by_panel[1]  # a model keeps the other's numbers in all panels
 
 
 def test_selections():
@@ -485,98 +634,63 @@ def test_a_table_without_panels_is_refused(tmp_path):
 
 
 def test_pages_say_everything_and_load_nothing():
-    table = four_panels(3.0, 2.0, 1.0, -1.0).assign(title="<b>&|")
-    found = verdicts.judge(
-        [claim(), claim(row="2", claim=2, points=9)], {"fig": table}, {}, {"fig": "study x"}
+    table = panels(3.0, 2.0, 1.0, 1.5).assign(title="<b>&|")
+    rows = [
+        claim(row="12a", claim=12),
+        claim(row="2", claim=2, where=["other"]),
+        claim(row="3", claim=3, threshold=5),
+    ]
+    found = verdicts.judge(rows, {"fig": table}, {}, {"fig": "study x"})
+    dealt = pd.DataFrame(
+        {"permutation": [0, 0, 1, 1], "claim": [1, 2] * 2, "verdict": ["holds"] * 3 + ["undecided"]}
     )
-    html = page.html(found, "x", PAPER)
+    power = pd.DataFrame({"row": ["12a", "3"], "world": "expected", "holds": [0.9, 0.2]})
+    about = page.Circumstances("x", PAPER, dealt, power)
+    html = page.html(found, about)
     assert "&lt;b&gt;&amp;|" in html
     assert "<b>&|" not in html
-    for needle in ("does not hold", "not enough data", "study x", "holds in 3 of 4"):
+    weak = "weak: at the paper&#39;s own n it holds in 20 % of worlds"
+    for needle in (
+        "does not hold",
+        "not enough data",
+        "study x",
+        "1.5 of 3 claims would hold",
+        "gave 1 to 2",
+        weak,
+    ):
         assert needle in html
+    assert html.count("weak: at") == 1
     assert "<script" not in html
     assert "src=" not in html
-    text = page.markdown(found, "x", PAPER)
+    text = page.markdown(found, about)
     assert all(
-        line.count("|") - line.count("\\|") == 12 for line in text.splitlines() if line.startswith("|")
+        line.count("|") - line.count("\\|") == 11 for line in text.splitlines() if line.startswith("|")
     )
     assert "No picture is of the paper's own set-up (study 'x')" in text
+    assert "1 hold, 1 do not hold, 0 undecided, 1 without enough data" in text
 
 
 # --- the whole paper, on numbers made up ---------------------------------------------------
 
 
-def made_up(name, model, view, plan):
-    """A tidy table as its job would leave it, with random numbers, the same each time."""
-    number = np.random.default_rng(zlib.crc32(f"{name}/{model}/{view}".encode()))
-    if name == "finetuning":
-        return pd.DataFrame(
-            {
-                "split": ["train", "test"], "accuracy": number.uniform(40, 90, 2), "loss": 1.0, "statistics": "update",
-                "epochs": 200, "trained": 10, "parameters": 100, "share": 10.0,
-            }
-        )  # fmt: skip
-    if name == "few_shot":
-        return pd.DataFrame(
-            {
-                "model": model,
-                "view": view,
-                "shots": [1, 5],
-                "accuracy": number.uniform(40, 90, 2),
-                "nc1": number.uniform(1, 9),
-            }
-        )
-    facts = plan.study.facts(model)
-    places = [("unit", unit, pooling) for unit in range(facts.known.units + 1) for pooling in facts.poolings]
-    places += [("penultimate", -1, ""), ("summed", -1, "")]
-    columns = {
-        key: [place[index] for place in places] for index, key in enumerate(("module", "unit", "pooling"))
-    }
-    base = pd.DataFrame(columns).assign(width=64, samples=500, classes=10, rank=9)
-    if name == "metrics":
-        parts = [base.assign(split="train", metric=metric) for metric in ("nc1", "nc1_shuffled", "cdnv")]
-    else:
-        parts = [
-            base.assign(split=split, learning_rate=0.1, weight_decay=1e-4, seed=0)
-            for split in ("train", "test")
-        ]
-    table = pd.concat(parts, ignore_index=True)
-    return table.assign(**{"value" if name == "metrics" else "accuracy": number.uniform(2.1, 90, len(table))})
-
-
-def test_every_claim_finds_what_it_is_about_in_the_papers_pictures(tmp_path):
+def test_every_claim_finds_what_it_is_about_in_the_papers_pictures(layouts, tmp_path):
     """Its rows and columns, by the names that config.yaml gives them."""
-    plan, tables = Plan(load(ROOT / "config.yaml"), ROOT), {}
-    for key in claims.pictures_read(CLAIMS):
-        section = "figures" if key in plan.configuration.figures else "tables"
-        settings = plan.picture(section, key).settings
-        read = {names: made_up(*names, plan) for names in settings.tables}
-        package, part = (figures, "figure") if section == "figures" else (tables_package, "table")
-        kind = variants.load(package, settings.kind, part)
-        kind.tabulate(settings, read).to_csv(tmp_path / "numbers.csv", index=False)
+    tables = {}
+    for key, table in layouts.items():
+        table.to_csv(tmp_path / "numbers.csv", index=False)
         tables[key] = read_numbers(tmp_path / "numbers.csv")
-    found = verdicts.judge(CLAIMS, tables, TABLES, dict.fromkeys(tables, PAPER))
-    assert {one.claim.row for one in found if one.verdict == verdicts.UNKNOWN} == set()
-    counts = {one.claim.row: len(one.judged) for one in found}
-    few = {
-        "1a": 4,
-        "2": 3,
-        "3a": 4,
-        "4": 4,
-        "5": 4,
-        "6a": 2,
-        "8": 1,
-        "9": 1,
-        "10a": 5,
-        "11": 3,
-        "12a": 2,
-        "14": 8,
+    found = {
+        one.claim.row: one for one in verdicts.judge(CLAIMS, tables, TABLES, dict.fromkeys(tables, PAPER))
     }
-    assert counts.items() >= few.items()
-    few = {"19a": 1, "19b": 1, "20a": 2, "21a": 1, "22": 1, "23a": 1, "24a": 3, "25a": 1, "26a": 4, "27a": 1}
-    assert counts.items() >= few.items()
-    assert (counts["10b"], counts["13a"]) == (12, 96)  # panels; panels and methods
-    assert {one.deciding.points for one in found if one.claim.row.startswith("27")} == {17}
+    nameless = {row for row, one in found.items() if one.verdict == "not enough data"}
+    assert nameless <= {"23"}  # made-up NC1 has no turn near 1
+    parts = {row: len(one.finding.parts) for row, one in found.items()}
+    few = {
+        "1a": 4, "2": 3, "3": 4, "4": 4, "5": 2, "6a": 2, "7": 2, "8": 1, "9": 1, "10a": 5, "10b": 12, "11": 3,
+        "13a": 96, "13b": 6, "14": 8, "15b": 8, "19a": 2, "20a": 5, "21a": 11, "24a": 3, "26a": 4, "27a": 17,
+        "30a": 12,
+    }  # fmt: skip
+    assert parts.items() >= few.items()
 
 
 # --- in the workflow -----------------------------------------------------------------------
@@ -653,6 +767,6 @@ def test_shuffled_labels_flip_verdicts(tmp_path):
         runs = table.loc[["4", "6a", "6b", "7"], "set_up"]
         assert runs.str.startswith(f"not the paper's set-up: study {name}, 1 panel of the paper's ").all()
         assert table.loc["14", ["verdict", "set_up"]].tolist() == ["not enough data", "not in this run"]
-    assert [found["sound"][row] for row in ("4", "6a", "6b")] == ["holds"] * 3
-    assert [found["shuffled"][row] for row in ("4", "6b", "7")] == ["does not hold"] * 3
+    assert found["sound"]["6a"] == "holds"
+    assert "holds" not in {found["shuffled"][row] for row in ("4", "6a", "6b", "7")}
     assert project.planned("results/sound/scorecard.html", overlay="sound.yaml") == {}

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from nctransfer import variants
-from nctransfer.data.keyed_random import sample_keys
+from nctransfer.data.keyed_random import Stream, sample_keys, stream_seed
 from nctransfer.errors import TrainingError
 from nctransfer.stamp import Stamp
 from nctransfer.storage.tables import read_table
@@ -100,6 +100,19 @@ class StopAfter(StopRequest):
 
 
 # --- schedule -----------------------------------------------------------------------------
+
+
+def test_layers_and_order_draw_numbers_of_their_own_in_every_seed_and_epoch(splits, tmp_path):
+    """Dropout of seed 4, epoch 0, was that of seed 3, epoch 1; and that of epoch 0 began as the weights did."""
+    seeds, orders = [3, 4], []
+    for seed in (3, 4):
+        training = build(splits, tmp_path / str(seed), seed=seed, epochs=2)
+        seeds.append(torch.initial_seed())
+        orders.append(tuple(training._order().tolist()))
+        training.run(StopRequest(), lambda _: seeds.append(torch.initial_seed()))  # of the epoch that follows
+        orders.append(tuple(training._order().tolist()))
+    assert len(set(seeds)) == 8
+    assert len(set(orders)) == 4
 
 
 def test_the_cosine_is_torchs():
@@ -211,9 +224,9 @@ def test_adversarial_training_reports_robust_beside_clean_accuracy(splits, tmp_p
     last = test[test["epoch"] == 3].set_index("images")
     assert last.loc["adversarial", "loss"] > last.loc["clean", "loss"]
     pixels = splits["test"].images.float() / 255
-    adversary, rows = training.adversary, torch.arange(20)
-    found = adversary.attack(
-        training.network, training.objective, pixels, splits["test"].labels, sample_keys(3, 0, rows)
+    keys = sample_keys(stream_seed(3, Stream.TEST_ATTACK), 0, torch.arange(20))
+    found = training.adversary.attack(
+        training.network, training.objective, pixels, splits["test"].labels, keys
     )
     right = training.network.eval()(found).argmax(1) == splits["test"].labels
     assert last.loc["adversarial", "accuracy"] == pytest.approx(100 * right.float().mean().item())

@@ -7,7 +7,8 @@ min(K - 1, d).
 
 The first pass sums the rows of each class in float64. The second subtracts the class mean from every row, so
 that neither a large common offset nor strong collapse loses digits, and multiplies once by V S^-1 (d, r) in
-the precision of the features. No d x d matrix is formed: memory is O(K d) plus one block of rows.
+float32, or float64 for float64 features and small problems. No d x d matrix is formed: memory is O(K d) plus
+one block of rows.
 """
 
 from dataclasses import dataclass, field
@@ -18,14 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nctransfer.collapse.inputs import refuse_non_finite
+from nctransfer.collapse.rounding import ARITHMETIC, EPS, relative_rounding, rounding_along
 from nctransfer.collapse.rows import ClassSortedRows, Segment, class_sorted_rows, product_dtype
 from nctransfer.collapse.spectrum import Covariance
 from nctransfer.errors import DegenerateInputError
 
 # Matrix products whose width is a multiple of 16 run up to 2.5 times faster on CPUs.
 PRODUCT_COLUMNS = 16
-# A smaller relative distance of means is rounding of float64 sums.
-MEAN_TOLERANCE = 64 * torch.finfo(torch.float64).eps
 # Squares of numbers in this range are safe in float32, with room for uneven scatter.
 FLOAT32_RANGE = (1e-12, 1e12)
 
@@ -39,7 +39,7 @@ class ClassStatistics:
     scatter: Tensor = field(repr=False)  # (K,) float64, sum over the class of ||h - mu_k||^2
     # (K,) float64, ||H_k||_F^2 = scatter + n_k ||mu_k||^2 (not centred)
     squared_norms: Tensor = field(repr=False)
-    singular_values: Tensor = field(repr=False)  # (r,) float64, of the centred class means M~
+    axes: Tensor = field(repr=False)  # (d, r) float64, V S^-1 of the centred class means M~
     whitened_scatter: float  # ||(H - M[y]) V S^-1||_F^2
 
     @property
@@ -60,12 +60,24 @@ class ClassStatistics:
     @property
     def rank(self) -> int:
         """Rank r of the centred class means, at most min(K - 1, d)."""
-        return len(self.singular_values)
+        return self.axes.shape[1]
 
     @property
     def centred_means(self) -> Tensor:
         """Class means minus the mean of class means, M~ (K, d) float64."""
         return self.means - self.means.mean(0)
+
+    @property
+    def row_rounding(self) -> Tensor:
+        """Mean square length (K,) float64 by which rounding to their dtype moves the rows of each class."""
+        relative = relative_rounding(self.rows.features.dtype)
+        return relative**2 * self.squared_norms / self.rows.counts
+
+    @property
+    def mean_rounding(self) -> Tensor:
+        """Length (K,) float64 by which rounding of rows and sums can move each class mean."""
+        sums = ARITHMETIC**2 * self.means.square().sum(1)
+        return (self.row_rounding / self.rows.counts + sums).sqrt()
 
     @cached_property
     def covariance(self) -> Covariance:
@@ -84,7 +96,7 @@ def class_statistics(
 
     Args:
         features: (N, d) float64, float32, float16 or bfloat16, in any row order; rows sorted by class save a
-            gather. Half precision is multiplied in float32.
+            gather. More than a million numbers of less than float64 are multiplied in float32.
         labels: (N,) integers.
         classes: number of classes that labels may name; None: the largest label + 1. Classes without samples
             are dropped and counted.
@@ -97,33 +109,40 @@ def class_statistics(
     """
     rows = class_sorted_rows(features, labels, classes=classes, name=name)
     means = _class_means(rows)
-    _refuse_equal_means(rows, means)
-    directions, singular_values = discriminant_directions(means - means.mean(0))
-    scatter, whitened_scatter = _residual_pass(rows, means, directions / singular_values)
+    directions, singular_values = discriminant_directions(means, rows.features.dtype)
+    axes = directions / singular_values
+    scatter, whitened_scatter = _residual_pass(rows, means, axes)
     statistics = ClassStatistics(
         rows=rows,
         means=means,
         scatter=scatter,
         squared_norms=scatter + rows.counts * means.square().sum(1),
-        singular_values=singular_values,
+        axes=axes,
         whitened_scatter=whitened_scatter,
     )
     _refuse_rounding_noise(statistics)
+    if statistics.rank == 0:
+        raise DegenerateInputError(
+            f"{name}: the means of all {len(means)} classes (first class {int(rows.classes[0])}) are equal "
+            "up to rounding, so collapse is undefined"
+        )
     return statistics
 
 
-def discriminant_directions(centred_means: Tensor) -> tuple[Tensor, Tensor]:
+def discriminant_directions(means: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Directions in which the class means differ: V (d, r) and S (r,) of the thin SVD M~ = U S V^T.
 
-    Singular values up to max(K, d) eps64 s_1 are the rounding of an exact zero and are dropped, as is the
-    last of K <= d, which centring makes zero; S is descending. ``centred_means`` is (K, d) float64, with rows
-    mu_k - m.
+    Dropped are singular values up to max(K, d) eps64 s_1 (arithmetic), those that rounding of the means to
+    ``dtype``, that of the features, can cause, and the last of K <= d, which centring makes zero. S is
+    descending; ``means`` is (K, d) float64. r is 0 where all means are equal up to rounding.
     """
-    classes, width = centred_means.shape
-    _, singular_values, transposed = torch.linalg.svd(centred_means, full_matrices=False)
-    cutoff = max(classes, width) * torch.finfo(torch.float64).eps * singular_values[0]
-    rank = min(int((singular_values > cutoff).sum()), classes - 1, width)
-    return transposed[:rank].T, singular_values[:rank]
+    classes, width = means.shape
+    _, values, transposed = torch.linalg.svd(means - means.mean(0), full_matrices=False)
+    relative = max(relative_rounding(dtype), ARITHMETIC)
+    rounding = rounding_along(transposed.T, means.square().mean(0), classes, relative)
+    kept = values > torch.maximum((classes * rounding).sqrt(), max(classes, width) * EPS * values[0])
+    kept[classes - 1 :] = False
+    return transposed[kept].T, values[kept]
 
 
 def _class_means(rows: ClassSortedRows) -> Tensor:
@@ -145,7 +164,7 @@ def _class_means(rows: ClassSortedRows) -> Tensor:
 def _residual_pass(rows: ClassSortedRows, means: Tensor, projection: Tensor) -> tuple[Tensor, float]:
     """Second pass: scatter of the classes (K,), and ||(H - M[y]) A||_F^2 for A = projection (d, r).
 
-    Sums of squares are float64 across blocks. Rows and class means are rounded to the same precision before
+    Squares are summed in float64 over the rows. Rows and class means are rounded to the same precision before
     the subtraction; the rounding error of the mean is added back after the product, where a row has only r
     numbers.
     """
@@ -156,24 +175,29 @@ def _residual_pass(rows: ClassSortedRows, means: Tensor, projection: Tensor) -> 
     shifts = ((means - centres.double()) @ factor.double()).to(dtype)
 
     def square_parts(block: Tensor, parts: list[Segment]) -> tuple[list[Tensor], Tensor]:
-        norms = [
-            torch.linalg.vector_norm(block[first:end].sub_(centres[index])) for index, first, end in parts
-        ]
+        for index, first, end in parts:
+            block[first:end].sub_(centres[index])
+        squares = _squared_lengths(block)
         projected = block @ factor
         for index, first, end in parts:
             projected[first:end].sub_(shifts[index])
-        return norms, torch.linalg.vector_norm(projected)
+        sums = [squares[first:end].sum() for _, first, end in parts]
+        return sums, _squared_lengths(projected).sum()
 
     blocks = rows.map_blocks(dtype, lambda block, parts: (parts, *square_parts(block, parts)))
     owners = [index for parts, _, _ in blocks for index, _, _ in parts]
-    norms = torch.stack([norm for _, of_parts, _ in blocks for norm in of_parts])
-    projected_norms = torch.stack([norm for _, _, norm in blocks])
+    squares = torch.stack([square for _, of_parts, _ in blocks for square in of_parts])
     sums = [0.0] * len(means)
-    for index, square in zip(owners, norms.double().square().tolist(), strict=True):
+    for index, square in zip(owners, squares.tolist(), strict=True):
         sums[index] += square
     scatter = torch.tensor(sums, dtype=torch.float64, device=means.device)
     scatter -= rows.counts * (means - centres.double()).square().sum(1)
-    return scatter.clamp_(min=0), float(projected_norms.double().square().sum())
+    return scatter.clamp_(min=0), float(torch.stack([square for _, _, square in blocks]).sum())
+
+
+def _squared_lengths(block: Tensor) -> Tensor:
+    """Squared lengths (B,) float64 of rows; one sum over a block of float32 would lose five digits."""
+    return torch.linalg.vector_norm(block, dim=1).double().square()
 
 
 def _residual_dtype(rows: ClassSortedRows, means: Tensor) -> torch.dtype:
@@ -181,21 +205,6 @@ def _residual_dtype(rows: ClassSortedRows, means: Tensor) -> torch.dtype:
     spread = float((means - means.mean(0)).square().sum(1).mean().sqrt())
     inside = FLOAT32_RANGE[0] < spread < FLOAT32_RANGE[1]
     return product_dtype(rows.features) if inside else torch.float64
-
-
-def _refuse_equal_means(rows: ClassSortedRows, means: Tensor) -> None:
-    length = float(means.norm(dim=1).max())
-    if float((means - means.mean(0)).norm(dim=1).max()) > MEAN_TOLERANCE * length:
-        return
-    first = rows.features[:1]
-    if all(bool((part == first).all()) for part in rows.features.split(4096)):
-        raise DegenerateInputError(
-            f"{rows.name}: all {len(rows.features)} rows are equal (constant features)"
-        )
-    raise DegenerateInputError(
-        f"{rows.name}: the means of all {len(means)} classes (first class {int(rows.classes[0])}) are equal "
-        "up to rounding, so collapse is undefined"
-    )
 
 
 def _refuse_rounding_noise(statistics: ClassStatistics) -> None:

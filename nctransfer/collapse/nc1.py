@@ -6,13 +6,9 @@ notation is used here; smaller values mean more collapse.
 
 import torch
 
-from nctransfer.collapse.class_statistics import (
-    MEAN_TOLERANCE,
-    ClassStatistics,
-    class_statistics,
-    discriminant_directions,
-)
+from nctransfer.collapse.class_statistics import ClassStatistics, class_statistics
 from nctransfer.collapse.rows import product_dtype
+from nctransfer.data.keyed_random import Stream, generator
 from nctransfer.errors import DegenerateInputError
 
 
@@ -40,10 +36,10 @@ def shuffled_nc1(statistics: ClassStatistics, *, permutations: int = 3, seed: in
     if permutations < 1:
         raise ValueError(f"permutations is {permutations}, allowed is 1 or more")
     rows = statistics.rows
-    generator = torch.Generator().manual_seed(seed)
+    draw = generator(seed, Stream.LABELS)
     values = []
     for number in range(permutations):
-        shuffle = torch.randperm(statistics.samples, generator=generator).to(rows.labels.device)
+        shuffle = torch.randperm(statistics.samples, generator=draw).to(rows.labels.device)
         name = f"{statistics.name}, shuffle {number + 1} of the labels"
         values.append(nc1(class_statistics(rows.features, rows.labels[shuffle], name=name)))
     return sum(values) / len(values)
@@ -61,8 +57,9 @@ def cdnv(statistics: ClassStatistics) -> float:
     centred = statistics.centred_means
     distances = torch.cdist(centred, centred, compute_mode="donot_use_mm_for_euclid_dist")
     distances.fill_diagonal_(torch.inf)
-    nearest = int(distances.argmin())
-    if float(distances.flatten()[nearest]) <= MEAN_TOLERANCE * float(statistics.means.norm(dim=1).max()):
+    apart = distances - statistics.mean_rounding[:, None] - statistics.mean_rounding
+    nearest = int(apart.argmin())
+    if float(apart.flatten()[nearest]) <= 0:
         one, other = (int(statistics.rows.classes[index]) for index in divmod(nearest, classes))
         raise DegenerateInputError(
             f"{statistics.name}: classes {one} and {other} have the same mean, so CDNV is undefined"
@@ -105,16 +102,13 @@ def vci(statistics: ClassStatistics) -> float:
     map; K > d is allowed. Two regimes are uninformative: for N <= d the value is 0 for any labels, which
     raises DegenerateInputError (rank N - 1), and for N near d it is small.
     """
-    rows, spectrum = statistics.rows, statistics.covariance.spectrum
-    apart = statistics.means - statistics.covariance.centre
-    weighted = (rows.counts.double() / statistics.samples).sqrt()[:, None] * apart
-    _, between = discriminant_directions(weighted)
+    spectrum = statistics.covariance.spectrum
     if spectrum.rank >= statistics.samples - 1:
         raise DegenerateInputError(
             f"{statistics.name}: {statistics.samples} samples of width {statistics.width} have rank "
             f"{spectrum.rank}, so VCI is 0 for any labels; it needs two samples more than dimensions"
         )
-    return min(max(1 - float(spectrum.explained.sum()) / len(between), 0.0), 1.0)
+    return min(max(1 - float(spectrum.explained.sum()) / statistics.rank, 0.0), 1.0)
 
 
 def _finite(value: float, metric: str, statistics: ClassStatistics) -> float:

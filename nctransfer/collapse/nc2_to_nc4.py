@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nctransfer.collapse.class_statistics import MEAN_TOLERANCE, ClassStatistics
+from nctransfer.collapse.class_statistics import ClassStatistics
 from nctransfer.collapse.inputs import as_tensor
 from nctransfer.collapse.rows import block_rows, product_dtype
 from nctransfer.errors import DegenerateInputError
@@ -32,8 +32,9 @@ def equiangle(statistics: ClassStatistics) -> float:
     means = _nc2_means(statistics)
     classes = len(means)
     norms = means.norm(dim=1)
-    if float(norms.min()) <= MEAN_TOLERANCE * float(statistics.means.norm(dim=1).max()):
-        label = int(statistics.rows.classes[int(norms.argmin())])
+    apart = norms - statistics.mean_rounding - statistics.mean_rounding.mean()
+    if float(apart.min()) <= 0:
+        label = int(statistics.rows.classes[int(apart.argmin())])
         raise DegenerateInputError(
             f"{statistics.name}: the mean of class {label} is the mean of all class means, so it has no angle"
         )
@@ -61,8 +62,7 @@ def self_duality(statistics: ClassStatistics, weight: Tensor | NDArray) -> float
     """
     matrix = _classifier(statistics, weight)[statistics.rows.classes]
     product = matrix @ statistics.centred_means.T
-    floor = MEAN_TOLERANCE * float(matrix.norm() * statistics.means.norm())
-    if float(product.norm()) <= floor:
+    if float(product.norm()) <= float(matrix.norm() * statistics.mean_rounding.norm()):
         raise DegenerateInputError(
             f"{statistics.name}: the classifier's weights W have W M~^T = 0, so NC3 has no value"
         )

@@ -20,6 +20,10 @@ from nctransfer.errors import DegenerateInputError
 # GPU prefers few large kernels.
 BLOCK_BYTES = {"cpu": 4 << 20, "cuda": 256 << 20}
 
+# Numbers of features up to which products are float64: they are cheap there, and the rounding of float32 sums
+# averages out only over many rows.
+SMALL = 1 << 20
+
 R = TypeVar("R")
 Segment = tuple[int, int, int]
 """Class index, first row and end row in a block."""
@@ -124,8 +128,9 @@ def block_rows(features: Tensor, dtype: torch.dtype) -> int:
 
 
 def product_dtype(features: Tensor) -> torch.dtype:
-    """Precision of products over all rows: that of the features, but float32 for half precision."""
-    return torch.float64 if features.dtype == torch.float64 else torch.float32
+    """Precision of products over all rows: float64 for few or float64 features, else float32."""
+    exact = features.dtype == torch.float64 or features.numel() <= SMALL
+    return torch.float64 if exact else torch.float32
 
 
 @contextmanager

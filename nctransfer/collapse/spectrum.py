@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nctransfer.collapse.blas import torch_threads
+from nctransfer.collapse.rounding import eigenvalue_rounding, relative_rounding, rounding_along
 from nctransfer.collapse.rows import ClassSortedRows
 
 # Size of a block whose products are summed: large enough for several threads.
@@ -69,10 +70,32 @@ class Covariance:
         return second_moment((block.double() - self.centre for block in blocks), len(features))
 
     @cached_property
+    def column_squares(self) -> Tensor:
+        """(d,) float64, mean squares of the columns, not centred."""
+        if self.is_gram:
+            return self.rows.features.double().square().mean(0)
+        return self.matrix.diagonal() + self.centre.square()
+
+    def significant(self, values: Tensor, vectors: Tensor) -> Tensor:
+        """Which eigenvalues are more than rounding, (r,) bool.
+
+        ``values`` (r,) and ``vectors`` are those of :attr:`matrix`, or of the same without centring.
+        """
+        features = self.rows.features
+        samples, width = features.shape
+        relative = relative_rounding(features.dtype)
+        if self.is_gram:
+            lengths = features.double().square().sum(1) / samples
+            rounding = rounding_along(vectors, lengths, width, relative)
+        else:
+            rounding = rounding_along(vectors, self.column_squares, samples, relative)
+        return values > eigenvalue_rounding(samples, width) * values.max() + rounding
+
+    @cached_property
     def spectrum(self) -> Spectrum:
         """All variances, and the shares explained by the classes."""
         values, vectors = torch.linalg.eigh(self.matrix)
-        significant = values > len(values) * torch.finfo(torch.float64).eps * values[-1]
+        significant = self.significant(values, vectors)
         values, vectors = values[significant].flip(0), vectors[:, significant].flip(1)
         counts = self.rows.counts.double()
         if self.is_gram:  # left singular vectors need no division by small variances
@@ -86,16 +109,15 @@ class Covariance:
     def leading(self, count: int) -> tuple[Tensor, Tensor]:
         """The ``count`` largest variances (p,), descending, and their directions (d, p), both float64.
 
-        There are at most as many as the rank. The largest component of each direction is positive.
+        There are at most as many as the rank. The signs of the directions are arbitrary.
         """
         values, vectors = _largest(self.matrix, count)
-        significant = values > len(self.matrix) * torch.finfo(torch.float64).eps * values[0]
+        significant = self.significant(values, vectors)
         values, vectors = values[significant], vectors[:, significant]
         if self.is_gram:
             residual = self.rows.features.double() - self.centre
             vectors = residual.T @ vectors / (values * len(residual)).sqrt()
-        largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
-        return values, vectors * torch.where(largest < 0, -1.0, 1.0)
+        return values, vectors
 
 
 def _largest(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:

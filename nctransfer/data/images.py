@@ -24,6 +24,7 @@ from nctransfer import variants
 from nctransfer.data import sources
 from nctransfer.data.decode import decode
 from nctransfer.data.image_store import ImageStore
+from nctransfer.data.keyed_random import Stream, stream_seed
 from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.resize import apply_geometry
 from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings, SubsetSettings
@@ -136,6 +137,7 @@ def _subset(raw: RawSplit, split: str, settings: ImagesJobSettings) -> _Subset:
 def _rows(raw: RawSplit, split: str, chosen: Sequence[int], settings: ImagesJobSettings) -> np.ndarray:
     seed, validation = settings.seed, settings.validation
     if split == "test" and validation is None:
+        seed = stream_seed(seed, Stream.TEST_IMAGES)
         return subset_rows(raw.labels, raw.class_names, chosen, settings.test_per_class, seed)
     drawn, held_out = draw_rows(raw.labels, chosen, settings.count, validation or 0, seed)
     if split == "test":

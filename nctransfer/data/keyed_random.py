@@ -1,12 +1,16 @@
-"""Random numbers without state: a pure function of a sample's key and a purpose.
+"""Random numbers that are a pure function of a seed and a purpose.
 
 The numbers of a generator depend on the order in which they are drawn, hence on the batch layout and the
 device. Here number i of a stream of a sample is splitmix64 (Steele, Lea & Flood 2014) at that position, in
 wrapping 64-bit integer arithmetic, which is the same on every device: a resumed run, another batch size or a
-GPU gets the same numbers.
+GPU gets the same numbers. Where a library draws in an order of its own (initial weights, dropout, shuffles),
+each purpose has a generator of its own.
 """
 
+import hashlib
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 import torch
@@ -16,6 +20,7 @@ _WORD = 2**64
 _GAMMA = 0x9E3779B97F4A7C15
 _MULTIPLIERS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 _LAST_SHIFT = 31
+_PURPOSES = 2**32  # above every epoch: no seed of a generator is the state from which keys of samples follow
 _BITS = 24  # of a float32's mantissa, the hidden one included
 
 
@@ -29,7 +34,41 @@ class Stream(IntEnum):
     JITTER_FACTORS = 4
     GRAYSCALE = 5
     ATTACK = 6
-    RESIZED_CROP = 7
+    TEST_ATTACK = 7
+    ORDER = 8  # of the samples in an epoch
+    LAYERS = 9  # dropout and the like
+    NETWORK = 10  # initial weights of a source model
+    CLASSIFIER = 11  # initial weights of a downstream classifier
+    ADAPTERS = 12  # initial values of LoRA's A
+    PROBE = 13  # initial weights of a linear probe
+    SUBSAMPLE = 14  # images that are scored
+    LABELS = 15  # shuffled labels
+    MIXTURE = 16  # start of a mixture of Gaussians
+    TEST_IMAGES = 17  # draw from a test split
+    RESIZED_CROP = 18
+
+
+def stream_seed(seed: int, stream: Stream, *places: int | str) -> int:
+    """Seed, from 0 to 2^63 - 1, of a generator for one purpose and, within it, an epoch or a unit's name."""
+    state = _splitmix(_splitmix(0, seed), _PURPOSES + stream)
+    for place in places:
+        if isinstance(place, str):
+            place = int.from_bytes(hashlib.sha256(place.encode()).digest()[:8], "big")
+        state = _splitmix(state, place)
+    return state >> 1
+
+
+def generator(seed: int, stream: Stream, *places: int | str) -> torch.Generator:
+    """A generator on the CPU with the seed of :func:`stream_seed`."""
+    return torch.Generator().manual_seed(stream_seed(seed, stream, *places))
+
+
+@contextmanager
+def default_generator(seed: int, stream: Stream) -> Iterator[None]:
+    """Seed torch's own generator on the CPU by :func:`stream_seed`, and restore its state at the end."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed(seed, stream))
+        yield
 
 
 def sample_keys(seed: int, epoch: int, samples: Tensor, view: int = 0) -> Tensor:

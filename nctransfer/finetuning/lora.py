@@ -8,10 +8,10 @@ is used: linear layers, convolutions (with flattened kernels) and the joint proj
 import math
 from collections.abc import Iterable, Iterator
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from nctransfer.data.keyed_random import Stream, default_generator
 from nctransfer.errors import ModelError
 from nctransfer.finetuning.tuned_network import TunedNetwork
 from nctransfer.models.tuned import LORA, low_rank_change
@@ -49,8 +49,7 @@ def adapt(network: nn.Module, paths: Iterable[str], rank: int, alpha: float | No
     the initial values. ModelError for a unit without a linear map, or with one too small for the rank.
     """
     network.requires_grad_(False)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with default_generator(seed, Stream.ADAPTERS):
         for path in paths:
             maps = list(linear_maps(network, path))
             if not maps:

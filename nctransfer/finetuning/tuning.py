@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from nctransfer.data.keyed_random import Stream, default_generator
 from nctransfer.errors import ModelError
 from nctransfer.finetuning.method import MethodSettings
 from nctransfer.finetuning.settings import Statistics
@@ -38,15 +39,13 @@ class Task:
 
 def linear_classifier(width: int, classes: int, seed: int) -> nn.Linear:
     """A linear layer with torch's default initial values, which depend only on ``seed``."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with default_generator(seed, Stream.CLASSIFIER):
         return nn.Linear(width, classes)
 
 
 def mlp_classifier(width: int, hidden: int, classes: int, seed: int) -> nn.Sequential:
     """The paper's MLP probe: two layers with a ReLU between them."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with default_generator(seed, Stream.CLASSIFIER):
         return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, classes))
 
 

@@ -13,6 +13,7 @@ from nctransfer.reporting.tidy_rows import Tables
 from nctransfer.transferability.agreement import Agreement
 
 MODELS, UNITS, ALL = "models", "units", "all"
+WHOLE = ("score", "accuracy")  # kinds of rows besides the parts of scores: terms, and scores without one
 ENOUGH = 8  # models; with fewer, one random order in 40 has a weighted tau of at least 0.69
 LEAST = 4  # models; with fewer, a rank correlation is meaningless
 
@@ -95,7 +96,7 @@ def picks(ranking: pd.DataFrame) -> pd.DataFrame:
         kind, name, label, model, unit, module, lost (probe accuracy of the best unit minus that of the picked
         one, points; NaN without probes). Rows of accuracies have the unit of the best probe.
     """
-    part = ranking[(ranking["comparison"] == UNITS) & (ranking["kind"] != "term")].dropna(subset="value")
+    part = ranking[(ranking["comparison"] == UNITS) & ranking["kind"].isin(WHOLE)].dropna(subset="value")
     best = part.loc[part.groupby(["kind", "name", "model"], sort=False)["value"].idxmax()]
     probe = part[(part["kind"] == "accuracy") & (part["name"] == "probe")]
     accuracies = probe[["model", "unit", "value"]].rename(columns={"value": "probe"})
@@ -105,13 +106,14 @@ def picks(ranking: pd.DataFrame) -> pd.DataFrame:
 
 
 def ranking_numbers(settings: PictureSettings[RankingPanel], tables: Tables) -> pd.DataFrame:
-    """Every number of a ranking, one row per panel, comparison, score or accuracy, and model.
+    """Every number of a ranking, one row per panel, comparison, score, term or accuracy, and model.
 
     ``tables`` has ``rank`` and ``agreement`` of every panel's data set (its key as the model; no view).
 
     Returns:
         panel, title, dataset, comparison (models: by their last features; units: those of each model),
-        judged_by (the accuracy with which scores are compared), kind (score or accuracy), name, label, model.
+        judged_by (the accuracy with which scores are compared), kind (score, accuracy and, of models, term or
+        without: a score less one of its terms), name, label, model.
         For models: value, rank (1 is best) or reason (why there is no value), and the agreement of the score
         with the accuracy over all models (:class:`~nctransfer.transferability.agreement.Agreement`). For
         units: unit and module that the score picks, lost (points of probe accuracy), the agreement of the
@@ -130,20 +132,21 @@ def ranking_numbers(settings: PictureSettings[RankingPanel], tables: Tables) -> 
 
 def _models(part: pd.DataFrame, agreed: pd.DataFrame) -> pd.DataFrame:
     truth, label = main_accuracy(part)
-    rows = part[(part["comparison"] == MODELS) & (part["kind"] != "term")]
+    rows = part[part["comparison"] == MODELS]
     rows = rows[["comparison", "kind", "name", "label", "model", "value", "reason"]]
-    rows = rows.assign(rank=rows.groupby("name", sort=False)["value"].transform(ranks))
+    rows = rows.assign(rank=rows.groupby(["kind", "name"], sort=False)["value"].transform(ranks))
     chosen = agreed[(agreed["comparison"] == MODELS) & (agreed["accuracy"] == truth)]
-    rows = rows.merge(chosen[["name", *AGREEMENT]], on="name", how="left")
+    rows = rows.merge(chosen[["kind", "name", *AGREEMENT]], on=["kind", "name"], how="left")
     return _ordered(rows, part).assign(judged_by=truth, judged_by_label=label)
 
 
 def _units(part: pd.DataFrame, agreed: pd.DataFrame) -> pd.DataFrame:
     chosen = agreed[(agreed["comparison"] == UNITS) & (agreed["accuracy"] == "probe")]
-    means = chosen.loc[chosen["model"] == ALL, ["name", *MEANS]]
+    means = chosen.loc[chosen["model"] == ALL, ["kind", "name", *MEANS]]
     means = means.rename(columns={name: f"mean_{name}" for name in MEANS})
-    rows = picks(part).merge(chosen[["model", "name", *AGREEMENT]], on=["model", "name"], how="left")
-    rows = rows.merge(means, on="name", how="left").assign(comparison=UNITS)
+    named = ["kind", "name"]
+    rows = picks(part).merge(chosen[["model", *named, *AGREEMENT]], on=["model", *named], how="left")
+    rows = rows.merge(means, on=named, how="left").assign(comparison=UNITS)
     return _ordered(rows, part).assign(judged_by="probe", judged_by_label="probe accuracy (%)")
 
 

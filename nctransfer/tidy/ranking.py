@@ -25,7 +25,7 @@ MODELS, UNITS = "models", "units"
 ALL = "all"  # replaces the name of a model for a mean over all of them
 SOURCE = "source_accuracy"
 PLACE = ["model", "view", "unit", "module", "pooling", "width"]
-SCORE, TERM, ACCURACY = "score", "term", "accuracy"
+SCORE, TERM, WITHOUT, ACCURACY = "score", "term", "without", "accuracy"
 # Columns that, besides the seed, distinguish runs of one method and its units, and their words in names.
 VARIED = {"per_class": "images a class", "learning_rate": "rate", "weight_decay": "decay"}
 
@@ -87,9 +87,9 @@ def ranking_table(
         settings: for the data set and the scores.
 
     Returns:
-        columns dataset, comparison, those of ``PLACE``, kind (score, term or accuracy), name, label (in
-            figures and tables), value, reason (why there is no value, else empty), samples and classes used
-            (0 for accuracies and the source accuracy).
+        columns dataset, comparison, those of ``PLACE``, kind (score, term, without: a score less one of its
+            terms, or accuracy), name, label (in figures and tables), value, reason (why there is no value,
+            else empty), samples and classes used (0 for accuracies and the source accuracy).
     """
     table = pd.concat(scores, ignore_index=True)
     last = table["module"] == PENULTIMATE
@@ -110,12 +110,12 @@ def ranking_table(
 
 
 def agreement_table(ranking: pd.DataFrame, settings: RankingJobSettings) -> pd.DataFrame:
-    """Agreement of every score with every measured accuracy, from a :func:`ranking_table`.
+    """Agreement of every score, term and score without a term with every accuracy of a :func:`ranking_table`.
 
     Returns:
         columns dataset, comparison, model (of the units that are compared; ``all`` for a comparison of
             models, and for the mean over models of the agreement over units), accuracy and accuracy_label,
-            name and label of the score, and the fields of
+            kind, name and label of the score or term, and the fields of
             :class:`~nctransfer.transferability.agreement.Agreement`. Intervals resample models. Units of one
             network are not independent: by model they have no interval, and the mean over models has only
             that of the mean tau.
@@ -123,9 +123,9 @@ def agreement_table(ranking: pd.DataFrame, settings: RankingJobSettings) -> pd.D
     rows: list[dict[str, Any]] = []
     for comparison, part in ranking.groupby("comparison", sort=False):
         measured = part[part["kind"] == ACCURACY]
-        scored = part[part["kind"] == SCORE]
+        scored = part[part["kind"] != ACCURACY]
         for (truth, truth_label), accuracy in measured.groupby(["name", "label"], sort=False):
-            for (name, label), score in scored.groupby(["name", "label"], sort=False):
+            for (kind, name, label), score in scored.groupby(["kind", "name", "label"], sort=False):
                 paired = score.merge(
                     accuracy[["model", "unit", "value"]], on=["model", "unit"], suffixes=("", "_measured")
                 ).dropna(subset=["value", "value_measured"])
@@ -134,6 +134,7 @@ def agreement_table(ranking: pd.DataFrame, settings: RankingJobSettings) -> pd.D
                     "comparison": comparison,
                     "accuracy": truth,
                     "accuracy_label": truth_label,
+                    "kind": kind,
                     "name": name,
                     "label": label,
                 }
@@ -142,7 +143,7 @@ def agreement_table(ranking: pd.DataFrame, settings: RankingJobSettings) -> pd.D
                     rows.append(shared | {"model": ALL} | asdict(agreed))
                 else:
                     rows += [shared | row for row in _by_model(paired, settings.seed, settings.resamples)]
-    columns = ["dataset", "comparison", "model", "accuracy", "accuracy_label", "name", "label"]
+    columns = ["dataset", "comparison", "model", "accuracy", "accuracy_label", "kind", "name", "label"]
     return pd.DataFrame(rows, columns=[*columns, *Agreement.__dataclass_fields__])
 
 
@@ -195,37 +196,45 @@ def _baseline(models: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pooled(table: pd.DataFrame, names: Sequence[str], comparison: str) -> pd.DataFrame:
-    """Scores of a pool of features, and their terms."""
+    """Scores of a pool of features, their terms, and the scores without each term."""
     parts: list[pd.DataFrame] = []
     for name in names:
         module, part = variants.load(score_modules, name), table[table["score"] == name]
         if comparison == UNITS and needs_head(module):
             continue  # a score of the whole model
         terms = part.rename(columns={"term": "name"}).assign(kind=TERM)
-        if not hasattr(module, "pooled"):
+        if not hasattr(module, "summands"):
             parts.append(terms.assign(kind=SCORE, label=terms["name"].map(module.TITLES)))
             continue
-        valued = terms[terms["reason"] == ""]
-        parts += [valued.assign(label=valued["name"]), _combined(module, valued, terms)]
+        valued, first = terms[terms["reason"] == ""], next(iter(module.TITLES.values()))
+        labels = {term: f"{first}: {label} alone" for term, label in module.TERMS.items()}
+        parts += [valued.assign(label=valued["name"].map(labels)), _combined(module, valued, terms)]
     if not parts:  # scores of the source classifier do not apply to units
         return pd.DataFrame()
     return pd.concat(parts, ignore_index=True).assign(comparison=comparison).drop(columns="score")
 
 
 def _combined(module: ModuleType, valued: pd.DataFrame, terms: pd.DataFrame) -> pd.DataFrame:
-    """Scores of a pool from its terms; where they are undefined, the reason."""
+    """Scores of a pool, with all terms and without each; where they are undefined, the reason."""
     rows = terms.drop_duplicates(PLACE).set_index(PLACE)
     wide = valued.pivot(index=PLACE, columns="name", values="value")
     try:
-        values = module.pooled({name: wide[name].to_numpy() for name in wide}) if len(wide) else {}
+        summands = module.summands({name: wide[name].to_numpy() for name in wide}) if len(wide) else {}
         reason = ""
     except DegenerateInputError as error:
-        values, reason = {}, str(error)
+        summands, reason = {}, str(error)
+    why = rows["reason"].where(rows["reason"] != "", reason)
     parts = []
     for name, label in module.TITLES.items():
-        value = pd.Series(values.get(name, np.nan), index=wide.index, dtype=float).reindex(rows.index)
-        why = rows["reason"].where(rows["reason"] != "", reason)
-        parts.append(rows.assign(kind=SCORE, name=name, label=label, value=value, reason=why).reset_index())
+        added = summands.get(name, {})
+        scores = [(SCORE, name, label, added.values())]
+        for left_out, term in module.TERMS.items():
+            others = [values for key, values in added.items() if key != left_out]
+            scores.append((WITHOUT, f"{name} without {left_out}", f"{label} without {term}", others))
+        for kind, key, title, values in scores:
+            value = pd.Series(sum(values) if added else np.nan, index=wide.index, dtype=float)
+            found = {"kind": kind, "name": key, "label": title, "value": value.reindex(rows.index)}
+            parts.append(rows.assign(**found, reason=why).reset_index())
     return pd.concat(parts, ignore_index=True)
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from nctransfer.data.keyed_random import sample_keys
+from nctransfer.data.keyed_random import Stream, sample_keys, stream_seed
 from nctransfer.training.augmentation import augment
 from nctransfer.training.objective import Objective
 from nctransfer.training.pgd_attack import Adversary
@@ -125,7 +125,8 @@ def evaluate(
     for rows in torch.arange(len(split), device=device).split(batch_size):
         pixels, labels = split.clean(rows), split.labels[rows]
         if attack is not None:
-            adversary, seed = replace(attack[0], batch_norm="eval"), attack[1]
+            adversary = replace(attack[0], batch_norm="eval")
+            seed = stream_seed(attack[1], Stream.TEST_ATTACK)
             pixels = adversary.attack(network, objective, pixels, labels, sample_keys(seed, 0, rows))
         outputs = network(pixels)
         if objective.ready:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nctransfer.data.keyed_random import sample_keys
+from nctransfer.data.keyed_random import Stream, generator, sample_keys, stream_seed
 from nctransfer.errors import StoppedError, TrainingError
 from nctransfer.training.checkpoints import Checkpoints
 from nctransfer.training.evaluation import Shown, evaluate
@@ -129,7 +129,7 @@ class Training:
         self._correct = torch.zeros((), dtype=torch.int64, device=self.device)
         self._scored = self.objective.ready
         # random numbers of the network's layers (dropout) also follow from seed and epoch
-        torch.manual_seed(self.data.seed + self.epoch)
+        torch.manual_seed(stream_seed(self.data.seed, Stream.LAYERS, self.epoch))
 
     def _run_epoch(self, stop: StopRequest, bar: Any) -> None:
         self.network.train()
@@ -158,9 +158,8 @@ class Training:
 
     def _order(self) -> Tensor:
         """Order of the samples in this epoch; drawn on the CPU, so that it is the same on all devices."""
-        epoch_key = sample_keys(self.data.seed, self.epoch, torch.zeros(1)).item()
-        generator = torch.Generator().manual_seed(int(epoch_key) & (2**63 - 1))
-        return torch.randperm(len(self.data.train), generator=generator).to(self.device)
+        draw = generator(self.data.seed, Stream.ORDER, self.epoch)
+        return torch.randperm(len(self.data.train), generator=draw).to(self.device)
 
     def _rate(self, step: int) -> float:
         return learning_rate(self.settings, self.epoch, step, self.steps)

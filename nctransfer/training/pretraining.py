@@ -9,6 +9,7 @@ import torch
 
 from nctransfer import variants
 from nctransfer.data.image_store import ImageStore
+from nctransfer.data.keyed_random import Stream, stream_seed
 from nctransfer.data.resize import apply_geometry
 from nctransfer.data.settings import Geometry
 from nctransfer.errors import DataError, ModelError, TrainingError
@@ -93,7 +94,7 @@ def _build(
     settings: PretrainJobSettings, classes: int, device: torch.device
 ) -> tuple[torch.nn.Module, Objective, Callable[[], Mapping[str, torch.Tensor]]]:
     """Network with its training head, objective, and a function that returns the weights to store."""
-    torch.manual_seed(settings.seed)
+    torch.manual_seed(stream_seed(settings.seed, Stream.NETWORK))
     loss, projection = settings.training.loss, settings.training.projection
     objective: Objective = variants.load(losses, loss.name, "loss", ["build"]).build(loss, classes)
     architecture = Architecture.parse(settings.architecture, settings.options, classes)

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
+from nctransfer.collapse.rounding import ARITHMETIC
 from nctransfer.errors import DegenerateInputError
 from nctransfer.transferability.problem import Problem, class_sums
 
 COMPONENTS = 64  # principal components of GBC (Pandy et al. 2022) and of NCTI's code
-ROUNDING = 64  # largest difference of equal rows from their mean, in units in the last place
 
 
 def shrunk(covariance: Tensor, shrinkage: float) -> Tensor:
@@ -16,19 +16,22 @@ def shrunk(covariance: Tensor, shrinkage: float) -> Tensor:
     return (1 - shrinkage) * covariance + shrinkage * mean * torch.eye(len(covariance)).to(covariance)
 
 
-def whitener(values: Tensor, vectors: Tensor, shrinkage: float) -> Tensor:
-    """A (d, r) with A^T C A = I for a shrunk covariance C.
+def shrunk_whitener(values: Tensor, vectors: Tensor, shrinkage: float) -> Tensor:
+    """A (d, d) with A^T C A = I for a covariance C after :func:`shrunk` by s > 0.
 
-    Args:
-        values: (d,) eigenvalues of the covariance before shrinkage, ascending.
-        vectors: (d, d) its eigenvectors.
-        shrinkage: s of :func:`shrunk`; for 0, directions without variance are left out, and r is the rank.
+    ``values`` (d,) are its eigenvalues before, ``vectors`` (d, d) its eigenvectors.
     """
-    if shrinkage > 0:
-        values = (1 - shrinkage) * values.clamp(min=0) + shrinkage * values.mean()
-        return vectors / values.sqrt()
-    significant = values > len(values) * torch.finfo(torch.float64).eps * values[-1]
-    return vectors[:, significant] / values[significant].sqrt()
+    values = (1 - shrinkage) * values.clamp(min=0) + shrinkage * values.mean()
+    return vectors / values.sqrt()
+
+
+def whitener(values: Tensor, vectors: Tensor, smallest: Tensor) -> Tensor:
+    """A (d, r) with A^T C A = I for a covariance C with eigenvalues (d,) and eigenvectors (d, d).
+
+    Directions whose variance is at most ``smallest``, (d,), are left out; r is the number of the others.
+    """
+    kept = values > smallest
+    return vectors[:, kept] / values[kept].sqrt()
 
 
 def log_posteriors(rows: Tensor, means: Tensor, solved: Tensor, log_priors: Tensor) -> Tensor:
@@ -40,10 +43,11 @@ def log_posteriors(rows: Tensor, means: Tensor, solved: Tensor, log_priors: Tens
     return (rows @ solved.T - (means * solved).sum(1) / 2 + log_priors).log_softmax(1)
 
 
-def refuse_flat_classes(problem: Problem, variance: float, means: Tensor) -> None:
-    """Raise DegenerateInputError for a within-class variance that is only rounding of means (K, d)."""
-    apart = float((means - means.mean(0)).square().sum(1).mean())
-    if variance <= (ROUNDING * torch.finfo(torch.float64).eps) ** 2 * apart:
+def refuse_flat_classes(problem: Problem) -> None:
+    """Raise DegenerateInputError where the scatter within all classes is only rounding."""
+    statistics, counts = problem.statistics, problem.counts
+    rounding = statistics.row_rounding + ARITHMETIC**2 * statistics.means.square().sum(1)
+    if float(statistics.scatter.sum()) <= float(counts.double() @ rounding):
         raise DegenerateInputError(
             f"{problem.name}: all samples of every class are equal, so discriminant analysis is undefined"
         )
@@ -57,13 +61,14 @@ def bhattacharyya(problem: Problem) -> Tensor:
     dimension of the class (1/n_i) and s = (s_i + s_j) / 2. DegenerateInputError for a class without variance,
     for example one with a single sample.
     """
-    (_, points), targets, counts = problem.principal(COMPONENTS), problem.targets, problem.counts
+    points, targets, counts = problem.principal(COMPONENTS).points, problem.targets, problem.counts
     means = class_means(points, targets, counts)
     squares = (points - means[targets]).square().mean(1)
     variances = class_sums(squares[:, None], targets, len(counts))[:, 0] / counts
-    rounding = (ROUNDING * torch.finfo(torch.float64).eps) ** 2 * points.square().mean(1).max()
-    if float(variances.min()) <= float(rounding):
-        first = int(problem.statistics.rows.classes[variances.argmin()])
+    rounding = problem.statistics.row_rounding + ARITHMETIC**2 * points.square().sum(1).max()
+    flat = variances * points.shape[1] <= rounding
+    if bool(flat.any()):
+        first = int(problem.statistics.rows.classes[flat][0])
         raise DegenerateInputError(
             f"{problem.name}: class {first} has no variance, so its overlap with others is undefined"
         )

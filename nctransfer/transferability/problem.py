@@ -10,8 +10,19 @@ from torch import Tensor
 
 from nctransfer.collapse.class_statistics import ClassStatistics, class_statistics
 from nctransfer.collapse.inputs import as_tensor
+from nctransfer.collapse.rounding import ARITHMETIC, relative_rounding
 from nctransfer.collapse.spectrum import covariance_rows
+from nctransfer.data.keyed_random import Stream, generator
 from nctransfer.errors import DegenerateInputError
+
+
+@dataclass(frozen=True)
+class Components:
+    """The first principal components of the features, p of them."""
+
+    variances: Tensor  # (p,) float64, 1/N, descending
+    points: Tensor  # (N, p) float64, coordinates of the samples
+    rounding: Tensor  # (p,) float64, mean square error of the coordinates
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,7 @@ class Problem:
     # (N, Z) of the source classifier, None for a model without one
     logits: Tensor | None = field(default=None, repr=False)
     seed: int = 0  # of scores with random numbers (the start of a mixture)
-    _principal: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
+    _principal: dict[int, Components] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -87,17 +98,22 @@ class Problem:
         """(K,) float64, logarithms of the classes' shares of the samples."""
         return (self.counts.double() / self.statistics.samples).log()
 
-    def principal(self, count: int) -> tuple[Tensor, Tensor]:
+    def principal(self, count: int) -> Components:
         """The first ``count`` principal components (at most the rank), exact and with fixed signs.
 
-        Returns:
-            their variances (p,), 1/N, descending, and the coordinates of the samples (N, p), both float64.
+        The sum of cubes of each is positive, so that signs follow from the samples, whatever their order and
+        the axes of the features. Components of equal variance have no definite directions, and one whose
+        samples lie symmetrically has no definite sign.
         """
         if count not in self._principal:
             covariance = self.statistics.covariance
             variances, axes = covariance.leading(count)
             points = torch.cat([(block - covariance.centre) @ axes for _, block in self.blocks()])
-            self._principal[count] = variances, points
+            points = points * torch.where(points.pow(3).sum(0) < 0, -1.0, 1.0)
+            relative = relative_rounding(self.features.dtype)
+            rounding = relative**2 * (covariance.column_squares @ axes.square())
+            rounding += ARITHMETIC**2 * covariance.matrix.trace()
+            self._principal[count] = Components(variances, points, rounding)
         return self._principal[count]
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
@@ -135,7 +151,9 @@ def stratified(labels: Tensor, limit: int, seed: int) -> Tensor:
     quotas = counts * limit // len(labels)
     remainders = counts * limit % len(labels)  # the largest remainders get one row more
     quotas[torch.argsort(remainders, descending=True, stable=True)[: limit - int(quotas.sum())]] += 1
-    shuffle = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).to(labels.device)
+    # a draw from a draw, which has fewer rows, is another one
+    draw = generator(seed, Stream.SUBSAMPLE, len(labels))
+    shuffle = torch.randperm(len(labels), generator=draw).to(labels.device)
     order = shuffle[torch.argsort(targets[shuffle], stable=True)]
     first = counts.cumsum(0) - counts
     positions = torch.arange(len(labels), device=labels.device) - first[targets[order]]

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from nctransfer.data.keyed_random import Stream, generator
 from nctransfer.errors import DegenerateInputError
 from nctransfer.probing.data import ProbeData, Weights
 from nctransfer.probing.settings import ProbeSettings
@@ -65,18 +66,17 @@ def _runs(settings: Sequence[ProbeSettings]) -> list[list[int]]:
     return list(runs.values())
 
 
-def initial(width: int, class_count: int, seed: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Weight (K, d) and bias (K,) as ``torch.manual_seed(seed); nn.Linear(d, K)`` draws them."""
-    generator = torch.Generator().manual_seed(seed)
-    bound = width**-0.5
-    weight = torch.empty(class_count, width, dtype=dtype).uniform_(-bound, bound, generator=generator)
-    bias = torch.empty(class_count, dtype=dtype).uniform_(-bound, bound, generator=generator)
+def initial(unit: str, width: int, class_count: int, seed: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Weight (K, d) and bias (K,) of a unit, as ``nn.Linear(d, K)`` draws them."""
+    draw, bound = generator(seed, Stream.PROBE, unit), width**-0.5
+    weight = torch.empty(class_count, width, dtype=dtype).uniform_(-bound, bound, generator=draw)
+    bias = torch.empty(class_count, dtype=dtype).uniform_(-bound, bound, generator=draw)
     return weight, bias
 
 
-def epoch_order(samples: int, generator: torch.Generator) -> Tensor:
-    """Order of the samples in the next epoch, the same on every device."""
-    return torch.randperm(samples, generator=generator)
+def epoch_order(samples: int, seed: int, epoch: int) -> Tensor:
+    """Order of the samples in an epoch, the same on every device and for all units."""
+    return torch.randperm(samples, generator=generator(seed, Stream.ORDER, epoch))
 
 
 class _Stack:
@@ -165,10 +165,9 @@ class _Run:
         self.decay.fill([entry.weight_decay for entry in settings])
         for index, group in enumerate(data.groups):
             weight, bias = self.parameters.by_setting(index)
-            first_weight, first_bias = initial(group.width, data.class_count, self.recipe.seed, data.dtype)
-            weight.copy_(first_weight)
-            bias.copy_(first_bias)
-        self.generator = torch.Generator().manual_seed(self.recipe.seed)
+            for place, unit in enumerate(group.names):
+                drawn = initial(unit, group.width, data.class_count, self.recipe.seed, data.dtype)
+                weight[place], bias[place] = drawn
         self.classes = torch.arange(data.class_count, device=data.device)[:, None]
         self.buffers: dict[int, _Buffers] = {}
 
@@ -184,14 +183,14 @@ class _Run:
         every = max(1, epochs // REPORTS)
         for epoch in tqdm(range(epochs), desc="probes", unit="epoch", leave=False, disable=None):
             self.rate.fill([-entry.learning_rate_at(epoch) for entry in self.settings])
-            self._epoch()
+            self._epoch(epoch)
             self._check_finite(epoch)
             if (epoch + 1) % every == 0:
                 logger.info("probes by SGD, seed %d: epoch %d of %d", self.recipe.seed, epoch + 1, epochs)
 
-    def _epoch(self) -> None:
+    def _epoch(self, epoch: int) -> None:
         samples, size = len(self.data.labels), self.recipe.batch_size
-        order = epoch_order(samples, self.generator).to(self.data.device)
+        order = epoch_order(samples, self.recipe.seed, epoch).to(self.data.device)
         targets = self.data.labels[order]
         for start in range(0, samples, size):
             end = min(start + size, samples)

@@ -15,6 +15,7 @@ from nctransfer.reporting.scorecard.settings import JudgedClaimSettings
 # what is dealt out together: columns that start with these
 ACCURACIES = ("transfer_accuracy", "train_accuracy", "accuracy", "test_samples", "seeds")
 COLLAPSE = ("nc1", "cdnv")
+COUNTS = ("trained", "share")
 POINT = ["series", "label"]
 
 
@@ -40,12 +41,12 @@ def by_chance(
 
 
 def deal(table: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
-    """A table with accuracies and collapse each dealt out anew within every panel.
+    """A table with accuracies, collapse and counts each dealt out anew within every panel.
 
     Points that panels share, such as source models, get those of the same other point in all of them.
     """
     dealt = table.copy()
-    for prefixes in (ACCURACIES, COLLAPSE):
+    for prefixes in (ACCURACIES, COLLAPSE, COUNTS):
         columns = [column for column in map(str, table) if column.startswith(prefixes)]
         order = _points(table, generator) if set(POINT) <= set(table) else _rows(table, generator)
         dealt[columns] = table[columns].to_numpy()[order]

@@ -126,12 +126,18 @@ class Bound:
     def supported(self, estimate: Estimate) -> float:
         """P of the null hypothesis that the claim is wrong: the truth lies at an end, or beyond."""
         low, high = self.ends
-        reach = 0.0 if self.direction in ("above", "below") else TINY  # the others allow the threshold itself
-        ps = [estimate.above(low - reach)] if np.isfinite(low) else []
-        return max(ps + ([estimate.below(high + reach)] if np.isfinite(high) else []))
+        beyond = 0.0 if self._strict else TINY
+        ps = [estimate.above(low - beyond)] if np.isfinite(low) else []
+        return max(ps + ([estimate.below(high + beyond)] if np.isfinite(high) else []))
 
     def refuted(self, estimate: Estimate) -> float:
         """P of the null hypothesis that the claim is right."""
         low, high = self.ends
-        ps = [estimate.below(low)] if np.isfinite(low) else []
-        return min(ps + ([estimate.above(high)] if np.isfinite(high) else []))
+        within = TINY if self._strict else 0.0
+        ps = [estimate.below(low + within)] if np.isfinite(low) else []
+        return min(ps + ([estimate.above(high - within)] if np.isfinite(high) else []))
+
+    @property
+    def _strict(self) -> bool:
+        """Whether a number that is certain and equal to the threshold is on the wrong side."""
+        return self.direction in ("above", "below")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from nctransfer.errors import StoreError
 from nctransfer.reporting.scorecard.estimates import Bound, Estimate, student
-from nctransfer.reporting.scorecard.settings import DifferenceSettings, Selection, Value
+from nctransfer.reporting.scorecard.settings import Selection, Value
 
 # values of a selection for the rows where the column is lowest or highest
 ENDS = {"lowest": "min", "highest": "max"}
@@ -207,21 +207,3 @@ def lacks_seeds(varies: str) -> str:
         if IMAGES in varies
         else ""
     )
-
-
-def paired(table: pd.DataFrame, options: DifferenceSettings, over: Sequence[str]) -> pd.DataFrame:
-    """Differences between two selections at their common places.
-
-    ``over`` are the columns that make a place.
-
-    Returns:
-        the columns of ``over`` and ``difference``, one row per place.
-    """
-    first, second = (
-        select(table, selection).dropna(subset=[*over, options.value]).set_index(list(over))[options.value]
-        for selection in (options.of, options.minus)
-    )
-    # a place that occurs twice is ambiguous
-    first, second = (rows[~rows.index.duplicated(keep=False)] for rows in (first, second))
-    gap = (first - second).dropna().rename("difference")
-    return gap.reset_index()

@@ -123,8 +123,14 @@ class DifferenceSettings(Settings):
     """Rows of the subtrahend."""
 
 
-class PairsSettings(DifferenceSettings):
-    """A quantity under two selections, at their common places."""
+class ComparisonSettings(DifferenceSettings):
+    """A quantity under two selections, at all places that have both."""
 
-    over: tuple[str, ...]
-    """Columns that make a place."""
+    over: tuple[str, ...] = ("panel",)
+    """Columns that make a place, such as the panel or the tuned unit."""
+    cluster: tuple[str, ...] = ()
+    """Columns that make an independent part; the places of one (which share networks) are averaged."""
+    not_at: Selection = {}
+    """Rows that do not count."""
+    scale: Literal["difference", "ratio"] = "difference"
+    """Subtract, or divide (the mean is then geometric)."""

@@ -11,6 +11,7 @@ from nctransfer.transferability.problem import Problem
 TITLES = {"etran": "ETran"}
 
 LOWEST = 0.005  # share of the samples whose energy counts
+TERMS = {"etran_energy": "energy", "etran_lda": "LDA"}
 WEIGHTS = {"etran_energy": 0.15, "etran_lda": 0.85}
 
 
@@ -32,7 +33,6 @@ def terms(problem: Problem) -> dict[str, float]:
     return {"etran_energy": float(lowest.mean()), "etran_lda": float(torch.cat(own).mean())}
 
 
-def pooled(terms: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+def summands(terms: dict[str, NDArray[np.float64]]) -> dict[str, dict[str, NDArray[np.float64]]]:
     """0.15 min-max(energy) + 0.85 min-max(LDA) over the pool."""
-    scaled = [weight * min_max(terms[name]) for name, weight in WEIGHTS.items()]
-    return {"etran": np.sum(scaled, axis=0)}
+    return {"etran": {name: weight * min_max(terms[name]) for name, weight in WEIGHTS.items()}}

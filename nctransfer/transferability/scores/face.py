@@ -6,7 +6,6 @@ There is no public code, and the paper does not define its fairness term complet
 import math
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from nctransfer.errors import DegenerateInputError
@@ -15,6 +14,7 @@ from nctransfer.transferability.pool import min_max
 from nctransfer.transferability.problem import Problem
 
 TITLES = {"face": "FaCe (reconstructed)"}
+TERMS = {"face_collapse": "variance collapse", "face_fairness": "class fairness"}
 
 
 def terms(problem: Problem) -> dict[str, float]:
@@ -38,17 +38,14 @@ def terms(problem: Problem) -> dict[str, float]:
     }
 
 
-def pooled(terms: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+def summands(terms: dict[str, NDArray[np.float64]]) -> dict[str, dict[str, NDArray[np.float64]]]:
     """min-max(collapse) + min-max(fairness) over the pool."""
-    return {"face": min_max(terms["face_collapse"]) + min_max(terms["face_fairness"])}
+    return {"face": {name: min_max(terms[name]) for name in TERMS}}
 
 
 def _balanced_nc1(problem: Problem) -> float:
     """(1/K) tr(S_W S_B^+), S_W the mean of the classes' covariances."""
-    statistics, targets = problem.statistics, problem.targets
-    means = statistics.centred_means
-    _, values, directions = torch.linalg.svd(means, full_matrices=False)
-    axes = directions[: statistics.rank].T / values[: statistics.rank]
+    statistics, targets, axes = problem.statistics, problem.targets, problem.statistics.axes
     weights = 1 / problem.counts.double()
     total = sum(
         float(

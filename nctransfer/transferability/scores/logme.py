@@ -70,17 +70,16 @@ def _start(squares: Tensor, shares: Tensor, residuals: Tensor, samples: int, sma
 def _spectrum(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
     """Squared singular values of H (r,), parts of ||y||^2 along each (K, r), and residuals (K,)."""
     features, counts = problem.features, problem.counts.double()
-    samples, width = features.shape
-    if samples <= width:
+    samples, covariance = len(features), problem.statistics.covariance
+    if covariance.is_gram:
         rows = features.double()
         values, left = torch.linalg.eigh(rows @ rows.T)
-        significant = values > samples * torch.finfo(torch.float64).eps * values[-1]
+        significant = covariance.significant(values / samples, left)
         shares = class_sums(left[:, significant], problem.targets, len(counts)).square()
     else:
-        covariance = problem.statistics.covariance
         moment = covariance.matrix + covariance.centre[:, None] * covariance.centre
         values, right = torch.linalg.eigh(moment * samples)
-        significant = values > width * torch.finfo(torch.float64).eps * values[-1]
+        significant = covariance.significant(values / samples, right)
         sums = counts[:, None] * problem.statistics.means
         shares = (sums @ right[:, significant]).square() / values[significant]
     residuals = (

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nctransfer.collapse.rounding import eigenvalue_rounding, rounding_along
 from nctransfer.transferability.gaussian import (
     COMPONENTS,
     class_means,
@@ -18,16 +19,17 @@ from nctransfer.transferability.gaussian import (
     pooled_covariance,
     refuse_flat_classes,
     shrunk,
+    shrunk_whitener,
     whitener,
 )
 from nctransfer.transferability.pool import min_max, scaled_ranks
 from nctransfer.transferability.problem import Problem
 
 TITLES = {"ncti": "NCTI", "ncti_ranks": "NCTI (ranks)"}
+TERMS = {"ncti_vc": "S_vc", "ncti_seli": "S_seli", "ncti_ncc": "S_ncc"}
 
 LARGEST = 32  # number of variances that determine the shrinkage
 NO_SHRINKAGE = 1e-10
-FLAT = 1e-7  # within-class deviations below this share of a component's are rounding noise
 
 
 def terms(problem: Problem) -> dict[str, float]:
@@ -40,7 +42,9 @@ def terms(problem: Problem) -> dict[str, float]:
     classes, and directions without variance are left out. Raises DegenerateInputError: all samples of every
     class are equal.
     """
-    (variances, points), samples = problem.principal(COMPONENTS), problem.statistics.samples
+    refuse_flat_classes(problem)
+    components, samples = problem.principal(COMPONENTS), problem.statistics.samples
+    variances, points = components.variances, components.points
     total = float(variances[:LARGEST].sum()) * samples / (samples - 1)
     shrinkage = math.exp(-total)
     if shrinkage <= NO_SHRINKAGE:
@@ -48,14 +52,18 @@ def terms(problem: Problem) -> dict[str, float]:
     targets = problem.targets
     means = class_means(points, targets, problem.counts)
     within = pooled_covariance(points, means, targets)
-    refuse_flat_classes(problem, float(within.trace()), means)
     if shrinkage == 0:  # like the solver of the published code; matters for a singular S_W (N < 64 + K)
-        widths = within.diagonal().sqrt()
-        widths = torch.where(widths > FLAT * variances.sqrt(), widths, variances.sqrt())
-        points, means, variances = points / widths, means / widths, variances / widths.square()
+        squares = within.diagonal()
+        squares = torch.where(squares > components.rounding, squares, variances)
+        widths, rounding = squares.sqrt(), components.rounding / squares
+        points, means, variances = points / widths, means / widths, variances / squares
         within = within / torch.outer(widths, widths)
-    values, vectors = torch.linalg.eigh(within)
-    axes = whitener(values, vectors, shrinkage)
+        values, vectors = torch.linalg.eigh(within)
+        smallest = eigenvalue_rounding(samples, len(values)) * values[-1]
+        axes = whitener(values, vectors, smallest + rounding_along(vectors, rounding, samples, 1))
+    else:
+        values, vectors = torch.linalg.eigh(within)
+        axes = shrunk_whitener(values, vectors, shrinkage)
     posteriors = log_posteriors(points, means, means @ axes @ axes.T, problem.log_priors).exp()
     between = shrunk(torch.diag(variances), shrinkage) - shrunk(within, shrinkage)
     _, turned = torch.linalg.eigh(axes.T @ between @ axes)
@@ -68,13 +76,17 @@ def terms(problem: Problem) -> dict[str, float]:
     }
 
 
-def pooled(terms: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+def summands(terms: dict[str, NDArray[np.float64]]) -> dict[str, dict[str, NDArray[np.float64]]]:
     """min-max(S_seli) + min-max(S_ncc) - min-max(-S_vc) over the pool, in [-1, 2]; and the same of ranks.
 
     Ranks are not squeezed together by one model far from all others.
     """
     return {
-        name: scale(terms["ncti_seli"]) + scale(terms["ncti_ncc"]) - scale(-terms["ncti_vc"])
+        name: {
+            "ncti_vc": -scale(-terms["ncti_vc"]),
+            "ncti_seli": scale(terms["ncti_seli"]),
+            "ncti_ncc": scale(terms["ncti_ncc"]),
+        }
         for name, scale in (("ncti", min_max), ("ncti_ranks", scaled_ranks))
     }
 

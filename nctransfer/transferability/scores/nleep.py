@@ -8,6 +8,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from nctransfer.collapse.blas import torch_threads
+from nctransfer.collapse.rounding import eigenvalue_rounding
+from nctransfer.data.keyed_random import Stream, stream_seed
 from nctransfer.transferability.conditional import ROWS, mean_log_expectation
 from nctransfer.transferability.problem import Problem
 
@@ -28,11 +30,12 @@ def terms(problem: Problem) -> dict[str, float]:
     """
     variances = problem.statistics.covariance.spectrum.variances
     energy = variances.cumsum(0) / variances.sum()
-    points = problem.principal(int((energy < ENERGY - 1e-12).sum()) + 1)[1].cpu().numpy()
+    tie = eigenvalue_rounding(*problem.features.shape)  # variances that sum to 0.8 up to rounding suffice
+    points = problem.principal(int((energy < ENERGY - tie).sum()) + 1).points.cpu().numpy()
     mixture = GaussianMixture(
         n_components=max(1, min(RATIO * len(problem.counts), len(points) // 2)),
         covariance_type="diag",
-        random_state=problem.seed,
+        random_state=stream_seed(problem.seed, Stream.MIXTURE) % 2**32,
     )
     with warnings.catch_warnings(), torch_threads():
         warnings.simplefilter("ignore", ConvergenceWarning)  # logged below

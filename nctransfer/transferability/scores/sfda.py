@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nctransfer.collapse.spectrum import second_moment
-from nctransfer.transferability.gaussian import log_posteriors, refuse_flat_classes, whitener
+from nctransfer.transferability.gaussian import log_posteriors, refuse_flat_classes, shrunk_whitener
 from nctransfer.transferability.problem import Problem, class_sums
 
 TITLES = {"sfda": "SFDA"}
@@ -22,8 +22,11 @@ def terms(problem: Problem) -> dict[str, float]:
     its largest eigenvalue (the published code approximates it by six products). Every sample then moves to p
     h + (1 - p) o, o the mean of the other classes' means and p the softmax of its posteriors at its own
     class. The second round analyses the moved samples, with the same s. The original features are not
-    changed. Raises DegenerateInputError: all samples of every class are equal.
+    changed. The shrinkage magnifies what the rounding of float16 features makes of a direction without
+    variance: store such features as float32. Raises DegenerateInputError: all samples of every class are
+    equal.
     """
+    refuse_flat_classes(problem)
     means, targets, samples = problem.statistics.centred_means, problem.targets, problem.statistics.samples
     centre = problem.statistics.means.mean(0)
 
@@ -54,10 +57,9 @@ def _own_posteriors(
     targets = problem.targets
     residuals = (block - means[targets[part]] for part, block in rows())
     values, vectors = torch.linalg.eigh(second_moment(residuals, len(targets)))
-    refuse_flat_classes(problem, float(values.sum()), means)
     if shrinkage is None:
         shrinkage = max(math.exp(-5 * float(values[-1])), 1e-10)
-    axes, parts = whitener(values, vectors, shrinkage), []
+    axes, parts = shrunk_whitener(values, vectors, shrinkage), []
     solved = means @ axes @ axes.T
     for part, block in rows():
         posteriors = log_posteriors(block, means, solved, problem.log_priors).exp()

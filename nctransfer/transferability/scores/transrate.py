@@ -3,30 +3,43 @@
 import torch
 from torch import Tensor
 
+from nctransfer.collapse.rounding import eigenvalue_rounding
 from nctransfer.transferability.problem import Problem
 
 TITLES = {"transrate": "TransRate"}
 
 EPSILON = 1e-4
+LOST = 1e-3  # rounding of an eigenvalue, to be compared with the 1 that is added to it
 
 
 def terms(problem: Problem) -> dict[str, float]:
     """R(Z) - mean_k R(Z_k), R(Z) = 1/2 logdet(I + Z^T Z / (n eps)), Z centred on the mean of all samples.
 
-    Depends on the scale of the features.
+    Depends on the scale of the features; above about 10 the rounding of float16 features counts.
     """
     covariance, rows = problem.statistics.covariance, problem.statistics.rows
-    whole = (covariance.spectrum.variances / EPSILON).log1p().sum() / 2
     parts = [
-        _rate(rows.class_rows(index).double() - covariance.centre) for index in range(len(problem.counts))
+        _rate(_moment(rows.class_rows(index).double() - covariance.centre))
+        for index in range(len(problem.counts))
     ]
-    return {"transrate": float(whole - torch.stack(parts).mean())}
+    return {"transrate": float(_rate(covariance.matrix) - torch.stack(parts).mean())}
 
 
-def _rate(centred: Tensor) -> Tensor:
-    """R of rows (n, d), from the smaller Gram matrix."""
+def _moment(centred: Tensor) -> Tensor:
+    """Second moment of rows (n, d), or the Gram matrix with the same eigenvalues where that is smaller."""
     gram = centred @ centred.T if len(centred) <= centred.shape[1] else centred.T @ centred
-    inner = gram / (len(centred) * EPSILON)
+    return gram / len(centred)
+
+
+def _rate(moment: Tensor) -> Tensor:
+    """R of rows with this second moment.
+
+    Directions of rounding count in the whole and in the classes alike, so that the difference has none.
+    """
+    inner = moment / EPSILON
+    rounding = eigenvalue_rounding(*moment.shape)
+    if rounding * float(inner.trace()) > LOST:  # the identity would be lost in the rounding of large features
+        values = torch.linalg.eigvalsh(inner)
+        return values[values > rounding * values[-1]].log1p().sum() / 2
     inner.diagonal().add_(1)
-    factor = torch.linalg.cholesky(inner)
-    return factor.diagonal().log().sum()
+    return torch.linalg.cholesky(inner).diagonal().log().sum()

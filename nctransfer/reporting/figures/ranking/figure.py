@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
 from nctransfer.reporting.panels import by_panel, new_figure
-from nctransfer.reporting.ranks import LEAST, MODELS, ranking_numbers, statement
+from nctransfer.reporting.ranks import LEAST, MODELS, WHOLE, ranking_numbers, statement
 from nctransfer.reporting.settings import FigureSettings, RankingPanel, StyleSettings
 from nctransfer.reporting.tidy_rows import Tables
 
@@ -28,7 +28,8 @@ def tabulate(settings: FigureSettings[RankingPanel], tables: Tables) -> pd.DataF
     """Rows and columns of :func:`~nctransfer.reporting.ranks.ranking_numbers` that compare models."""
     table = ranking_numbers(settings, tables)
     of_units = [name for name in map(str, table) if name in UNIT_COLUMNS or name.startswith("mean_tau")]
-    return table[table["comparison"] == MODELS].drop(columns=of_units).reset_index(drop=True)
+    shown = (table["comparison"] == MODELS) & table["kind"].isin(WHOLE)
+    return table[shown].drop(columns=of_units).reset_index(drop=True)
 
 
 def draw(numbers: pd.DataFrame, settings: FigureSettings[RankingPanel]) -> Figure:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from nctransfer.reporting.panels import by_panel, grid, new_figure
-from nctransfer.reporting.ranks import UNITS, models_by_accuracy, panels_table
+from nctransfer.reporting.ranks import UNITS, WHOLE, models_by_accuracy, panels_table
 from nctransfer.reporting.settings import FigureSettings, RankingPanel, StyleSettings
 from nctransfer.reporting.tidy_rows import PENULTIMATE, Tables
 
@@ -32,7 +32,7 @@ def tabulate(settings: FigureSettings[RankingPanel], tables: Tables) -> pd.DataF
     """
     parts = []
     for part in by_panel(panels_table(settings, tables, "rank")):
-        rows = part[(part["comparison"] == UNITS) & (part["kind"] != "term")].dropna(subset="value")
+        rows = part[(part["comparison"] == UNITS) & part["kind"].isin(WHOLE)].dropna(subset="value")
         several = rows.groupby("model")["unit"].nunique() > 1
         rows = rows[rows["model"].map(several)].assign(below=lambda part: part["kind"] != "accuracy")
         rows["model"] = pd.Categorical(rows["model"], models_by_accuracy(part), ordered=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from nctransfer.reporting.scorecard.estimates import Bound, Numbers, shifted
+from nctransfer.reporting.scorecard.estimates import Bound, Numbers, certain, shifted
 from nctransfer.reporting.scorecard.findings import (
     Finding,
     Part,
@@ -44,11 +44,12 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
             return nothing(f"{name}: {len(points)} units", len(points))
         rows = part.loc[points.index].sort_values(options.place)
         chosen, last = rows.iloc[int(rows[options.lowest].argmin())], rows.iloc[-1]
-        gap = accuracy_gap(chosen, last, options.value)
+        same = chosen.name == last.name
+        gap = certain(0.0, len(points), "units") if same else accuracy_gap(chosen, last, options.value)
         places = f"{options.place} {chosen[options.place]:g}, the last is {last[options.place]:g}"
         shown.append(Part(name, gap.value, gap.low, gap.high, len(points), places))
         better.append(_against_random(rows, chosen, options.value))
-        if chosen.name != last.name and np.isnan(gap.low):
+        if np.isnan(gap.low):
             return nothing(f"{name}: number of test images unknown", parts=shown)
         found.append((gap, places))
     if not found:

@@ -87,8 +87,8 @@ def _scaled(values: Numbers, ranks: bool) -> Numbers:
 
 
 def _limits(points: int, ranks: bool) -> tuple[float, float]:
-    """A perfect order, which few points show by chance, counts as the order next to it."""
-    inner = next_order(points) if ranks else 1 - 1e-9
+    """A perfect order, which few points show by chance, counts as halfway to the order next to it."""
+    inner = (1 + next_order(points)) / 2 if ranks else 1 - 1e-9
     return -inner, inner
 
 

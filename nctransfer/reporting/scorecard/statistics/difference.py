@@ -1,11 +1,10 @@
 """Difference between two selections of rows, such as two methods' accuracies: the mean over parts."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from nctransfer.reporting.scorecard.estimates import Bound, Estimate, mean
 from nctransfer.reporting.scorecard.findings import (
@@ -22,23 +21,14 @@ from nctransfer.reporting.scorecard.findings import (
     select,
     weakest,
 )
-from nctransfer.reporting.scorecard.settings import DifferenceSettings, Selection
+from nctransfer.reporting.scorecard.settings import ComparisonSettings, Selection
 from nctransfer.reporting.scorecard.worlds import Truth, runs
 
 FEW = 3  # parts over which the mean's spread is estimated
 
 
-class Options(DifferenceSettings):
+class Options(ComparisonSettings):
     """Rows to compare: one of each selection at every place."""
-
-    over: tuple[str, ...] = ("panel",)
-    """Columns that make a place, such as the panel or the tuned unit."""
-    cluster: tuple[str, ...] = ()
-    """Columns that make an independent part; the places of one (which share networks) are averaged."""
-    not_at: Selection = Field(default_factory=dict)
-    """Rows that do not count."""
-    scale: Literal["difference", "ratio"] = "difference"
-    """Subtract, or divide (the mean is then geometric)."""
 
 
 def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
@@ -72,18 +62,18 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     )
 
 
-def _scaled(estimate: Estimate, options: Options) -> Estimate:
+def _scaled(estimate: Estimate, options: ComparisonSettings) -> Estimate:
     if options.scale == "difference":
         return estimate
     return estimate.rescaled(lambda number: float(np.exp(number)), lambda number: float(np.log(number)))
 
 
-def counting(table: pd.DataFrame, options: Options) -> pd.DataFrame:
+def counting(table: pd.DataFrame, options: ComparisonSettings) -> pd.DataFrame:
     """The rows that count."""
     return table.drop(index=select(table, options.not_at).index) if options.not_at else table
 
 
-def differences(table: pd.DataFrame, options: Options) -> list[tuple[Part, Estimate | None]]:
+def differences(table: pd.DataFrame, options: ComparisonSettings) -> list[tuple[Part, Estimate | None]]:
     """The difference at every place (of logarithms for ratios), with its own interval."""
     found: list[tuple[Part, Estimate | None]] = []
     firsts, seconds = (_by_place(table, rows, options.over) for rows in (options.of, options.minus))
@@ -132,7 +122,7 @@ def plural(words: str) -> str:
 
 
 def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
+    table: pd.DataFrame, options: ComparisonSettings, truth: Truth, generator: np.random.Generator
 ) -> pd.DataFrame:
     """Differences that are normal over parts, about the effect and with the spread; accuracies about 70 %."""
     ratio = options.scale == "ratio"

@@ -5,11 +5,12 @@ import pandas as pd
 
 from nctransfer.reporting.scorecard.estimates import Bound, share
 from nctransfer.reporting.scorecard.findings import Finding, finding_of, nothing
+from nctransfer.reporting.scorecard.settings import ComparisonSettings
 from nctransfer.reporting.scorecard.statistics import difference
 from nctransfer.reporting.scorecard.worlds import Truth
 
 
-class Options(difference.Options):
+class Options(ComparisonSettings):
     """Rows to compare, cases, and what counts as ahead."""
 
     reach: float = 0.0

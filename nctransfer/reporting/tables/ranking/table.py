@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from nctransfer.reporting.panels import by_panel
-from nctransfer.reporting.ranks import ENOUGH, LEAST, MODELS, UNITS, statement, verdict
+from nctransfer.reporting.ranks import ENOUGH, LEAST, MODELS, UNITS, WHOLE, statement, verdict
 from nctransfer.reporting.ranks import ranking_numbers as tabulate
 from nctransfer.reporting.settings import RankingPanel, TableSettings
 from nctransfer.reporting.style import minus
@@ -23,7 +23,9 @@ ELSEWHERE = "Accuracies measured elsewhere can order models otherwise (docs/rank
 
 
 def present(numbers: pd.DataFrame, settings: TableSettings[RankingPanel]) -> pd.DataFrame:
-    """The readable form: two blocks per panel (which model, which layer), one row per score.
+    """The readable form: blocks per panel (which model, which term, which layer), one row per score.
+
+    The second has the terms of the scores that are sums, and these scores without each of their terms.
 
     Returns:
         ``Score``, ``n`` (models with a score), weighted Kendall tau with its interval, Spearman's and
@@ -36,8 +38,11 @@ def present(numbers: pd.DataFrame, settings: TableSettings[RankingPanel]) -> pd.
     rows: list[list[str | Cell]] = []
     for part in by_panel(numbers):
         apart = f"{part['title'].iloc[0]}: " if numbers["panel"].nunique() > 1 else ""
-        for comparison, write in ((MODELS, _write_models), (UNITS, _write_units)):
-            rows += write(part[part["comparison"] == comparison], models, apart)
+        of_models, of_units = (part[part["comparison"] == name] for name in (MODELS, UNITS))
+        whole = of_models["kind"].isin(WHOLE)
+        rows += _write_models(of_models[whole], models, apart)
+        rows += _write_terms(of_models[~whole], models, apart)
+        rows += _write_units(of_units, models, apart)
     return pd.DataFrame(rows, columns=[*COLUMNS, *models], dtype=object)
 
 
@@ -51,6 +56,19 @@ def _write_models(part: pd.DataFrame, models: Sequence[str], apart: str) -> list
     ]
     if part["judged_by"].iloc[0] == "measured":
         rows.append(heading(ELSEWHERE, width))
+    return rows + _agreements(part, models)
+
+
+def _write_terms(part: pd.DataFrame, models: Sequence[str], apart: str) -> list[list[str | Cell]]:
+    if part.empty:
+        return []
+    title = f"{apart}Which term? Terms of a score alone, and scores without one of them (rank)"
+    return [heading(title, len(COLUMNS) + len(models)), *_agreements(part, models)]
+
+
+def _agreements(part: pd.DataFrame, models: Sequence[str]) -> list[list[str | Cell]]:
+    """A row per score, term or accuracy: how well it agrees with the accuracy, and its value by model."""
+    rows: list[list[str | Cell]] = []
     scores = [group for _, group in part.groupby(["kind", "name"], sort=False)]
     texts = _taus(scores, ("tau", "tau_low", "tau_high"), "points")
     for group, tau in zip(scores, texts, strict=True):

@@ -1,0 +1,159 @@
+"""How often the scorecard's tests err, and how often they find what the paper describes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from nctransfer import intervals, variants
+from nctransfer.reporting.scorecard import statistics, verdicts
+from nctransfer.reporting.scorecard.findings import read_numbers
+from nctransfer.reporting.scorecard.settings import JudgedClaimSettings
+from nctransfer.reporting.scorecard.worlds import Truth
+
+
+def truths(claim: JudgedClaimSettings) -> dict[str, list[float]]:
+    """By kind of world a claim's true numbers: at the null hypothesis, reversed, and expected.
+
+    Noise lies at the threshold, that of an equivalence test at both of its ends; a reversed effect lies as
+    far beyond as the expected one lies within.
+    """
+    low, high = verdicts.bound_of(claim).ends
+    ends = [end for end in (low, high) if np.isfinite(end)]
+    if claim.statistic == "largest":  # which may be equal to the threshold, and nothing varies
+        ends = [1.01 * end for end in ends]
+    expected = claim.expected.effect if claim.expected else ends[0]
+    ratio = (ends[0] > 0 and "ratio" in str(claim.options.get("scale", ""))) or claim.statistic in RATIOS
+    if len(ends) == 2:
+        apart = [end + (end - expected if not ratio else end * (end / expected) - end) for end in ends]
+    elif ratio:
+        apart = [ends[0] * ends[0] / expected]
+    else:
+        apart = [2 * ends[0] - expected]
+    limit = {"correlation": 0.99, "along_units": 0.99, "sign_test": 1.0, "place": 0.3}.get(claim.statistic)
+    if limit is not None:
+        apart = [
+            float(np.clip(effect, -limit if claim.statistic != "sign_test" else 0.0, limit))
+            for effect in apart
+        ]
+    if claim.statistic in ("correlation", "along_units"):
+        apart = [abs(expected) * (1 if expected < 0 else -1) for effect in apart]
+    return {"noise": ends, "reversed": apart, "expected": [expected]}
+
+
+ALWAYS = ("panel", "title", "method", "per_class", "seeds", "test_samples", "depth", "model")
+RATIOS = ("order", "halves", "highest_ratio")
+
+
+def simulated(
+    claim: JudgedClaimSettings, rows: pd.DataFrame, effect: float, worlds: int, seed: int
+) -> dict[str, float]:
+    """Share of simulated worlds with each verdict."""
+    statistic = variants.load(statistics, claim.statistic, needs=["simulate"])
+    options, generator = verdicts.read_options(claim), np.random.default_rng([seed, *claim.row.encode()])
+    truth = Truth(effect, claim.expected.spread if claim.expected else 1.0)
+    found = [
+        verdicts.verdict(verdicts.measure(claim, statistic.simulate(rows, options, truth, generator)))
+        for _ in range(worlds)
+    ]
+    return {each: found.count(each) / worlds for each in verdicts.VERDICTS}
+
+
+def calibrate_row(
+    claim: JudgedClaimSettings,
+    worlds: int,
+    pictures: Mapping[str, pd.DataFrame],
+    folder: Path,
+    kinds: Sequence[str] = ("noise", "reversed", "expected"),
+) -> list[dict[str, Any]]:
+    """Shares of verdicts in kinds of worlds of one row.
+
+    ``pictures`` are figures and tables of the paper's own set-up; where the paper prints the numbers, its
+    table in ``folder`` gives the rows.
+
+    Returns:
+        one row per world: row, claim, world (noise, reversed, expected), effect (the true number), holds
+        (share of the worlds) with its interval low to high, does_not_hold, no_data, worlds (their number).
+    """
+    printed = claim.published.table if claim.published and claim.published.column is None else None
+    if printed is not None:  # the paper's own rows
+        rows = verdicts.rows_of(claim, {claim.where[0]: read_numbers(folder / printed)})
+    else:
+        rows = verdicts.rows_of(claim, pictures)
+    if isinstance(rows, str):
+        return [{"row": claim.row, "world": "noise", "note": rows}]
+    named = str(verdicts.read_options(claim))  # the fewer columns, the faster
+    rows = rows[[column for column in map(str, rows) if column in ALWAYS or column in named]]
+    found: list[dict[str, Any]] = []
+    for kind, effects in truths(claim).items():
+        if kind not in kinds:
+            continue
+        for effect in effects:
+            shares = simulated(claim, rows, effect, worlds, len(found))
+            low, high = stats.binomtest(round(shares["holds"] * worlds), worlds).proportion_ci(
+                method="wilson"
+            )
+            held = {"holds": shares["holds"], "low": float(low), "high": float(high)}
+            refuted, unknown = shares[verdicts.FAILS], shares[verdicts.UNKNOWN]
+            more = {"does_not_hold": refuted, "no_data": unknown, "worlds": worlds}
+            found.append(
+                {"row": claim.row, "claim": claim.claim, "world": kind, "effect": effect} | held | more
+            )
+    return found
+
+
+def tests_table(calibration: pd.DataFrame, claims: Sequence[JudgedClaimSettings]) -> str:
+    """The errors and the power of every row's test, in Markdown."""
+    lines = [
+        "| row | test | noise: holds | reversed: holds | as the paper describes: effect, from | power |",
+        "|---|---|---|---|---|---|",
+    ]
+    for claim in claims:
+        part = calibration[calibration["row"] == claim.row]
+        cells = [claim.row, claim.effect]
+        for world in ("noise", "reversed"):
+            found = part[part["world"] == world].sort_values("holds")
+            cells.append(_share(found.iloc[-1]) if len(found) else "")  # the worse end of an equivalence test
+        expected = claim.expected
+        cells.append(f"{expected.effect:g}, {expected.origin}" if expected else "")
+        found = part[part["world"] == "expected"]
+        cells.append(_share(found.iloc[0]) if len(found) else "")
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _share(found: pd.Series) -> str:
+    shares = (100 * float(found[column]) for column in ("holds", "low", "high"))
+    return "{:.1f} % [{:.1f}, {:.1f}]".format(*shares)
+
+
+def coverage_table(samples: int) -> str:
+    """How often the intervals of correlations of two normals contain the truth, in Markdown."""
+    lines = ["| points | correlation | r | r² | Spearman's rho | weighted tau |", "|---|---|---|---|---|---|"]
+    generator = np.random.default_rng(0)
+    for points in (5, 7, 10, 15, 25):
+        for correlation in (0.0, 0.5, 0.8, 0.95):
+            drawn = generator.normal(size=(2, samples, points))
+            x, y = drawn[0], correlation * drawn[0] + np.sqrt(1 - correlation**2) * drawn[1]
+            r = np.array([np.corrcoef(*pair)[0, 1] for pair in zip(x, y, strict=True)])
+            tau = intervals.weighted_tau_of_rows(x, y)
+            rank = 6 / np.pi * np.arcsin(correlation / 2)
+            shares = [
+                _covered(r, correlation, intervals.pearson_interval, points),
+                _covered(r, correlation**2, intervals.r2_interval, points),
+                _covered(intervals.spearman_of_rows(x, y), rank, intervals.spearman_interval, points),
+                _covered(tau, float(tau.mean()), intervals.weighted_tau_interval, points),
+            ]
+            cells = [str(points), f"{correlation:g}", *(f"{100 * share:.1f} %" for share in shares)]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _covered(
+    found: np.ndarray, truth: float, interval: Callable[[float, int], tuple[float, float]], points: int
+) -> float:
+    ends = np.array([interval(float(value), points) for value in found])
+    return float(np.mean((ends[:, 0] <= truth) & (truth <= ends[:, 1])))
