@@ -150,7 +150,7 @@ NETWORKS = {
     **{  # which of torchvision's weights: open
         name: Network("torchvision", name, "IMAGENET1K_V1", 224) for name in (*IMAGENET.values(), "resnet34")
     },
-    "resnet34-small": Network("torchvision", "resnet34", "IMAGENET1K_V1", 64),  # size: open
+    "resnet34-small": Network("torchvision", "resnet34", "IMAGENET1K_V1", 32),  # size: open
     "vit-b32-384": Network("timm", "vit_base_patch32_384.augreg_in21k_ft_in1k", None, 384),  # name: open
     "clip-vit-b32": Network("open_clip", "ViT-B-32-quickgelu", "openai", 224),
     **{key: Network("pretraining", made.architecture, None, made.side) for key, made in TRAININGS.items()},

@@ -242,10 +242,12 @@ def test_a_published_window_frames_accuracy_against_nc1():
 
 def test_a_png_may_show_another_figure_than_the_pdf(tmp_path):
     chosen = settings()
-    plain, framed = (layerwise.draw(layerwise.tabulate(chosen, tables()), chosen) for _ in range(2))
+    numbers = layerwise.tabulate(chosen, tables())
+    framed = layerwise.draw(numbers, chosen)
     framed.axes[0].set_facecolor("red")
     for name, other in (("plain", None), ("framed", framed)):
-        save_figure(plain, tmp_path / f"{name}.pdf", tmp_path / f"{name}.png", 60, "abc123", other)
+        files = tmp_path / f"{name}.pdf", tmp_path / f"{name}.png"
+        save_figure(layerwise.draw(numbers, chosen), *files, 60, "abc123", other)
     assert (tmp_path / "plain.pdf").read_bytes() == (tmp_path / "framed.pdf").read_bytes()
     assert (tmp_path / "plain.png").read_bytes() != (tmp_path / "framed.png").read_bytes()
 

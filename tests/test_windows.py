@@ -174,6 +174,6 @@ def test_config_yaml_draws_the_papers_windows_and_an_overlay_can_leave_them_out(
         "ViT-B/32 on CIFAR-10",
     ]
     assert other.figure("fig3").settings.windows == ()
-    absent = Plan(load(ROOT / "config.yaml", [], ["style.windows=nowhere.csv"]), ROOT)
+    absent = Plan(load(ROOT / "config.yaml", [], ["style={windows: nowhere.csv}"]), ROOT)
     with pytest.raises(ConfigError, match=r"style\.windows: no file 'nowhere\.csv'"):
         absent.figure("fig3")

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from nctransfer.reporting.settings import Window
 
-LOOK: Any = {"gid": "window", "linestyle": (0, (4, 3)), "linewidth": 0.7, "zorder": 0.4}
+LOOK: Any = {"gid": "window", "linestyle": (0, (4, 3)), "linewidth": 0.7, "alpha": 0.7, "zorder": 0.4}
 
 
 def frame(
