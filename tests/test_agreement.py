@@ -16,7 +16,7 @@ from scipy import stats
 from nctransfer import variants
 from nctransfer.errors import DegenerateInputError
 from nctransfer.transferability import scores as score_modules
-from nctransfer.transferability.agreement import agreement, interval, tau_null, weighted_tau
+from nctransfer.transferability.agreement import agreement, tau_null, weighted_tau
 from nctransfer.transferability.evaluate import evaluate
 from nctransfer.transferability.problem import Problem, stratified
 from nctransfer.transferability.settings import ScoringSettings
@@ -73,14 +73,10 @@ def test_the_published_tau_of_ncti_reproduces():
     scores, accuracies = published()
     assert len(scores) == 11
     assert weighted_tau(scores, accuracies) == pytest.approx(0.8426, abs=5e-5)
-    found = agreement(scores, accuracies, seed=0, resamples=2000)
+    found = agreement(scores, accuracies)
     assert (found.points, found.tau) == (11, weighted_tau(scores, accuracies))
-    assert found.tau_low == pytest.approx(0.50, abs=0.08)
-    assert found.tau_high == pytest.approx(0.99, abs=0.015)
+    assert found.tau_low < 0.6 < found.tau < found.tau_high < 0.99
     assert (-found.tau_null_low, found.tau_null_high) == (pytest.approx(0.5, abs=0.06),) * 2
-    # Three seeds of the bootstrap agree to its own error.
-    lows = [agreement(scores, accuracies, seed=seed, resamples=2000).tau_low for seed in (1, 2)]
-    assert lows == pytest.approx([found.tau_low] * 2, abs=0.05)
 
 
 def test_published_taus_of_cifar10_stand_beside_ours_in_the_docs():
@@ -124,13 +120,13 @@ def test_values_that_are_not_finite_are_refused(value):
         with pytest.raises(DegenerateInputError, match="must be finite"):
             weighted_tau(*pair)
         with pytest.raises(DegenerateInputError, match="must be finite"):
-            agreement(*pair, seed=0, resamples=10)
+            agreement(*pair)
 
 
 def test_a_constant_has_no_correlation():
     scores, accuracies = published()
     for pair in ((np.ones(11), accuracies), (scores, np.ones(11))):
-        found = agreement(*pair, seed=0, resamples=20)
+        found = agreement(*pair)
         assert all(math.isnan(value) for value in (found.tau, found.spearman, found.pearson))
         assert all(math.isnan(value) for value in (found.tau_low, found.spearman_high, found.pearson_low))
     assert math.isnan(weighted_tau(np.array([1.0]), np.array([2.0])))
@@ -140,34 +136,22 @@ def test_spearman_and_pearson_agree_with_scipy():
     rng = np.random.default_rng(1)
     accuracies = rng.normal(size=20)
     scores = np.round(accuracies + rng.normal(size=20), 0)  # ties
-    found = agreement(scores, accuracies, seed=0, resamples=300)
+    found = agreement(scores, accuracies)
     assert found.spearman == pytest.approx(stats.spearmanr(scores, accuracies).statistic, rel=1e-12)
     assert found.pearson == pytest.approx(stats.pearsonr(scores, accuracies).statistic, rel=1e-12)
     for name in ("tau", "spearman", "pearson"):
         low, value, high = (getattr(found, name + end) for end in ("_low", "", "_high"))
         assert low < value < high
-    # Fisher's interval of a correlation, to the bootstrap's own error.
+    # Fisher's interval
     half = 1.96 / math.sqrt(17)
     fisher = np.tanh(np.arctanh(found.pearson) + np.array([-half, half]))
-    assert [found.pearson_low, found.pearson_high] == pytest.approx(fisher, abs=0.2)
-
-
-def test_intervals_are_percentiles_of_the_seeded_bootstrap():
-    scores, accuracies = published()
-    found = agreement(scores, accuracies, seed=5, resamples=200)
-    assert found == agreement(scores, accuracies, seed=5, resamples=200)
-    assert found != agreement(scores, accuracies, seed=6, resamples=200)
-    draws = np.random.default_rng(5).integers(0, 11, (200, 11))
-    drawn = [np.corrcoef(scores[row], accuracies[row])[0, 1] for row in draws if len(set(row)) > 1]
-    assert [found.pearson_low, found.pearson_high] == pytest.approx(np.percentile(drawn, [2.5, 97.5]))
-    assert interval(np.array([np.nan, 1.0, 3.0])) == pytest.approx((1.05, 2.95))
-    assert all(math.isnan(value) for value in interval(np.array([np.nan])))
+    assert [found.pearson_low, found.pearson_high] == pytest.approx(fisher, abs=1e-4)
 
 
 @pytest.mark.parametrize("points", [0, 1, 2])
 def test_few_points_have_no_interval(points):
     scores, accuracies = (column[:points] for column in published())
-    found = agreement(scores, accuracies, seed=0, resamples=50)
+    found = agreement(scores, accuracies)
     assert found.points == points
     for name in ("tau", "spearman", "pearson"):
         assert math.isnan(getattr(found, f"{name}_low"))

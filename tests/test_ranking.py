@@ -361,7 +361,7 @@ def rank_settings(**changes) -> RankingJobSettings:
     ]
     defaults = {
         "dataset": "d", "scores": SCORES, "models": models, "learning_rate": 0.1, "weight_decay": 0.0,
-        "seed": 0, "resamples": 200, "measured": None, "tables": (),
+        "measured": None, "tables": (),
     }  # fmt: skip
     return RankingJobSettings(**defaults | changes)
 
@@ -719,7 +719,7 @@ def finished(tmp_path_factory) -> Project:
     other = tiny["models"]["tiny"] | {"options": {"width": 6}}
     overlay = merge(tiny, {
         "models": {"other": other},
-        "rank": {"datasets": ["digits59"], "models": ["tiny", "other"], "resamples": 100},
+        "rank": {"datasets": ["digits59"], "models": ["tiny", "other"]},
     })  # fmt: skip
     (project.folder / "tiny.yaml").write_text(yaml.safe_dump(overlay))
     run = project.run("rank")
@@ -750,7 +750,6 @@ def test_rank_leaves_scores_a_table_and_two_figures(finished):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"rank": {"resamples": 200}}, Counter(ranking=1, figure=2, table=1)),
         ({"rank": {"scores": ["nc1", "logme"]}}, Counter(scores=2, ranking=1, figure=2, table=1)),
         ({"models": {"tiny": {"source_accuracy": 50}}}, None),
         ({"style": {"dpi": 61}}, Counter(figure=2)),

@@ -67,8 +67,6 @@ class RankSettings(ScoringSettings):
     measured: str | None = None
     """CSV file of accuracies measured elsewhere, with the columns dataset and model (keys) and accuracy (%),
     such as config/published/finetuned-supervised.csv; it must cover every data set of the ranking."""
-    resamples: Annotated[Integer, Field(ge=100)] = 2000
-    """Number of bootstrap resamples of the models for the intervals of the correlations."""
 
 
 class OperationSettings(Settings):

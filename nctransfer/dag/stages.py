@@ -383,9 +383,7 @@ class Stages(Views):
             models=tuple(ranked),
             learning_rate=probes.learning_rates[0],
             weight_decay=probes.weight_decays[0],
-            resamples=rank.resamples,
             tables=tuple(inputs.tables),
-            seed=self._seed("rank", dataset),
         )
         variants = [f"nctransfer.transferability.scores.{name}" for name in rank.scores]
         return self._job("ranking", settings, inputs.paths, inputs.parents, variants)

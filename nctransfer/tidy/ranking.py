@@ -16,8 +16,9 @@ import pandas as pd
 from nctransfer import variants
 from nctransfer.errors import DegenerateInputError
 from nctransfer.features.feature_store import PENULTIMATE
+from nctransfer.intervals import mean_interval
 from nctransfer.transferability import scores as score_modules
-from nctransfer.transferability.agreement import Agreement, agreement, interval
+from nctransfer.transferability.agreement import Agreement, agreement
 from nctransfer.transferability.evaluate import needs_head
 from nctransfer.transferability.settings import RankedModel, RankingJobSettings
 
@@ -28,6 +29,7 @@ PLACE = ["model", "view", "unit", "module", "pooling", "width"]
 SCORE, TERM, WITHOUT, ACCURACY = "score", "term", "without", "accuracy"
 # Columns that, besides the seed, distinguish runs of one method and its units, and their words in names.
 VARIED = {"per_class": "images a class", "learning_rate": "rate", "weight_decay": "decay"}
+INTERVALS = ("tau_low", "tau_high", "spearman_low", "spearman_high", "pearson_low", "pearson_high")
 
 
 def gather(tables: Mapping[tuple[str, ...], pd.DataFrame], settings: RankingJobSettings) -> pd.DataFrame:
@@ -139,10 +141,10 @@ def agreement_table(ranking: pd.DataFrame, settings: RankingJobSettings) -> pd.D
                     "label": label,
                 }
                 if comparison == MODELS:
-                    agreed = agreement(*_columns(paired), settings.seed, settings.resamples)
+                    agreed = agreement(*_columns(paired))
                     rows.append(shared | {"model": ALL} | asdict(agreed))
                 else:
-                    rows += [shared | row for row in _by_model(paired, settings.seed, settings.resamples)]
+                    rows += [shared | row for row in _by_model(paired)]
     columns = ["dataset", "comparison", "model", "accuracy", "accuracy_label", "kind", "name", "label"]
     return pd.DataFrame(rows, columns=[*columns, *Agreement.__dataclass_fields__])
 
@@ -248,20 +250,19 @@ def _placed(measured: pd.DataFrame, places: pd.DataFrame, comparison: str) -> pd
     return placed.assign(comparison=comparison, kind=ACCURACY, reason="")
 
 
-def _by_model(paired: pd.DataFrame, seed: int, resamples: int) -> list[dict[str, Any]]:
-    """Agreement over the units of each model, and its mean over the models with an interval."""
+def _by_model(paired: pd.DataFrame) -> list[dict[str, Any]]:
+    """Agreement over the units of each model, and its mean over the models with Student's interval.
+
+    Of a single model there is no interval: its units are not independent.
+    """
     rows, taus = [], []
     for model, part in paired.groupby("model", sort=False):
-        agreed = agreement(*_columns(part), seed, resamples=0)
-        rows.append(asdict(agreed) | {"model": model})
+        agreed = agreement(*_columns(part))
+        rows.append(asdict(agreed) | dict.fromkeys(INTERVALS, np.nan) | {"model": model})
         taus.append(agreed.tau)
     finite = np.array(taus, dtype=float)
     finite = finite[np.isfinite(finite)]
-    low, high = float("nan"), float("nan")
-    if len(finite) > 2:
-        generator = np.random.default_rng(seed)
-        resampled = generator.integers(0, len(finite), (resamples, len(finite)))
-        low, high = interval(finite[resampled].mean(1))
+    low, high = mean_interval(finite)
     mean = {
         "model": ALL,
         "points": len(finite),

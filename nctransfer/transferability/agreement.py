@@ -2,23 +2,20 @@
 
 from dataclasses import dataclass
 from functools import cache
-from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from nctransfer import intervals
 from nctransfer.errors import DegenerateInputError
 
 Numbers = NDArray[np.float64]
 
-ENUMERATED = 7
-RANDOM_ORDERS = 10_000
-
 
 @dataclass(frozen=True)
 class Agreement:
-    """Rank and linear correlations of n scores with accuracies, with 95 % percentile bootstrap intervals."""
+    """Rank and linear correlations of n scores with accuracies, with 95 % intervals."""
 
     points: int  # n
     tau: float  # weighted Kendall tau; pairs among the best have the largest weight
@@ -48,47 +45,30 @@ def weighted_tau(score: Numbers, accuracy: Numbers) -> float:
     return float(stats.weightedtau(score, accuracy).statistic)
 
 
-def agreement(score: Numbers, accuracy: Numbers, seed: int, resamples: int) -> Agreement:
+def agreement(score: Numbers, accuracy: Numbers) -> Agreement:
     """Correlate scores with accuracies, both (n,); higher scores predict higher accuracies.
 
-    Intervals are over resampled points. For the n of model sets (5 to 15) they are rough; with fewer than
-    three points there are none. DegenerateInputError where a value is not finite.
+    Intervals are those of :mod:`nctransfer.intervals`; a bootstrap is too narrow for the n of model sets (5 to
+    15). DegenerateInputError where a value is not finite.
     """
     score, accuracy = np.asarray(score, np.float64), np.asarray(accuracy, np.float64)
-    n = len(score)
-    rows = np.random.default_rng(seed).integers(0, max(n, 1), (resamples if n > 2 else 0, n))
-    numbers: list[float] = []
-    for coefficient in (weighted_tau, _spearman, _pearson):
-        drawn = np.array([coefficient(score[row], accuracy[row]) for row in rows])
-        numbers += [coefficient(score, accuracy), *interval(drawn)]
-        if coefficient is weighted_tau:
-            numbers += tau_null(n)
-    return Agreement(n, *numbers)
+    n, tau = len(score), weighted_tau(score, accuracy)
+    spearman, pearson = _spearman(score, accuracy), _pearson(score, accuracy)
+    return Agreement(
+        n, tau, *intervals.weighted_tau_interval(tau, n), *tau_null(n),
+        spearman, *intervals.spearman_interval(spearman, n),
+        pearson, *intervals.pearson_interval(pearson, n),
+    )  # fmt: skip
 
 
 @cache
 def tau_null(points: int) -> tuple[float, float]:
-    """The 2.5 % and 97.5 % quantiles of the weighted tau over all orders of n points (NaN for n < 2).
-
-    All orders are enumerated for n up to 7, else 10,000 random ones are drawn, always the same.
-    """
+    """The 2.5 % and 97.5 % quantiles of the weighted tau over orders of n points (NaN for n < 2)."""
     if points < 2:
-        return float("nan"), float("nan")
-    order = np.arange(points, dtype=float)
-    if points <= ENUMERATED:
-        shuffles = np.array(list(permutations(order)))
-    else:
-        shuffles = np.random.default_rng(0).permuted(np.tile(order, (RANDOM_ORDERS, 1)), axis=1)
-    low, high = np.percentile([weighted_tau(shuffle, order) for shuffle in shuffles], [2.5, 97.5])
-    return float(low), float(high)
-
-
-def interval(resampled: Numbers) -> tuple[float, float]:
-    """Percentiles 2.5 and 97.5 of the results of resamples, without those that are not finite."""
-    finite = resampled[np.isfinite(resampled)]
-    if not len(finite):
-        return float("nan"), float("nan")
-    low, high = np.percentile(finite, [2.5, 97.5])
+        return intervals.NONE
+    orders = intervals.orders(points).astype(float)
+    taus = intervals.weighted_tau_of_rows(orders, np.broadcast_to(orders[0], orders.shape))
+    low, high = np.percentile(taus, [2.5, 97.5])
     return float(low), float(high)
 
 

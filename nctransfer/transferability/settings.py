@@ -80,9 +80,5 @@ class RankingJobSettings(Settings):
     """Learning rate of the probes to compare with."""
     weight_decay: float
     """Weight decay of the probes to compare with."""
-    resamples: int
-    """Number of resamples of the models, for the intervals of correlations."""
     tables: tuple[tuple[str, str, str], ...]
     """Name, model and view of every tidy table, in the order of the inputs."""
-    seed: int
-    """Seed of the resamples."""
