@@ -1,9 +1,11 @@
 """Tables beside published numbers."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
-from project import ROOT
+from project import ROOT, Project
 
 from nctransfer import variants
 from nctransfer.config.load import load
@@ -122,3 +124,43 @@ def test_config_yaml_shows_the_papers_numbers_and_an_overlay_can_leave_them_out(
     assert "published" not in other.table("table3").inputs
     with pytest.raises(ConfigError, match=r"tables\.tableB\.published: no file 'nowhere\.csv'"):
         other.table("tableB")
+
+
+OWN = """
+study: tiny
+tables:
+  tableB:
+    published: own.csv
+    panels: [{dataset: digits59, title: Digits, series: [{models: {Tiny: tiny}}]}]
+figures:
+  fig3: {panels: [{model: tiny, dataset: digits59, title: Tiny}]}
+style: {windows: axes.csv, dpi: 60}
+"""
+
+
+def test_a_run_shows_what_is_published(tmp_path):
+    project = Project.fresh(tmp_path / "p")
+    (project.folder / "own.yaml").write_text(OWN)
+    (project.folder / "own.csv").write_text("panel,title,label,transfer_accuracy\na,Digits,Tiny,12.5\n")
+    ends = "abscissa,abscissa_low,abscissa_high,ordinate,ordinate_low,ordinate_high"
+    row = "fig3,a,Tiny,nc1,50,60,transfer_accuracy,10,20"
+    (project.folder / "axes.csv").write_text(f"figure,panel,title,{ends}\n{row}\n")
+    targets, options = ("tables/tiny/tableB", "figures/tiny/fig3.png"), ("--resources", "gpu=0")
+
+    def run(*more):
+        done = project.run(
+            *targets, options=(*options, "--configfile", "tiny.yaml", "own.yaml", *more), overlay=None
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        files = [project.folder / f"figures/tiny/fig3.{suffix}" for suffix in ("pdf", "png")]
+        return done.stdout + done.stderr, *(file.read_bytes() for file in files)
+
+    _, pdf, png = run()
+    numbers = pd.read_csv(project.folder / "tables/tiny/tableB.csv").iloc[0]
+    assert numbers["transfer_accuracy_difference"] == numbers["transfer_accuracy"] - 12.5
+    assert f"{INDENT}published" in project.read("tables/tiny/tableB.html")
+    said, plain_pdf, plain_png = run("--config", "style={windows: null}")
+    assert "rule table" not in said  # the style is the figures'
+    assert plain_png != png
+    content = [re.sub(rb"digest [0-9a-f]+", b"", file) for file in (pdf, plain_pdf)]
+    assert content[0] == content[1]  # without a frame
