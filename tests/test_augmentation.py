@@ -134,6 +134,43 @@ def test_crop_offsets_are_distributed_as_torchvisions():
     assert stats.chi2_contingency(torch.stack([cells(ours), cells(theirs)])).pvalue > 1e-3
 
 
+def resized(count, scale=(0.2, 1.0), level=2, height=32, width=32):
+    """Horizontal and vertical ramps (0 to 1 between the outer pixels' centres) after resized crops."""
+    ramps = torch.stack(
+        torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")[::-1]
+    ).repeat(count, 1, 1, 1)
+    shown = torch.cat([ramps, ramps[:, :1]], 1).to(torch.uint8)
+    return 255 * augmentation(level, crop_scale=scale)(shown, keys(count))
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (24, 32)])
+def test_a_resized_crop_is_a_part_of_the_image_in_torchvisions_range(height, width):
+    found = resized(4000, height=height, width=width)
+    columns, rows = found[:, 0, height // 2], found[:, 1, :, width // 2]
+    wide, tall = ((axis[:, 17] - axis[:, 7]) / 10 for axis in (columns, rows))  # away from repeated borders
+    assert max(wide.max(), tall.max()) <= 1 + 1e-4
+    shares = wide * tall
+    assert shares.max() <= 1 + 1e-4
+    whole = (wide > 1 - 1e-3) | (tall > 1 - 1e-3)  # sides that would exceed the image are cut
+    assert shares[~whole].min() == pytest.approx(0.2, abs=0.01)
+    ratios = (wide * width / (tall * height))[~whole]
+    assert ratios.min() == pytest.approx(3 / 4, abs=0.02)
+    assert ratios.max() == pytest.approx(4 / 3, abs=0.02)
+    # the part lies within the image, and reaches both ends in some draws
+    for axis, part, size in ((columns, wide, width), (rows, tall, height)):
+        left = axis[:, 7] + 0.5 - 7.5 * part  # of the part, in pixels of the image
+        assert left.min() == pytest.approx(0, abs=0.3)
+        assert (left + part * size).max() == pytest.approx(size, abs=0.3)
+
+
+def test_a_resized_crop_of_the_whole_image_enlarges_nothing_and_level_3_flips_half():
+    found = resized(400, scale=(1.0, 1.0), level=3)
+    slopes = found[:, 0, 16, 17] - found[:, 0, 16, 7]
+    assert slopes.abs().max() <= 10.001
+    assert 150 < (slopes < 0).sum() < 250
+    assert torch.equal(resized(7, level=3)[:3], resized(3, level=3))  # whatever the batch
+
+
 def test_level_3_flips_half_of_level_2s_crops():
     shown = images(2000)
     cropped, flipped = augmentation(2)(shown, keys(2000)), augmentation(3)(shown, keys(2000))

@@ -347,6 +347,8 @@ FAMILY = "families: {f: {architecture: small/resnet18, dataset: cifar10, size: 3
             FAMILY.replace("members: {aug: %s}", "members: {a-b: {augmentation: [1]}}")[:-2] + ", f-a: {architecture: small/resnet18, dataset: cifar10, size: 32, members: {b: {augmentation: [2]}}}}\n",
             "families.f-a.members.b: 'f-a-b' is also the key of another group",
         ),
+        ("families: {cifar100-resnet50: {sizes: {dtt: 64}}}\n", "families.cifar100-resnet50.sizes: no 'dtt' in datasets (did you mean 'dtd'?)"),
+        (FAMILY % "{augmentation: [2], training: {augmentation: {crop_scale: [0.5, 0.2]}}}", "families.f.members.aug.training.augmentation.crop_scale: [0.5, 0.2]; allowed are two shares above 0"),
         ("families: {cifar100-resnet50: {sise: 32}}\n", "families.cifar100-resnet50.sise: unknown key (did you mean 'size'?)"),
         ("training: {learning_rate: 1e-5}\n", "training.learning_rate_min: 0.0001 is above learning_rate 1e-05"),
         (

@@ -394,7 +394,7 @@ def test_nothing_is_fitted_where_the_largest_episode_cannot_be_drawn(stores):
 
 def episodes_of(accuracy: float, nc1: float, query: float) -> pd.DataFrame:
     rows = [
-        {"model": "m", "view": "v", "ways": 5, "shots": shots, "accuracy": accuracy + shots, "nc1": nc1,
+        {"model": "m", "view": "v", "ways": 5, "shots": shots, "episodes": 600, "accuracy": accuracy + shots, "nc1": nc1,
          "accuracy_low": accuracy + shots - 0.5, "accuracy_high": accuracy + shots + 0.5, "nc1_query": query}
         for shots in (1, 5)
     ]  # fmt: skip

@@ -476,6 +476,20 @@ def test_an_axis_has_three_numbers_at_least():
             assert sum(low <= tick <= high for tick in axis.get_ticklocs()) >= 3
 
 
+@pytest.mark.parametrize("fit", ["nc1", "log_nc1"])
+def test_a_published_window_frames_its_panel_alone_and_the_axes_reach_it(fit):
+    panels = [panel(title, TEN) for title in ("A", "B")]
+    window = {"panel": "b", "title": "B", "ranges": {"nc1": [2, 5], "transfer_accuracy": [20, 30]}}
+    chosen = settings(panels, fit=fit, windows=[window])
+    first, second = transfer.draw(transfer.tabulate(chosen, tables(panels)), chosen).axes
+    assert [line for line in first.lines if line.get_gid() == "window"] == []
+    (drawn,) = [line for line in second.lines if line.get_gid() == "window"]
+    assert {*map(tuple, drawn.get_xydata())} == {(2, 20), (5, 20), (5, 30), (2, 30)}
+    assert second.get_xlim()[1] >= 5
+    assert second.get_ylim()[0] <= 20
+    assert first.get_xlim()[1] < 5
+
+
 def test_no_curve_is_drawn_where_none_is_asked_for():
     panels = [panel("A", TEN)]
     chosen = settings(panels, curve="none")

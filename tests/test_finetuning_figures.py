@@ -21,7 +21,7 @@ from nctransfer.reporting.figures.tuned_units import figure as tuned_units
 from nctransfer.reporting.finetuning_runs import name_series, over_seeds, runs_table
 from nctransfer.reporting.output import save_figure, save_numbers, save_table
 from nctransfer.reporting.series_style import looks_of_runs
-from nctransfer.reporting.settings import FigureSettings, RunsPanel
+from nctransfer.reporting.settings import FigureSettings, RunsPanel, Window
 from nctransfer.reporting.table_cells import Cell, Emphasis, emphasised, seeds_in_words, spread
 from nctransfer.reporting.tables.methods import table as methods
 from nctransfer.reporting.tables.search import table as search
@@ -406,6 +406,33 @@ def test_a_title_wider_than_its_axes_is_broken():
     assert title.replace("\n", " ") == "(b) ResNet18 from ImageNet-1k on Aircraft, unit 2"
     assert "\n" not in figure.axes[0].get_title(loc="left")
     nothing_is_cut_off(figure)
+
+
+@pytest.mark.parametrize(
+    ("kind", "drawn", "column", "ranges", "lines"),
+    [
+        ("collapse_by_unit", "collapses", "unit", {"nc1": (0.01, 900)}, 2),
+        ("samples", "sampled", "per_class", {"per_class": (3, 316), "transfer_accuracy": (1, 99)}, 1),
+        ("tuned_units", "tuned", "tuned", {"tuned": (1, 12), "transfer_accuracy": (1, 99)}, 1),
+        ("tuned_unit_law", "law", "tuned", {"nc1": (0.01, 900), "transfer_accuracy": (1, 99)}, 4),
+    ],
+)
+def test_a_published_window_frames_the_first_panel(kind, drawn, column, ranges, lines):
+    module = globals()[kind]
+    chosen, tables = globals()[drawn]().both()
+    window = Window(panel="a", title=chosen.panels[0].title, ranges=ranges)
+    framed = chosen.model_copy(update={"windows": (window,)})
+    numbers = module.tabulate(chosen, tables)
+    without, figure = (module.draw(numbers, settings) for settings in (chosen, framed))
+    frames = [line for axes in figure.axes for line in axes.lines if line.get_gid() == "window"]
+    assert len(frames) == lines
+    for line in frames:
+        low, high = line.axes.get_ylim()
+        assert low <= min(line.get_ydata()) <= max(line.get_ydata()) <= high
+    named = [
+        [text.get_text() for legend in each.legends for text in legend.texts] for each in (without, figure)
+    ]
+    assert named[0] == named[1]  # a frame has no name
 
 
 # ---------------------------------------------------------------- samples

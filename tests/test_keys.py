@@ -125,6 +125,7 @@ CHANGES: dict[str, tuple[Place | None, Any]] = {
     "PretrainedModelSettings.architecture": (None, "small/resnet34"),
     "PretrainedModelSettings.options": (None, {"width": 8}),
     "PretrainedModelSettings.dataset": (None, "all"),
+    "PretrainedModelSettings.sizes": (None, {"all": 12}),
     "RankSettings.datasets": (None, ["all", "few", "some"]),
     "RankSettings.models": (None, ["plain", "published"]),
     "RankSettings.measured": (None, "measured.csv"),
@@ -134,6 +135,7 @@ CHANGES: dict[str, tuple[Place | None, Any]] = {
     "FamilySettings.options": (None, {"width": 8}),
     "FamilySettings.dataset": (None, "all"),
     "FamilySettings.size": (None, 12),
+    "FamilySettings.sizes": (None, {"all": 12}),
     "MemberSettings.augmentation": ((*MEMBERS, "aug"), [1, 3]),
     "MemberSettings.adversary": ((*MEMBERS, "adv"), [1, 3]),
     "MemberSettings.heads": ((*MEMBERS, "head"), ["none", "mlp2"]),
@@ -158,6 +160,8 @@ CHANGES: dict[str, tuple[Place | None, Any]] = {
     "StyleSettings.accuracy_color": (None, "#000000"),
     "StyleSettings.fit_color": (None, "#000000"),
     "StyleSectionSettings.titles": (("style",), {"all": "All digits"}),
+    "StyleSectionSettings.windows": (("style",), "windows.csv"),
+    "PublishedOption.published": (("tables", "methods"), "measured.csv"),
     "ResourcesSettings.mem_mb": (None, 9000),
     "ResourcesSettings.runtime": (None, 99),
     "ResourcesSettings.runtime_limit": (None, 1),
@@ -167,6 +171,7 @@ CHANGES: dict[str, tuple[Place | None, Any]] = {
     "ProjectionSettings.head": (None, "mlp1"),
     "ProjectionSettings.hidden": (None, 9),
     "AugmentationSettings.level": (None, 4),
+    "AugmentationSettings.crop_scale": (None, [0.2, 1]),
     "AdversarySettings.level": (("models", "plain", "training", "adversary"), 1),
     "AdversarySettings.radii": (None, [4, 5]),
     "LoRAOptions.alpha": (None, 9),
@@ -274,6 +279,8 @@ def folder(tmp_path_factory) -> Path:
     }  # fmt: skip
     for name, number in (("claims", 1), ("other", 2)):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump([claim | {"claim": number}]))
+    ends = ",".join(f"{axis}{end}" for axis in ("abscissa", "ordinate") for end in ("", "_low", "_high"))
+    (folder / "windows.csv").write_text(f"figure,panel,title,{ends}\npoints,a,any,nc1,1,2,accuracy,3,4\n")
     (folder / "measured.csv").write_text("dataset,model,accuracy\nall,plain,50\nfew,plain,50\n")
     return folder
 

@@ -198,12 +198,13 @@ CAPTIONS = {
 OVERLAYS = {"paper": [], "demo": [ROOT / "config/demo.yaml"]}
 
 
-def caption(name, key, settings, study):
+def caption(name, key, settings, study, inputs=None):
     """A caption's text, made as Snakemake makes it."""
     suffixes = ("png", "pdf", "csv", "html", "tex", "json", "parts")
     output = SimpleNamespace(**{suffix: f"x/{key}.{suffix}" for suffix in suffixes})
     told = SimpleNamespace(
         wildcards=[key],
+        input=inputs or {},
         params=SimpleNamespace(job={"settings": settings}),
         output=output,
         config={"study": study, "captions": CAPTIONS},
@@ -236,6 +237,18 @@ def test_every_figure_and_table_has_a_caption_that_says_how_to_read_it(study):
     caption("provenance", "provenance", {}, plan.configuration.study)
     text, _ = caption("scorecard", "scorecard", plan.scorecard().told()["settings"], plan.configuration.study)
     assert ("No picture is of the paper's own set-up" in text) == (study == "demo")
+
+
+def test_captions_say_what_is_published():
+    plan = Plan(load(ROOT / "config.yaml"), ROOT)
+    for section, key, words in (
+        ("figure", "fig3", "what lies between the outer tick labels"),
+        ("table", "table3", "the published numbers, and ours minus these"),
+    ):
+        job = plan.picture(f"{section}s", key)
+        plain = job.told()["settings"] | {"windows": []}
+        assert words in caption(section, key, job.told()["settings"], None, job.inputs)[0]
+        assert words not in caption(section, key, plain, None)[0]
 
 
 def test_a_kind_of_ones_own_has_a_caption_too(monkeypatch):

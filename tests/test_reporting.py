@@ -20,6 +20,7 @@ from nctransfer.reporting import table_cells
 from nctransfer.reporting.figures.layerwise import figure as layerwise
 from nctransfer.reporting.fits import correlation, fit_line, fit_parabola
 from nctransfer.reporting.output import save_figure, save_numbers, save_page, save_sidecar
+from nctransfer.reporting.settings import Window
 from nctransfer.stamp import Stamp
 from nctransfer.storage.files import file_checksum
 
@@ -235,6 +236,27 @@ def test_the_picture_shows_the_numbers(fit):
     row = part.iloc[0]
     np.testing.assert_allclose(line[:, 1], row[f"{fit}_intercept"] + row[f"{fit}_slope"] * x)
     assert f"{row[f'{fit}_r2']:.3f}" in right.texts[0].get_text()
+
+
+def test_a_published_window_frames_accuracy_against_nc1():
+    window = Window(panel="a", title="M on V", ranges={"nc1": (5, 30), "transfer_accuracy": (45, 70)})
+    chosen = settings().model_copy(update={"windows": (window,)})
+    left, right = layerwise.draw(layerwise.tabulate(chosen, tables()), chosen).axes[:2]
+    (drawn,) = [line for line in right.lines if line.get_gid() == "window"]
+    assert {*map(tuple, drawn.get_xydata())} == {(5, 45), (30, 45), (30, 70), (5, 70)}
+    assert "window" not in [line.get_gid() for line in left.lines]
+
+
+def test_a_png_may_show_another_figure_than_the_pdf(tmp_path):
+    chosen = settings()
+    numbers = layerwise.tabulate(chosen, tables())
+    framed = layerwise.draw(numbers, chosen)
+    framed.axes[0].set_facecolor("red")
+    for name, other in (("plain", None), ("framed", framed)):
+        files = tmp_path / f"{name}.pdf", tmp_path / f"{name}.png"
+        save_figure(layerwise.draw(numbers, chosen), *files, 60, "abc123", other)
+    assert (tmp_path / "plain.pdf").read_bytes() == (tmp_path / "framed.pdf").read_bytes()
+    assert (tmp_path / "plain.png").read_bytes() != (tmp_path / "framed.png").read_bytes()
 
 
 def test_units_without_a_relation_have_no_line_and_three_have_no_r():

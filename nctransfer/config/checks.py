@@ -243,6 +243,8 @@ def _check_model(key: str, model: Model, named: Named) -> Iterator[str]:
         yield from check_variant(f"{where}.unit_layout", unit_layouts, entry.unit_layout)
     if isinstance(entry, PretrainedModelSettings):
         yield from named.check(f"{where}.dataset", entry.dataset, "datasets")
+        for dataset in entry.sizes:
+            yield from named.check(f"{where}.sizes", dataset, "datasets")
         shared = set(_check_training("", study.configuration.training))  # the study's own are reported once
         for line in _check_training("", study.training(entry)):
             if line not in shared:

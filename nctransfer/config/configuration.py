@@ -98,6 +98,10 @@ class StyleSectionSettings(StyleSettings):
 
     titles: dict[str, str] = {}
     """Display names of data sets in figures, by key, such as {cifar10: CIFAR-10}."""
+    windows: Name | None = None
+    """CSV file of axis ranges of published figures, such as config/published/paper/axes.csv: the PNG of a
+    figure, which the report shows, then has a dashed frame of them in each panel of the same title; the PDF
+    has none. `null` draws none."""
 
     def title(self, dataset: str) -> str:
         """Display name of a data set."""

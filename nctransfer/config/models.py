@@ -35,10 +35,10 @@ class ModelSettings(NetworkSettings):
     source: str
     """Source of the weights."""
 
-    @property
-    def side(self) -> int | None:
-        """Side of the square input, if the entry sets it."""
-        return getattr(self, "size", None)
+    def side(self, dataset: str | None = None) -> int | None:
+        """Side of the square input, if the entry sets it; that for a data set may be its own."""
+        sizes: dict[str, int] = getattr(self, "sizes", {})
+        return sizes.get(dataset or "", getattr(self, "size", None))
 
     @property
     def network(self) -> str:
@@ -121,6 +121,9 @@ class PretrainedModelSettings(SizedSettings):
     """Key of the source data set."""
     size: Side
     """Side of the square input, in pixels."""
+    sizes: dict[Key, Side] = {}
+    """Side for the images of single data sets, by their key, where it is not `size`; for networks that take
+    images of any size."""
     options: dict[str, Any] = {}
     """Options of the architecture, such as {width: 16}."""
     training: TrainingSettings = TrainingSettings()
@@ -151,6 +154,9 @@ class FamilySettings(NetworkSettings):
     """Key of the source data set."""
     size: Side
     """Side of the square input, in pixels."""
+    sizes: dict[Key, Side] = {}
+    """Side for the images of single data sets, by their key, where it is not `size`; for networks that take
+    images of any size."""
     training: TrainingSettings = TrainingSettings()
     """Overrides the study's `training` for all members."""
     members: Annotated[dict[Key, MemberSettings], Field(min_length=1)]

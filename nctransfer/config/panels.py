@@ -7,7 +7,7 @@ from pydantic import Field
 from nctransfer.config.finetuning import RatesSettings, SweepSettings
 from nctransfer.models.settings import Pooling
 from nctransfer.reporting.settings import Curve, Fit, Layout
-from nctransfer.settings import Count, Distinct, Settings
+from nctransfer.settings import Count, Distinct, Name, Settings
 
 Keys = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -148,6 +148,15 @@ class CurveOption(Settings):
     curve: Curve = "line"
     """What is drawn through the points: a fitted line (where the interval of the correlation leaves out 0), a
     fitted parabola with its turning point, a path in the order of the points, or nothing."""
+
+
+class PublishedOption(Settings):
+    """Option of tables that have published counterparts."""
+
+    published: Name | None = None
+    """CSV file of published numbers, with columns of the table's own CSV, such as
+    config/published/paper/table3.csv: below each row the table then shows the published numbers and the
+    difference. `null` shows our numbers alone."""
 
 
 class LayoutOption(Settings):

@@ -87,15 +87,15 @@ class Study:
     models: Mapping[str, Model]  # all models, by key
     notes: tuple[str, ...] = ()  # warnings for the user, such as renamed keys
 
-    def facts(self, model: str) -> ModelFacts:
-        """Facts about a model; for a fine-tuned model those of its base model.
+    def facts(self, model: str, dataset: str | None = None) -> ModelFacts:
+        """Facts about a model, with the input size for a data set; a fine-tuned model has its base model's.
 
         Raises:
             ConfigError: its name, weights, architecture or poolings are not known.
         """
         key = self.base(model)
         try:
-            return describe(self.models[model].entry)
+            return describe(self.models[model].entry, dataset)
         except ConfigError as error:
             raise ConfigError(f"models.{key}.{error}") from None
 
@@ -104,13 +104,13 @@ class Study:
         run = self.models[model].run
         return model if run is None else run.model
 
-    def geometry(self, model: str) -> Geometry:
-        """How images are brought to a model's size.
+    def geometry(self, model: str, dataset: str) -> Geometry:
+        """How images of a data set are brought to a model's size.
 
         Raises:
             ConfigError: the library's transform cannot be expressed, or is for another image size.
         """
-        entry, facts = self.models[model].entry, self.facts(model)
+        entry, facts = self.models[model].entry, self.facts(model, dataset)
         try:
             return facts.geometry(self.preprocess(entry))
         except ConfigError as error:
@@ -138,14 +138,19 @@ class Study:
         return group_members(self.configuration)
 
 
-def describe(entry: Entry) -> ModelFacts:
-    """Facts about a model, from its entry.
+def describe(entry: Entry, dataset: str | None = None) -> ModelFacts:
+    """Facts about a model, from its entry, with the input size for a data set.
 
     Raises:
         ConfigError: the name, weights or architecture is unknown, or a pooling does not suit its units.
     """
     return describe_model(
-        entry.known(), entry.source, entry.unit_layout, entry.side, entry.poolings, entry.build_options
+        entry.known(),
+        entry.source,
+        entry.unit_layout,
+        entry.side(dataset),
+        entry.poolings,
+        entry.build_options,
     )
 
 

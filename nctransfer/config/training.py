@@ -144,7 +144,7 @@ def loop_settings(training: TrainingSettings) -> PretrainingLoopSettings:
 
 
 # Lowest augmentation level that reads an option.
-_READ_FROM = {"crop_padding": 2, "jitter": 4, "grayscale": 5}
+_READ_FROM = {"crop_padding": 2, "crop_scale": 2, "jitter": 4, "grayscale": 5}
 
 
 def as_read(augmentation: AugmentationSettings) -> AugmentationSettings:
@@ -190,6 +190,8 @@ def training_problems(training: TrainingSettings) -> Iterator[tuple[str, str]]:
     level, radii = training.adversary.level, training.adversary.radii
     if level > len(radii):
         yield "adversary.level", f"{level} has no radius; adversary.radii has {len(radii)}"
+    if (scale := training.augmentation.crop_scale) is not None and not 0 < scale[0] <= scale[1]:
+        yield "augmentation.crop_scale", f"{list(scale)}; allowed are two shares above 0, the smaller first"
     if training.decay_epochs:
         yield from _decay_problems(training, training.decay_epochs)
     else:

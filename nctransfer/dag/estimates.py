@@ -84,7 +84,7 @@ class Needs:
         """Train from scratch: every epoch passes the training images, then the test images."""
         entry = self.plan.trained(model)
         training, size = self.plan.study.training(entry), self._size(entry.dataset)
-        costs, batch = self._costs(model), training.batch_size
+        costs, batch = self._costs(model, entry.dataset), training.batch_size
         epochs, views = training.epochs, 2 if loss_class(training.loss).embeds else 1
         adversary = training.adversary
         attack = adversary.steps * ATTACK_STEP * TRAINING if adversary.level else 0.0
@@ -96,7 +96,7 @@ class Needs:
             + self._passes(costs, scored, SCORED_BATCHES * batch)
             + attack * self._passes(costs, attacked, batch)
         )
-        images = size.images * 3 * math.prod(self.plan.facts(model).size) / MB
+        images = size.images * 3 * math.prod(self.plan.facts(model, entry.dataset).size) / MB
         memory = PROCESS + 2 * images + 4 * self._weights(costs)
         return Need(memory + self._activations(costs, views * batch, SCORED_BATCHES * batch, 1.0), seconds)
 
@@ -107,7 +107,8 @@ class Needs:
 
     def features(self, model: str, view: str) -> Need:
         """One forward pass of all images; a batch of features waits to be written."""
-        costs, size = self._costs(model), self._size_of(model, view)
+        dataset = self.plan.find_view(model, view).dataset
+        costs, size = self._costs(model, dataset), self._size(dataset)
         batch = self.plan.configuration.features.batch_size
         written = size.images * self._stored_width(model) * FLOAT32
         seconds = self._passes(costs, size.images, batch) + written / (50 * MB) + size.images / 1_000
@@ -122,7 +123,7 @@ class Needs:
         tuning = self.plan.run(run)
         assert tuning is not None
         options = options_of(self.plan.configuration.finetuning, tuning)
-        costs, size = self._costs(run), self._size(tuning.dataset)
+        costs, size = self._costs(run, tuning.dataset), self._size(tuning.dataset)
         train = min(size.train, (tuning.per_class or size.train) * size.classes)
         epochs, batch = (options.epochs, options.batch_size) if tuning.facts.trains else (0, SCORED_IMAGES)
         share = self._trained_share(tuning, costs.units)
@@ -210,8 +211,8 @@ class Needs:
     def _size_of(self, model: str, view: str) -> DataSetSize:
         return self._size(self.plan.find_view(model, view).dataset)
 
-    def _costs(self, model: str) -> NetworkCosts:
-        return network_costs(self.plan.facts(model))
+    def _costs(self, model: str, dataset: str | None = None) -> NetworkCosts:
+        return network_costs(self.plan.facts(model, dataset))
 
     @staticmethod
     def _weights(costs: NetworkCosts) -> float:

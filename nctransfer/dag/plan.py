@@ -13,6 +13,7 @@ from typing import Any
 
 from nctransfer import variants
 from nctransfer.config import claims
+from nctransfer.config.axis_ranges import read_windows
 from nctransfer.config.configuration import PictureSettings
 from nctransfer.config.kinds import SECTIONS, kind_of
 from nctransfer.config.load import load
@@ -23,6 +24,7 @@ from nctransfer.dag.digest import FACTS
 from nctransfer.dag.job import Job, once
 from nctransfer.dag.stages import Stages
 from nctransfer.dag.tidy_inputs import TidyInputs
+from nctransfer.errors import ConfigError
 from nctransfer.reporting import titles
 from nctransfer.reporting.scorecard.settings import (
     ChanceJobSettings,
@@ -34,6 +36,7 @@ from nctransfer.reporting.settings import (
     ListingJobSettings,
     OverviewJobSettings,
     ProvenanceJobSettings,
+    Window,
 )
 from nctransfer.settings import Settings
 from nctransfer.storage.files import file_checksum
@@ -81,18 +84,39 @@ class Plan(Stages):
             for name in option.model_fields
         }
         options |= {"style": self.configuration.style.look(), "seed": self._seed("figure", figure)}
+        options["windows"] = self._windows.get(figure, ())
         return self._picture("figure", entry, options)
+
+    @cached_property
+    def _windows(self) -> dict[str, tuple[Window, ...]]:
+        """Windows of published panels, by the key of the figure."""
+        path = self.configuration.style.windows
+        return {} if path is None else read_windows(self._given_file("style.windows", path))
 
     @once
     def table(self, table: str) -> Job:
-        """Write a table from tidy tables."""
-        return self._picture("table", self.configuration.tables[table], {})
+        """Write a table from tidy tables, and published numbers to show beside them."""
+        entry = self.configuration.tables[table]
+        published = getattr(entry, "published", None)
+        if published is None:
+            return self._picture("table", entry, {})
+        file = self._given_file(f"tables.{table}.published", published)
+        # the digest covers the contents of published numbers, not their path
+        job = self._picture("table", entry, {}, outside=file.read_text(encoding="utf-8"))
+        return replace(job, inputs={**job.inputs, "published": str(file)})
+
+    def _given_file(self, where: str, path: str) -> Path:
+        """A file of the user's, or one that comes with the workflow; ConfigError if there is none."""
+        for file in (Path(path).expanduser(), self.workflow_file(path)):
+            if file.is_file():
+                return file
+        raise ConfigError(f"{where}: no file {path!r}")
 
     def picture(self, section: str, key: str) -> Job:
         """Draw a figure or write a table."""
         return self.figure(key) if section == "figures" else self.table(key)
 
-    def _picture(self, rule: str, entry: PictureSettings, options: dict[str, Any]) -> Job:
+    def _picture(self, rule: str, entry: PictureSettings, options: dict[str, Any], outside: str = "") -> Job:
         kind, inputs = kind_of(f"{rule}s", entry.kind), TidyInputs(self.results)
         panels: list[Settings] = [shown_panels.show(panel, self, kind, inputs) for panel in entry.panels]
         if kind.panel is None:
@@ -112,7 +136,7 @@ class Plan(Stages):
             if getattr(part, "method", None) is not None
         }
         modules += sorted(f"nctransfer.finetuning.methods.{method}{FACTS}" for method in shown_methods)
-        return self._job(rule, settings, inputs.paths, inputs.parents, modules)
+        return self._job(rule, settings, inputs.paths, inputs.parents, modules, outside)
 
     @once
     def scorecard(self) -> Job:

@@ -85,7 +85,7 @@ class Stages(Views):
     def pretrain(self, model: str) -> Job:
         """Train a source model."""
         entry = self.trained(model)
-        view, facts = self.view(model, entry.dataset), self.facts(model)
+        view, facts = self.view(model, entry.dataset), self.facts(model, entry.dataset)
         training = loop_settings(self.study.training(entry))
         settings = PretrainJobSettings(
             architecture=entry.architecture,

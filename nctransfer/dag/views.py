@@ -32,9 +32,9 @@ class Views:
         self.study = study
         self.configuration = study.configuration
 
-    def facts(self, model: str) -> ModelFacts:
+    def facts(self, model: str, dataset: str | None = None) -> ModelFacts:
         """Facts of a model, see :meth:`Study.facts`."""
-        return self.study.facts(model)
+        return self.study.facts(model, dataset)
 
     def run(self, model: str) -> Run | None:
         """The run that tuned a model; None for other models."""
@@ -42,7 +42,7 @@ class Views:
 
     def view(self, model: str, dataset: str) -> View:
         """A model's view of a data set."""
-        geometry = self.study.geometry(model)
+        geometry = self.study.geometry(model, dataset)
         entry = data_set(self.configuration.datasets[dataset])
         base = entry.key(dataset)
         key = f"{base}-{geometry.key}"

@@ -45,6 +45,7 @@ class Stream(IntEnum):
     LABELS = 15  # shuffled labels
     MIXTURE = 16  # start of a mixture of Gaussians
     TEST_IMAGES = 17  # draw from a test split
+    RESIZED_CROP = 18
 
 
 def stream_seed(seed: int, stream: Stream, *places: int | str) -> int:

@@ -19,15 +19,20 @@ from nctransfer.storage.files import atomic_path, file_checksum, save_text
 from nctransfer.versions import library_versions, package_version, software
 
 
-def save_figure(figure: Figure, pdf: Path, png: Path, dpi: int, digest: str) -> None:
-    """Write a figure as PDF and PNG without times; job digest and versions are in the metadata."""
+def save_figure(
+    figure: Figure, pdf: Path, png: Path, dpi: int, digest: str, framed: Figure | None = None
+) -> None:
+    """Write a figure as PDF and PNG without times; job digest and versions are in the metadata.
+
+    ``framed`` is the same figure for the PNG, if that shows published windows.
+    """
     libraries = library_versions(("matplotlib", "seaborn", "numpy", "pandas"))
     versions = {"nctransfer": package_version()} | libraries
     note = "; ".join([f"digest {digest}", *(f"{name} {number}" for name, number in versions.items())])
     with matplotlib.rc_context({"pdf.fonttype": 42}), atomic_path(pdf) as partial:
         figure.savefig(partial, metadata={"CreationDate": None, "Creator": "nctransfer", "Keywords": note})
     with atomic_path(png) as partial:
-        figure.savefig(partial, dpi=dpi, metadata={"Software": None, "Description": note})
+        (framed or figure).savefig(partial, dpi=dpi, metadata={"Software": None, "Description": note})
 
 
 def save_numbers(table: pd.DataFrame, csv: Path) -> None:

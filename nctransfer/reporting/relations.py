@@ -26,6 +26,7 @@ from nctransfer.reporting.style import (
     related,
     round_ticks,
 )
+from nctransfer.reporting.windows import frame
 
 # without the interval of r2, which is too narrow for few points; the correlation has a better one
 LINE = ("slope", "intercept", "r2")
@@ -150,6 +151,7 @@ def _draw_panel(
     scale, color = SCALES[abscissa.scale], settings.style.fit_color
     if scale.logarithmic:
         axes.set_xscale("log")
+    frame(axes, settings.windows, part, scale.column, "transfer_accuracy")
     draw_points(axes, part, looks, scale.column, "transfer_accuracy")
     curve, turn = np.empty((0, 2)), ""
     match settings.curve:

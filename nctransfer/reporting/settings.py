@@ -180,6 +180,14 @@ class PictureSettings(Settings, Generic[Shown]):
     weight_decay: float | None = None  # weight decay of the probes that are shown; `null` if none are
 
 
+class Window(Settings):
+    """What the axes of a published panel show."""
+
+    panel: str  # letter of the panel
+    title: str  # title above it
+    ranges: dict[str, tuple[float, float]]  # low and high end of an axis, by the column of the figure's CSV
+
+
 class FigureSettings(PictureSettings[Shown], Generic[Shown]):
     """A figure."""
 
@@ -187,6 +195,7 @@ class FigureSettings(PictureSettings[Shown], Generic[Shown]):
     seed: int  # seed of resampling and of the spread of points
     fit: Fit = "nc1"  # quantity in which fits are linear
     curve: Curve = "line"  # what is drawn through the points
+    windows: tuple[Window, ...] = ()  # published panels whose axes are framed in the PNG
 
 
 class DiagramSettings(FigureSettings[DiagramPanel]):

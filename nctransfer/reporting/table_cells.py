@@ -82,13 +82,13 @@ def emphasised(texts: Sequence[str], scores: Sequence[float]) -> list[str | Cell
 
 
 def spread(mean: float, std: float, seeds: int, digits: str) -> str:
-    """A mean, with its standard deviation if there are several seeds; a dash for NaN.
+    """A mean, with its standard deviation if there is one of several seeds; a dash for NaN.
 
     ``digits`` is the format of both numbers, such as ``.2f``.
     """
     if np.isnan(mean):
         return MISSING
-    return f"{mean:{digits}}" + (f" ± {std:{digits}}" if seeds > 1 else "")
+    return f"{mean:{digits}}" + (f" ± {std:{digits}}" if seeds > 1 and not np.isnan(std) else "")
 
 
 def as_written(value: float, digits: str) -> float:

@@ -6,6 +6,7 @@ and distributions are torchvision's (``transforms.v2``, float images); the rando
 only on its key.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -24,9 +25,12 @@ def augment(images: Tensor, keys: Tensor, settings: AugmentationSettings) -> Ten
 
     ``keys`` are int64, shape (B,), on the same device (see ``keyed_random.sample_keys``).
     """
-    if settings.level >= CROP:
-        images = _crop(images, keys, settings.crop_padding, flips=settings.level >= FLIP)
+    cropped, flips = settings.level >= CROP, settings.level >= FLIP
+    if cropped and settings.crop_scale is None:
+        images = _crop(images, keys, settings.crop_padding, flips)
     pixels = images.to(torch.float32).div_(255)
+    if cropped and settings.crop_scale is not None:
+        pixels = _resized_crop(pixels, keys, settings.crop_scale, flips)
     if settings.level >= JITTER:
         pixels = jitter_colours(pixels, draw_jitter(settings.jitter, keys))
     if settings.level >= GRAYSCALE:
@@ -53,6 +57,30 @@ def _crop(images: Tensor, keys: Tensor, padding: int, flips: bool) -> Tensor:
         rows.view(batch, 1, height, 1),
         columns.view(batch, 1, 1, width),
     ]
+
+
+def _resized_crop(pixels: Tensor, keys: Tensor, scale: tuple[float, float], flips: bool) -> Tensor:
+    """Enlarge a random part of each image to its size (bilinear); flip half of them if ``flips``.
+
+    Area and aspect ratio (3/4 to 4/3) are drawn as by torchvision's RandomResizedCrop; parts are not rounded
+    to whole pixels, and a side that would exceed the image is the image's.
+    """
+    height, width = pixels.shape[2:]
+    area, shape, *places = uniform(keys, Stream.RESIZED_CROP, 4).unbind(1)
+    area = scale[0] + (scale[1] - scale[0]) * area
+    ratio = torch.exp(math.log(4 / 3) * (2 * shape - 1)) * height / width
+    axes = []
+    for size, share, place in zip((width, height), (area * ratio, area / ratio), places, strict=True):
+        part = share.sqrt().clamp(max=1)
+        # centres of pixels, from -1 to 1 across the image
+        centres = (2 * torch.arange(size, device=pixels.device) + 1) / size - 1
+        axes.append(((1 - part) * (2 * place - 1)).unsqueeze(1) + part.unsqueeze(1) * centres)
+    columns, rows = axes
+    if flips:
+        flipped = uniform(keys, Stream.FLIP) < 0.5
+        columns = torch.where(flipped.unsqueeze(1), columns.flip(1), columns)
+    grid = torch.stack(torch.broadcast_tensors(columns.unsqueeze(1), rows.unsqueeze(2)), 3)
+    return functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,9 @@ class AugmentationSettings(Settings):
     grayscale."""
     crop_padding: Natural = 4
     """Black pixels around the image before the crop (from level 2)."""
+    crop_scale: tuple[Share, Share] | None = None
+    """Smallest and largest share of the image's area that a crop shows, resized to the image's size (from
+    level 2), such as [0.2, 1] in Khosla et al. 2020; `null` crops the padded image instead."""
     jitter: JitterSettings = JitterSettings()
     """Colour jitter (from level 4)."""
     grayscale: Share = 0.2

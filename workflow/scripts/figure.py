@@ -12,9 +12,10 @@ with job(snakemake) as task:
     kind = variants.load(figures, task.settings["kind"], "figure", ["SETTINGS", "tabulate", "draw"])
     settings = kind.SETTINGS.read(task.settings)
     numbers = kind.tabulate(settings, read_tables(settings.tables, snakemake.input))
-    figure = kind.draw(numbers, settings)
+    figure = kind.draw(numbers, settings.model_copy(update={"windows": ()}))
+    framed = kind.draw(numbers, settings) if settings.windows else None
     csv, pdf, png, sidecar = (Path(snakemake.output[suffix]) for suffix in ("csv", "pdf", "png", "json"))
     save_numbers(numbers, csv)
-    save_figure(figure, pdf, png, settings.style.dpi, task.stamp.digest)
+    save_figure(figure, pdf, png, settings.style.dpi, task.stamp.digest, framed)
     name, files = snakemake.wildcards.figure, map(Path, snakemake.output)
     save_sidecar(sidecar, name, settings.kind, task.stamp, snakemake.input, files, settings.seed)

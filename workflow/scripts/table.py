@@ -5,7 +5,9 @@ from pathlib import Path
 from nctransfer.runtime.job import job
 from nctransfer import variants
 from nctransfer.reporting import tables
+from nctransfer.reporting.beside import present_beside, with_published
 from nctransfer.reporting.output import save_page, save_sidecar, save_table
+from nctransfer.reporting.scorecard.findings import read_numbers
 from nctransfer.reporting.titles import name_of
 from nctransfer.storage.tables import read_tables
 
@@ -13,7 +15,12 @@ with job(snakemake) as task:
     kind = variants.load(tables, task.settings["kind"], "table", ["SETTINGS", "tabulate", "present"])
     settings = kind.SETTINGS.read(task.settings)
     numbers = kind.tabulate(settings, read_tables(settings.tables, snakemake.input))
-    readable = kind.present(numbers, settings)
+    published = snakemake.input.get("published")
+    if published is None:
+        readable = kind.present(numbers, settings)
+    else:
+        numbers = with_published(numbers, read_numbers(Path(published)))
+        readable = present_beside(numbers, lambda part: kind.present(part, settings))
     name, digest = snakemake.wildcards.table, task.stamp.digest
     csv, md, tex, html, sidecar = (
         Path(snakemake.output[suffix]) for suffix in ("csv", "md", "tex", "html", "json")

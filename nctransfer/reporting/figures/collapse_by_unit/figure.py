@@ -20,6 +20,7 @@ from nctransfer.reporting.series_style import Look, looks_of_runs, panels_of_lin
 from nctransfer.reporting.settings import FigureSettings, RunsPanel
 from nctransfer.reporting.style import NC1, plain_ticks
 from nctransfer.reporting.tidy_rows import PENULTIMATE, Tables
+from nctransfer.reporting.windows import frame
 
 SETTINGS = FigureSettings[RunsPanel]
 
@@ -75,6 +76,7 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[RunsPanel]) -> Figure:
     room: dict[str, Any] = {"tall": 0.72, "shape": _shape(numbers, style.width)}
     with panels_of_lines(numbers, style, **room, sharey="row") as (figure, drawn, columns):
         for index, (ax, part) in enumerate(drawn):
+            frame(ax, settings.windows, part, "unit", "nc1")
             _draw_panel(ax, part, looks)
             if index % columns == 0:
                 ax.set_ylabel(f"{NC1} on training data")

@@ -25,6 +25,7 @@ from nctransfer.reporting.series_style import BARS, Look, draw_mean, reach
 from nctransfer.reporting.settings import FigureSettings, StyleSettings, UnitsPanel
 from nctransfer.reporting.style import LEAST, NC1, clearance, correlation_text, headroom, related, round_ticks
 from nctransfer.reporting.tidy_rows import SAMPLES, SIZES, Tables, probe_rows
+from nctransfer.reporting.windows import frame
 
 SETTINGS = FigureSettings[UnitsPanel]
 
@@ -93,6 +94,7 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[UnitsPanel]) -> Figure:
         axes = figure.subplots(rows, columns, squeeze=False, width_ratios=[1.15, 1][:columns])
         for part, (left, right) in zip(panels, axes.reshape(-1, 2), strict=True):
             _draw_units(left, part, style)
+            frame(right, settings.windows, part, "nc1", "transfer_accuracy")
             _draw_law(right, part, settings.fit, style)
             left.set_title(panel_title(part, len(panels)), loc="left")
     return figure

@@ -20,6 +20,7 @@ from nctransfer.reporting.settings import FigureSettings, RunsPanel
 from nctransfer.reporting.style import round_ticks
 from nctransfer.reporting.tidy_rows import Tables
 from nctransfer.reporting.tuning_methods import FULL_FT, facts_of
+from nctransfer.reporting.windows import frame
 
 SETTINGS = FigureSettings[RunsPanel]
 
@@ -80,6 +81,7 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[RunsPanel]) -> Figure:
     looks = looks_of_runs(numbers)
     with panels_of_lines(numbers, settings.style, tall=0.78) as (figure, drawn, columns):
         for index, (ax, part) in enumerate(drawn):
+            frame(ax, settings.windows, part, "per_class", "transfer_accuracy")
             _draw_panel(ax, part, looks)
             note = settings.panels[index].note or ""
             ax.text(0.98, 0.03, note, transform=ax.transAxes, ha="right", fontsize="small")

@@ -14,9 +14,10 @@ from nctransfer.errors import DegenerateInputError
 from nctransfer.reporting import finetuning_runs as runs_of
 from nctransfer.reporting.panels import by_panel
 from nctransfer.reporting.series_style import DASHES, Look, draw_mean, panels_of_lines
-from nctransfer.reporting.settings import FigureSettings, RunsPanel, StyleSettings
+from nctransfer.reporting.settings import FigureSettings, RunsPanel
 from nctransfer.reporting.style import NC1, correlation_text, headroom, round_ticks
 from nctransfer.reporting.tidy_rows import Tables
+from nctransfer.reporting.windows import frame
 
 SETTINGS = FigureSettings[RunsPanel]
 
@@ -52,12 +53,12 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[RunsPanel]) -> Figure:
     """Draw the figure from its numbers."""
     with panels_of_lines(numbers, settings.style, tall=0.66, legend=0.3, narrowest=3) as (figure, drawn, _):
         for ax, part in drawn:
-            _draw_panel(ax, part, settings.style)
+            _draw_panel(ax, part, settings)
     return figure
 
 
-def _draw_panel(axes: Axes, part: pd.DataFrame, style: StyleSettings) -> None:
-    other = axes.twinx()
+def _draw_panel(axes: Axes, part: pd.DataFrame, settings: FigureSettings[RunsPanel]) -> None:
+    style, other = settings.style, axes.twinx()
     nc1 = Look(f"penultimate {NC1} on training data", style.nc1_color, "o", "-")
     accuracy = Look("transfer accuracy", style.accuracy_color, "s", DASHES[1])
     sides = (
@@ -65,6 +66,7 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, style: StyleSettings) -> None:
         (other, "transfer_accuracy", "Transfer accuracy (%)", accuracy),
     )
     for side, value, label, look in sides:
+        frame(side, settings.windows, part, "tuned", value, look.color)
         draw_mean(side, part, "tuned", value, look)
         side.set_ylabel(label, color=look.color)
         side.tick_params(axis="y", colors=look.color)

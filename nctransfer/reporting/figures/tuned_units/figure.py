@@ -27,6 +27,7 @@ from nctransfer.reporting.settings import FigureSettings, RunsPanel
 from nctransfer.reporting.style import round_ticks
 from nctransfer.reporting.tidy_rows import Tables
 from nctransfer.reporting.tuning_methods import FULL_FT
+from nctransfer.reporting.windows import frame
 
 SETTINGS = FigureSettings[RunsPanel]
 
@@ -67,6 +68,7 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[RunsPanel]) -> Figure:
     looks = looks_of_runs(numbers)
     with panels_of_lines(numbers, settings.style, tall=0.78) as (figure, drawn, _):
         for ax, part in drawn:
+            frame(ax, settings.windows, part, "tuned", "transfer_accuracy")
             if part["abscissa"].iloc[0] == "unit":
                 draw_lines(ax, part, "tuned", looks)
                 ax.set_xlabel("Tuned unit (1 = shallowest)")

@@ -1,7 +1,7 @@
 """What the plan must know of the kind ``few_shot``."""
 
 from nctransfer.config.kinds import NC1, Kind
-from nctransfer.config.panels import EpisodesPanelSettings
+from nctransfer.config.panels import EpisodesPanelSettings, PublishedOption
 from nctransfer.reporting.settings import EpisodesPanel, TableSettings
 
 KIND = Kind(
@@ -13,5 +13,6 @@ KIND = Kind(
     ),
     panel=EpisodesPanelSettings,
     settings=TableSettings[EpisodesPanel],
+    options=(PublishedOption,),
     nc1=NC1("few-shot accuracy beside NC1", images="training and test, as one"),
 )

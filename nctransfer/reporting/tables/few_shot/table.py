@@ -6,7 +6,7 @@ import pandas as pd
 
 from nctransfer.reporting.panels import by_panel, led_by, letter
 from nctransfer.reporting.settings import EpisodesPanel, TableSettings
-from nctransfer.reporting.table_cells import MISSING, Cell, as_written, emphasised
+from nctransfer.reporting.table_cells import MISSING, Cell, as_written, emphasised, spread
 from nctransfer.reporting.tidy_rows import Tables
 
 SETTINGS = TableSettings[EpisodesPanel]
@@ -60,7 +60,8 @@ def _block(part: pd.DataFrame) -> pd.DataFrame:
 
 def _accuracies(rows: pd.DataFrame) -> list[str | Cell]:
     reach = (rows["accuracy_high"] - rows["accuracy_low"]) / 2
-    texts = [f"{mean:{DIGITS}} ± {half:{DIGITS}}" for mean, half in zip(rows["accuracy"], reach, strict=True)]
+    # published accuracies have no interval
+    texts = [spread(*row, DIGITS) for row in zip(rows["accuracy"], reach, rows["episodes"], strict=True)]
     return emphasised(texts, [as_written(mean, DIGITS) for mean in rows["accuracy"]])
 
 

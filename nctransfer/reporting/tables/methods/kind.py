@@ -1,7 +1,7 @@
 """What the plan must know of the kind ``methods``."""
 
 from nctransfer.config.kinds import NC1, Kind
-from nctransfer.config.panels import RunsPanelSettings
+from nctransfer.config.panels import PublishedOption, RunsPanelSettings
 from nctransfer.reporting.settings import RunsPanel, TableSettings
 
 KIND = Kind(
@@ -13,5 +13,6 @@ KIND = Kind(
     ),
     panel=RunsPanelSettings,
     settings=TableSettings[RunsPanel],
+    options=(PublishedOption,),
     nc1=NC1("methods of fine-tuning side by side"),
 )

@@ -1,7 +1,7 @@
 """What the plan must know of the kind ``pretraining``."""
 
 from nctransfer.config.kinds import NC1, Kind
-from nctransfer.config.panels import PointsPanelSettings
+from nctransfer.config.panels import PointsPanelSettings, PublishedOption
 from nctransfer.reporting.settings import PointsPanel, TableSettings
 
 KIND = Kind(
@@ -12,6 +12,7 @@ KIND = Kind(
     ),
     panel=PointsPanelSettings,
     settings=TableSettings[PointsPanel],
+    options=(PublishedOption,),
     probes=True,
     nc1=NC1("losses and heads side by side"),
 )

@@ -1,5 +1,7 @@
 """Pre-trainings with their source NC1 and transfer accuracy (the unnumbered table of Appendix B)."""
 
+import math
+
 import pandas as pd
 
 from nctransfer.errors import DegenerateInputError
@@ -7,6 +9,7 @@ from nctransfer.reporting.panels import by_panel
 from nctransfer.reporting.points import points_table as tabulate
 from nctransfer.reporting.settings import PointsPanel, TableSettings
 from nctransfer.reporting.style import SPLITS
+from nctransfer.reporting.table_cells import spread
 
 __all__ = ["SETTINGS", "present", "tabulate"]
 
@@ -46,9 +49,8 @@ def present(numbers: pd.DataFrame, settings: TableSettings[PointsPanel]) -> pd.D
 
 def _nc1(value: float) -> str:
     """Three decimals, unless they would all be zeros."""
-    return f"{value:.3f}" if value >= 0.0005 else f"{value:.1e}"
+    return spread(value, math.nan, 1, ".1e" if value < 0.0005 else ".3f")
 
 
 def _accuracy(row: pd.Series) -> str:
-    std = f" ± {row['transfer_accuracy_std']:.2f}" if row["seeds"] > 1 else ""
-    return f"{row['transfer_accuracy']:.2f}{std}"
+    return spread(row["transfer_accuracy"], row["transfer_accuracy_std"], row["seeds"], ".2f")

@@ -1,7 +1,7 @@
 """What the plan must know of the kind ``tasks``."""
 
 from nctransfer.config.kinds import Kind
-from nctransfer.config.panels import RunsPanelSettings
+from nctransfer.config.panels import PublishedOption, RunsPanelSettings
 from nctransfer.reporting.settings import RunsPanel, TableSettings
 
 KIND = Kind(
@@ -12,5 +12,6 @@ KIND = Kind(
     ),
     panel=RunsPanelSettings,
     settings=TableSettings[RunsPanel],
+    options=(PublishedOption,),
     collapse=False,
 )

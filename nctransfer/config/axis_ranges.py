@@ -1,0 +1,48 @@
+"""Axis ranges of published figures, which ours are framed by."""
+
+import csv
+from pathlib import Path
+
+from nctransfer.errors import ConfigError
+from nctransfer.reporting.settings import Window
+
+AXES = ("abscissa", "ordinate")
+COLUMNS = ("figure", "panel", "title", *(f"{axis}{end}" for axis in AXES for end in ("", "_low", "_high")))
+
+
+def read_windows(path: Path) -> dict[str, tuple[Window, ...]]:
+    """Windows of published panels, by the key of the figure; an axis without numbers has none.
+
+    ``path`` is a CSV file like ``config/published/paper/axes.csv``.
+
+    Raises:
+        ConfigError: the file is not such a table.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            rows, columns = list(reader), reader.fieldnames or []
+    except (OSError, ValueError, csv.Error) as error:
+        raise ConfigError(f"style.windows: {str(path)!r} cannot be read ({error})") from None
+    if lacking := [column for column in COLUMNS if column not in columns]:
+        raise ConfigError(
+            f"style.windows: {path}: no column {lacking[0]!r}; it has: {', '.join(columns) or 'none'}"
+        )
+    windows: dict[str, list[Window]] = {}
+    for line, row in enumerate(rows, start=2):
+        try:
+            ranges = {row[axis]: _range(row, axis) for axis in AXES if row[f"{axis}_low"]}
+        except (TypeError, ValueError):
+            allowed = "allowed are a low end and a higher one, or nothing"
+            raise ConfigError(f"style.windows: {path}: line {line}: {allowed}") from None
+        windows.setdefault(row["figure"], []).append(
+            Window(panel=row["panel"], title=row["title"], ranges=ranges)
+        )
+    return {figure: tuple(found) for figure, found in windows.items()}
+
+
+def _range(row: dict[str, str], axis: str) -> tuple[float, float]:
+    low, high = (float(row[f"{axis}_{end}"]) for end in ("low", "high"))
+    if not low < high:
+        raise ValueError
+    return low, high
