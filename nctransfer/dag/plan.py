@@ -159,6 +159,8 @@ class Plan(Stages):
         files = {names[name]: file for name, file in published.items()}
         if (calibrated := claims.calibration_file(path)) is not None:
             files["calibration"] = calibrated
+        if self.configuration.style.windows is not None:
+            files["axes"] = Path(self._given_file("style.windows", self.configuration.style.windows))
         contents = "".join(file.read_text(encoding="utf-8") for file in files.values())
         job = self._job("scorecard", settings, inputs, parents, self._statistics, outside=contents)
         # the digest covers the contents of published numbers, not their path

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nctransfer.reporting.scorecard import verdicts
+from nctransfer.reporting.scorecard.findings import names_of
 from nctransfer.reporting.scorecard.settings import JudgedClaimSettings
 
 # what is dealt out together: columns that start with these
@@ -63,7 +64,7 @@ def _rows(table: pd.DataFrame, generator: np.random.Generator) -> np.ndarray:
 
 def _points(table: pd.DataFrame, generator: np.random.Generator) -> np.ndarray:
     """Positions of the rows of other points, the same ones in every panel that has them."""
-    keys = table[POINT].astype(str).agg(" ".join, axis=1)
+    keys = names_of(table, POINT)
     names = keys.unique()
     rank = dict(zip(names, generator.permutation(len(names)), strict=True))
     order = np.arange(len(table))

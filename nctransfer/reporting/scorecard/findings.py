@@ -119,7 +119,7 @@ def numbers(part: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
 
 def names_of(part: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     """One text per row, of several columns."""
-    first, *others = (part[column].astype(str) for column in columns)
+    first, *others = (part[column].astype(object).fillna("").astype(str) for column in columns)
     for other in others:
         first = first + " " + other
     return first

@@ -9,6 +9,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from nctransfer.reporting import pages
+from nctransfer.reporting.scorecard import windows
 from nctransfer.reporting.scorecard.estimates import ALPHA
 from nctransfer.reporting.scorecard.findings import Finding, Part
 from nctransfer.reporting.scorecard.settings import JudgedClaimSettings
@@ -43,6 +44,7 @@ class Circumstances:
     paper: str  # name of the paper's own set-up
     chance: pd.DataFrame  # verdicts on numbers dealt out at random
     calibration: pd.DataFrame | None = None  # how the tests err, if it is known
+    windows: pd.DataFrame | None = None  # points in the paper's windows, if they are shown
 
     def power(self, row: str) -> float:
         """Share of the worlds that the paper describes in which a row holds; NaN if unknown."""
@@ -223,7 +225,8 @@ def html(judged: Sequence[Judged], about: Circumstances) -> str:
         chance=chance_text(judged, about.chance), family=family_text(judged), classes=CLASSES, tiles=TILES,
         judged=judged, paper=about.paper,
     )  # fmt: skip
-    return pages.page("Scorecard", f"{body}\n", _STYLE)
+    shown = "" if about.windows is None else windows.html(about.windows)
+    return pages.page("Scorecard", f"{body}\n{shown}\n", _STYLE)
 
 
 def _strip(one: Judged, width: int = 190, height: int = 14) -> Markup:
@@ -288,4 +291,5 @@ def markdown(judged: Sequence[Judged], about: Circumstances) -> str:
             one.set_up,
         ]
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
-    return "\n".join(lines) + "\n"
+    shown = "" if about.windows is None else f"\n{windows.markdown(about.windows)}"
+    return "\n".join(lines) + "\n" + shown

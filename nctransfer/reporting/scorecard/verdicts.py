@@ -146,20 +146,19 @@ def bound_of(claim: JudgedClaimSettings) -> Bound:
 
 
 def measure(claim: JudgedClaimSettings, rows: pd.DataFrame) -> Finding:
-    """The finding of the claim's statistic in its rows.
+    """The finding of the claim's statistic in its rows; without their columns, what is missing.
+
+    A figure of that name may be of another kind than the claim's.
 
     Raises:
-        ConfigError: the options are wrong, or name a column that does not exist.
+        ConfigError: the options are wrong.
     """
     statistic = variants.load(statistics, claim.statistic, needs=["measure"])
     options = read_options(claim)
     try:
         finding: Finding = statistic.measure(rows, options, bound_of(claim))
     except KeyError as error:
-        raise ConfigError(
-            f"claim {claim.row}, statistic {claim.statistic!r}: {error.args[0]}; its options say "
-            f"{', '.join(claim.options)}, and the columns are: {', '.join(map(str, rows.columns))}"
-        ) from None
+        return nothing(f"no column {error.args[0]!r}; there are: {', '.join(map(str, rows.columns))}")
     return finding
 
 
