@@ -706,7 +706,12 @@ def test_the_methods_table_has_three_blocks_with_the_best_and_second_marked(tmp_
     accuracy, nc1, share = rows[2:6], rows[7:11], rows[12:16]
     assert [row[1] for row in accuracy] == ["85.41 ± 0.10", "<u>94.60 ± 0.10</u>", "**95.25 ± 0.10**", DASH]
     # two are best, so there is no second
-    assert [row[2] for row in accuracy] == ["92.67 ± 0.10", "**93.28 ± 0.10**", "**93.28 ± 0.10**", "80.00"]
+    assert [row[2] for row in accuracy] == [
+        "92.67 ± 0.10",
+        "**93.28 ± 0.10**",
+        "**93.28 ± 0.10**",
+        "80.00 [75.80, 83.63]",
+    ]
     assert [row[1] for row in nc1] == ["1.81 ± 0.00", "<u>0.290 ± 0.000</u>", "**0.0400 ± 0.0000**", DASH]
     assert [row[2] for row in nc1][-1] == DASH
     assert [row[2] for row in share] == ["0.03", "8.13", "100.00", "0.00"]
@@ -735,10 +740,11 @@ def test_the_methods_csv_holds_both_features_of_scl_and_the_correlation():
     assert table[table["panel"] == "c"]["pearson"].isna().all()
 
 
-def test_a_methods_table_of_one_seed_has_no_spread(tmp_path):
+def test_a_methods_table_of_one_seed_has_intervals_over_test_images(tmp_path):
     _, _, rows, _ = written(methods, compared(seeds=1), tmp_path)
     assert rows[1][0] == "*Transfer accuracy (%)*"
-    assert rows[2][1:] == ["85.41", "92.67"]
+    assert [cell.partition(" ")[0] for cell in rows[2][1:]] == ["85.41", "92.67"]
+    assert rows[2][1] == "85.41 [81.61, 88.53]"  # Wilson's, of 400 images
 
 
 def test_an_nc1_too_small_for_decimals_is_no_zero():
@@ -828,21 +834,22 @@ def test_the_tasks_table_compares_methods_task_by_task_and_on_average(tmp_path):
     table, _, rows, latex = written(tasks, vtab(), tmp_path)
     assert rows == [
         ["Transfer accuracy (%)", "Layer FT", "Layer LoRA (rank 96)"],
-        ["Cifar100", "56.7", "**64.3**"],
-        ["Caltech101", "**95.0**", "94.7"],
-        ["DTD", "**67.3**", "**67.3**"],  # equal as shown
+        ["Cifar100", "56.7 [51.8, 61.5]", "**64.3 [59.5, 68.8]**"],
+        ["Caltech101", "**95.0 [92.4, 96.7]**", "94.7 [92.0, 96.5]"],
+        ["DTD", "**67.3 [62.6, 71.7]**", "**67.3 [62.6, 71.8]**"],  # equal as shown
         ["Average", "73.0", "**75.4**"],
     ]
     lora = table[table["method"] == "layer_lora"]
     np.testing.assert_allclose(lora["difference"], [-7.6, 0.3, -0.04, -7.34 / 3], atol=1e-9)
     assert table[table["method"] == "layer_ft"]["difference"].isna().all()
-    assert r"Cifar100 & 56.7 & \textbf{64.3} \\" in latex
+    assert r"Cifar100 & 56.7 [51.8, 61.5] & \textbf{64.3 [59.5, 68.8]} \\" in latex
 
 
 def test_a_second_best_task_is_marked_among_three_methods_only(tmp_path):
     _, _, rows, _ = written(tasks, vtab(methods=("layer_ft", "layer_lora", "full_ft")), tmp_path)
-    assert rows[1][1:] == ["<u>56.7</u>", "**64.3**", "50.0"]
-    assert rows[2][1:] == ["**95.0**", "94.7", "<u>94.9</u>"]
+    assert rows[1][1:] == ["<u>56.7 [51.8, 61.5]</u>", "**64.3 [59.5, 68.8]**", "50.0 [45.1, 54.9]"]
+    assert rows[2][1].startswith("**95.0 ")
+    assert rows[2][3].startswith("<u>94.9 ")
 
 
 def test_an_average_spreads_over_seeds_and_needs_every_task(tmp_path):

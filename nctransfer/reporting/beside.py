@@ -13,8 +13,8 @@ KEYS = ("title", "series", "label", "method", "pooling", "units", "shots")  # wh
 VALUES = ("accuracy", "transfer_accuracy", "nc1", "share")
 PUBLISHED, DIFFERENCE = "published", "difference"
 INDENT = 3 * "\N{NO-BREAK SPACE}"
-# a number at the start of a cell, alone or followed by its spread
-NUMBER = re.compile(r"([-+]?\d+(?:\.(?P<decimals>\d+))?(?P<exponent>e[-+]?\d+)?)(?: ± .*)?")
+# a number at the start of a cell, alone or followed by its spread or interval
+NUMBER = re.compile(r"([-+]?\d+(?:\.(?P<decimals>\d+))?(?P<exponent>e[-+]?\d+)?)(?: [±[].*)?")
 
 
 def with_published(numbers: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from html import escape
+from typing import Any
 
 import numpy as np
+
+from nctransfer.reporting.accuracies import TRANSFER
 
 MISSING = "\N{EN DASH}"
 
@@ -89,6 +92,15 @@ def spread(mean: float, std: float, seeds: int, digits: str) -> str:
     if np.isnan(mean):
         return MISSING
     return f"{mean:{digits}}" + (f" ± {std:{digits}}" if seeds > 1 and not np.isnan(std) else "")
+
+
+def accuracy_text(row: Any, digits: str) -> str:
+    """A transfer accuracy with its deviation over seeds, or for one seed with its interval."""
+    mean, std, seeds = (row[column] for column in (TRANSFER, f"{TRANSFER}_std", "seeds"))
+    low, high = (row.get(f"{TRANSFER}_{end}", np.nan) for end in ("low", "high"))
+    if seeds == 1 and np.isfinite([mean, low, high]).all():
+        return f"{mean:{digits}} [{low:{digits}}, {high:{digits}}]"
+    return spread(mean, std, seeds, digits)
 
 
 def as_written(value: float, digits: str) -> float:

@@ -6,7 +6,15 @@ import pandas as pd
 from nctransfer.reporting import finetuning_runs as runs_of
 from nctransfer.reporting.panels import by_panel
 from nctransfer.reporting.settings import RunsPanel, TableSettings
-from nctransfer.reporting.table_cells import Cell, as_written, emphasised, heading, seeds_in_words, spread
+from nctransfer.reporting.table_cells import (
+    Cell,
+    accuracy_text,
+    as_written,
+    emphasised,
+    heading,
+    seeds_in_words,
+    spread,
+)
 from nctransfer.reporting.tidy_rows import Tables
 from nctransfer.reporting.tuning_methods import facts_of
 
@@ -59,9 +67,8 @@ def present(numbers: pd.DataFrame, settings: TableSettings[RunsPanel]) -> pd.Dat
 
 
 def _accuracies(part: pd.DataFrame) -> list[str | Cell]:
-    digits = [".2f"] * len(part)
     scores = [as_written(mean, ".2f") for mean in part["transfer_accuracy"]]
-    return emphasised(_texts(part, "transfer_accuracy", digits), scores)
+    return emphasised([accuracy_text(row, ".2f") for row in part.to_dict("records")], scores)
 
 
 def _collapses(part: pd.DataFrame) -> list[str | Cell]:

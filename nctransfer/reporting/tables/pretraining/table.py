@@ -9,7 +9,7 @@ from nctransfer.reporting.panels import by_panel
 from nctransfer.reporting.points import points_table as tabulate
 from nctransfer.reporting.settings import PointsPanel, TableSettings
 from nctransfer.reporting.style import SPLITS
-from nctransfer.reporting.table_cells import spread
+from nctransfer.reporting.table_cells import accuracy_text, spread
 
 __all__ = ["SETTINGS", "present", "tabulate"]
 
@@ -53,4 +53,4 @@ def _nc1(value: float) -> str:
 
 
 def _accuracy(row: pd.Series) -> str:
-    return spread(row["transfer_accuracy"], row["transfer_accuracy_std"], row["seeds"], ".2f")
+    return accuracy_text(row, ".2f")

@@ -4,7 +4,7 @@ import pandas as pd
 
 from nctransfer.reporting import finetuning_runs as runs_of
 from nctransfer.reporting.settings import RunsPanel, TableSettings
-from nctransfer.reporting.table_cells import Cell, as_written, emphasised, seeds_in_words, spread
+from nctransfer.reporting.table_cells import Cell, accuracy_text, as_written, emphasised, seeds_in_words
 from nctransfer.reporting.tidy_rows import Tables
 
 SETTINGS = TableSettings[RunsPanel]
@@ -65,7 +65,7 @@ def present(numbers: pd.DataFrame, settings: TableSettings[RunsPanel]) -> pd.Dat
     rows: list[list[str | Cell]] = []
     for title, part in numbers.groupby("title", sort=False):
         methods = part.set_index("name").reindex(names)
-        columns = methods["transfer_accuracy"], methods["transfer_accuracy_std"], methods["seeds"]
-        texts = [spread(*row, digits=DIGITS) for row in zip(*columns, strict=True)]
-        rows.append([str(title), *emphasised(texts, [as_written(mean, DIGITS) for mean in columns[0]])])
+        texts = [accuracy_text(row, DIGITS) for row in methods.to_dict("records")]
+        scores = [as_written(mean, DIGITS) for mean in methods["transfer_accuracy"]]
+        rows.append([str(title), *emphasised(texts, scores)])
     return pd.DataFrame(rows, columns=[corner, *names], dtype=object)
