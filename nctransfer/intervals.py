@@ -29,7 +29,8 @@ def accuracy_interval(accuracy: ArrayLike, samples: ArrayLike) -> tuple[Numbers,
     with np.errstate(divide="ignore", invalid="ignore"):
         centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
         half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return 100 * np.clip(centre - half, 0, 1), 100 * np.clip(centre + half, 0, 1)
+    # rounding must not put an end on the wrong side of the share
+    return 100 * np.clip(centre - half, 0, share), 100 * np.clip(centre + half, share, 1)
 
 
 def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
@@ -52,7 +53,14 @@ def pearson_interval(r: float, points: int) -> Interval:
     It assumes that both quantities are normal. All of [-1, 1] for three points, NaN for fewer. A percentile
     bootstrap is too narrow for the n of model sets: most resamples of few points lie close to some line.
     """
-    return _fisher(r, points)
+    if not np.isfinite(r) or points < 3:
+        return NONE
+    if points == 3:
+        return -1.0, 1.0
+    half = stats.norm.ppf(0.5 + LEVEL / 2) / np.sqrt(points - 3)
+    with np.errstate(divide="ignore"):
+        centre = np.arctanh(np.clip(r, -1, 1))
+    return float(np.tanh(centre - half)), float(np.tanh(centre + half))
 
 
 def r2_interval(r: float, points: int) -> Interval:
@@ -67,17 +75,6 @@ def r2_interval(r: float, points: int) -> Interval:
 def next_order(points: int) -> float:
     """Spearman's rho of the orders of n points that are next to the perfect one."""
     return 1 - 12 / (points * (points**2 - 1))
-
-
-def _fisher(r: float, points: int) -> Interval:
-    if not np.isfinite(r) or points < 3:
-        return NONE
-    if points == 3:
-        return -1.0, 1.0
-    half = stats.norm.ppf(0.5 + LEVEL / 2) / np.sqrt(points - 3)
-    with np.errstate(divide="ignore"):
-        centre = np.arctanh(np.clip(r, -1, 1))
-    return float(np.tanh(centre - half)), float(np.tanh(centre + half))
 
 
 def spearman_interval(rho: float, points: int) -> Interval:
@@ -100,6 +97,8 @@ def _not_refuted(found: float, points: int, coefficient: str) -> Interval:
     truths, lows, highs = _sampled(points, coefficient)
     tail = 1e-9  # a value that is as extreme as the quantile does not refute it
     kept = truths[(lows <= found + tail) & (found - tail <= highs)]
+    if not len(kept):  # a perfect order of many points
+        return (float(truths[-1]), 1.0) if found > 0 else (-1.0, float(truths[0]))
     # beyond the last simulated correlation nothing refutes a perfect order
     low = -1.0 if found + tail < lows[0] or kept[0] == truths[0] else kept[0]
     high = 1.0 if found - tail > highs[-1] or kept[-1] == truths[-1] else kept[-1]

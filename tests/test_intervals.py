@@ -13,6 +13,9 @@ def test_accuracies_have_wilsons_interval():
         known = stats.binomtest(right, images).proportion_ci(method="wilson")
         low, high = intervals.accuracy_interval(100 * right / images, images)
         assert (float(low), float(high)) == pytest.approx((100 * known.low, 100 * known.high), abs=1e-9)
+    for images in range(1, 2000):  # rounding leaves no end on the wrong side
+        assert intervals.accuracy_interval(100.0, images)[1] >= 100
+        assert intervals.accuracy_interval(0.0, images)[0] <= 0
     table = intervals.with_intervals(pd.DataFrame({"accuracy": [50.0, 90.0], "samples": [100, 0]}))
     assert table["accuracy_low"][0] == pytest.approx(40.4, abs=0.05)
     assert np.isnan(table["accuracy_high"][1])  # of no images
@@ -48,7 +51,9 @@ def test_a_perfect_order_of_few_leaves_much_open(interval):
     low, high = interval(1.0, 5)
     assert high == 1
     assert 0 < low < 0.5
-    assert interval(1.0, 20)[0] > 0.9
+    for points in (20, 40, 120):
+        assert interval(1.0, points)[0] > 0.9
+        assert interval(-1.0, points)[0] == -1
     assert np.isnan(interval(1.0, 3)).all()
     assert np.isnan(interval(float("nan"), 9)).all()
 

@@ -19,7 +19,7 @@ from nctransfer.dag.set_ups import PAPER
 from nctransfer.errors import ConfigError, StoreError
 from nctransfer.reporting.scorecard import calibration, chance, page, statistics, verdicts
 from nctransfer.reporting.scorecard.estimates import Bound
-from nctransfer.reporting.scorecard.findings import accuracy_gap, read_numbers, select
+from nctransfer.reporting.scorecard.findings import accuracy_gap, read_numbers, select, weakest
 from nctransfer.reporting.scorecard.settings import JudgedClaimSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -258,7 +258,7 @@ def test_a_claim_holds_where_all_of_its_rows_do():
 
 
 def test_claims_together_are_tested_by_holm():
-    """Against statsmodels' result for the same p: 0.025 / 3, then / 2, ..."""
+    """0.025 / 3, then / 2, ..."""
     ps = {1: 0.008, 2: 0.0124, 3: 0.0251}
     judged = [
         verdicts.Judged(
@@ -267,13 +267,13 @@ def test_claims_together_are_tested_by_holm():
         for n, p in ps.items()
     ]
     assert verdicts.family_wise(judged) == [1, 2]
-    assert verdicts.family_wise([*judged, *of_verdicts("n")[:1]]) in ([], [2])
+    assert verdicts.family_wise([*judged, *of_verdicts("uuuu")]) == []  # claim 1 has a row that does not hold
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"x": "a", "unit": ["m"]}, "y: Field required; its options are: x, y, unit, ranks, pooled"),
+        ({"x": "a", "unit": ["m"]}, "y: Field required; its options are: x, y, unit, ranks"),
         (
             {"x": "a", "y": "b", "unit": ["m"], "z": 1},
             "z: Extra inputs are not permitted; its options are: x, y,",
@@ -381,7 +381,6 @@ def test_two_walks_that_drift_have_no_relation():
     def walks(generator):
         parts = []
         for name, count in (("a", 16), ("b", 12)):
-            down, up = np.cumsum(generator.normal([[-1], [1]], 1, (2, count)))[None], None
             down, up = generator.normal([[-1], [1]], 1, (2, count)).cumsum(axis=1)
             parts.append(layerwise(down, up).assign(panel=name))
         return pd.concat(parts)
@@ -449,14 +448,14 @@ def test_a_gain_that_is_lost_again_is_not_far_more_than_the_rest():
 
 
 def test_networks_that_are_ranked_by_chance_rank_nothing():
-    """Three networks of one data set are exactly reversed once in six."""
+    """Three networks are exactly reversed once in six, in both data sets if an architecture is good in both."""
     generator, held = np.random.default_rng(0), 0
     for _ in range(300):
+        nc1, accuracy = generator.normal([[30], [70]], [[9], [5]], (2, 3))
+        noise = generator.normal(size=(2, 2, 3))
         parts = [
-            panel(
-                name, label=list("xyz"), nc1=generator.normal(30, 9, 3), accuracy=generator.normal(70, 5, 3)
-            )
-            for name in ("cifar-fs", "mini")
+            panel(name, label=list("xyz"), nc1=nc1 + noise[0, place], accuracy=accuracy + noise[1, place])
+            for place, name in enumerate(("cifar-fs", "mini"))
         ]
         held += judged("5", pd.concat(parts)) == "holds"
     assert held / 300 <= 0.06
@@ -545,7 +544,12 @@ def test_single_runs_are_compared_over_test_images_and_say_so():
 def test_slopes_within_groups_agree_with_least_squares():
     generator = np.random.default_rng(0)
     parts = [
-        panel(name, x=generator.normal(size=5), y=place + generator.normal(size=5), label=list("abcde"))
+        panel(
+            name,
+            x=generator.normal(size=5),
+            y=place + generator.normal(size=5),
+            label=[name + str(n) for n in range(5)],
+        )
         for place, name in enumerate("ab")
     ]
     table = pd.concat(parts, ignore_index=True)
@@ -555,6 +559,58 @@ def test_slopes_within_groups_agree_with_least_squares():
     error = np.sqrt(squares[0] / 7 * np.linalg.inv(design.T @ design)[0, 0])
     assert found.effect == pytest.approx(solution[0])
     assert (found.high - found.low) / 2 == pytest.approx(stats.t.ppf(0.975, 7) * error)
+
+
+def test_panels_that_lack_a_model_are_no_new_models():
+    generator, held = np.random.default_rng(0), 0
+    for _ in range(150):
+        x, y = generator.normal(size=(2, 7))
+        whole = panel(x=x, y=y, label=list("abcdefg"))
+        parts = [whole.assign(panel=name).drop(index=place) for place, name in enumerate("pq")]
+        options = {"x": "x", "y": "y", "unit": ["label"], "ranks": True}
+        held += verdict("correlation", pd.concat([*parts, whole]), **options) == "holds"
+    assert held / 150 <= 0.06
+
+
+def test_the_opposite_of_a_stronger_relation_is_none():
+    """Accuracy that rises with NC1 does not follow collapse."""
+    x = np.arange(8.0)
+    table = panel(nc1=x, other=[3.0, 0, 6, 1, 7, 2, 5, 4], y=x, label=list("abcdefgh"))
+    options = {"x": "nc1", "other": "other", "y": "y", "unit": ["label"], "signs": [-1, 0]}
+    assert verdict("correlation_gap", table, **options) != "holds"
+    assert verdict("correlation_gap", table.assign(y=-x), **options) == "holds"
+
+
+def test_equal_numbers_do_not_show_that_nothing_varies():
+    assert verdict("difference", panels(1.0, 1.0, 1.0), **PAIR) == "not enough data"
+    two = panels(0.3, std=0.0, seeds=2, images=360).rename(columns={"y": "accuracy", "y_std": "accuracy_std"})
+    assert verdict("difference", two, **{**PAIR, "value": "accuracy"}) == "undecided"
+
+
+def test_one_of_several_comparisons_that_fails_is_a_chance_of_several():
+    found = [verdicts.Finding(0.0, supported=0.9, refuted=p) for p in (0.02, 0.5, 0.6)]
+    assert verdicts.verdict(weakest(found)) == "undecided"
+    assert (
+        verdicts.verdict(weakest([verdicts.Finding(0.0, supported=0.9, refuted=0.008), *found]))
+        == "undecided"
+    )
+    assert (
+        verdicts.verdict(weakest([verdicts.Finding(0.0, supported=0.9, refuted=0.006), *found]))
+        == "does not hold"
+    )
+    assert verdicts.by_number(of_verdicts("huuu", "d"))[2] == "does not hold"
+
+
+def test_both_ends_must_be_right_in_all_panels():
+    def one(name, nc1):
+        table = panel(name, label=list("abcd"), nc1=nc1, accuracy=[50.0, 70, 71, 80])
+        return table.assign(seeds=1, test_samples=10_000)
+
+    options = {"lowest": {"label": "a"}, "highest": {"label": "d"}, "value": "accuracy", "other": "nc1"}
+    right, wrong = [0.1, 1.0, 2, 3], [3.0, 1, 2, 0.1]
+    assert verdict("extremes", pd.concat([one("a", right), one("b", right)]), **options) == "holds"
+    for first, second in ((right, wrong), (wrong, right)):
+        assert verdict("extremes", pd.concat([one("a", first), one("b", second)]), **options) == "undecided"
 
 
 def test_a_place_is_compared_with_that_of_a_random_walk():
@@ -684,11 +740,12 @@ def test_every_claim_finds_what_it_is_about_in_the_papers_pictures(layouts, tmp_
         one.claim.row: one for one in verdicts.judge(CLAIMS, tables, TABLES, dict.fromkeys(tables, PAPER))
     }
     nameless = {row for row, one in found.items() if one.verdict == "not enough data"}
-    assert nameless <= {"23"}  # made-up NC1 has no turn near 1
+    # made-up NC1 has no turn near 1; two networks or six data sets are too few for a verdict
+    assert nameless <= {"23", "13b", "29", "9"}
     parts = {row: len(one.finding.parts) for row, one in found.items()}
     few = {
         "1a": 4, "2": 3, "3": 4, "4": 4, "5": 2, "6a": 2, "7": 2, "8": 1, "9": 1, "10a": 5, "10b": 12, "11": 3,
-        "13a": 96, "13b": 6, "14": 8, "15b": 8, "19a": 2, "20a": 5, "21a": 11, "24a": 3, "26a": 4, "27a": 17,
+        "13a": 96, "13b": 2, "14": 8, "15b": 8, "19a": 2, "20a": 5, "21a": 11, "24a": 3, "26a": 4, "27a": 17,
         "30a": 12,
     }  # fmt: skip
     assert parts.items() >= few.items()

@@ -44,10 +44,11 @@ class Estimate:
 def student(value: float, error: float, freedom: float, points: int, varies: str) -> Estimate:
     """An estimate with a standard error of so many degrees of freedom (infinite: normal).
 
-    Without error the value is certain; without freedom nothing is known.
+    Equal observations (no error) do not show that nothing varies: then nothing is known.
     """
-    if error == 0 and freedom > 0:
-        return certain(value, points, varies)
+    if error == 0:
+        nan = float("nan")
+        return Estimate(value, nan, nan, lambda null: 1.0, lambda null: 1.0, points, varies, least=1.0)
     freedom = min(freedom, 1e9)  # as good as normal
     half = float(special.stdtrit(freedom, 1 - ALPHA)) * error
     return Estimate(
@@ -87,7 +88,7 @@ def shifted(value: float, null: Numbers, points: int, varies: str) -> Estimate:
         value, float(value - ordered[n - 1 - spare]), float(value - ordered[spare]),
         above=lambda truth: float(np.mean(null >= value - truth - TINY)),
         below=lambda truth: float(np.mean(null <= value - truth + TINY)),
-        points=points, varies=varies, least=1 / n,
+        points=points, varies=varies, least=float(np.mean(null >= ordered[-1] - TINY)),
     )  # fmt: skip
 
 

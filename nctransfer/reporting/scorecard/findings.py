@@ -1,7 +1,7 @@
 """Findings of a statistic in the numbers of a figure or table, and how statistics read such numbers."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nctransfer.errors import StoreError
-from nctransfer.reporting.scorecard.estimates import Bound, Estimate, student
+from nctransfer.reporting.scorecard.estimates import ALPHA, Bound, Estimate, student
 from nctransfer.reporting.scorecard.settings import Selection, Value
 
 # values of a selection for the rows where the column is lowest or highest
@@ -67,13 +67,17 @@ def finding_of(
 
 
 def weakest(findings: Sequence[Finding]) -> Finding:
-    """Of findings that must all hold the deciding one: without a number, refuted, or of the largest p."""
+    """Of findings that must all hold the deciding one: without a number, refuted, or of the largest p.
+
+    That all hold needs no correction; that one does not is one chance of several (Bonferroni).
+    """
     lacking = [finding for finding in findings if np.isnan(finding.effect)]
     if lacking:
         return lacking[0]
-    refuted = min(findings, key=lambda finding: finding.refuted)
-    worst = max(findings, key=lambda finding: (finding.supported, -finding.refuted))
-    return refuted if refuted.refuted <= 0.025 else worst
+    found = [replace(finding, refuted=min(1.0, len(findings) * finding.refuted)) for finding in findings]
+    refuted = min(found, key=lambda finding: finding.refuted)
+    worst = max(found, key=lambda finding: (finding.supported, -finding.refuted))
+    return refuted if refuted.refuted <= ALPHA else worst
 
 
 def nothing(note: str, points: int = 0, parts: Iterable[Part] = ()) -> Finding:
@@ -191,13 +195,15 @@ def _seeds(row: Row) -> int:
 def accuracy_error(row: Row, value: str) -> tuple[float, float, str]:
     """Variance of a mean, its degrees of freedom, and what varies; NaN if nothing is known of it."""
     count, spread, images = _seeds(row), row.get(f"{value}_std", np.nan), row.get("test_samples", np.nan)
-    if count > 1 and pd.notna(spread):
-        return float(spread) ** 2 / count, count - 1, SEEDS
-    if count == 1 and value.endswith("accuracy") and pd.notna(images):
+    binomial = np.nan
+    if value.endswith("accuracy") and pd.notna(images):
         # Agresti and Coull's shares: none is certain
         right = (row[value] / 100 * images + 2) / (images + 4)
-        return float(100**2 * right * (1 - right) / (images + 4)), np.inf, IMAGES
-    return np.nan, np.inf, ""
+        binomial = float(100**2 * right * (1 - right) / (images + 4))
+    if count > 1 and pd.notna(spread):
+        # equal accuracies of few seeds do not show that nothing varies
+        return float(np.nanmax([float(spread) ** 2, binomial])) / count, count - 1, SEEDS
+    return (binomial, np.inf, IMAGES) if count == 1 and np.isfinite(binomial) else (np.nan, np.inf, "")
 
 
 def lacks_seeds(varies: str) -> str:

@@ -121,9 +121,9 @@ and what this run found.
 
 READING = (
     "A row holds if its 95 % interval lies wholly on the claim's side of the threshold (a one-sided test at "
-    "2.5 %), does not hold if it lies wholly on the other side, and is undecided if it reaches over it. The "
-    "interval is over what varies: training seeds, models, units, data sets, or the test images where there "
-    "is one run each. A claim of several rows holds if all of them do."
+    "2.5 %) and further conditions that its note gives are met, does not hold if it lies wholly on the other "
+    "side, and is undecided otherwise. The interval is over what varies: training seeds, models, units, data "
+    "sets, or the test images where there is one run each. A claim of several rows holds if all of them do."
 )
 
 

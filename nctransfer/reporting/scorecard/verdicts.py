@@ -176,13 +176,20 @@ def _published(claim: JudgedClaimSettings, published: Mapping[str, pd.DataFrame]
 
 def by_number(judged: Sequence[Judged]) -> dict[int, str]:
     """The verdict on every claim: it holds if all of its rows do, and does not if one does not."""
-    rows: dict[int, set[str]] = {}
+    rows: dict[int, list[Judged]] = {}
     for one in judged:
-        rows.setdefault(one.claim.claim, set()).add(one.verdict)
-    return {
-        claim: next((each for each in (FAILS, UNKNOWN, UNDECIDED) if each in verdicts), HOLDS)
-        for claim, verdicts in rows.items()
-    }
+        rows.setdefault(one.claim.claim, []).append(one)
+    return {claim: _of_rows(of_claim) for claim, of_claim in rows.items()}
+
+
+def _of_rows(rows: Sequence[Judged]) -> str:
+    """The verdict of rows that must all hold; that one does not is one chance of several (Bonferroni)."""
+    found = {one.verdict for one in rows}
+    if any(one.verdict == FAILS and len(rows) * one.finding.refuted <= ALPHA for one in rows):
+        return FAILS
+    return next((each for each in (UNKNOWN, UNDECIDED, FAILS) if each in found), HOLDS).replace(
+        FAILS, UNDECIDED
+    )
 
 
 def family_wise(judged: Sequence[Judged]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Correlation of two columns: the mean over panels, finding_of by permutation of what the points are."""
+"""Correlation of two columns: the mean over panels, tested by permutation of what the points are."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,6 +20,7 @@ from nctransfer.reporting.scorecard.findings import (
 from nctransfer.reporting.scorecard.settings import PointsSettings
 from nctransfer.reporting.scorecard.worlds import Truth, correlated
 
+Points = tuple[str, tuple[str, ...], pd.DataFrame]  # panel, its units, their x and y
 FEWEST = 4  # points; any three lie close to some line
 
 
@@ -30,8 +31,6 @@ class Options(PointsSettings):
     """Columns that name what is permuted, such as models: alike in all panels that have the same ones."""
     ranks: bool = False
     """Use Spearman's rho instead of Pearson's r."""
-    pooled: bool = False
-    """Correlate over the points of all panels together."""
 
 
 def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
@@ -43,7 +42,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     """
     groups: dict[tuple[str, ...], list[tuple[str, Numbers, Numbers]]] = {}
     lacking = []
-    for name, units, points in _points(table, options):
+    for name, units, points in _common(list(_points(table, options))):
         x, y = points.to_numpy().T
         if len(points) < FEWEST or np.ptp(x) == 0 or np.ptp(y) == 0:
             lacking.append(Part(name, np.nan, points=len(points), note="no correlation of these points"))
@@ -61,21 +60,30 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         scores.append(drawn)
     null = sums(scores)
     z = float(null[0])
-    estimate = shifted(
-        z, null, len(table) if options.pooled else min(map(len, groups)), " and ".join(options.unit)
-    )
+    estimate = shifted(z, null, min(map(len, groups)), " and ".join(options.unit))
     value = float(np.mean([part.effect for part in shown]))
     whole = estimate.rescaled(lambda number: value if number == z else float(np.tanh(number)), _artanh)
     return finding_of(whole, bound, shown)
 
 
-def _points(table: pd.DataFrame, options: Options) -> Iterator[tuple[str, tuple[str, ...], pd.DataFrame]]:
-    split = [("all panels", table)] if options.pooled else parts(table)
-    for name, part in split:
+def _points(table: pd.DataFrame, options: Options) -> Iterator[Points]:
+    for name, part in parts(table):
         points = numbers(part, (options.x, options.y))
         names = names_of(part.loc[points.index], options.unit)
         ordered = points.assign(name=names).sort_values("name", kind="stable")
         yield name, tuple(ordered.pop("name")), ordered
+
+
+def _common(panels: list[Points]) -> list[Points]:
+    """Panels whose units overlap, with those that all of them have: the same units are permuted alike."""
+    found = []
+    for name, units, points in panels:
+        shared = set(units)
+        for _, others, _ in panels:
+            shared &= set(others) if shared & set(others) else shared
+        kept = [unit in shared for unit in units]
+        found.append((name, tuple(unit for unit in units if unit in shared), points[kept]))
+    return found
 
 
 def _scaled(values: Numbers, ranks: bool) -> Numbers:
@@ -101,7 +109,7 @@ def sums(scores: Sequence[Numbers]) -> Numbers:
         else:
             generator = np.random.default_rng(0)
             size = max(len(total), len(score))
-            drawn = generator.choice(total[1:], size - 1) + generator.choice(score[1:], size - 1)
+            drawn = generator.choice(total, size - 1) + generator.choice(score, size - 1)
             total = np.concatenate([[total[0] + score[0]], drawn])
     return total
 

@@ -35,7 +35,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     """Mean over parts of ``value`` of the one selection less that of the other, or of their ratio.
 
     With three parts or more the interval is over them (Student's t), because the claim is about more than
-    these. With fewer, each of them is finding_of, over training seeds, or over test images where there is a
+    these. With fewer, each of them is tested, over training seeds, or over test images where there is a
     single run.
     """
     table = counting(table, options)

@@ -23,6 +23,8 @@ class Options(PlacesSettings):
     """Rows of the quantity."""
     minus: Selection | None = None
     """Rows whose quantity at the same place is subtracted; nothing is if this is missing."""
+    not_at: Selection = Field(default_factory=dict)
+    """Rows that do not count."""
     network: str = "model"
     """Column of the networks: the curves of one are averaged, and all networks must hold."""
     scale: Literal["difference", "ratio"] = "ratio"
@@ -36,6 +38,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     increments of one are independent and of mean zero. Of values that scatter about a constant they cancel,
     so that the test is the more careful.
     """
+    table = table.drop(index=select(table, options.not_at).index) if options.not_at else table
     found, shown = [], []
     for network, of_network in table.groupby(options.network, sort=False):
         curves = _curves(of_network, options, options.of)

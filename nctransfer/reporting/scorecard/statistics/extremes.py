@@ -42,15 +42,14 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     """
     found: list[tuple[Estimate, str]] = []
     shown: list[Part] = []
-    chance = 1.0
+    chances: list[float] = []
     for name, part in parts(table):
         rows = part.dropna(subset=[options.value, options.other])
         (low, reason), (high, other) = (one_row(rows, chosen) for chosen in (options.lowest, options.highest))
         if low is None or high is None or len(rows) < 3:
             return nothing(reason or other or f"{name}: {len(rows)} rows", parts=shown)
         right = rows[options.other].idxmin() == low.name and rows[options.other].idxmax() == high.name
-        chance *= 1 / (len(rows) * (len(rows) - 1)) ** 2 if right else 1.0
-        chance = chance if right else 1.0
+        chances.append((len(rows) * (len(rows) - 1)) ** -2 if right else 1.0)
         below, above = (rows.drop(index=row.name).sort_values(options.value) for row in (low, high))
         note = f"{options.other}: {'the same ends' if right else 'other ends'}"
         for first, second in ((below.iloc[0], low), (high, above.iloc[-1])):
@@ -63,6 +62,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
             shown.append(Part(name, gap.value, gap.low, gap.high, len(rows)))
     if not found:
         return nothing("no panels")
+    chance = 1.0 if 1.0 in chances else float(np.prod(chances))
     return weakest([finding_of(gap, bound, shown, note, [chance]) for gap, note in found])
 
 

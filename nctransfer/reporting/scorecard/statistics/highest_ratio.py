@@ -38,7 +38,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     ]
     ratios = (curves[0] / curves[1]).dropna()
     for panel, part in table.groupby("panel", sort=False):
-        name, begin = str(part["title"].iloc[0]), float(part[options.begin].iloc[0])
+        name, begin = str(part["title"].iloc[0]), min(map(float, str(part[options.begin].iloc[0]).split()))
         ratio = ratios[panel] if panel in ratios.index else pd.Series(dtype=float)
         ratio = ratio[ratio.index >= begin]
         if ratio.empty or not (ratio > 0).all():

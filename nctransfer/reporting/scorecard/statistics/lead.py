@@ -85,12 +85,16 @@ def _of_method(part: pd.DataFrame, method: str, size: float) -> tuple[pd.Series 
 
 
 def _crossing(part: pd.DataFrame, method: str) -> str:
-    """From how many samples on full fine-tuning is ahead, and the interval of that number over seeds."""
+    """From how many samples on full fine-tuning is ahead, and where the lead's 95 % band crosses zero."""
     of_method, full = (
-        rows.dropna(subset="per_class").sort_values("per_class")
+        rows.dropna(subset="per_class").drop_duplicates("per_class", keep=False).sort_values("per_class")
         for rows in (part[part["method"] == method], part[part["method"] == "full_ft"])
     )
-    if of_method.empty or len(of_method) != len(full):
+    of_method, full = (
+        rows[rows["per_class"].isin(other["per_class"])]
+        for rows, other in ((of_method, full), (full, of_method))
+    )
+    if of_method.empty:
         return ""
     sizes = full["per_class"].to_numpy(float)
     gaps = [

@@ -6,8 +6,9 @@ A parabola has a maximum within the range of most curves that rise, level off an
 import numpy as np
 import pandas as pd
 
+from nctransfer.errors import ConfigError
 from nctransfer.intervals import orders
-from nctransfer.reporting.scorecard.estimates import TINY, Bound, Numbers
+from nctransfer.reporting.scorecard.estimates import ALPHA, TINY, Bound, Numbers
 from nctransfer.reporting.scorecard.findings import Finding, Part, names_of, nothing, numbers, parts
 from nctransfer.reporting.scorecard.settings import PointsSettings
 from nctransfer.reporting.scorecard.worlds import Truth
@@ -32,6 +33,8 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     without a relation: so the choice of the turn is paid for, and a curve that only levels off passes by
     chance alone.
     """
+    if bound.ends != (0, np.inf):
+        raise ConfigError("statistic 'rise_and_fall' tests against 0: direction above, threshold 0")
     curves, shown = [], []
     for name, part in parts(table):
         points = numbers(part, (options.x, options.y))
@@ -54,7 +57,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     ps = [float(np.mean(most >= found - TINY)) for found, most in sides]
     opposite = [float(np.mean(side.max(0) <= side[best, 0] + TINY)) for side in (rising, falling)]
     found, most = sides[int(np.argmax(ps))]
-    reach = np.sort(most)[len(most) - 1 - int(0.025 * len(most))]
+    reach = np.sort(most)[len(most) - 1 - int(ALPHA * len(most))]
     turn = (x[turns[best] - 1] + x[turns[best]]) / 2
     shown = [
         Part(part.part, float(min(_sides(x, y[None], turns)[:, best, 0])), points=part.points)

@@ -23,8 +23,6 @@ class Options(PointsSettings):
     """What the points are, for readers."""
     scale: Literal["difference", "ratio"] = "difference"
     """Of the ordinate: as it is, or its logarithm (the effect is then the factor per step of `x`)."""
-    standard: bool = False
-    """Divide both quantities by their deviation within the panel, whose scales differ."""
 
 
 def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
@@ -33,23 +31,26 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     Exact for independent normal errors, also for the three points of a panel, of which too few orders exist
     for a permutation test.
     """
-    xs, ys, shown = [], [], []
+    xs, ys, units, shown = [], [], [], []
     for _, part in table.groupby(list(options.within), sort=False):
         name = str(part["title"].iloc[0])
         points = numbers(part, (options.x, options.y))
         if options.scale == "ratio":
             points[options.y] = np.log(points[options.y].where(points[options.y] > 0))
         names = names_of(part.loc[points.index], options.unit)
-        x, y = points.groupby(names, sort=False).mean().dropna().to_numpy(float).T
+        averaged = points.groupby(names).mean().dropna()
+        units.append(list(averaged.index))
+        x, y = averaged.to_numpy(float).T
         if len(x) < 2 or np.ptp(x) == 0:
             return nothing(f"{name}: {len(x)} points", len(x))
         x, y = x - x.mean(), y - y.mean()
-        if options.standard:
-            x, y = x / x.std(), y / (y.std() or 1.0)
         xs.append(x)
         ys.append(y)
         own = float(x @ y / (x @ x))
         shown.append(Part(name, float(np.exp(own)) if options.scale == "ratio" else own, points=len(x)))
+    if len(xs) > 1 and all(names == units[0] for names in units):
+        # the same units in every panel: what is special about one shows in all, so they are averaged
+        xs, ys = [np.mean(xs, axis=0)], [np.mean(ys, axis=0)]
     x, y = np.concatenate(xs), np.concatenate(ys)
     freedom = len(x) - len(xs) - 1
     if freedom < 1:
@@ -70,10 +71,6 @@ def simulate(
     """Normal scatter, with the spread, about a line of the effect; all rows of a point have the same."""
     codes, names = pd.factorize(names_of(table, [*options.within, *options.unit]))
     x = pd.to_numeric(table[options.x], errors="coerce").to_numpy(float)
-    places = {}
-    if options.standard:
-        x = generator.normal(size=len(names))[codes]
-        places[options.x] = x
     effect = np.log(truth.effect) if options.scale == "ratio" else truth.effect
     y = effect * x + truth.spread * generator.normal(size=len(names))[codes]
-    return table.assign(**places, **{options.y: np.exp(y) if options.scale == "ratio" else y})
+    return table.assign(**{options.y: np.exp(y) if options.scale == "ratio" else y})
