@@ -121,6 +121,15 @@ def numbers(part: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     return chosen.dropna()
 
 
+def plural(columns: Sequence[str]) -> str:
+    """What points or parts are that these columns name, for readers."""
+    words = {
+        "panel": "panels", "dataset": "data sets", "model": "networks", "tuned": "tuned units", "unit": "units",
+        "method": "methods", "series label": "models", "title label": "networks", "label": "points",
+    }  # fmt: skip
+    return words.get(" ".join(columns), f"different {' and '.join(columns)}")
+
+
 def names_of(part: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     """One text per row, of several columns."""
     first, *others = (part[column].astype(object).fillna("").astype(str) for column in columns)

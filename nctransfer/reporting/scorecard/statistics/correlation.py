@@ -16,6 +16,7 @@ from nctransfer.reporting.scorecard.findings import (
     nothing,
     numbers,
     parts,
+    plural,
 )
 from nctransfer.reporting.scorecard.settings import PointsSettings
 from nctransfer.reporting.scorecard.worlds import Truth, correlated
@@ -60,7 +61,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         scores.append(drawn)
     null = sums(scores)
     z = float(null[0])
-    estimate = shifted(z, null, min(map(len, groups)), " and ".join(options.unit))
+    estimate = shifted(z, null, min(map(len, groups)), plural(options.unit))
     value = float(np.mean([part.effect for part in shown]))
     whole = estimate.rescaled(lambda number: value if number == z else float(np.tanh(number)), _artanh)
     return finding_of(whole, bound, shown)

@@ -15,6 +15,7 @@ from nctransfer.reporting.scorecard.findings import (
     nothing,
     numbers,
     parts,
+    plural,
 )
 from nctransfer.reporting.scorecard.settings import PointsSettings
 from nctransfer.reporting.scorecard.statistics.correlation import sums
@@ -63,7 +64,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         return nothing("no panel in which the two differ")
     null = sums([np.sum(group, axis=0) for group in gaps.values()]) / len(shown)
     count = min(part.points for part in shown)
-    return finding_of(shifted(float(null[0]), null, count, " and ".join(options.unit)), bound, shown)
+    return finding_of(shifted(float(null[0]), null, count, plural(options.unit)), bound, shown)
 
 
 def _exchanged(x: Numbers, other: Numbers, y: Numbers, options: Options) -> Numbers:

@@ -18,6 +18,7 @@ from nctransfer.reporting.scorecard.findings import (
     lacks_seeds,
     names_of,
     nothing,
+    plural,
     select,
     weakest,
 )
@@ -50,7 +51,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         first = table.drop_duplicates(list(options.over))[list(options.cluster)]
         values = values.groupby(names_of(first, options.cluster).to_numpy(), sort=False).mean()
     if len(values) >= FEW:
-        whole = mean(values.to_numpy(np.float64), plural(" and ".join(options.cluster or options.over)))
+        whole = mean(values.to_numpy(np.float64), plural(options.cluster or options.over))
         positive = (
             f"{sum(values > 0)} of {len(values)} {'above 1' if options.scale == 'ratio' else 'positive'}"
         )
@@ -114,11 +115,6 @@ def logarithm(row: Row, value: str) -> Row:
     if f"{value}_std" in row and row[value] > 0:
         changed[f"{value}_std"] = row[f"{value}_std"] / row[value]
     return changed
-
-
-def plural(words: str) -> str:
-    """What the parts are, for readers."""
-    return {"panel": "panels", "dataset": "data sets", "tuned": "tuned units"}.get(words, f"{words}s")
 
 
 def simulate(

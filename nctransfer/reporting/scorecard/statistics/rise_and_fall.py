@@ -9,7 +9,7 @@ import pandas as pd
 from nctransfer.errors import ConfigError
 from nctransfer.intervals import orders
 from nctransfer.reporting.scorecard.estimates import ALPHA, TINY, Bound, Numbers
-from nctransfer.reporting.scorecard.findings import Finding, Part, names_of, nothing, numbers, parts
+from nctransfer.reporting.scorecard.findings import Finding, Part, names_of, nothing, numbers, parts, plural
 from nctransfer.reporting.scorecard.settings import PointsSettings
 from nctransfer.reporting.scorecard.worlds import Truth
 
@@ -66,7 +66,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     note = f"turn at {turn:.3g}; p = {ps[0]:.2g} of the rise, {ps[1]:.2g} of the fall"
     value = float(found)
     return Finding(
-        value, value - float(reach), value + float(reach), len(x), " and ".join(options.unit),
+        value, value - float(reach), value + float(reach), len(x), plural(options.unit),
         supported=max(ps), refuted=min(opposite), least=1 / len(most), note=note, parts=tuple(shown),
     )  # fmt: skip
 

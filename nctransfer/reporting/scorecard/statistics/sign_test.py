@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from nctransfer.reporting.scorecard.estimates import Bound, share
-from nctransfer.reporting.scorecard.findings import Finding, finding_of, nothing
+from nctransfer.reporting.scorecard.findings import Finding, finding_of, nothing, plural
 from nctransfer.reporting.scorecard.settings import ComparisonSettings
 from nctransfer.reporting.scorecard.statistics import difference
 from nctransfer.reporting.scorecard.worlds import Truth
@@ -29,7 +29,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     if cases == 0:
         return nothing("all cases are equal", parts=shown)
     note = f"{wins} of {cases}" + (f", {ties} equal" if ties else "")
-    return finding_of(share(wins, cases, difference.plural(" and ".join(options.over))), bound, shown, note)
+    return finding_of(share(wins, cases, plural(options.over)), bound, shown, note)
 
 
 def simulate(
