@@ -124,8 +124,9 @@ def numbers(part: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
 def plural(columns: Sequence[str]) -> str:
     """What points or parts are that these columns name, for readers."""
     words = {
-        "panel": "panels", "dataset": "data sets", "model": "networks", "tuned": "tuned units", "unit": "units",
-        "method": "methods", "series label": "models", "title label": "networks", "label": "points",
+        "panel": "panels", "dataset": "data sets", "model": "networks", "tuned": "tuned units",
+        "unit": "units", "method": "methods", "series label": "models", "title label": "networks",
+        "label": "points",
     }  # fmt: skip
     return words.get(" ".join(columns), f"different {' and '.join(columns)}")
 
