@@ -331,7 +331,7 @@ PAPER = {
             ),
         ],
     ),
-    "fig10": Picture("transfer", [Points(LEVELS, CIFAR10, CIFAR100)], "parabola"),
+    "fig10": Picture("transfer", [Points(LEVELS, data, CIFAR100) for data in FOUR], "parabola"),
     "fig11": Picture(
         "transfer", [Points(models, CIFAR10, CIFAR100) for models in (CE50, MSE50, SUPCON50)], "path"
     ),
