@@ -351,7 +351,7 @@ def test_table_1_says_what_is_measured_where_and_needs_nothing(paper):
     assert numbers["pictures"].iloc[3] == "collapse-over-training"
     # what shows no NC1 has no row, and all that does has one
     shown = {f"fig{number}" for number in (1, 2, 3, 4, 7, 10, 11, 12, 14, 15, 16, 17)}
-    assert set(rows) == shown | {"table2", "table3", "tableB", "collapse-over-training"}
+    assert set(rows) == shown | {"fig3-small", "table2", "table3", "tableB", "collapse-over-training"}
     for key in ("fig10", "fig11", "fig12", "tableB", "collapse-over-training"):
         assert (rows[key]["section"] == "Section 5") == (key != "collapse-over-training")
         assert rows[key]["datasets"] == "CIFAR-100"
@@ -359,13 +359,13 @@ def test_table_1_says_what_is_measured_where_and_needs_nothing(paper):
         assert rows[key]["section"] == "Section 3"
     for key in ("fig7", "fig14", "fig16", "fig17", "table3"):
         assert rows[key]["section"] == "Section 4"
-    assert rows["fig15"]["model_count"] == 10 + 7 + 2 + 1 + 6
+    assert rows["fig15"]["model_count"] == 10 + 7 + 3 + 1 + 6
     assert rows["table3"]["run_count"] == 10 + 48 + 20 + 18 + 108  # each once, docs/runs.md
     assert rows["fig3"]["features"] == "penultimate; every unit"
     assert set(numbers["images"]) == {SPLITS["train"], f"{SPLITS['train']}; training and test, as one"}
     readable = measurements.present(numbers, job.settings)
     assert readable["Shown in"].tolist() == [
-        "Figures 1, 2, 3, 4, 15; Table 2",
+        "Figures 1, 2, 3, 4, 15; Table 2; fig3-small",
         "Figures 7, 14, 16, 17; Table 3",
         "Figures 10, 11, 12; Table B",
         "collapse-over-training",

@@ -107,7 +107,9 @@ def looks_of_runs(table: pd.DataFrame) -> Mapping[str, Look]:
 
 def draw_points(axes: Axes, part: pd.DataFrame, looks: PointLooks, x: str, y: str) -> None:
     """Draw a panel's points, one path collection each, with the bars of :func:`reach`."""
-    axes.errorbar(part[x], part[y], yerr=reach(part, y), ecolor="0.5", zorder=2, **BARS)
+    bars = reach(part, y)
+    if bars.any():  # bars of no length would set the limits of a logarithmic axis
+        axes.errorbar(part[x], part[y], yerr=bars, ecolor="0.5", zorder=2, **BARS)
     for row in part.to_dict("records"):
         look = looks[row["series"], row["label"]]
         axes.scatter(

@@ -21,7 +21,7 @@ __all__ = ["SETTINGS", "draw", "tabulate"]
 SETTINGS = FigureSettings[PointsPanel]
 
 GROUP = 0.8  # share of a group's width that its points take
-NUMBER = 0.32  # inches per number, including its share of the gap between groups
+NUMBER = 0.36  # inches per number, including its share of the gap between groups
 
 
 def draw(numbers: pd.DataFrame, settings: FigureSettings[PointsPanel]) -> Figure:

@@ -1,5 +1,6 @@
 """Whether a quantity falls, or rises, along the units of networks: the mean increment."""
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -61,7 +62,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         found.append(finding_of(estimate, bound, note=str(network)))
     if not found:
         return nothing("no curves")
-    return Finding(**(vars(weakest(found)) | {"parts": tuple(shown)}))
+    return replace(weakest(found), parts=tuple(shown))
 
 
 def _curves(part: pd.DataFrame, options: Options, rows: Selection) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """Whether the first step of a curve gains far more than all others together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -63,7 +65,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         shown.append(Part(name, y[1] - y[0], points=len(rows), note=steps))
     if not found:
         return nothing("no curve")
-    return Finding(**(vars(weakest(found)) | {"parts": tuple(shown)}))
+    return replace(weakest(found), parts=tuple(shown))
 
 
 def simulate(

@@ -1,5 +1,7 @@
 """Whether a method is ahead of full fine-tuning, or behind it, while samples are few (Fig. 8)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -56,7 +58,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
             found.append(finding_of(gap, bound, note=note))
     if not found:
         return nothing(f"no rows of {options.method}")
-    return Finding(**(vars(weakest(found)) | {"parts": tuple(shown)}))
+    return replace(weakest(found), parts=tuple(shown))
 
 
 def _pairs(part: pd.DataFrame, options: Options) -> dict | str:

@@ -1,5 +1,6 @@
 """Whether a quantity grows along a list, such as NC1 from full fine-tuning to the linear probe."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -36,7 +37,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         )  # fmt: skip
         one = difference.measure(table, ratio, bound)
         note = f"{after} over {before}" + (f": {one.note}" if one.note else "")
-        found.append(Finding(**(vars(one) | {"note": note})))
+        found.append(replace(one, note=note))
     return weakest(found)
 
 

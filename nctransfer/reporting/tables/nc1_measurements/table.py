@@ -26,7 +26,8 @@ def tabulate(settings: TableSettings[NC1Row], tables: Tables) -> pd.DataFrame:
     """
     rows = []
     for row in settings.panels:
-        lists = {name: "; ".join(getattr(row, name)) for name in LISTS}
+        found = (row.pictures, row.what, row.models, row.runs, row.datasets, row.images, row.features)
+        lists = {name: "; ".join(texts) for name, texts in zip(LISTS, found, strict=True)}
         counts = {"model_count": len(row.models), "run_count": len(row.runs)}
         rows.append({"section": row.section, "networks": row.networks, "data": row.data, **lists, **counts})
     return pd.DataFrame(rows, columns=list(NUMBERS))
