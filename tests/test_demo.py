@@ -169,10 +169,10 @@ def test_the_whole_paper_in_small_has_every_picture_and_tests_every_claim(projec
             for suffix in SUFFIXES[section]:
                 assert (project.folder / section / "demo" / f"{key}.{suffix}").stat().st_size > 0
     card = pd.read_csv(project.folder / "results/demo/scorecard.csv")
-    assert sorted(set(card["claim"])) == list(range(1, 28))
-    assert set(card["claim_verdict"]) == {"holds", "does not hold"}
+    assert sorted(set(card["claim"])) == list(range(1, 33))
+    assert set(card["claim_verdict"]) == {"holds", "does not hold", "undecided", "not enough data"}
     # no digit has a text tower, nor an NC1 above 2
-    assert list(card.loc[card["verdict"] == "not enough data", "row"]) == ["19b", "24d"]
+    assert {"19b", "24d"} <= set(card.loc[card["verdict"] == "not enough data", "row"])
     assert card["set_up"].str.startswith("not the paper's set-up: study demo").all()
     assert card.loc[card["verdict"] != "not enough data", "effect"].notna().all()
     assert (project.folder / "results/demo/report.html").stat().st_size > 1_000_000
