@@ -33,18 +33,22 @@ def accuracy_interval(accuracy: ArrayLike, samples: ArrayLike) -> tuple[Numbers,
     return 100 * np.clip(centre - half, 0, share), 100 * np.clip(centre + half, share, 1)
 
 
-def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
-    """Add accuracy_low to accuracy_high to a table of accuracies (percent) on so many samples."""
-    low, high = accuracy_interval(table["accuracy"], table["samples"])
-    return table.assign(accuracy_low=low, accuracy_high=high)
+def with_intervals(table: pd.DataFrame, accuracy: str = "accuracy", samples: str = "samples") -> pd.DataFrame:
+    """Add the columns <accuracy>_low and <accuracy>_high to a table of accuracies on so many images.
+
+    The interval is about the images, not the training: for that there is the deviation over seeds.
+    """
+    low, high = accuracy_interval(table[accuracy].to_numpy(float), table[samples].to_numpy(float))
+    return table.assign(**{f"{accuracy}_low": low, f"{accuracy}_high": high})
 
 
 def mean_interval(values: Numbers) -> Interval:
     """Student's interval of a mean; NaN for fewer than two values."""
     if len(values) < 2:
         return NONE
-    low, high = stats.ttest_1samp(values, 0.0).confidence_interval(LEVEL)
-    return float(low), float(high)
+    mean = float(np.mean(values))
+    reach = float(stats.sem(values) * stats.t.ppf(0.5 + LEVEL / 2, len(values) - 1))
+    return mean - reach, mean + reach
 
 
 def pearson_interval(r: float, points: int) -> Interval:

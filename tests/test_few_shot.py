@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import torch
 from networks import backbone_of
-from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
 from nctransfer.catalog import known_models
@@ -21,8 +20,9 @@ from nctransfer.data.settings import Geometry, ImagesJobSettings
 from nctransfer.errors import ConfigError, DegenerateInputError, ModelError
 from nctransfer.features.feature_store import FeatureStore, write_columns
 from nctransfer.few_shot.episodes import Shape, draw_episodes, require_enough
-from nctransfer.few_shot.evaluation import episode_accuracies, mean_interval, query_nc1, unit_length
+from nctransfer.few_shot.evaluation import episode_accuracies, query_nc1, unit_length
 from nctransfer.few_shot.settings import FewShotJobSettings
+from nctransfer.intervals import mean_interval
 from nctransfer.models import write_known_models
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.backbone import Backbone, Head
@@ -279,15 +279,6 @@ def test_a_row_of_zeros_stays_where_others_get_unit_length():
     np.testing.assert_allclose(unit_length(features), [[0.6, 0.8], [0, 0]])
 
 
-def test_the_interval_is_scipys():
-    values = np.random.default_rng(0).normal(60, 8, 40)
-    found = mean_interval(values)
-    low, high = stats.t.interval(0.95, 39, loc=values.mean(), scale=stats.sem(values))
-    assert (found.mean, found.low, found.high) == pytest.approx((values.mean(), low, high), rel=1e-12)
-    constant = mean_interval(np.full(5, 50.0))
-    assert (constant.low, constant.high) == (50, 50)
-
-
 def test_nc1_of_query_images_is_measured_episode_by_episode(problem):
     features, labels = problem
     episodes = list(draw_episodes(labels, Shape(5, 1, 10), 6, seed=1))
@@ -356,10 +347,9 @@ def test_the_tidy_table_holds_a_row_for_each_number_of_shots(stores):
     whole = measure(features, labels, permutations=2, seed=7)
     for row in found.itertuples():
         episodes = list(draw_episodes(labels, Shape(5, row.shots, 10), 8, seed=7))
-        expected = mean_interval(episode_accuracies(unit_length(features), labels, episodes))
-        assert (row.accuracy, row.accuracy_low, row.accuracy_high) == pytest.approx(
-            (expected.mean, expected.low, expected.high)
-        )
+        accuracies = episode_accuracies(unit_length(features), labels, episodes)
+        expected = accuracies.mean(), *mean_interval(accuracies)
+        assert (row.accuracy, row.accuracy_low, row.accuracy_high) == pytest.approx(expected)
         assert row.nc1 == pytest.approx(whole.values["nc1"], rel=1e-9)
         assert row.nc1_shuffled == pytest.approx(whole.values["nc1_shuffled"], rel=1e-9)
         assert (row.samples, row.classes, row.width, row.rank) == (320, 8, 12, 7)  # both splits

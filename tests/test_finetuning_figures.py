@@ -19,6 +19,7 @@ from nctransfer.reporting.figures.samples import figure as samples
 from nctransfer.reporting.figures.tuned_unit_law import figure as tuned_unit_law
 from nctransfer.reporting.figures.tuned_units import figure as tuned_units
 from nctransfer.reporting.finetuning_runs import name_series, over_seeds, runs_table
+from nctransfer.reporting.fits import crossing
 from nctransfer.reporting.output import save_figure, save_numbers, save_table
 from nctransfer.reporting.series_style import looks_of_runs
 from nctransfer.reporting.settings import FigureSettings, RunsPanel, Window
@@ -470,8 +471,7 @@ def test_samples_are_tabulated_with_where_full_fine_tuning_gets_ahead():
 )
 def test_full_fine_tuning_is_ahead_from_its_last_crossing(lead, expected):
     at = [1, 10, 100]
-    found = samples.ahead_from(pd.Series(0.0, at), pd.Series(lead, at, dtype=float))
-    np.testing.assert_allclose(found, expected)
+    np.testing.assert_allclose(crossing(np.array(at), -np.array(lead, float)), expected)
 
 
 def test_samples_are_drawn_on_a_log_axis_ticked_at_their_numbers():

@@ -1,8 +1,8 @@
 """Axis ranges of published figures, which ours are framed by."""
 
-import csv
 from pathlib import Path
 
+from nctransfer.config import csv_files
 from nctransfer.errors import ConfigError
 from nctransfer.reporting.settings import Window
 
@@ -18,16 +18,7 @@ def read_windows(path: Path) -> dict[str, tuple[Window, ...]]:
     Raises:
         ConfigError: the file is not such a table.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            rows, columns = list(reader), reader.fieldnames or []
-    except (OSError, ValueError, csv.Error) as error:
-        raise ConfigError(f"style.windows: {str(path)!r} cannot be read ({error})") from None
-    if lacking := [column for column in COLUMNS if column not in columns]:
-        raise ConfigError(
-            f"style.windows: {path}: no column {lacking[0]!r}; it has: {', '.join(columns) or 'none'}"
-        )
+    rows = csv_files.read(path, "style.windows", COLUMNS)
     windows: dict[str, list[Window]] = {}
     for line, row in enumerate(rows, start=2):
         try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nctransfer.catalog.known_models import lookup
+from nctransfer.config import csv_files
 from nctransfer.config.configuration import Configuration
 from nctransfer.config.models import LIBRARIES, LibraryModelSettings, PretrainedModelSettings
 from nctransfer.config.panels import RunsPanelSettings
@@ -159,16 +160,7 @@ def measured_accuracies(study: Study, dataset: str) -> MeasuredAccuracies | None
     if study.configuration.rank.measured is None:
         return None
     path = Path(study.configuration.rank.measured).expanduser()
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            rows, columns = list(reader), reader.fieldnames or []
-    except (OSError, ValueError, csv.Error) as error:
-        raise ConfigError(f"rank.measured: {str(path)!r} cannot be read ({error})") from None
-    for column in ("dataset", "model", "accuracy"):
-        if column not in columns:
-            present = ", ".join(columns) or "none"
-            raise ConfigError(f"rank.measured: {path}: no column {column!r}; it has: {present}")
+    rows = csv_files.read(path, "rank.measured", ("dataset", "model", "accuracy"))
     models = ranked_models(study.configuration, study.models)
     accuracies: dict[str, float] = {}
     for row in rows:

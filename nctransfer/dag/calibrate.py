@@ -44,7 +44,7 @@ def layouts(plan: Plan, keys: Iterable[str]) -> dict[str, pd.DataFrame]:
 
 
 def placeholder(name: str, model: str, view: str, plan: Plan) -> pd.DataFrame:
-    """A tidy table with the rows and columns that its job would write, and 1 for what it measures."""
+    """A tidy table with the rows and columns that its job would write, and random numbers."""
     images = next((count for dataset, count in TEST_IMAGES.items() if dataset in f"{model}-{view}"), 2000)
     number = np.random.default_rng(zlib.crc32(f"{name}/{model}/{view}".encode()))
     if name == "finetuning":

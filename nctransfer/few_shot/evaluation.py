@@ -8,10 +8,8 @@ import logging
 import warnings
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
@@ -23,16 +21,6 @@ from nctransfer.few_shot.episodes import Episode
 logger = logging.getLogger(__name__)
 
 ITERATIONS = 1000
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over episodes and its interval at the level CONFIDENCE."""
-
-    mean: float
-    low: float
-    high: float
 
 
 def unit_length(features: np.ndarray) -> np.ndarray:
@@ -55,13 +43,6 @@ def episode_accuracies(features: np.ndarray, labels: np.ndarray, episodes: Itera
     if unfinished:
         logger.warning("%d of %d fits stopped after %d iterations", unfinished, len(accuracies), ITERATIONS)
     return np.array(accuracies)
-
-
-def mean_interval(values: np.ndarray) -> Interval:
-    """Mean of at least two values, (n,), with Student's interval, as in Tian et al."""
-    mean = float(np.mean(values))
-    reach = float(stats.sem(values) * stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
-    return Interval(mean, mean - reach, mean + reach)
 
 
 def query_nc1(features: np.ndarray, labels: np.ndarray, episodes: Iterable[Episode]) -> np.ndarray:

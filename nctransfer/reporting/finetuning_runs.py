@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting.accuracies import with_intervals
+from nctransfer.intervals import with_intervals
 from nctransfer.reporting.fits import CORRELATION, correlation
 from nctransfer.reporting.panels import by_panel, letter
 from nctransfer.reporting.settings import PictureSettings, ShownRun
-from nctransfer.reporting.tidy_rows import SAMPLES, SIZES, Tables, penultimate_metrics
+from nctransfer.reporting.tidy_rows import SAMPLES, SIZES, TRANSFER, Tables, penultimate_metrics
 from nctransfer.reporting.tuning_methods import facts_of
 
 PANEL = ("panel", "title", "model", "dataset", "view", "pooling", "depth")
@@ -197,7 +197,7 @@ def over_seeds(
     for value in values:
         means[value] = groups[value].mean()
         means[f"{value}_std"] = groups[value].std()
-    return with_intervals(means.reset_index())
+    return with_intervals(means.reset_index(), TRANSFER, SAMPLES)
 
 
 def with_correlation(table: pd.DataFrame) -> pd.DataFrame:

@@ -136,6 +136,20 @@ def _parabolas(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np
     return np.stack([constant, slope, curvature]), r2, turn
 
 
+def crossing(places: np.ndarray, lead: np.ndarray) -> float:
+    """The place from which on a lead stays at or below zero, interpolated linearly in the places' logarithm.
+
+    Both have shape (n,); the first place if there is no lead, NaN if it is not lost or n is 0.
+    """
+    ahead = np.flatnonzero(lead > 0)
+    if not len(places) or lead[-1] > 0:
+        return float("nan")
+    if not len(ahead):
+        return float(places[0])
+    (n0, n1), (lead0, lead1) = places[ahead[-1] : ahead[-1] + 2], lead[ahead[-1] : ahead[-1] + 2]
+    return float(n0 * (n1 / n0) ** (lead0 / (lead0 - lead1)))
+
+
 @dataclass(frozen=True)
 class Correlation:
     """Pearson's r of n points with its interval (95 %), and Spearman's rho."""

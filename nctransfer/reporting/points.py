@@ -6,13 +6,14 @@ from typing import Any
 import pandas as pd
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting.accuracies import with_intervals
+from nctransfer.intervals import with_intervals
 from nctransfer.reporting.panels import letter
 from nctransfer.reporting.settings import PictureSettings, PointsPanel
 from nctransfer.reporting.tidy_rows import (
     PENULTIMATE,
     SAMPLES,
     SIZES,
+    TRANSFER,
     Tables,
     penultimate_metrics,
     probe_rows,
@@ -49,7 +50,7 @@ def points_table(settings: PictureSettings[PointsPanel], tables: Tables) -> pd.D
             collapse = _collapse(tables["metrics", point.model, point.nc1_view], panel.split, name)
             rows.append(row | collapse | _accuracy(tables["probes", point.model, point.view], settings, name))
             order[point.series] += 1
-    return with_intervals(pd.DataFrame(rows))
+    return with_intervals(pd.DataFrame(rows), TRANSFER, SAMPLES)
 
 
 def _collapse(metrics: pd.DataFrame, split: str, name: str) -> dict[str, float]:

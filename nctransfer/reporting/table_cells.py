@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nctransfer.reporting.accuracies import TRANSFER
+from nctransfer.reporting.tidy_rows import TRANSFER
 
 MISSING = "\N{EN DASH}"
 

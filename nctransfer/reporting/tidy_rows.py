@@ -11,6 +11,7 @@ from nctransfer.reporting.settings import PictureSettings
 Tables = Mapping[tuple[str, str, str], pd.DataFrame]  # tidy tables by name, model and view
 
 PENULTIMATE = "penultimate"
+TRANSFER = "transfer_accuracy"
 SAMPLES = "test_samples"  # number of test images behind an accuracy
 SIZES = ("samples", "classes", "width", "rank")  # on which NC1 depends
 

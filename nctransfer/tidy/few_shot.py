@@ -11,8 +11,9 @@ from nctransfer.collapse.class_statistics import class_statistics
 from nctransfer.collapse.nc1 import nc1, shuffled_nc1
 from nctransfer.features.feature_store import PENULTIMATE, FeatureStore
 from nctransfer.few_shot.episodes import Shape, draw_episodes, require_enough
-from nctransfer.few_shot.evaluation import episode_accuracies, mean_interval, query_nc1, unit_length
+from nctransfer.few_shot.evaluation import episode_accuracies, query_nc1, unit_length
 from nctransfer.few_shot.settings import FewShotJobSettings
+from nctransfer.intervals import mean_interval
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +49,9 @@ def _table(stores: Mapping[str, FeatureStore], settings: FewShotJobSettings) -> 
     inputs = unit_length(features) if settings.normalise else features
     rows = []
     for number, episodes in episodes_by_shots.items():
-        accuracy = mean_interval(episode_accuracies(inputs, labels, episodes))
-        logger.info("%d shots: %.2f %% (%.2f to %.2f)", number, accuracy.mean, accuracy.low, accuracy.high)
+        accuracies = episode_accuracies(inputs, labels, episodes)
+        accuracy, (low, high) = float(accuracies.mean()), mean_interval(accuracies)
+        logger.info("%d shots: %.2f %% (%.2f to %.2f)", number, accuracy, low, high)
         rows.append(
             {
                 **settings.names.told(),
@@ -58,9 +60,9 @@ def _table(stores: Mapping[str, FeatureStore], settings: FewShotJobSettings) -> 
                 "queries": settings.queries,
                 "episodes": len(episodes),
                 "normalise": settings.normalise,
-                "accuracy": accuracy.mean,
-                "accuracy_low": accuracy.low,
-                "accuracy_high": accuracy.high,
+                "accuracy": accuracy,
+                "accuracy_low": low,
+                "accuracy_high": high,
                 **collapse,
                 "nc1_query": float(queries.mean()) if len(queries) else np.nan,
                 "nc1_query_episodes": len(queries),

@@ -19,33 +19,12 @@ def truths(claim: JudgedClaimSettings) -> dict[str, list[float]]:
     """By kind of world a claim's true numbers: at the null hypothesis, reversed, and expected.
 
     Noise lies at the threshold, that of an equivalence test at both of its ends; a reversed effect lies as
-    far beyond as the expected one lies within.
+    far beyond as the expected one lies within (as many times, if both are positive).
     """
-    low, high = verdicts.bound_of(claim).ends
-    ends = [end for end in (low, high) if np.isfinite(end)]
-    if claim.statistic == "largest":  # which may be equal to the threshold, and nothing varies
-        ends = [1.01 * end for end in ends]
+    ends = [end for end in verdicts.bound_of(claim).ends if np.isfinite(end)]
     expected = claim.expected.effect if claim.expected else ends[0]
-    ratio = (ends[0] > 0 and "ratio" in str(claim.options.get("scale", ""))) or claim.statistic in RATIOS
-    if len(ends) == 2:
-        apart = [end + (end - expected if not ratio else end * (end / expected) - end) for end in ends]
-    elif ratio:
-        apart = [ends[0] * ends[0] / expected]
-    else:
-        apart = [2 * ends[0] - expected]
-    limit = {"correlation": 0.99, "along_units": 0.99, "sign_test": 1.0, "place": 0.3}.get(claim.statistic)
-    if limit is not None:
-        apart = [
-            float(np.clip(effect, -limit if claim.statistic != "sign_test" else 0.0, limit))
-            for effect in apart
-        ]
-    if claim.statistic in ("correlation", "along_units"):
-        apart = [abs(expected) * (1 if expected < 0 else -1) for effect in apart]
-    return {"noise": ends, "reversed": apart, "expected": [expected]}
-
-
-ALWAYS = ("panel", "title", "method", "per_class", "seeds", "test_samples", "depth", "model")
-RATIOS = ("order", "halves", "highest_ratio")
+    opposite = [end**2 / expected if min(end, expected) > 0 else 2 * end - expected for end in ends]
+    return {"noise": ends, "reversed": opposite, "expected": [expected]}
 
 
 def simulated(
@@ -85,8 +64,7 @@ def calibrate_row(
         rows = verdicts.rows_of(claim, pictures)
     if isinstance(rows, str):
         return [{"row": claim.row, "world": "noise", "note": rows}]
-    named = str(verdicts.read_options(claim))  # the fewer columns, the faster
-    rows = rows[[column for column in map(str, rows) if column in ALWAYS or column in named]]
+    rows = verdicts.narrow(rows, [claim])
     found: list[dict[str, Any]] = []
     for kind, effects in truths(claim).items():
         if kind not in kinds:

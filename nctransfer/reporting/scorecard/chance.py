@@ -28,7 +28,7 @@ def by_chance(
     Returns:
         permutation, claim, verdict; one row per permutation and claim.
     """
-    parts = []
+    parts, tables = [], {key: verdicts.narrow(table, claims) for key, table in tables.items()}
     for permutation in range(permutations):
         dealt = {
             key: deal(table, np.random.default_rng([permutation, *key.encode()]))

@@ -4,17 +4,16 @@ A claim holds where the 95 % interval lies wholly on its side of the threshold: 
 a claim of two bounds (an equivalence test, TOST) the interval must lie between them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
+from nctransfer.intervals import Numbers
 from nctransfer.reporting.scorecard.settings import Direction
-
-Numbers = NDArray[np.float64]
 
 ALPHA = 0.025  # of a one-sided test
 TINY = 1e-9  # values so close are equal: sums of the same numbers in another order
@@ -39,6 +38,10 @@ class Estimate:
             self, value=into(self.value), low=into(self.low), high=into(self.high),
             above=lambda null: self.above(back(null)), below=lambda null: self.below(back(null)),
         )  # fmt: skip
+
+    def exponential(self) -> Self:
+        """The same estimate of a ratio, from that of its logarithm."""
+        return self.rescaled(lambda number: float(np.exp(number)), lambda number: float(np.log(number)))
 
 
 def student(value: float, error: float, freedom: float, points: int, varies: str) -> Estimate:
@@ -92,16 +95,43 @@ def shifted(value: float, null: Numbers, points: int, varies: str) -> Estimate:
     )  # fmt: skip
 
 
-def share(wins: int, trials: int, varies: str) -> Estimate:
-    """A share of independent trials: exact binomial tests, Clopper and Pearson's interval."""
+def share(wins: int, trials: int, chance: float, varies: str) -> Estimate:
+    """A share of independent trials, won with some chance: exact tests, Clopper and Pearson's interval."""
     low = special.betaincinv(wins, trials - wins + 1, ALPHA) if wins else 0.0
     high = special.betaincinv(wins + 1, trials - wins, 1 - ALPHA) if wins < trials else 1.0
     return Estimate(
         wins / trials, float(low), float(high),
         above=lambda null: float(special.bdtrc(wins - 1, trials, null)) if wins else 1.0,
         below=lambda null: float(special.bdtr(wins, trials, null)),
-        points=trials, varies=varies, least=0.5**trials,
+        points=trials, varies=varies, least=chance**trials,
     )  # fmt: skip
+
+
+def correlation(shown: float, null: Numbers, points: int, varies: str) -> Estimate:
+    """A mean correlation from Fisher's z of it under the null hypothesis, the given order first.
+
+    ``shown`` is the mean of the correlations themselves, which readers see.
+    """
+    z = float(null[0])
+    estimate = shifted(z, null, points, varies)
+    return estimate.rescaled(
+        lambda number: shown if number == z else float(np.tanh(number)),
+        lambda number: float(np.arctanh(np.clip(number, -1 + 1e-12, 1 - 1e-12))),
+    )
+
+
+def sums(scores: Sequence[Numbers]) -> Numbers:
+    """Sums of independent scores, the given ones first: of all combinations if they are few, else drawn."""
+    total = scores[0]
+    for score in scores[1:]:
+        if len(total) * len(score) <= 50_000:
+            total = (total[:, None] + score[None]).ravel()
+        else:
+            generator = np.random.default_rng(0)
+            size = max(len(total), len(score))
+            drawn = generator.choice(total, size - 1) + generator.choice(score, size - 1)
+            total = np.concatenate([[total[0] + score[0]], drawn])
+    return total
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from nctransfer.errors import StoreError
-from nctransfer.reporting.scorecard.estimates import ALPHA, Bound, Estimate, student
+from nctransfer.reporting.scorecard.estimates import ALPHA, Bound, Estimate, mean, student
 from nctransfer.reporting.scorecard.settings import Selection, Value
 
 # values of a selection for the rows where the column is lowest or highest
 ENDS = {"lowest": "min", "highest": "max"}
 Row = Any  # a row of a table, by column: a mapping, or a pandas Series
+FEW = 3  # parts, such as panels, over which the spread of a number is estimated
 SEEDS, IMAGES = "training seeds", "test images"
 
 
@@ -64,6 +65,13 @@ def finding_of(
         supported=max([bound.supported(estimate), *also]), refuted=bound.refuted(estimate),
         least=max(estimate.least, least), note=note, parts=tuple(parts),
     )  # fmt: skip
+
+
+def over_panels(values: Sequence[float], bound: Bound, shown: Sequence[Part]) -> Finding:
+    """The mean over panels (Student's t) of one number of each; nothing for fewer than three."""
+    if len(values) < FEW:
+        return nothing(f"{len(values)} panels; it takes {FEW}", len(values), shown)
+    return finding_of(mean(values, "panels"), bound, shown)
 
 
 def weakest(findings: Sequence[Finding]) -> Finding:

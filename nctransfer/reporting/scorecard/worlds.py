@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nctransfer.reporting.scorecard.estimates import Numbers
+from nctransfer.intervals import Numbers
 from nctransfer.reporting.scorecard.findings import names_of
 
 
@@ -15,9 +15,7 @@ class Truth:
     """The true number of a statistic in a simulated world."""
 
     effect: float  # the number
-    spread: float = (
-        1.0  # standard deviation of it between parts, or of a run between seeds, as the statistic says
-    )
+    spread: float = 1.0  # its standard deviation between parts or seeds, as the statistic says
 
 
 def correlated(

@@ -18,13 +18,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nctransfer.errors import DegenerateInputError
-from nctransfer.reporting.accuracies import with_intervals
+from nctransfer.intervals import with_intervals
 from nctransfer.reporting.fits import CORRELATION, FITS, Line, correlation, fit_line
 from nctransfer.reporting.panels import by_panel, led_by, letter, new_figure, panel_title
 from nctransfer.reporting.series_style import BARS, Look, draw_mean, reach
 from nctransfer.reporting.settings import FigureSettings, StyleSettings, UnitsPanel
 from nctransfer.reporting.style import LEAST, NC1, clearance, correlation_text, headroom, related, round_ticks
-from nctransfer.reporting.tidy_rows import SAMPLES, SIZES, Tables, probe_rows
+from nctransfer.reporting.tidy_rows import SAMPLES, SIZES, TRANSFER, Tables, probe_rows
 from nctransfer.reporting.windows import frame
 
 SETTINGS = FigureSettings[UnitsPanel]
@@ -59,7 +59,9 @@ def tabulate(settings: FigureSettings[UnitsPanel], tables: Tables) -> pd.DataFra
         table["transfer_accuracy_std"] = means["std", "test"]
         table["seeds"] = means["count", "test"]
         table[SAMPLES] = accuracy[accuracy["split"] == "test"].groupby("unit")["samples"].first()
-        table = with_intervals(table.reset_index().sort_values("unit").rename_axis(columns=None))
+        table = with_intervals(
+            table.reset_index().sort_values("unit").rename_axis(columns=None), TRANSFER, SAMPLES
+        )
         for name, transform in FITS.items():
             nc1, transfer = transform(table["nc1"].to_numpy()), table["transfer_accuracy"].to_numpy()
             line = fit_line(nc1, transfer)

@@ -6,7 +6,6 @@ A panel is a model on a data set, with one line per method. Methods without a nu
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from nctransfer.reporting.finetuning_runs import ACCURACIES, name_series, over_seeds, runs_table
+from nctransfer.reporting.fits import crossing
 from nctransfer.reporting.panels import by_panel
 from nctransfer.reporting.series_style import Look, draw_lines, looks_of_runs, panels_of_lines
 from nctransfer.reporting.settings import FigureSettings, RunsPanel
@@ -50,30 +50,14 @@ def _with_crossings(part: pd.DataFrame) -> pd.DataFrame:
     """A panel's rows, with the number of samples from which on full fine-tuning beats each series."""
     is_full = part["method"] == FULL_FT
     full = _curve(part[is_full])
-    crossings = {name: ahead_from(_curve(series), full) for name, series in part[~is_full].groupby("name")}
+    leads = {name: (_curve(series) - full).dropna() for name, series in part[~is_full].groupby("name")}
+    crossings = {name: crossing(lead.index.to_numpy(float), lead.to_numpy()) for name, lead in leads.items()}
     return part.assign(full_ft_ahead_from=part["name"].map(crossings))
 
 
 def _curve(series: pd.DataFrame) -> pd.Series:
     with_samples = series.dropna(subset="per_class").drop_duplicates("per_class")
     return with_samples.set_index("per_class")["transfer_accuracy"].sort_index()
-
-
-def ahead_from(method: pd.Series, full: pd.Series) -> float:
-    """Samples per class from which on ``full`` is at least as accurate as ``method``.
-
-    Both are indexed by samples per class; between two numbers, accuracy is interpolated linearly in the
-    logarithm. NaN if full is not ahead at the largest common number, or there is none.
-    """
-    lead = (full - method).dropna()
-    if lead.empty or lead.iloc[-1] < 0:
-        return float("nan")
-    behind = np.flatnonzero(lead < 0)
-    if not len(behind):
-        return float(lead.index[0])
-    last = behind[-1]
-    (n0, n1), (lead0, lead1) = lead.index[last : last + 2], lead.iloc[last : last + 2]
-    return float(n0 * (n1 / n0) ** (lead0 / (lead0 - lead1)))
 
 
 def draw(numbers: pd.DataFrame, settings: FigureSettings[RunsPanel]) -> Figure:

@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nctransfer.intervals import orders, pearson_interval
-from nctransfer.reporting.scorecard.estimates import Bound, Numbers, shifted
+from nctransfer.intervals import Numbers, orders, pearson_interval
+from nctransfer.reporting.scorecard.estimates import Bound, correlation, shifted, sums
 from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, numbers, parts
 from nctransfer.reporting.scorecard.settings import PointsSettings
-from nctransfer.reporting.scorecard.statistics.correlation import sums
 from nctransfer.reporting.scorecard.worlds import Truth
 
 FEWEST = 5  # units: four increments
@@ -45,14 +44,12 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         steps.setdefault(units, []).append(np.arctanh(_permuted(np.diff(x), np.diff(y))))
     # panels with the same units (of one network, on several data sets) are permuted alike
     null, increments = (sums([np.sum(each, axis=0) for each in group.values()]) for group in (levels, steps))
-    z = float(null[0]) / len(shown)
-    estimate = shifted(z, null / len(shown), min(part.points for part in shown), VARIES)
-    value = float(np.mean([part.effect for part in shown]))
-    whole = estimate.rescaled(lambda number: value if number == z else float(np.tanh(number)), np.arctanh)
+    effect = float(np.mean([part.effect for part in shown]))
+    estimate = correlation(effect, null / len(shown), min(part.points for part in shown), VARIES)
     moves = shifted(float(increments[0]), increments, 0, VARIES)
     p = moves.below(0.0) if bound.ends[1] < np.inf else moves.above(0.0)
     note = f"of the increments between neighbouring units p = {p:.2g}"
-    return finding_of(whole, bound, shown, note, also=[p], least=moves.least)
+    return finding_of(estimate, bound, shown, note, also=[p], least=moves.least)
 
 
 def _permuted(x: Numbers, y: Numbers) -> Numbers:

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nctransfer.intervals import orders
-from nctransfer.reporting.scorecard.estimates import Bound, Numbers, shifted
+from nctransfer.intervals import Numbers, orders
+from nctransfer.reporting.scorecard.estimates import Bound, shifted
 from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, parts, select
 from nctransfer.reporting.scorecard.settings import Selection
 from nctransfer.reporting.scorecard.worlds import Truth

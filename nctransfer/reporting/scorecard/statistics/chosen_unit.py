@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from nctransfer.reporting.scorecard.estimates import Bound, Numbers, certain, shifted
+from nctransfer.intervals import Numbers
+from nctransfer.reporting.scorecard.estimates import Bound, certain, shifted, sums
 from nctransfer.reporting.scorecard.findings import (
     Finding,
     Part,
@@ -15,7 +16,6 @@ from nctransfer.reporting.scorecard.findings import (
     parts,
     weakest,
 )
-from nctransfer.reporting.scorecard.statistics.correlation import sums
 from nctransfer.reporting.scorecard.worlds import Truth, runs
 from nctransfer.settings import Settings
 
@@ -56,20 +56,12 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         return nothing("no units")
     null = sums(better)
     random = shifted(float(null[0]), null, 0, "units")
-    p = float(np.mean(null >= null[0] - 1e-9))
-    return weakest(
-        [
-            finding_of(
-                gap,
-                bound,
-                shown,
-                f"{note}; p = {p:.2g} against units at random; {lacks_seeds(gap.varies)}",
-                [p],
-                random.least,
-            )
-            for gap, note in found
-        ]
-    )
+    p = random.above(0.0)
+    findings = []
+    for gap, places in found:
+        said = places, f"p = {p:.2g} against units at random", lacks_seeds(gap.varies)
+        findings.append(finding_of(gap, bound, shown, "; ".join(filter(None, said)), [p], random.least))
+    return weakest(findings)
 
 
 def _against_random(rows: pd.DataFrame, chosen: pd.Series, value: str) -> Numbers:

@@ -1,13 +1,13 @@
 """Correlation of two columns: the mean over panels, tested by permutation of what the points are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nctransfer.intervals import next_order, orders, pearson_interval, spearman_interval
-from nctransfer.reporting.scorecard.estimates import Bound, Numbers, shifted
+from nctransfer.intervals import Numbers, next_order, orders, pearson_interval, spearman_interval
+from nctransfer.reporting.scorecard.estimates import Bound, correlation, sums
 from nctransfer.reporting.scorecard.findings import (
     Finding,
     Part,
@@ -59,12 +59,9 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
             shown.append(_part(name, float(related[0]), len(units), options.ranks))
             drawn += np.arctanh(np.clip(related, *_limits(len(units), options.ranks))) / size
         scores.append(drawn)
-    null = sums(scores)
-    z = float(null[0])
-    estimate = shifted(z, null, min(map(len, groups)), plural(options.unit))
-    value = float(np.mean([part.effect for part in shown]))
-    whole = estimate.rescaled(lambda number: value if number == z else float(np.tanh(number)), _artanh)
-    return finding_of(whole, bound, shown)
+    effect = float(np.mean([part.effect for part in shown]))
+    estimate = correlation(effect, sums(scores), min(map(len, groups)), plural(options.unit))
+    return finding_of(estimate, bound, shown)
 
 
 def _points(table: pd.DataFrame, options: Options) -> Iterator[Points]:
@@ -99,24 +96,6 @@ def _limits(points: int, ranks: bool) -> tuple[float, float]:
     """A perfect order, which few points show by chance, counts as halfway to the order next to it."""
     inner = (1 + next_order(points)) / 2 if ranks else 1 - 1e-9
     return -inner, inner
-
-
-def sums(scores: Sequence[Numbers]) -> Numbers:
-    """Sums of the scores of independent groups: over all pairs of orders if they are few, else drawn."""
-    total = scores[0]
-    for score in scores[1:]:
-        if len(total) * len(score) <= 50_000:
-            total = (total[:, None] + score[None]).ravel()
-        else:
-            generator = np.random.default_rng(0)
-            size = max(len(total), len(score))
-            drawn = generator.choice(total, size - 1) + generator.choice(score, size - 1)
-            total = np.concatenate([[total[0] + score[0]], drawn])
-    return total
-
-
-def _artanh(value: float) -> float:
-    return float(np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12)))
 
 
 def _part(name: str, related: float, points: int, ranks: bool) -> Part:

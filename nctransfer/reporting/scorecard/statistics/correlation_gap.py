@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nctransfer.reporting.scorecard.estimates import Bound, Numbers, shifted
+from nctransfer.intervals import Numbers
+from nctransfer.reporting.scorecard.estimates import Bound, shifted, sums
 from nctransfer.reporting.scorecard.findings import (
     Finding,
     Part,
@@ -18,7 +19,6 @@ from nctransfer.reporting.scorecard.findings import (
     plural,
 )
 from nctransfer.reporting.scorecard.settings import PointsSettings
-from nctransfer.reporting.scorecard.statistics.correlation import sums
 from nctransfer.reporting.scorecard.worlds import Truth, unit_codes
 
 FEWEST = 5

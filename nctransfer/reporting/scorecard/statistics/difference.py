@@ -9,6 +9,7 @@ import pandas as pd
 from nctransfer.reporting.scorecard.estimates import Bound, Estimate, mean
 from nctransfer.reporting.scorecard.findings import (
     ENDS,
+    FEW,
     Finding,
     Part,
     Row,
@@ -24,8 +25,6 @@ from nctransfer.reporting.scorecard.findings import (
 )
 from nctransfer.reporting.scorecard.settings import ComparisonSettings, Selection
 from nctransfer.reporting.scorecard.worlds import Truth, runs
-
-FEW = 3  # parts over which the mean's spread is estimated
 
 
 class Options(ComparisonSettings):
@@ -51,7 +50,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         first = table.drop_duplicates(list(options.over))[list(options.cluster)]
         values = values.groupby(names_of(first, options.cluster).to_numpy(), sort=False).mean()
     if len(values) >= FEW:
-        whole = mean(values.to_numpy(np.float64), plural(options.cluster or options.over))
+        whole = mean(values, plural(options.cluster or options.over))
         positive = (
             f"{sum(values > 0)} of {len(values)} {'above 1' if options.scale == 'ratio' else 'positive'}"
         )
@@ -66,7 +65,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
 def _scaled(estimate: Estimate, options: ComparisonSettings) -> Estimate:
     if options.scale == "difference":
         return estimate
-    return estimate.rescaled(lambda number: float(np.exp(number)), lambda number: float(np.log(number)))
+    return estimate.exponential()
 
 
 def counting(table: pd.DataFrame, options: ComparisonSettings) -> pd.DataFrame:

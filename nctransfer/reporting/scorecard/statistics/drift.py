@@ -18,16 +18,14 @@ FEWEST = 4  # units
 class Options(PlacesSettings):
     """Quantity and places, and the networks."""
 
-    by: tuple[str, ...] = ()
-    """Columns that split panels into curves, such as the method."""
     of: Selection = Field(default_factory=dict)
     """Rows of the quantity."""
     minus: Selection | None = None
     """Rows whose quantity at the same place is subtracted; nothing is if this is missing."""
     not_at: Selection = Field(default_factory=dict)
     """Rows that do not count."""
-    network: str = "model"
-    """Column of the networks: the curves of one are averaged, and all networks must hold."""
+    each: tuple[str, ...] = ("model",)
+    """Columns of what must fall, such as networks and methods: its curves are averaged, and all must hold."""
     scale: Literal["difference", "ratio"] = "ratio"
     """Increments of the quantity, or of its logarithm (the effect is then the factor per unit)."""
 
@@ -41,25 +39,24 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     """
     table = table.drop(index=select(table, options.not_at).index) if options.not_at else table
     found, shown = [], []
-    for network, of_network in table.groupby(options.network, sort=False):
+    for _, of_network in table.groupby(list(options.each), sort=False):
         curves = _curves(of_network, options, options.of)
         if options.minus is not None:
             curves = (curves - _curves(of_network, options, options.minus)).dropna(how="all")
         if options.scale == "ratio":
             curves = curves.where(curves > 0).map(np.log)
         steps = curves.mean().diff().dropna().to_numpy()
-        titles = of_network.groupby("panel", sort=False)["title"].first()
-        for key, step in curves.diff(axis=1).mean(axis=1).items():
-            panel, *others = key if isinstance(key, tuple) else (key,)
-            name = ", ".join([str(titles[panel]), *map(str, others)])
+        titles = dict(zip(of_network["panel"], of_network["title"], strict=True))
+        network = " ".join(str(of_network[column].iloc[0]) for column in options.each)
+        for panel, step in curves.diff(axis=1).mean(axis=1).items():
             value = float(np.exp(step)) if options.scale == "ratio" else float(step)
-            shown.append(Part(name, value, points=curves.shape[1]))
+            shown.append(Part(f"{titles[panel]}, {network}", value, points=curves.shape[1]))
         if len(steps) < FEWEST - 1:
             return nothing(f"{curves.shape[1]} units; it takes {FEWEST}", curves.shape[1], shown)
         estimate = mean(steps, "units")
         if options.scale == "ratio":
-            estimate = estimate.rescaled(lambda n: float(np.exp(n)), lambda n: float(np.log(n)))
-        found.append(finding_of(estimate, bound, note=str(network)))
+            estimate = estimate.exponential()
+        found.append(finding_of(estimate, bound, note=network))
     if not found:
         return nothing("no curves")
     return replace(weakest(found), parts=tuple(shown))
@@ -69,17 +66,21 @@ def _curves(part: pd.DataFrame, options: Options, rows: Selection) -> pd.DataFra
     """The quantity by curve and place, averaged over rows of one place."""
     chosen = select(part, rows)
     points = chosen.assign(place=pd.to_numeric(chosen[options.place], errors="coerce")).dropna(subset="place")
-    by = ["panel", *options.by, "place"]
-    return points.groupby(by, sort=False)[options.value].mean().unstack("place").sort_index(axis=1)
+    return (
+        points.groupby(["panel", "place"], sort=False)[options.value]
+        .mean()
+        .unstack("place")
+        .sort_index(axis=1)
+    )
 
 
 def simulate(
     table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
 ) -> pd.DataFrame:
-    """Random walks whose mean increment is the effect; the curves of a network share theirs."""
+    """Random walks whose mean increment is the effect; the curves of one network share theirs."""
     effect = np.log(truth.effect) if options.scale == "ratio" else truth.effect
     worlds = []
-    for _, of_network in table.groupby(options.network, sort=False):
+    for _, of_network in table.groupby(list(options.each), sort=False):
         places = np.sort(pd.to_numeric(of_network[options.place], errors="coerce").dropna().unique())
         walk = np.cumsum(effect + truth.spread * generator.normal(size=len(places)))
         walk = walk if options.minus is None else walk + 70

@@ -4,11 +4,9 @@ import numpy as np
 import pandas as pd
 
 from nctransfer.reporting.scorecard.estimates import Bound, mean
-from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, numbers, parts
+from nctransfer.reporting.scorecard.findings import FEW, Finding, Part, finding_of, nothing, numbers, parts
 from nctransfer.reporting.scorecard.settings import PlacesSettings
 from nctransfer.reporting.scorecard.worlds import Truth
-
-FEWEST = 3  # panels
 
 
 class Options(PlacesSettings):
@@ -24,10 +22,9 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         logs = np.log(points[options.value])
         ratios.append(float(logs[deep].mean() - logs[~deep].mean()))
         shown.append(Part(name, float(np.exp(ratios[-1])), points=len(points)))
-    if len(ratios) < FEWEST or np.isnan(ratios).any():
-        return nothing(f"{len(ratios)} panels; it takes {FEWEST}", len(ratios), shown)
-    estimate = mean(np.array(ratios), "panels")
-    return finding_of(estimate.rescaled(lambda n: float(np.exp(n)), lambda n: float(np.log(n))), bound, shown)
+    if len(ratios) < FEW or np.isnan(ratios).any():
+        return nothing(f"{len(ratios)} panels; it takes {FEW}", len(ratios), shown)
+    return finding_of(mean(ratios, "panels").exponential(), bound, shown)
 
 
 def simulate(

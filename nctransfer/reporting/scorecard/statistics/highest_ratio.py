@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 
 from nctransfer.reporting.scorecard.estimates import Bound, mean
-from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, select
+from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, plural, select
 from nctransfer.reporting.scorecard.settings import DifferenceSettings
 from nctransfer.reporting.scorecard.worlds import Truth
 
-FEWEST = 2  # data sets
+FEWEST = 2  # parts
 
 
 class Options(DifferenceSettings):
@@ -48,10 +48,11 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         shown.append(
             Part(name, float(ratio.max()), points=len(ratio), note=f"at {options.place} {ratio.idxmax():g}")
         )
-    values = pd.Series(logs).groupby(clusters).mean().to_numpy(np.float64)
+    values = pd.Series(logs).groupby(clusters).mean().to_numpy()
+    varies = plural(options.cluster)
     if len(values) < FEWEST:
-        return nothing(f"{len(values)} data sets; it takes {FEWEST}", len(values), shown)
-    estimate = mean(values, "data sets").rescaled(lambda n: float(np.exp(n)), lambda n: float(np.log(n)))
+        return nothing(f"{len(values)} {varies}; it takes {FEWEST}", len(values), shown)
+    estimate = mean(values, varies).exponential()
     return finding_of(estimate, bound, shown)
 
 

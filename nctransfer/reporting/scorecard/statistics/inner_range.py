@@ -3,12 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from nctransfer.reporting.scorecard.estimates import Bound, mean
-from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, numbers, parts
+from nctransfer.reporting.scorecard.estimates import Bound
+from nctransfer.reporting.scorecard.findings import Finding, Part, nothing, numbers, over_panels, parts
 from nctransfer.reporting.scorecard.settings import PlacesSettings
 from nctransfer.reporting.scorecard.worlds import Truth
-
-FEWEST = 3  # panels
 
 
 class Options(PlacesSettings):
@@ -29,9 +27,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
             return nothing(f"{name}: {len(inner)} inner places", len(inner))
         ranges.append(float(np.ptp(inner)))
         shown.append(Part(name, ranges[-1], points=len(inner)))
-    if len(ranges) < FEWEST:
-        return nothing(f"{len(ranges)} panels; it takes {FEWEST}", len(ranges), shown)
-    return finding_of(mean(np.array(ranges), "panels"), bound, shown)
+    return over_panels(ranges, bound, shown)
 
 
 def simulate(

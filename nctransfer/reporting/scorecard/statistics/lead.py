@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from nctransfer.reporting.fits import crossing
 from nctransfer.reporting.scorecard.estimates import Bound
 from nctransfer.reporting.scorecard.findings import (
     Finding,
@@ -38,7 +39,7 @@ class Options(Settings):
 def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     """The least lead over full fine-tuning, over panels and numbers of samples: all must hold.
 
-    The note gives the number of samples at which the curves cross, with the 95 % interval over seeds.
+    The note gives the number of samples at which the curves cross, with the pointwise 95 % band.
     """
     found: list[Finding] = []
     shown: list[Part] = []
@@ -48,13 +49,13 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         pairs = _pairs(part, options)
         if isinstance(pairs, str):
             return nothing(f"{name}: {pairs}", parts=shown)
-        crossing = _crossing(part, options.method)
+        turn = _crossing(part, options.method)
         for size, gap in pairs.items():
             if np.isnan(gap.low):
                 return nothing(f"{name}: no interval of single runs", parts=shown)
             label = f"{name}, {size:g} samples a class"
-            shown.append(Part(label, gap.value, gap.low, gap.high, gap.points, crossing))
-            note = "; ".join(filter(None, [label, crossing, lacks_seeds(gap.varies)]))
+            shown.append(Part(label, gap.value, gap.low, gap.high, gap.points, turn))
+            note = "; ".join(filter(None, [label, turn, lacks_seeds(gap.varies)]))
             found.append(finding_of(gap, bound, note=note))
     if not found:
         return nothing(f"no rows of {options.method}")
@@ -105,27 +106,15 @@ def _crossing(part: pd.DataFrame, method: str) -> str:
     ]
     values = np.array([gap.value for gap in gaps])
     half = np.array([gap.high - gap.low for gap in gaps]) / 2
-    point = _text(_from(sizes, values))
+    point = _text(crossing(sizes, values))
     if np.isnan(half).any():
         return f"full FT is ahead {point}"
-    ends = _text(_from(sizes, values - half)), _text(_from(sizes, values + half))
+    ends = _text(crossing(sizes, values - half)), _text(crossing(sizes, values + half))
     return f"full FT is ahead {point} [{ends[0]}, {ends[1]}]"
 
 
-def _from(sizes: np.ndarray, leads: np.ndarray) -> float:
-    """The number of samples from which on a lead stays at or below zero, interpolated in its logarithm."""
-    ahead = np.flatnonzero(leads > 0)
-    if not len(ahead):
-        return float(sizes[0])
-    last = ahead[-1]
-    if last == len(sizes) - 1:
-        return float("inf")
-    part = leads[last] / (leads[last] - leads[last + 1])
-    return float(sizes[last] * (sizes[last + 1] / sizes[last]) ** part)
-
-
 def _text(size: float) -> str:
-    return "at none of the numbers" if np.isinf(size) else f"from {size:.3g} samples a class"
+    return "at none of the numbers" if np.isnan(size) else f"from {size:.3g} samples a class"
 
 
 def simulate(

@@ -3,21 +3,19 @@
 import numpy as np
 import pandas as pd
 
-from nctransfer.reporting.scorecard.estimates import Bound, mean
+from nctransfer.reporting.scorecard.estimates import Bound
 from nctransfer.reporting.scorecard.findings import (
     Finding,
     Part,
-    finding_of,
     nothing,
     numbers,
+    over_panels,
     parts,
     weakest,
 )
 from nctransfer.reporting.scorecard.settings import PointsSettings
 from nctransfer.reporting.scorecard.worlds import Truth
 from nctransfer.settings import Share
-
-FEWEST = 3  # panels
 
 
 class Options(PointsSettings):
@@ -30,8 +28,6 @@ class Options(PointsSettings):
 def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     """That share of the rise less, and plus, the last step: both must exceed the bound.
 
-    By Student's t over panels.
-
     A mean of shares would divide by rises that may be near zero.
     """
     margins, shown = [], []
@@ -42,11 +38,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         rise, step = float(curve.iloc[-1] - curve.iloc[0]), float(curve.iloc[-1] - curve.iloc[-2])
         margins.append((options.share * rise - step, options.share * rise + step))
         shown.append(Part(name, min(margins[-1]), points=len(curve), note=f"{step:+.3g} of {rise:+.3g}"))
-    if len(margins) < FEWEST:
-        return nothing(f"{len(margins)} panels; it takes {FEWEST}", len(margins), shown)
-    return weakest(
-        [finding_of(mean(np.array(side), "panels"), bound, shown) for side in zip(*margins, strict=True)]
-    )
+    return weakest([over_panels(side, bound, shown) for side in zip(*margins, strict=True)])
 
 
 def simulate(

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from nctransfer.errors import ConfigError
-from nctransfer.intervals import orders
-from nctransfer.reporting.scorecard.estimates import ALPHA, TINY, Bound, Numbers
+from nctransfer.intervals import Numbers, orders
+from nctransfer.reporting.scorecard.estimates import ALPHA, TINY, Bound
 from nctransfer.reporting.scorecard.findings import Finding, Part, names_of, nothing, numbers, parts, plural
 from nctransfer.reporting.scorecard.settings import PointsSettings
 from nctransfer.reporting.scorecard.worlds import Truth

@@ -3,13 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from nctransfer.reporting.scorecard.estimates import Bound, mean
-from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, numbers, parts
+from nctransfer.reporting.scorecard.estimates import Bound
+from nctransfer.reporting.scorecard.findings import Finding, Part, nothing, numbers, over_panels, parts
 from nctransfer.reporting.scorecard.settings import PlacesSettings
 from nctransfer.reporting.scorecard.worlds import Truth
 from nctransfer.settings import Share
-
-FEWEST = 3  # panels
 
 
 class Options(PlacesSettings):
@@ -34,9 +32,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         lost.append(float(points[options.value].max() - row[options.value]))
         note = f"{options.place} {row[options.place]:g} of {row['depth']:g}"
         shown.append(Part(name, lost[-1], points=len(points), note=note))
-    if len(lost) < FEWEST:
-        return nothing(f"{len(lost)} panels; it takes {FEWEST}", len(lost), shown)
-    return finding_of(mean(np.array(lost), "panels"), bound, shown)
+    return over_panels(lost, bound, shown)
 
 
 def simulate(

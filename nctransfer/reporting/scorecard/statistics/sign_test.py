@@ -29,7 +29,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     if cases == 0:
         return nothing("all cases are equal", parts=shown)
     note = f"{wins} of {cases}" + (f", {ties} equal" if ties else "")
-    return finding_of(share(wins, cases, plural(options.over)), bound, shown, note)
+    return finding_of(share(wins, cases, bound.ends[0], plural(options.over)), bound, shown, note)
 
 
 def simulate(

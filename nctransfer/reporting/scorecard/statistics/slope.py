@@ -59,9 +59,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     error = float(np.sqrt(((y - slope * x) ** 2).sum() / freedom / (x @ x)))
     estimate = student(slope, error, freedom, len(x), options.varies)
     if options.scale == "ratio":
-        estimate = estimate.rescaled(
-            lambda number: float(np.exp(number)), lambda number: float(np.log(number))
-        )
+        estimate = estimate.exponential()
     return finding_of(estimate, bound, shown)
 
 

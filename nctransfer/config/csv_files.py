@@ -1,0 +1,26 @@
+"""CSV files that a configuration names."""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+from nctransfer.errors import ConfigError
+
+
+def read(path: Path, where: str, columns: Iterable[str]) -> list[dict[str, str]]:
+    """Rows of a CSV file that must have some columns.
+
+    Raises:
+        ConfigError: the file cannot be read, or lacks a column; the message starts with the key ``where``.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            rows, present = list(reader), reader.fieldnames or []
+    except (OSError, ValueError, csv.Error) as error:
+        raise ConfigError(f"{where}: {str(path)!r} cannot be read ({error})") from None
+    if lacking := [column for column in columns if column not in present]:
+        raise ConfigError(
+            f"{where}: {path}: no column {lacking[0]!r}; it has: {', '.join(present) or 'none'}"
+        )
+    return rows
