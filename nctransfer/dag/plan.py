@@ -160,7 +160,7 @@ class Plan(Stages):
         if (calibrated := claims.calibration_file(path)) is not None:
             files["calibration"] = calibrated
         if self.configuration.style.windows is not None:
-            files["axes"] = Path(self._given_file("style.windows", self.configuration.style.windows))
+            files["axes"] = self._given_file("style.windows", self.configuration.style.windows)
         contents = "".join(file.read_text(encoding="utf-8") for file in files.values())
         job = self._job("scorecard", settings, inputs, parents, self._statistics, outside=contents)
         # the digest covers the contents of published numbers, not their path
