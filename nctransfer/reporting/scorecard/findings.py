@@ -191,17 +191,14 @@ def accuracy_gap(first: Row, second: Row, value: str) -> Estimate:
     it is binomial: as if the two runs had been tested on different images, which is an upper bound for runs
     on the same ones, whose errors go together.
     """
-    terms = [accuracy_error(row, value) for row in (first, second)]
-    variances, _, sources = zip(*terms, strict=True)
-    total = sum(variances)
-    spread = sum(variance**2 / freedom for variance, freedom, _ in terms if np.isfinite(freedom))
+    rows = first, second
+    terms = [accuracy_error(row, value) for row in rows]
+    total = sum(variance for variance, _, _ in terms)
+    spread = sum(variance**2 / freedom for variance, freedom, _ in terms)  # no term of infinite freedom
     freedom = total**2 / spread if spread > 0 else np.inf
-    counts = {SEEDS: sum(_seeds(row) for row in (first, second))}
-    varies = " and ".join(dict.fromkeys(filter(None, sources)))
-    if IMAGES in varies:
-        lacking = [row for row in (first, second) if _seeds(row) < 2]
-        counts[IMAGES] = int(min(row["test_samples"] for row in lacking))
-    points = counts[IMAGES] if varies == IMAGES else counts[SEEDS]
+    varies = " and ".join(dict.fromkeys(source for _, _, source in terms if source))
+    images = varies == IMAGES
+    points = min(int(row["test_samples"]) for row in rows) if images else sum(map(_seeds, rows))
     return student(float(first[value] - second[value]), float(np.sqrt(total)), freedom, points, varies)
 
 
