@@ -351,7 +351,7 @@ def test_table_1_says_what_is_measured_where_and_needs_nothing(paper):
     assert numbers["pictures"].iloc[3] == "collapse-over-training"
     # what shows no NC1 has no row, and all that does has one
     shown = {f"fig{number}" for number in (1, 2, 3, 4, 7, 10, 11, 12, 14, 15, 16, 17)}
-    assert set(rows) == shown | {"fig3-small", "table2", "table3", "tableB", "collapse-over-training"}
+    assert set(rows) == shown | {"fig3-small", "untrained", "table2", "table3", "tableB", "collapse-over-training"}
     for key in ("fig10", "fig11", "fig12", "tableB", "collapse-over-training"):
         assert (rows[key]["section"] == "Section 5") == (key != "collapse-over-training")
         assert rows[key]["datasets"] == "CIFAR-100"
@@ -367,11 +367,11 @@ def test_table_1_says_what_is_measured_where_and_needs_nothing(paper):
     assert readable["Shown in"].tolist() == [
         "Figures 1, 2, 3, 4, 15; Table 2; fig3-small",
         "Figures 7, 14, 16, 17; Table 3",
-        "Figures 10, 11, 12; Table B",
+        "Figures 10, 11, 12; Table B; untrained",
         "collapse-over-training",
     ]
     assert readable["NC1 on"].tolist() == [f"{name} data" for name in numbers["data"]]
-    assert readable["Models"].str.contains("21 of cifar100-resnet50").any()
+    assert readable["Models"].str.contains("24 of cifar100-resnet50").any()
 
 
 def test_a_section_is_said_by_the_configuration_and_redraws_no_figure(paper, tmp_path):

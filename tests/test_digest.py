@@ -72,6 +72,21 @@ def test_a_variant_counts_only_where_it_is_chosen(project):
     assert code(project, ["pkg.variant"]) != chosen
 
 
+def test_settings_of_the_same_name_in_several_modules_all_count(project):
+    """Else the digest depends on the order in which modules are found, which changes from process to process."""
+    names = ["pkg.b", "pkg.late", "pkg.deep.c"]
+
+    def with_defaults(*defaults: int) -> str:
+        for name, default in zip(names, defaults, strict=True):
+            path = project / f"{name.replace('.', '/')}.py"
+            own = FILES[f"{name.replace('.', '/')}.py"]
+            path.write_text(f"{own}\nclass Options(Settings):\n    scale: int = {default}\n\nOptions().scale\n")
+        return code(project)
+
+    made = {with_defaults(*defaults) for defaults in ((1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2))}
+    assert len(made) == 4
+
+
 def test_settings_and_inputs_change_a_stamp_and_their_key_order_does_not(project):
     forget()
     made = job_stamp(project, "script.py", {"a": 1, "b": [2]}, ["path"], {"x": "1"})

@@ -139,6 +139,7 @@ CHANGES: dict[str, tuple[Place | None, Any]] = {
     "MemberSettings.augmentation": ((*MEMBERS, "aug"), [1, 3]),
     "MemberSettings.adversary": ((*MEMBERS, "adv"), [1, 3]),
     "MemberSettings.heads": ((*MEMBERS, "head"), ["none", "mlp2"]),
+    "MemberSettings.seeds": ((*MEMBERS, "seed"), [1, 3]),
     "ProbeRecipeSettings.solver": (None, "lbfgs"),
     "ProbeRecipeSettings.learning_rates": (None, [0.2]),
     "ProbeRecipeSettings.weight_decays": (None, [0.2]),

@@ -95,6 +95,7 @@ class Training(NamedTuple):
 AUG = {f"Aug. {level}": f"cifar100-resnet50-aug{level}" for level in range(1, 6)}
 ADV = {f"Adv. {level}": f"cifar100-resnet50-adv{level}" for level in range(1, 6)}
 LEVELS = AUG | ADV
+UNTRAINED = {f"Untrained {seed}": f"cifar100-resnet50-untrained{seed}" for seed in (1, 2, 3)}
 MLPS = {"MLP-1": 1, "MLP-2": 2, "MLP-3": 3}
 LOSSES: dict[str, tuple[str, dict[str, int | None]]] = {
     "ce": ("cross_entropy", {"none": None} | MLPS),
@@ -335,6 +336,7 @@ PAPER = {
     "fig11": Picture(
         "transfer", [Points(models, CIFAR10, CIFAR100) for models in (CE50, MSE50, SUPCON50)], "path"
     ),
+    "untrained": Picture("transfer", [Points(LEVELS | UNTRAINED, data, CIFAR100) for data in FOUR], "none"),
     "fig12": Picture("comparison", [Points(TWELVE, CIFAR10, CIFAR100)]),
     "fig14": Picture(
         "tuned_unit_law",
@@ -386,6 +388,7 @@ SUMMARY = "table1"  # where each section measures NC1
 EVERY = [
     *(f"fig{number}" for number in range(1, 18)),
     "fig3-small",
+    "untrained",
     *(f"table{number}" for number in range(1, 6)),
     "tableB",
     "table4-clip",
@@ -569,7 +572,8 @@ class Workflow:
 
 def target(picture: str) -> Node:
     """The job that makes a figure or table."""
-    return Node("figure" if picture.startswith("fig") else "table", (picture,))
+    is_table = picture.startswith("table")
+    return Node("table" if is_table else "figure", (picture,))
 
 
 def path_of(picture: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from nctransfer.data.image_store import ImageStore
 from nctransfer.errors import ConfigError, DataError, ModelError, TrainingError
@@ -102,6 +103,18 @@ def test_any_architecture_of_the_zoo_is_trained_and_goes_back_to_the_zoo(
     assert backbone.head.class_names == ("a", "b", "c")
     assert torch.isfinite(backbone.capture(torch.rand(2, 3, size, size)).logits).all()
     assert not (tmp_path / "checkpoints").exists()
+
+
+def test_no_epochs_leave_the_first_weights_and_a_test(stores, tmp_path):
+    first, again = (run(stores, tmp_path / name, epochs=0) for name in "ab")
+    one = run(stores, tmp_path / "c", epochs=1)
+    weights = [load_file(Store(each, "pretraining").path("arrays/weights.safetensors")) for each in (first, again, one)]
+    assert weights[0].keys() == weights[2].keys()
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    assert not torch.equal(weights[0]["fc.weight"], weights[2]["fc.weight"])
+    history = read_table(first.with_name("history.parquet"))
+    assert history[["epoch", "split", "images"]].to_numpy().tolist() == [[0, "test", "clean"]]
+    assert history["accuracy"].between(0, 100).all()
 
 
 @pytest.mark.parametrize("changes", [{"projection": MLP}, CONTRASTIVE], ids=["cross-entropy", "contrastive"])

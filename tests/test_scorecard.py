@@ -17,7 +17,7 @@ from nctransfer.dag.calibrate import paper_layouts
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.set_ups import PAPER
 from nctransfer.errors import ConfigError, StoreError
-from nctransfer.reporting.scorecard import calibration, chance, page, statistics, verdicts
+from nctransfer.reporting.scorecard import calibration, chance, findings, page, statistics, verdicts
 from nctransfer.reporting.scorecard.estimates import Bound
 from nctransfer.reporting.scorecard.findings import accuracy_gap, read_numbers, select, weakest
 from nctransfer.reporting.scorecard.settings import JudgedClaimSettings
@@ -88,7 +88,7 @@ def judged(row, table, key=None):
 
 
 def test_every_claim_of_the_paper_is_there():
-    assert sorted({row.claim for row in CLAIMS}) == list(range(1, 33))
+    assert sorted({row.claim for row in CLAIMS}) == list(range(1, 34))
     assert len({row.row for row in CLAIMS}) == len(CLAIMS)
 
 
@@ -403,6 +403,37 @@ def test_the_unit_of_lowest_nc1_need_not_be_the_best_but_better_than_the_last():
     assert judged("7", at_last) != "holds"
     equal = layerwise([*nc1[:-1], 0.5], accuracy)
     assert judged("7", equal) == "does not hold"  # it picks the last
+
+
+def test_units_are_compared_on_the_same_images():
+    """Two points on 1,000 images are many if the two units hardly ever disagree."""
+    accuracy = [*np.arange(42.0, 74, 2), 80.0, 78.0]
+    table = layerwise([*np.arange(18.0, 2, -1), 1.0, 5.0], accuracy).assign(test_samples=1000)
+    both = pd.concat([table, table.assign(panel="b")])
+    assert judged("7", both) == "undecided"
+    last = both["transfer_accuracy"] == 78
+    assert judged("7", both.assign(right_with_last=np.where(last, 780.0, 775.0))) == "holds"
+    assert judged("7", both.assign(right_with_last=np.where(last, 780.0, 624.0))) == "undecided"  # independent
+    gap = findings.paired_gap(*({"accuracy": right / 10, "test_samples": 1000} for right in (800, 780)), "accuracy", 775)
+    reference = stats.bootstrap(
+        (np.repeat([1.0, -1.0, 0.0], [25, 5, 970]),), np.mean, rng=np.random.default_rng(0), method="percentile"
+    ).confidence_interval
+    assert (gap.low, gap.high) == pytest.approx((100 * reference.low, 100 * reference.high), abs=0.1)
+
+
+def test_untrained_networks_must_be_apart_from_all_that_are_trained():
+    def networks(trained, untrained):
+        labels = [f"aug {n}" for n in range(len(trained))] + [f"new {n}" for n in range(len(untrained))]
+        series = ["Aug."] * len(trained) + ["Untrained"] * len(untrained)
+        return panel("a", series=series, label=labels, nc1=[*trained, *untrained])
+
+    trained = np.geomspace(0.5, 4, 10)
+    assert judged("33a", networks(trained, [30, 40, 50])) == "holds"
+    assert judged("33a", networks(trained, [0.02, 0.03, 0.05])) == "does not hold"
+    assert judged("33a", networks(trained, [0.4, 1, 900])) == "undecided"  # one outlier
+    assert judged("33a", networks(trained, [30])) == "not enough data"  # the highest of eleven
+    same = [networks(trained, [0.7, 3, 3.5]).assign(panel=name) for name in "abcdefgh"]
+    assert judged("33a", pd.concat(same)) == "undecided"  # eight panels of the same networks
 
 
 def test_a_small_gain_with_a_large_spread_is_none():

@@ -87,6 +87,12 @@ def test_probes_leave_a_row_for_each_unit_setting_and_split_and_their_weights(st
     logits = stores["test"]["unit02.avg"] @ weights[0].T + bias[0]
     row = best[(best["unit"] == 2) & (best["seed"] == 1)].iloc[0]
     assert 100 * np.mean(logits.argmax(1) == stores["test"].labels) == row["accuracy"]
+    # on the same images as that of the last unit
+    last, labels = logits.argmax(1), stores["test"].labels
+    weights, bias = (Store(manifest, "probes").array(f"{part}.unit01.avg")[0] for part in ("weight", "bias"))
+    first = (stores["test"]["unit01.avg"] @ weights.T + bias).argmax(1)
+    row = best[(best["unit"] == 1) & (best["seed"] == 1)].iloc[0]
+    assert row["right_with_last"] == np.sum((first == labels) & (last == labels))
 
 
 def test_the_exact_solver_reads_only_the_weight_decay(stores, tmp_path):

@@ -8,7 +8,7 @@ from nctransfer.catalog.known_models import KnownModel, lookup, lookup_architect
 from nctransfer.config.training import Head, TrainingSettings
 from nctransfer.features.settings import KeptUnits
 from nctransfer.models.settings import Pooling
-from nctransfer.settings import Distinct, Integer, Key, Natural, Positive, Settings
+from nctransfer.settings import Count, Distinct, Integer, Key, Natural, Positive, Settings
 
 Preprocess = Literal["paper", "native"]
 Side = Annotated[Integer, Field(ge=4)]
@@ -131,7 +131,7 @@ class PretrainedModelSettings(SizedSettings):
 
 
 class MemberSettings(Settings):
-    """Members that differ in augmentation level, adversarial level or projection head."""
+    """Members that differ in augmentation level, adversarial level, projection head or seed."""
 
     augmentation: Distinct[Annotated[Integer, Field(ge=1, le=5)]] | None = None
     """Augmentation levels, one member each."""
@@ -139,6 +139,8 @@ class MemberSettings(Settings):
     """Adversarial levels, one member each."""
     heads: Distinct[Head] | None = None
     """Projection heads, one member each; the member `none` has the key of the group."""
+    seeds: Distinct[Count] | None = None
+    """Repetitions with random numbers of their own (first weights, order of the images), one member each."""
     training: TrainingSettings = TrainingSettings()
     """Overrides the family's `training` for these members."""
 

@@ -23,7 +23,7 @@ from nctransfer.errors import ConfigError
 from nctransfer.features.settings import KeptUnits
 from nctransfer.finetuning.method import Method, method_facts
 
-AXES = ("augmentation", "adversary", "heads")
+AXES = ("augmentation", "adversary", "heads", "seeds")
 Entry = LibraryModelSettings | LocalModelSettings | PretrainedModelSettings
 
 
@@ -211,6 +211,8 @@ def _axes(member: MemberSettings) -> list[str]:
 
 def _sets(training: TrainingSettings, axis: str) -> bool:
     """Whether training settings set the key in which the members differ, which would have no effect."""
+    if axis == "seeds":
+        return False
     section, key = ("projection", "head") if axis == "heads" else (axis, "level")
     return section in training.model_fields_set and key in getattr(training, section).model_fields_set
 
@@ -227,6 +229,9 @@ def _key(group: str, axis: str, value: int | str) -> str:
 
 
 def _chosen(axis: str, value: int | str) -> TrainingSettings:
+    """What distinguishes a member; the random numbers of a training follow from its key."""
+    if axis == "seeds":
+        return TrainingSettings()
     section, key = ("projection", "head") if axis == "heads" else (axis, "level")
     return TrainingSettings.read({section: {key: value}})
 

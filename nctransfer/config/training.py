@@ -86,8 +86,8 @@ class TrainingSettings(
     after training."""
     adversary: AdversarySettings = AdversarySettings()
     """Adversarial training by projected gradient descent in the l-infinity ball (Madry et al. 2018)."""
-    epochs: Count = 200
-    """Passes over the source training split."""
+    epochs: Natural = 200
+    """Passes over the source training split; 0 leaves the network untrained, with its first weights."""
     learning_rate: Positive = 0.1
     """Initial learning rate of the cosine or step decay."""
     decay_epochs: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
@@ -107,7 +107,7 @@ class TrainingSettings(
     def snapshot_epochs(self) -> list[int]:
         """Epochs after which the weights are saved, including the last."""
         every, last = self.snapshot_every, self.epochs
-        return sorted({*range(every, last, every), last}) if every else []
+        return sorted({*range(every, last, every), last}) if every and last else []
 
 
 def loss_class(name: str) -> type[LossSettings]:
@@ -192,9 +192,9 @@ def training_problems(training: TrainingSettings) -> Iterator[tuple[str, str]]:
         yield "adversary.level", f"{level} has no radius; adversary.radii has {len(radii)}"
     if (scale := training.augmentation.crop_scale) is not None and not 0 < scale[0] <= scale[1]:
         yield "augmentation.crop_scale", f"{list(scale)}; allowed are two shares above 0, the smaller first"
-    if training.decay_epochs:
+    if training.epochs and training.decay_epochs:
         yield from _decay_problems(training, training.decay_epochs)
-    else:
+    elif training.epochs:  # an untrained network has no schedule
         yield from schedule_problems(
             training.epochs, training.warmup_epochs, training.learning_rate, training.learning_rate_min
         )

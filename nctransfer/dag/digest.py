@@ -78,7 +78,7 @@ def reached_code(root: Path, script: str, variants: frozenset[str] = frozenset()
             constants.
     """
     modules = reached_modules(root, script, variants)
-    chosen = _chosen_definitions(list(modules.values()))
+    chosen = _chosen_definitions(modules)
     used = _used_words(list(modules.values()))
     parts = {name: _short(_whole(module, used)) for name, module in modules.items() if module.text != EMPTY}
     edges = [
@@ -87,7 +87,8 @@ def reached_code(root: Path, script: str, variants: frozenset[str] = frozenset()
         for what, target in module.links
         if not _is_outside(target)
     ]
-    parts |= {label: _short(text) for label, text in chosen}
+    # a definition counts as one of its module's: several modules have a class ``Options``
+    parts |= {f"{name}: {label}": _short(f"{parts.get(name)} {text}") for name, label, text in chosen}
     return Code(_short("\n".join(sorted([*parts.values(), *edges]))), parts)
 
 
@@ -108,23 +109,20 @@ def reached_modules(root: Path, script: str, variants: frozenset[str] = frozense
     return reached
 
 
-def _chosen_definitions(modules: list[Module]) -> Iterator[tuple[str, str]]:
-    """Exception classes and optional settings that the code names: label and text of each."""
-    names = {name for module in modules for name in module.names}
-    definitions = [definition for module in modules for definition in module.optional]
+def _chosen_definitions(modules: Mapping[str, Module]) -> Iterator[tuple[str, str, str]]:
+    """Exception classes and optional settings that the code names: module, label and text of each."""
+    names = {name for module in modules.values() for name in module.names}
+    definitions = [(where, *optional) for where, module in modules.items() for optional in module.optional]
     while True:
         every = EVERY_SETTING in names
-        chosen = [
-            (name, label, further, text)
-            for name, label, further, text in definitions
-            if name in names or (every and "." in label)
-        ]
+        chosen = [each for each in definitions if each[1] in names or (every and "." in each[2])]
         if not chosen:
             return
         for definition in chosen:
             definitions.remove(definition)
-            names |= definition[2]
-            yield definition[1], definition[3]
+            where, _, label, further, text = definition
+            names |= further
+            yield where, label, text
 
 
 def _used_words(modules: list[Module]) -> frozenset[str]:

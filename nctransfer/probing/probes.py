@@ -38,10 +38,11 @@ class Probe:
 
 @dataclass(frozen=True)
 class Score:
-    """Accuracy (percent) and mean cross-entropy (nats) of a probe on a data set."""
+    """Accuracy (percent) and mean cross-entropy (nats) of a probe on a data set, and its hits."""
 
     accuracy: float
     cross_entropy: float
+    right: Tensor  # (N,) bool, on the CPU: which samples are classified correctly
 
 
 def train_probes(
@@ -107,37 +108,34 @@ def score(probes: Sequence[Probe], features: Mapping[str, Array], labels: Array)
         bias = first.bias
         data = gather({unit: features[unit]}, labels, first.class_count, bias.device, bias.dtype)
         weight = torch.stack([probes[index].weights.T for index in indices])
-        accuracy, entropy = measure(
-            data.matrix,
-            data.labels,
-            weight,
-            torch.stack([probes[index].bias for index in indices]),
-        )
+        offsets = torch.stack([probes[index].bias for index in indices])
+        right, entropy = measure(data.matrix, data.labels, weight, offsets)
         for position, index in enumerate(indices):
-            scores[index] = Score(accuracy[position], entropy[position])
+            scores[index] = Score(_percent(right[position]), entropy[position], right[position])
     return [scores[index] for index in range(len(probes))]
 
 
 @torch.no_grad()
-def measure(
-    features: Tensor, labels: Tensor, weight: Tensor, bias: Tensor
-) -> tuple[list[float], list[float]]:
-    """Accuracy in percent and mean cross-entropy of P classifiers on one unit.
+def measure(features: Tensor, labels: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, list[float]]:
+    """Which samples P classifiers on one unit get right, (P, N) on the CPU, and their mean cross-entropy.
 
     Shapes: features (N, d), labels (N,), weight (P, K, d), bias (P, K).
     """
     probes, classes, width = weight.shape
     rows_of_weight, offsets = weight.reshape(probes * classes, width), bias.reshape(-1, 1)
-    right = torch.zeros(probes, dtype=torch.int64, device=features.device)
+    right = torch.zeros(probes, len(features), dtype=torch.bool, device=features.device)
     entropy = torch.zeros(probes, dtype=torch.float64, device=features.device)
     for rows in row_slices(len(features), max(width, probes * classes), features.device):
         targets = labels[rows]
         logits = torch.addmm(offsets, rows_of_weight, features[rows].T).view(probes, classes, -1)
-        right += (logits.argmax(dim=1) == targets).sum(dim=1)
+        right[:, rows] = logits.argmax(dim=1) == targets
         index = targets.expand(probes, 1, -1)
         entropy -= logits.log_softmax(dim=1).gather(1, index).sum(dim=(1, 2), dtype=torch.float64)
-    count = len(features)
-    return [100 * hits / count for hits in right.tolist()], (entropy / count).tolist()
+    return right.cpu(), (entropy / len(features)).tolist()
+
+
+def _percent(right: Tensor) -> float:
+    return 100 * int(right.sum()) / len(right)
 
 
 def _probes(
@@ -147,7 +145,7 @@ def _probes(
     by_unit = {}
     for index, unit in enumerate(group.names):
         weight, bias = weights.weight[index], weights.bias[index]
-        accuracy, entropy = measure(data.unit(group, index), data.labels, weight, bias)
+        right, entropy = measure(data.unit(group, index), data.labels, weight, bias)
         for entry, value in zip(settings, entropy, strict=True):
             if not math.isfinite(value):
                 raise DegenerateInputError(
@@ -156,7 +154,7 @@ def _probes(
         penalty = (weight.double().square().sum(dim=(1, 2)) + bias.double().square().sum(dim=1)).tolist()
         by_unit[unit] = [
             Probe(
-                unit, entry, weight[p].T.contiguous(), bias[p], accuracy[p], entropy[p],
+                unit, entry, weight[p].T.contiguous(), bias[p], _percent(right[p]), entropy[p],
                 entropy[p] + entry.weight_decay / 2 * penalty[p],
             )
             for p, entry in enumerate(settings)

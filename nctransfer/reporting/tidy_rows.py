@@ -13,6 +13,7 @@ Tables = Mapping[tuple[str, str, str], pd.DataFrame]  # tidy tables by name, mod
 PENULTIMATE = "penultimate"
 TRANSFER = "transfer_accuracy"
 SAMPLES = "test_samples"  # number of test images behind an accuracy
+PAIRED = "right_with_last"  # number of test images that a unit's probe and the last unit's both get right
 SIZES = ("samples", "classes", "width", "rank")  # on which NC1 depends
 
 

@@ -75,20 +75,25 @@ def accuracy_table(
     """Accuracy (%) and cross-entropy of every probe on both splits, one row each.
 
     ``store`` is that of the training split, ``tested`` the number of test images. Accuracies have the number
-    of images, samples, and Wilson's 95 % interval, accuracy_low to accuracy_high.
+    of images, samples, and Wilson's 95 % interval, accuracy_low to accuracy_high. right_with_last are the
+    test images that this probe and that of the last unit of the same pooling and settings both get right: what
+    a paired comparison of the two needs.
     """
     columns = {column.name: column for column in store.unit_columns}
+    last = {column.pooling: column.name for column in sorted(columns.values(), key=lambda entry: entry.unit)}
+    right = {(probe.unit, probe.settings): on.right for probe, on in zip(probes, scores, strict=True)}
     rows = []
     for probe, on_test in zip(probes, scores, strict=True):
         column = columns[probe.unit]
         shared = {**names.told(), "unit": column.unit, "module": column.module, "pooling": column.pooling}
         shared |= {"solver": probe.settings.solver, **_named(probe.settings), "objective": probe.objective}
-        for split, images, accuracy, entropy in (
-            ("train", len(store.labels), probe.train_accuracy, probe.cross_entropy),
-            ("test", tested, on_test.accuracy, on_test.cross_entropy),
+        both = int((on_test.right & right[last[column.pooling], probe.settings]).sum())
+        for split, images, accuracy, entropy, paired in (
+            ("train", len(store.labels), probe.train_accuracy, probe.cross_entropy, np.nan),
+            ("test", tested, on_test.accuracy, on_test.cross_entropy, both),
         ):
             measured = {"split": split, "samples": images, "accuracy": accuracy, "cross_entropy": entropy}
-            rows.append(shared | measured)
+            rows.append(shared | measured | {"right_with_last": paired})
     return with_intervals(pd.DataFrame(rows))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 class HistoryRow:
     """Loss and accuracy on a split after an epoch; the fields are the columns of the history."""
 
-    epoch: int  # from 1
+    epoch: int  # from 1; 0 of an untrained network
     split: str  # ``train`` or ``test``
     images: str  # ``clean`` or ``adversarial``
     learning_rate: float  # of the last step of the epoch

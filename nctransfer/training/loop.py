@@ -109,11 +109,14 @@ class Training:
         """Train to the end, from the newest undamaged checkpoint, if any; TrainingError if it diverges.
 
         Checks ``stop`` after every step (StoppedError), and calls ``log`` with the history rows of each
-        epoch. Returns the history, one row per :class:`~nctransfer.training.history.HistoryRow`; those of the
+        epoch. With no epochs the network is only tested. Returns the history, one row per :class:`~nctransfer.training.history.HistoryRow`; those of the
         training split are measured during training.
         """
         self._resume()
         epochs, total = self.settings.epochs, self.settings.epochs * self.steps
+        if not epochs:  # an untrained network: its history is its test
+            tests = self._evaluations().items()
+            self.rows = [HistoryRow(0, "test", images, 0.0, **scores) for images, scores in tests]
         completed = self.epoch * self.steps + self.step
         with tqdm(total=total, initial=completed, unit="step", disable=None, mininterval=1) as bar:
             while self.epoch < epochs:

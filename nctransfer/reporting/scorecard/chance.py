@@ -12,6 +12,7 @@ import pandas as pd
 from nctransfer.reporting.scorecard import verdicts
 from nctransfer.reporting.scorecard.findings import names_of
 from nctransfer.reporting.scorecard.settings import JudgedClaimSettings
+from nctransfer.reporting.tidy_rows import PAIRED
 
 # what is dealt out together: columns that start with these
 ACCURACIES = ("transfer_accuracy", "train_accuracy", "accuracy", "test_samples", "seeds")
@@ -46,6 +47,7 @@ def deal(table: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
 
     Points that panels share, such as source models, get those of the same other point in all of them.
     """
+    table = table.drop(columns=PAIRED, errors="ignore")  # of pairs that are torn apart
     dealt = table.copy()
     for prefixes in (ACCURACIES, COLLAPSE, COUNTS):
         columns = [column for column in map(str, table) if column.startswith(prefixes)]

@@ -11,6 +11,7 @@ import pandas as pd
 from nctransfer.errors import StoreError
 from nctransfer.reporting.scorecard.estimates import ALPHA, Bound, Estimate, mean, student
 from nctransfer.reporting.scorecard.settings import Selection, Value
+from nctransfer.reporting.tidy_rows import SAMPLES
 
 # values of a selection for the rows where the column is lowest or highest
 ENDS = {"lowest": "min", "highest": "max"}
@@ -198,8 +199,20 @@ def accuracy_gap(first: Row, second: Row, value: str) -> Estimate:
     freedom = total**2 / spread if spread > 0 else np.inf
     varies = " and ".join(dict.fromkeys(source for _, _, source in terms if source))
     images = varies == IMAGES
-    points = min(int(row["test_samples"]) for row in rows) if images else sum(map(_seeds, rows))
+    points = min(int(row[SAMPLES]) for row in rows) if images else sum(map(_seeds, rows))
     return student(float(first[value] - second[value]), float(np.sqrt(total)), freedom, points, varies)
+
+
+def paired_gap(first: Row, second: Row, value: str, both: float) -> Estimate:
+    """Difference of two accuracies (percent) on the same test images, of which both get ``both`` right.
+
+    The error is that of paired shares, with half an image added to each of the four counts (Agresti and Min
+    2005, Statistics in Medicine 24, 729-740).
+    """
+    images = float(first[SAMPLES])
+    only = [(row[value] / 100 * images - both + 0.5) / (images + 2) for row in (first, second)]
+    error = 100 * float(np.sqrt((sum(only) - (only[0] - only[1]) ** 2) / (images + 2)))
+    return student(float(first[value] - second[value]), error, np.inf, int(images), f"the same {IMAGES}")
 
 
 def _seeds(row: Row) -> int:
@@ -209,7 +222,7 @@ def _seeds(row: Row) -> int:
 
 def accuracy_error(row: Row, value: str) -> tuple[float, float, str]:
     """Variance of a mean, its degrees of freedom, and what varies; NaN if nothing is known of it."""
-    count, spread, images = _seeds(row), row.get(f"{value}_std", np.nan), row.get("test_samples", np.nan)
+    count, spread, images = _seeds(row), row.get(f"{value}_std", np.nan), row.get(SAMPLES, np.nan)
     binomial = np.nan
     if value.endswith("accuracy") and pd.notna(images):
         # Agresti and Coull's shares: none is certain

@@ -14,6 +14,7 @@ from nctransfer.reporting.scorecard import statistics
 from nctransfer.reporting.scorecard.estimates import ALPHA, Bound
 from nctransfer.reporting.scorecard.findings import Finding, Part, nothing, select
 from nctransfer.reporting.scorecard.settings import JudgedClaimSettings
+from nctransfer.reporting.tidy_rows import PAIRED, SAMPLES
 from nctransfer.settings import Settings
 
 ABSENT = "not in this run"
@@ -21,7 +22,7 @@ HOLDS, FAILS, UNDECIDED, UNKNOWN = "holds", "does not hold", "undecided", "not e
 VERDICTS = (HOLDS, FAILS, UNDECIDED, UNKNOWN)
 JOIN = ("view", "series", "label", "model")  # identify a point in two figures
 # columns that statistics read whatever a claim says
-ALWAYS = (*JOIN, "panel", "title", "method", "per_class", "seeds", "test_samples", "depth")
+ALWAYS = (*JOIN, "panel", "title", "method", "per_class", "seeds", SAMPLES, PAIRED, "depth")
 
 
 @dataclass(frozen=True)

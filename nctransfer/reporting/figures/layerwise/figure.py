@@ -24,7 +24,7 @@ from nctransfer.reporting.panels import by_panel, led_by, letter, new_figure, pa
 from nctransfer.reporting.series_style import BARS, Look, draw_mean, reach
 from nctransfer.reporting.settings import FigureSettings, StyleSettings, UnitsPanel
 from nctransfer.reporting.style import LEAST, NC1, clearance, correlation_text, headroom, related, round_ticks
-from nctransfer.reporting.tidy_rows import SAMPLES, SIZES, TRANSFER, Tables, probe_rows
+from nctransfer.reporting.tidy_rows import PAIRED, SAMPLES, SIZES, TRANSFER, Tables, probe_rows
 from nctransfer.reporting.windows import frame
 
 SETTINGS = FigureSettings[UnitsPanel]
@@ -43,7 +43,8 @@ def tabulate(settings: FigureSettings[UnitsPanel], tables: Tables) -> pd.DataFra
 
     Returns:
         nc1, nc1_shuffled, train and transfer accuracy (%, mean over seeds, the latter with test_samples and
-        its 95 % interval) by panel and unit, and the panel's fits, repeated on its rows.
+        its 95 % interval) by panel and unit, right_with_last (test images that the unit's probe and the last
+        unit's both get right; NaN for several seeds), and the panel's fits, repeated on its rows.
 
     Raises:
         DegenerateInputError: a panel has no units at its pooling.
@@ -58,7 +59,9 @@ def tabulate(settings: FigureSettings[UnitsPanel], tables: Tables) -> pd.DataFra
         table["transfer_accuracy"] = means["mean", "test"]
         table["transfer_accuracy_std"] = means["std", "test"]
         table["seeds"] = means["count", "test"]
-        table[SAMPLES] = accuracy[accuracy["split"] == "test"].groupby("unit")["samples"].first()
+        tested = accuracy[accuracy["split"] == "test"].groupby("unit")
+        table[SAMPLES] = tested["samples"].first()
+        table[PAIRED] = tested[PAIRED].first().where(table["seeds"] == 1)  # of single probes
         table = with_intervals(
             table.reset_index().sort_values("unit").rename_axis(columns=None), TRANSFER, SAMPLES
         )

@@ -13,10 +13,12 @@ from nctransfer.reporting.scorecard.findings import (
     lacks_seeds,
     nothing,
     numbers,
+    paired_gap,
     parts,
     weakest,
 )
 from nctransfer.reporting.scorecard.worlds import Truth, runs
+from nctransfer.reporting.tidy_rows import PAIRED, SAMPLES
 from nctransfer.settings import Settings
 
 
@@ -34,7 +36,7 @@ class Options(Settings):
 def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     """Accuracy of the chosen unit less that of the last, in every network; the least of them counts.
 
-    It must exceed the bound over test images, and what a unit chosen at random has: the exact probability,
+    It must exceed the bound over test images (paired, where one probe each is known), and what a unit chosen at random has: the exact probability,
     over all networks together, that random units are as accurate as the chosen ones.
     """
     found, shown, better = [], [], []
@@ -44,8 +46,12 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
             return nothing(f"{name}: {len(points)} units", len(points))
         rows = part.loc[points.index].sort_values(options.place)
         chosen, last = rows.iloc[int(rows[options.lowest].argmin())], rows.iloc[-1]
-        same = chosen.name == last.name
-        gap = certain(0.0, len(points), "units") if same else accuracy_gap(chosen, last, options.value)
+        if chosen.name == last.name:
+            gap = certain(0.0, len(points), "units")
+        elif pd.notna(chosen.get(PAIRED)):
+            gap = paired_gap(chosen, last, options.value, float(chosen[PAIRED]))
+        else:
+            gap = accuracy_gap(chosen, last, options.value)
         places = f"{options.place} {chosen[options.place]:g}, the last is {last[options.place]:g}"
         shown.append(Part(name, gap.value, gap.low, gap.high, len(points), places))
         better.append(_against_random(rows, chosen, options.value))
@@ -74,7 +80,10 @@ def _against_random(rows: pd.DataFrame, chosen: pd.Series, value: str) -> Number
 def simulate(
     table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
 ) -> pd.DataFrame:
-    """A random unit is the lowest and ahead of the last by the effect; all others are behind."""
+    """A random unit is the lowest and ahead of the last by the effect; all others are behind.
+
+    Where pairs are known the unit gets nine in ten of the images right that the last one does.
+    """
     worlds = []
     for _, part in table.groupby("panel", sort=False):
         rows = part.sort_values(options.place)
@@ -85,5 +94,14 @@ def simulate(
         if truth.effect != 0:
             truths[:-1] -= truth.spread * (1 + generator.random(len(rows) - 1))
             truths[chosen] = 70.0 + truth.effect
-        worlds.append(runs(rows.assign(**{options.lowest: nc1}), options.value, truths, 0.2, generator))
+        world = runs(rows.assign(**{options.lowest: nc1}), options.value, truths, 0.2, generator)
+        if PAIRED in world and world[PAIRED].notna().all():
+            images = int(world[SAMPLES].iloc[chosen])
+            of_last = round(world[options.value].iloc[-1] / 100 * images)
+            gained = (truths[chosen] - 0.9 * truths[-1]) / (100 - truths[-1])
+            both = generator.binomial(of_last, 0.9)
+            right = both + generator.binomial(images - of_last, gained)
+            name = world.index[chosen]
+            world.loc[name, [options.value, PAIRED]] = 100 * right / images, both
+        worlds.append(world)
     return pd.concat(worlds)
