@@ -351,7 +351,14 @@ def test_table_1_says_what_is_measured_where_and_needs_nothing(paper):
     assert numbers["pictures"].iloc[3] == "collapse-over-training"
     # what shows no NC1 has no row, and all that does has one
     shown = {f"fig{number}" for number in (1, 2, 3, 4, 7, 10, 11, 12, 14, 15, 16, 17)}
-    assert set(rows) == shown | {"fig3-small", "untrained", "table2", "table3", "tableB", "collapse-over-training"}
+    assert set(rows) == shown | {
+        "fig3-small",
+        "untrained",
+        "table2",
+        "table3",
+        "tableB",
+        "collapse-over-training",
+    }
     for key in ("fig10", "fig11", "fig12", "tableB", "collapse-over-training"):
         assert (rows[key]["section"] == "Section 5") == (key != "collapse-over-training")
         assert rows[key]["datasets"] == "CIFAR-100"

@@ -80,7 +80,9 @@ def test_settings_of_the_same_name_in_several_modules_all_count(project):
         for name, default in zip(names, defaults, strict=True):
             path = project / f"{name.replace('.', '/')}.py"
             own = FILES[f"{name.replace('.', '/')}.py"]
-            path.write_text(f"{own}\nclass Options(Settings):\n    scale: int = {default}\n\nOptions().scale\n")
+            path.write_text(
+                f"{own}\nclass Options(Settings):\n    scale: int = {default}\n\nOptions().scale\n"
+            )
         return code(project)
 
     made = {with_defaults(*defaults) for defaults in ((1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2))}

@@ -108,7 +108,10 @@ def test_any_architecture_of_the_zoo_is_trained_and_goes_back_to_the_zoo(
 def test_no_epochs_leave_the_first_weights_and_a_test(stores, tmp_path):
     first, again = (run(stores, tmp_path / name, epochs=0) for name in "ab")
     one = run(stores, tmp_path / "c", epochs=1)
-    weights = [load_file(Store(each, "pretraining").path("arrays/weights.safetensors")) for each in (first, again, one)]
+    weights = [
+        load_file(Store(each, "pretraining").path("arrays/weights.safetensors"))
+        for each in (first, again, one)
+    ]
     assert weights[0].keys() == weights[2].keys()
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert not torch.equal(weights[0]["fc.weight"], weights[2]["fc.weight"])

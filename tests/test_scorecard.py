@@ -413,10 +413,17 @@ def test_units_are_compared_on_the_same_images():
     assert judged("7", both) == "undecided"
     last = both["transfer_accuracy"] == 78
     assert judged("7", both.assign(right_with_last=np.where(last, 780.0, 775.0))) == "holds"
-    assert judged("7", both.assign(right_with_last=np.where(last, 780.0, 624.0))) == "undecided"  # independent
-    gap = findings.paired_gap(*({"accuracy": right / 10, "test_samples": 1000} for right in (800, 780)), "accuracy", 775)
+    assert (
+        judged("7", both.assign(right_with_last=np.where(last, 780.0, 624.0))) == "undecided"
+    )  # independent
+    gap = findings.paired_gap(
+        *({"accuracy": right / 10, "test_samples": 1000} for right in (800, 780)), "accuracy", 775
+    )
     reference = stats.bootstrap(
-        (np.repeat([1.0, -1.0, 0.0], [25, 5, 970]),), np.mean, rng=np.random.default_rng(0), method="percentile"
+        (np.repeat([1.0, -1.0, 0.0], [25, 5, 970]),),
+        np.mean,
+        rng=np.random.default_rng(0),
+        method="percentile",
     ).confidence_interval
     assert (gap.low, gap.high) == pytest.approx((100 * reference.low, 100 * reference.high), abs=0.1)
 

@@ -75,9 +75,9 @@ def accuracy_table(
     """Accuracy (%) and cross-entropy of every probe on both splits, one row each.
 
     ``store`` is that of the training split, ``tested`` the number of test images. Accuracies have the number
-    of images, samples, and Wilson's 95 % interval, accuracy_low to accuracy_high. right_with_last are the
-    test images that this probe and that of the last unit of the same pooling and settings both get right: what
-    a paired comparison of the two needs.
+    of images, samples, and Wilson's 95 % interval, accuracy_low to accuracy_high. right_with_last
+    is the number of test images that both this probe and that of the last unit, of the same pooling and
+    settings, get right: what a paired comparison needs.
     """
     columns = {column.name: column for column in store.unit_columns}
     last = {column.pooling: column.name for column in sorted(columns.values(), key=lambda entry: entry.unit)}

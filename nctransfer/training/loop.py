@@ -109,8 +109,9 @@ class Training:
         """Train to the end, from the newest undamaged checkpoint, if any; TrainingError if it diverges.
 
         Checks ``stop`` after every step (StoppedError), and calls ``log`` with the history rows of each
-        epoch. With no epochs the network is only tested. Returns the history, one row per :class:`~nctransfer.training.history.HistoryRow`; those of the
-        training split are measured during training.
+        epoch. With no epochs the network is only tested. Returns the history, one row per
+        :class:`~nctransfer.training.history.HistoryRow`; those of the training split are measured during
+        training.
         """
         self._resume()
         epochs, total = self.settings.epochs, self.settings.epochs * self.steps

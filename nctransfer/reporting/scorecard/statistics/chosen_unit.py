@@ -36,8 +36,9 @@ class Options(Settings):
 def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     """Accuracy of the chosen unit less that of the last, in every network; the least of them counts.
 
-    It must exceed the bound over test images (paired, where one probe each is known), and what a unit chosen at random has: the exact probability,
-    over all networks together, that random units are as accurate as the chosen ones.
+    It must exceed the bound over test images (paired, where there is one probe each), and what a unit chosen
+    at random has: the exact probability, over all networks together, that random units are as accurate as
+    the chosen ones.
     """
     found, shown, better = [], [], []
     for name, part in parts(table):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nctransfer.intervals import Numbers
 from nctransfer.reporting.scorecard.estimates import Bound, shifted
 from nctransfer.reporting.scorecard.findings import (
     Finding,
@@ -41,25 +42,29 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     By permutation: the networks are divided anew into groups of these sizes, alike in all panels. Each of
     them is a single training, however many test images there are.
     """
-    ratio, shown, values = options.scale == "ratio", [], []
+    ratio = options.scale == "ratio"
+    shown: list[Part] = []
+    values: list[Numbers] = []
     names: list[str] = []
+    first = 0
     for name, part in parts(table):
         groups = [select(part, chosen) for chosen in (options.of, options.minus)]
         for chosen, group in zip((options.of, options.minus), groups, strict=True):
             if group.empty:
                 return nothing(f"{name}: no rows of {described(chosen)}", parts=shown)
         rows = pd.concat([group.assign(unit=names_of(group, options.unit)) for group in groups])
-        numbers = pd.to_numeric(rows[options.value], errors="coerce").where(lambda y: ~ratio | (y > 0))
-        if numbers.isna().any() or (names and list(rows["unit"]) != names):
-            return nothing(f"{name}: a number or a network of other panels is missing", parts=shown)
+        y = pd.to_numeric(rows[options.value], errors="coerce").to_numpy(float)
+        if ratio:
+            y = np.log(np.where(y > 0, y, np.nan))
+        if np.isnan(y).any() or (names and list(rows["unit"]) != names):
+            return nothing(f"{name}: a number is missing, or a network that other panels have", parts=shown)
         names, first = list(rows["unit"]), len(groups[0])
-        y = np.log(numbers.to_numpy(float)) if ratio else numbers.to_numpy(float)
         gap = float(y[:first].mean() - y[first:].mean())
         shown.append(Part(name, float(np.exp(gap)) if ratio else gap, points=len(y)))
         values.append(y)
     if not values:
         return nothing("no networks")
-    y, first = np.mean(values, axis=0), len(groups[0])
+    y = np.mean(values, axis=0)
     ahead = y[_divisions(len(y), first)].sum(1)
     null = ahead / first - (y.sum() - ahead) / (len(y) - first)
     estimate = shifted(float(null[0]), null, len(y), plural(options.unit))
