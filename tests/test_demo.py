@@ -60,7 +60,7 @@ def test_the_demo_draws_its_figure_and_then_has_nothing_to_do(project):
 
 
 def test_the_figures_of_pre_training_are_drawn_at_all_levels(project):
-    names = ("fig1", "fig10", "fig11", "fig12", "fig15")
+    names = ("fig1", "fig10", "untrained", "fig11", "fig12", "fig15")
     build(project, *(f"figures/demo/{name}.pdf" for name in names), "tables/demo/tableB.csv")
     levels = [f"digits04-{kind}{level}" for kind in ("aug", "adv") for level in range(1, 6)]
     first, fifteenth = (
@@ -78,6 +78,10 @@ def test_the_figures_of_pre_training_are_drawn_at_all_levels(project):
         source.values()
     )  # nothing opposes collapse on what it sees again and again
     assert max(source, key=source.get).startswith("digits04-adv")  # the adversary does
+    untrained = pd.read_csv(project.folder / "figures/demo/untrained.csv")
+    trained = untrained["series"] != "Untrained"
+    assert untrained["nc1"][~trained].min() > untrained["nc1"][trained].max()
+    assert untrained["transfer_accuracy"][~trained].mean() < untrained["transfer_accuracy"][trained].min()
     losses = pd.read_csv(project.folder / "tables/demo/tableB.csv")
     assert list(losses["label"]) == [
         "MSE (w/o proj.)", "Cross-entropy (w/o proj.)", "SupCon (w/ linear proj.)", "SupCon (w/ mlp proj.)",
