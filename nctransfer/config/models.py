@@ -100,6 +100,11 @@ class LocalModelSettings(GivenSettings):
     """Network of the weights, such as `timm/vit_tiny_patch16_224`."""
     weights: str
     """Path of the file."""
+    weights_key: str | None = None
+    """Where the weights are in the file, such as `state_dict_ema`; `null` takes those that match the network
+    best, averaged ones first."""
+    weights_prefix: str | None = None
+    """Beginning of their names that is left out, such as `module.encoder_k.`; `null` takes what matches."""
     options: dict[str, Any] = {}
     """Options of the architecture, such as {width: 16}."""
     mean: tuple[float, float, float] | None = None

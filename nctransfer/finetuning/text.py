@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from nctransfer.errors import ConfigError, ModelError
 from nctransfer.finetuning.tuned_network import TunedNetwork
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import open_clip as library
-from nctransfer.models.checkpoint import first_line, load_strictly, read_weights, refuse_non_finite
+from nctransfer.models.checkpoint import first_line, load_strictly, refuse_non_finite
 from nctransfer.models.fetched import existing, published_name
+from nctransfer.models.foreign_weights import choose, read_file, states
 from nctransfer.models.settings import TextTowerSettings, has_text_tower
 from nctransfer.models.sources import open_clip as published
 
@@ -127,16 +129,20 @@ def _published(settings: TextTowerSettings) -> tuple[Any, Tokenizer, str]:
 def _local(settings: TextTowerSettings, checkpoint: Path | None) -> tuple[Any, Tokenizer, str]:
     path = existing(checkpoint or settings.weights, "weights")
     architecture = Architecture.parse(settings.architecture or "", settings.options)
-    state = read_weights(path)
-    if not library.has_text_tower(state):
+    contents = read_file(path)
+    if not any(library.has_text_tower(state) for _, state in states(contents)):
         raise ModelError(
-            f"{path}: has no text tower, only {len(state)} tensors of an image tower; zero_shot needs the "
-            "weights of a whole CLIP model as open_clip writes them"
+            f"{path}: has no text tower; zero_shot needs the weights of a whole CLIP model as open_clip "
+            "writes them"
         )
     sizes = architecture.options.get("text_cfg") or {}
     tokenizer = _tokenizer(architecture.name, sizes.get("context_length"), sizes.get("vocab_size"))
     model = library.build_whole(architecture.name, architecture.options)
-    load_strictly(model, library.adapt_whole(model, state), str(path))
+    state = choose(
+        contents, path, model.state_dict(), partial(library.adapt_whole, model),
+        key=settings.weights_key, prefix=settings.weights_prefix,
+    )  # fmt: skip
+    load_strictly(model, state, str(path))
     return model, tokenizer, str(path)
 
 

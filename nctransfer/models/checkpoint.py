@@ -1,16 +1,15 @@
-"""Weights: reading without unpickling, strict loading, digests."""
+"""Weights: the project's own files, strict loading, digests."""
 
 import hashlib
 import json
 import logging
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nctransfer.errors import ModelError
@@ -18,54 +17,32 @@ from nctransfer.storage.files import atomic_path
 
 logger = logging.getLogger(__name__)
 
-WRAPPERS = ("state_dict", "model_state_dict", "model")
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 LISTED = 5
+UNREAD = "num_batches_tracked"  # no forward pass in evaluation mode reads it
 METADATA_KEY = "nctransfer"
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from a safetensors file or a torch checkpoint.
-
-    ``{"state_dict": ...}`` wrappers and the ``module.`` prefixes of DataParallel are removed. A checkpoint is
-    read with ``weights_only=True``, so that no code in it is run. Raises ModelError: the file is missing,
-    damaged, holds arbitrary objects or no tensors.
-    """
+    """Read a state dict that :func:`write_weights` wrote; ModelError if the file is missing or damaged."""
     path = Path(path)
     if not path.is_file():
         raise ModelError(f"{path}: no such weights file")
     try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, "pt") as file:
-                contents: Any = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        else:
-            contents = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise ModelError(
-            f"{path}: refused, it is not a torch checkpoint of plain tensors (pickled objects can run "
-            "any code); convert it to safetensors if you trust it"
-        ) from None
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: damaged or not a weights file ({first_line(error)})") from None
-    return _plain(contents, path)
 
 
-def _plain(contents: Any, path: Path) -> dict[str, Tensor]:
-    for wrapper in WRAPPERS:
-        if isinstance(contents, Mapping) and isinstance(contents.get(wrapper), Mapping):
-            contents = contents[wrapper]
-    if not isinstance(contents, Mapping) or not any(isinstance(value, Tensor) for value in contents.values()):
-        raise ModelError(
-            f"{path}: holds no state dict (names with tensors, at the top or under one of {WRAPPERS})"
-        )
-    state = {key: value for key, value in contents.items() if isinstance(value, Tensor)}
-    while all(key.startswith("module.") for key in state):
-        state = {key.removeprefix("module."): value for key, value in state.items()}
-    return state
+def is_safetensors(path: Path) -> bool:
+    """Whether a file begins like safetensors: eight bytes of length, then JSON."""
+    with Path(path).open("rb") as file:
+        return file.read(9)[8:] == b"{"
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
     """Metadata written by :func:`write_weights`; empty for other files."""
-    if Path(path).suffix != ".safetensors":
+    if not is_safetensors(path):
         return {}
     try:
         with safe_open(path, "pt") as file:
@@ -101,18 +78,30 @@ def load_strictly(
 ) -> None:
     """Load all tensors, or raise ModelError naming those that are missing, unexpected or of another shape.
 
+    So are numbers that are no plain floats, such as quantised ones, whose scales are not known.
+
     ``where`` names the file or model in the message, ``ignore`` are paths of modules (heads) that are not
     loaded. Only ``num_batches_tracked``, which no forward pass in evaluation mode reads, may be missing.
     """
     expected = _without(network.state_dict(), ignore)
     loaded = _without(state, ignore)
-    missing = [key for key in expected if key not in loaded and not key.endswith("num_batches_tracked")]
+    missing = [key for key in expected if key not in loaded and not key.endswith(UNREAD)]
     unexpected = [key for key in loaded if key not in expected]
     mismatched = [
         f"{key} {tuple(loaded[key].shape)} instead of {tuple(expected[key].shape)}"
         for key in expected
         if key in loaded and loaded[key].shape != expected[key].shape
     ]
+    quantised = [
+        f"{key} ({str(value.dtype).removeprefix('torch.')})"
+        for key, value in loaded.items()
+        if key in expected and expected[key].is_floating_point() and value.dtype not in FLOATS
+    ]
+    if quantised:
+        raise ModelError(
+            f"{where}: {len(quantised)} tensors are quantised, or of another type that needs scales: "
+            f"{_some(quantised)}; save the weights as float32, float16 or bfloat16"
+        )
     complaints = [
         f"{len(names)} {fault} ({_some(names)})"
         for fault, names in (
@@ -126,7 +115,7 @@ def load_strictly(
         hint = "" if ignore else "; if only the classifier differs, set `head: false`"
         raise ModelError(
             f"{where}: does not match {type(network).__name__}, "
-            f"{len(expected) - len(missing) - len(mismatched)} of {len(expected)} tensors match; "
+            f"{len(expected.keys() & loaded.keys()) - len(mismatched)} of {len(expected)} tensors match; "
             f"{', '.join(complaints)}{hint}"
         )
     network.load_state_dict(loaded, strict=False)

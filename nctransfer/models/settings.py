@@ -23,6 +23,10 @@ class ModelSourceSettings(Settings):
     """`library/name` of the network (local, pretraining)."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of the architecture's builder."""
+    weights_key: str | None = None
+    """Where the weights are in a file (local); `null` takes those that match."""
+    weights_prefix: str | None = None
+    """Beginning of their names that is left out (local); `null` takes the one that matches."""
 
 
 class ModelJobSettings(ModelSourceSettings):

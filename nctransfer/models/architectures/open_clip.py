@@ -116,7 +116,7 @@ def adapt(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def has_text_tower(state: Mapping[str, Tensor]) -> bool:
     """Whether a state dict holds more than an image tower."""
-    return "token_embedding.weight" in state or any(key.startswith("text.") for key in state)
+    return any(key.endswith("token_embedding.weight") or "text." in key for key in state)
 
 
 def adapt_whole(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -10,8 +11,9 @@ from nctransfer import variants
 from nctransfer.errors import ModelError
 from nctransfer.models import unit_layouts
 from nctransfer.models.architecture import Architecture, Metadata
-from nctransfer.models.checkpoint import load_strictly, read_metadata, read_weights
+from nctransfer.models.checkpoint import load_strictly, read_metadata
 from nctransfer.models.fetched import Fetched, existing
+from nctransfer.models.foreign_weights import choose, read_file
 from nctransfer.models.settings import ModelJobSettings
 from nctransfer.models.unit_layout import UnitLayout
 
@@ -31,8 +33,11 @@ def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
         metadata = replace(metadata, mean=None, std=None)
     metadata = _prepared(metadata, settings, path)
     architecture = replace(architecture, options={**metadata.options, **architecture.options})
-    state = architecture.module.adapt(architecture.name, read_weights(path))
     network, layout = _built(architecture, settings.unit_layout)
+    state = choose(
+        read_file(path), path, network.state_dict(), partial(architecture.module.adapt, architecture.name),
+        layout.heads, settings.weights_key, settings.weights_prefix,
+    )  # fmt: skip
     if not settings.head:
         load_strictly(network, state, str(path), ignore=layout.heads)
         return Fetched(network, architecture, metadata, headless=True)
