@@ -1,11 +1,14 @@
 """A copy of the project in a folder of its own, driven through its real command line."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,6 +18,16 @@ TINY = ROOT / "tests" / "tiny.yaml"
 STYLE = {
     "nc1_color": "#0072B2", "accuracy_color": "#D55E00", "fit_color": "#404040", "font_size": 8, "width": 6.75, "dpi": 60,
 }  # fmt: skip
+
+
+@cache
+def _server(python: str) -> subprocess.Popen:
+    """The process that runs Snakemake for this test process."""
+    script = Path(__file__).with_name("snakemake_server.py")
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.Popen(
+        [python, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
 
 
 class Project:
@@ -48,17 +61,20 @@ class Project:
 
     def run(self, *targets: str, options: tuple[str, ...] = (), overlay: str | None = "tiny.yaml"):
         """Run Snakemake; returns the finished process with its output."""
-        typed = self.command(*targets, overlay=overlay)
+        python, _, _, *typed = self.command(*targets, overlay=overlay)
         cut = typed.index("--")
-        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-        return subprocess.run(
-            [*typed[:cut], *options, *typed[cut:]],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        arguments = [*typed[:cut], *options, *typed[cut:]]
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = (Path(folder) / name for name in ("out", "err"))
+            asked = {
+                "arguments": arguments, "folder": str(self.folder), "out": str(out), "err": str(err),
+                "environment": os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+            }  # fmt: skip
+            server = _server(python)
+            server.stdin.write(json.dumps(asked) + "\n")
+            server.stdin.flush()
+            status = int(server.stdout.readline())
+            return subprocess.CompletedProcess(arguments, status, out.read_text(), err.read_text())
 
     def planned(self, *targets: str, overlay: str | None = "tiny.yaml") -> Counter[str]:
         """Jobs that a run would do now, by rule."""

@@ -1,5 +1,6 @@
 """The plan: what the paper's configuration means, and what keys say of contents."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from nctransfer.config.load import load
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.store_contents import store_contents
+from nctransfer.dag.wildcards import names
 from nctransfer.data.settings import Geometry
 from nctransfer.errors import ConfigError
 
@@ -273,3 +275,26 @@ def test_jobs_start_without_libraries_that_they_do_not_need(modules, forbidden):
     code = f"import sys; import {', '.join(modules)}; print([m for m in {forbidden} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_a_wildcard_matches_exactly_its_keys():
+    keys = ["a", "ab", "a.b", "abc-1", "abc-10", "b+", "model", "model.epoch1"]
+    pattern = re.compile(names(keys))
+    assert all(pattern.fullmatch(key) for key in keys)
+    assert not any(
+        pattern.fullmatch(other)
+        for other in (
+            "",
+            "aa",
+            "axb",
+            "abc",
+            "abc-",
+            "abc-100",
+            "b",
+            "bb",
+            "mode",
+            "model.epoch",
+            "model.epoch12",
+        )
+    )
+    assert re.compile(names([])).fullmatch("") is None

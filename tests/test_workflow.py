@@ -208,7 +208,7 @@ def test_the_models_are_listed_with_those_of_families(finished):
         assert "augmentation.level 3" in rows["cifar100-resnet50-aug3"]
         assert "supervised_contrastive, projection.head mlp2" in rows["cifar100-resnet18-supcon-mlp2"]
         assert "torchvision IMAGENET1K_V1" in rows["resnet34"]
-        assert len(rows) == 37  # 21 and 12 source models, ResNet18, ResNet34 at two sizes, ResNet50
+        assert len(rows) == 40  # 24 and 12 source models, ResNet18, ResNet34 at two sizes, ResNet50
 
 
 POINTS = """

@@ -16,6 +16,7 @@ from nctransfer.config.ranking import picture_keys
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.resources import Requests
 from nctransfer.dag.store_contents import store_contents
+from nctransfer.dag.wildcards import names
 from nctransfer.errors import NCTransferError
 from nctransfer.reporting.titles import aligned_name
 from nctransfer.runtime import study_lock, signals
@@ -89,11 +90,6 @@ RESULTS, FIGURES, TABLES, LOGS = plan.results, plan.figures, plan.tables, plan.l
 CPU_THREADS = configuration.resources.threads
 job_requests = Requests(plan)
 GPUS = job_requests.gpus
-
-
-def names(keys):
-    """Regular expression that matches exactly these keys, so that a typo in a target matches nothing."""
-    return "|".join(map(re.escape, keys)) or "(?!)"
 
 
 wildcard_constraints:
