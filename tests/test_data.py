@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from nctransfer import variants
 from nctransfer.data import sources, subset
+from nctransfer.data.class_names import class_indices
 from nctransfer.data.dataset import DataSet, data_set
 from nctransfer.data.decode import decode
 from nctransfer.data.folder_contents import folder_digest
@@ -355,6 +356,46 @@ def test_split_leaves_something_on_both_sides() -> None:
 def test_impossible_subsets(tmp_path: Path, folder: Path, settings: dict[str, Any], words: list[str]) -> None:
     message = fails(tmp_path, "imagefolder", {"path": str(folder)}, **settings)
     assert all(word in message for word in words), message
+
+
+NUMBERS = ("1", "10", "11", "2", "3")
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen", "found"),
+    [
+        (NUMBERS, ["1", "2", "3"], [0, 3, 4]),
+        (tuple(map(str, range(10))), [3, 1], [3, 1]),  # name and index are the same
+        (("cat", "dog", "ox"), [2, "cat"], [2, 0]),
+        (("caf\u00e9", "bar"), ["cafe\u0301", 1], [0, 1]),  # one accent, written in two ways
+    ],
+)
+def test_classes_are_chosen_by_name_or_index(names, chosen, found) -> None:
+    assert class_indices(chosen, names) == found
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen", "words"),
+    [
+        (NUMBERS, [1, 2, 3], r"1 could be a name or an index, which is the class '10'.*quote the name, '1'"),
+        (NUMBERS, [10, 11], r"10 could be a name or an index, which there is not"),
+        (("01", "02", "03"), [1, 2], r"1 could be a name or an index, which is the class '02'"),
+        (("no", "yes", "7"), [2, 0], r"2 could be a name or an index, which is the class '7'"),
+        (("cat", "dog"), [202401, 0], r"no class 202401.*quote a name that looks like a number"),
+    ],
+)
+def test_a_number_that_may_be_a_name_is_refused_until_quoted(names, chosen, words) -> None:
+    with pytest.raises(DataError, match=words):
+        class_indices(chosen, names)
+
+
+def test_splits_may_write_accents_in_two_ways(tmp_path: Path) -> None:
+    """As where one was copied from macOS; sorted by bytes their orders differ."""
+    for split, name in (("train", "cafe\u0301"), ("test", "caf\u00e9")):
+        fill(tmp_path / "f" / split, {name: [1, 2], "cafz": [3, 4]})
+    assert not mistakes({"source": "imagefolder", "path": str(tmp_path / "f")})
+    made = make(tmp_path, "imagefolder", {"path": str(tmp_path / "f")})
+    assert made["train"].class_names == made["test"].class_names == ("cafz", "caf\u00e9")
 
 
 # --- folders as people keep them --------------------------------------------------------

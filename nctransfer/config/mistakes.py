@@ -189,8 +189,17 @@ def _message(detail: Any, path: Path, values: Any, model: type[BaseModel]) -> st
         limit = context[_LIMITS[kind]]
         return f"{where}: {value!r} is out of range; it must be {_SIGNS[kind]} {limit:g}"
     if kind in _TYPES:
-        return f"{where}: {value!r} is not {_TYPES[kind]}"
+        return f"{where}: {value!r} is not {_TYPES[kind]}{_unquoted(value, kind)}"
     return f"{where}: {detail['msg']}"
+
+
+def _unquoted(value: Any, kind: str) -> str:
+    """What YAML made of a word without quotes, where a text may have been meant."""
+    if isinstance(value, bool) and kind != "bool_type":
+        return "; YAML reads no, yes, on and off as truth values: put a word in quotes"
+    if isinstance(value, int | float) and kind == "string_type":
+        return f"; YAML reads it as a number: put a text in quotes, '{value}'"
+    return ""
 
 
 def _chosen_by(path: Path, values: Any) -> str:

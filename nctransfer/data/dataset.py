@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from nctransfer import variants
 from nctransfer.data import sources
+from nctransfer.data.class_names import class_index
 from nctransfer.data.dataset_size import UNKNOWN, DataSetSize
 from nctransfer.data.folder_contents import folder_digest
 from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings, SubsetSettings
-from nctransfer.suggestions import suggestion
+from nctransfer.errors import DataError
 
 Problem = tuple[tuple[str, ...], str]  # path of the key in the entry, and the message
 
@@ -158,11 +159,14 @@ class DataSet(Generic[S]):
         """Chosen classes that the data set does not have; ``names`` is None where they are unknown."""
         for index, name in enumerate(self.entry.classes or ()):
             where = ("classes", str(index))
-            if isinstance(name, int) and not 0 <= name < count:
-                yield where, f"no class of index {name}; there are {count}, from 0"
-            if isinstance(name, str) and names is not None and name not in names:
-                shown = names[:20] + (["..."] if len(names) > 20 else [])
-                yield where, f"no class {name!r}{suggestion(name, names)}; there are {', '.join(shown)}"
+            if names is None:
+                if isinstance(name, int) and not 0 <= name < count:
+                    yield where, f"no class of index {name}; there are {count}, from 0"
+                continue
+            try:
+                class_index(name, names)
+            except DataError as error:
+                yield where, str(error)
 
     def folder_problems(self, key: str) -> Iterator[Problem]:
         """Report a key whose value is not an existing folder."""

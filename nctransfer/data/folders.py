@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nctransfer.data.class_names import plain
 from nctransfer.data.decode import is_image_name
 from nctransfer.data.folder_contents import is_hidden
 from nctransfer.data.raw_split import RawSplit
@@ -52,9 +53,10 @@ def class_folders(root: Path) -> list[str]:
     """
     try:
         with os.scandir(root) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_dir() and not is_hidden(entry.name))
+            found = [entry.name for entry in entries if entry.is_dir() and not is_hidden(entry.name)]
     except OSError as error:
         raise DataError(f"{root}: cannot be read as a folder of classes ({error.strerror})") from None
+    names = sorted(found, key=plain)
     if not names:
         raise DataError(f"{root}: holds no folders; images are expected in {root}/<class>/")
     return names

@@ -22,13 +22,14 @@ from tqdm import tqdm
 
 from nctransfer import variants
 from nctransfer.data import sources
+from nctransfer.data.class_names import class_indices
 from nctransfer.data.decode import decode
 from nctransfer.data.image_store import ImageStore
 from nctransfer.data.keyed_random import Stream, stream_seed
 from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.resize import apply_geometry
 from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings, SubsetSettings
-from nctransfer.data.subset import class_indices, draw_rows, subset_rows
+from nctransfer.data.subset import draw_rows, subset_rows
 from nctransfer.errors import DataError
 from nctransfer.stamp import Stamp
 from nctransfer.storage.stores import ArrayWriter, StoreWriter, create_store

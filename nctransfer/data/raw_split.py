@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nctransfer.data.class_names import plain
 from nctransfer.errors import DataError
 
 
@@ -43,6 +44,7 @@ class RawSplit:
     def __post_init__(self) -> None:
         if (self.images is None) == (self.read is None):
             raise TypeError("a split holds either images or a way to read them")
+        object.__setattr__(self, "class_names", tuple(map(plain, self.class_names)))
         check_labels(self.labels, len(self.class_names), "labels")
         if self.images is not None and len(self.images) != len(self.labels):
             raise DataError(f"{len(self.images)} images, but {len(self.labels)} labels")

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from nctransfer.errors import DataError
-from nctransfer.suggestions import suggestion
 
 ALL_CLASSES = 1 << 32  # replaces the class index in a draw from all classes; larger than any index
 
@@ -58,32 +57,6 @@ def split_by_count(
         splits[0].append(rows[:train])
         splits[1].append(rows[train:] if test is None else rows[train : train + test])
     return np.sort(np.concatenate(splits[0])), np.sort(np.concatenate(splits[1]))
-
-
-def class_indices(classes: Sequence[str | int] | None, class_names: Sequence[str]) -> list[int]:
-    """Original indices of the chosen classes, in the given order; all where ``classes`` is None.
-
-    Raises:
-        DataError: a name or index is unknown or occurs twice.
-    """
-    if classes is None:
-        return list(range(len(class_names)))
-    chosen: list[int] = []
-    for entry in classes:
-        if isinstance(entry, str) and entry in class_names:
-            index = list(class_names).index(entry)
-        elif isinstance(entry, int) and not isinstance(entry, bool) and 0 <= entry < len(class_names):
-            index = entry
-        else:
-            names = ", ".join(class_names[:10]) + (", ..." if len(class_names) > 10 else "")
-            raise DataError(
-                f"classes: no class {entry!r}{suggestion(str(entry), class_names)}; there are "
-                f"{len(class_names)}, by name or by index from 0: {names}"
-            )
-        if index in chosen:
-            raise DataError(f"classes: {entry!r} occurs more than once")
-        chosen.append(index)
-    return chosen
 
 
 def draw_rows(

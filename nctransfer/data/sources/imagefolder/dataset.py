@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from nctransfer.data.class_names import plain
 from nctransfer.data.dataset import DataSet, DataSetSize, Problem
 from nctransfer.data.folder_contents import count_images, is_hidden
 from nctransfer.data.sources.imagefolder.settings import ImageFolderSettings
@@ -64,7 +65,7 @@ class ImageFolderDataSet(DataSet[ImageFolderSettings]):
 
     def _class_folders(self, folders: list[Path]) -> Iterator[Problem]:
         names = [
-            {item.name for item in folder.iterdir() if item.is_dir() and not is_hidden(item.name)}
+            {plain(item.name) for item in folder.iterdir() if item.is_dir() and not is_hidden(item.name)}
             for folder in folders
         ]
         for folder, own in zip(folders, names, strict=True):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nctransfer.data.class_names import plain
 from nctransfer.data.folders import class_folders, list_classes
 from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.sources.imagefolder.settings import ImageFolderSettings
@@ -38,7 +39,7 @@ def _with_splits(path: Path, options: ImageFolderSettings, split: str) -> RawSpl
             f"{missing[0]}: no such folder; {path} holds {names}. Name the folders of the splits "
             "by train_split and test_split or, for classes without splits, set a test_fraction such as 0.2"
         )
-    classes = {name: set(class_folders(folder)) for name, folder in folders.items()}
+    classes = {name: set(map(plain, class_folders(folder))) for name, folder in folders.items()}
     if classes["train"] != classes["test"]:
         differences = [
             f"only in {folders[one]}: {', '.join(sorted(classes[one] - classes[other]))}"
