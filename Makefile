@@ -40,7 +40,7 @@ demo-paper: $(READY) ## Set up and do the whole paper in small on handwritten di
 
 # --- checks ----------------------------------------------------------------------------
 test: $(READY) ## Set up and run the tests (under 10 minutes on 2 cores)
-	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q -m "not slow" -n $(CORES) --dist loadfile
+	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q -m "not slow" -n $(CORES) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY) ## Kill, disk, cluster and whole-demo tests
 	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile --no-loadscope-reorder --durations=5

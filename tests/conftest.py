@@ -9,7 +9,10 @@ from project import Project
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # Files that take longest begin first (with xdist's --no-loadscope-reorder), lest one worker end long before the other.
-FIRST = ("test_slurm", "test_kill", "test_demo", "test_real")
+FIRST = (
+    "test_slurm", "test_kill", "test_demo", "test_real", "test_finetuning_workflow", "test_workflow",
+    "test_few_shot_workflow", "test_ranking", "test_scorecard", "test_paper",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

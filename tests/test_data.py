@@ -1,7 +1,6 @@
 """Data sources, subsets, geometry and image stores: what comes in, and what must not."""
 
 import io
-import os
 import sys
 import zipfile
 from pathlib import Path
@@ -19,7 +18,6 @@ from nctransfer.data import sources, subset
 from nctransfer.data.class_names import class_indices
 from nctransfer.data.dataset import DataSet, data_set
 from nctransfer.data.decode import decode
-from nctransfer.data.folder_contents import folder_digest
 from nctransfer.data.images import ImageStore, prepare_images
 from nctransfer.data.resize import _resize_in_float, apply_geometry
 from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings
@@ -673,15 +671,6 @@ def test_mistakes_in_folders_are_found_before_any_job(folder: Path) -> None:
     assert "did you mean 'dog'" in wrong[0][1]
     (folder / "train" / "bird").mkdir()
     assert "has the classes bird" in mistakes(entry)[0][1]
-
-
-def test_folder_digest_sees_pictures_not_times(folder: Path) -> None:
-    before = folder_digest(folder)
-    os.utime(folder / "train" / "cat" / "000.png", (1, 1))
-    (folder / ".DS_Store").write_bytes(b"x")
-    assert folder_digest(folder) == before
-    (folder / "train" / "cat" / "new.png").write_bytes(encoded(1))
-    assert folder_digest(folder) != before
 
 
 def test_settings_of_an_entry_make_its_stores(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ A job is derived from its keys when it is requested; entries that no target need
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from nctransfer.catalog.model_facts import LIBRARIES, ModelFacts
@@ -20,6 +21,7 @@ from nctransfer.dag.job import Job, once
 from nctransfer.dag.tidy_inputs import TidyInputs
 from nctransfer.dag.views import Views
 from nctransfer.data import sources
+from nctransfer.data.contents import Contents
 from nctransfer.data.dataset import data_set
 from nctransfer.errors import ConfigError
 from nctransfer.features.settings import FeaturesJobSettings
@@ -27,6 +29,7 @@ from nctransfer.few_shot.settings import FewShotJobSettings
 from nctransfer.finetuning.method import MethodSettings
 from nctransfer.finetuning.settings import FineTuneJobSettings, RunNames
 from nctransfer.models.settings import ModelJobSettings, TextTowerSettings
+from nctransfer.models.weights_index import files_of
 from nctransfer.probing.settings import ProbeRecipeSettings, ProbesJobSettings
 from nctransfer.settings import Settings, ViewNames
 from nctransfer.stamp import UNSTAMPED
@@ -63,6 +66,7 @@ class Stages(Views):
             for folder in ("results", "figures", "tables", "logs")
         )
         self.jobs: dict[tuple[str, ...], Job] = {}
+        self.contents = Contents()  # of the user's files
 
     # --- jobs, in the order of the data flow --------------------------------------------
 
@@ -76,10 +80,11 @@ class Stages(Views):
             raise ConfigError("\n".join(lines))
         stored = None if entry.has_fixed_size else view.geometry
         settings = entry.job_settings(stored, self._seed("images", entry.draw_name(view.dataset)))
-        # files are inputs, whose contents Snakemake compares; for folders, names and sizes count
         files = {f"file_{index}": path for index, path in enumerate(entry.input_files())}
         reader = module_name(sources, settings.source, "read")
-        return self._job("images", settings, files, variants=[reader], outside=entry.folder_digests())
+        # what the user's files contain decides about reruns, not where they are or when they were written
+        job = self._job("images", settings, {}, variants=[reader], outside=entry.contents(self.contents))
+        return replace(job, inputs=files)
 
     @once
     def pretrain(self, model: str) -> Job:
@@ -153,12 +158,12 @@ class Stages(Views):
         read = set(ModelJobSettings.model_fields) - {"unit_layout", "size", "native", "epoch"}
         chosen = {name: getattr(entry, name) for name in type(entry).model_fields if name in read}
         native = entry.source in LIBRARIES and self.study.preprocess(entry) == "native"
-        inputs, parents = {}, {}
+        inputs, parents, given, contents = {}, {}, {}, ""
         if trained := self.training_of(model):
             inputs["checkpoint"] = self._store("pretraining", trained)
             parents["checkpoint"] = self.pretrain(trained)
         elif path := self.weights_file(model):
-            inputs["checkpoint"] = path
+            given["checkpoint"], contents = path, " ".join(map(self.contents.digest, files_of(Path(path))))
             del chosen["weights"]
         settings = ModelJobSettings(
             **chosen,
@@ -168,7 +173,8 @@ class Stages(Views):
             epoch=planned.epoch,
         )
         variants = [f"nctransfer.models.sources.{entry.source}", *self._network_variants(facts)]
-        return self._job("model", settings, inputs, parents, variants)
+        job = self._job("model", settings, inputs, parents, variants, outside=contents)
+        return replace(job, inputs={**job.inputs, **given})
 
     @once
     def features(self, model: str, view: str) -> Job:
@@ -215,9 +221,10 @@ class Stages(Views):
         view = self.view(key, run.dataset)
         inputs = {"model": self._store("models", run.model)}
         parents = {"model": self.model(run.model)}
+        given = {}
         path = self.weights_file(run.model)
         if path and not run.facts.trains:
-            inputs["checkpoint"] = path
+            given["checkpoint"] = path  # what it contains counts in the model's own digest
         inputs |= {split: self._store("images", view.images, split) for split in SPLITS}
         parents |= dict.fromkeys(SPLITS, self.images(view.images))
         options = options_of(self.configuration.finetuning, run)
@@ -249,7 +256,8 @@ class Stages(Views):
             "nctransfer.training.losses.cross_entropy.loss",
             *self._network_variants(self.facts(key)),
         ]
-        return self._job("finetune", settings, inputs, parents, variants)
+        job = self._job("finetune", settings, inputs, parents, variants)
+        return replace(job, inputs={**job.inputs, **given})
 
     def method_settings(self, run: Run) -> MethodSettings:
         """Settings of a run's method: its name, the tuned units, and its own options."""

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 from nctransfer import variants
 from nctransfer.data import sources
 from nctransfer.data.class_names import class_index
+from nctransfer.data.contents import Contents
 from nctransfer.data.dataset_size import UNKNOWN, DataSetSize
-from nctransfer.data.folder_contents import folder_digest
 from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings, SubsetSettings
 from nctransfer.errors import DataError
 
@@ -118,9 +118,9 @@ class DataSet(Generic[S]):
         """The user's files that make up the data set (not its folders); they are inputs of the rule."""
         return [str(path) for path in self._paths() if not path.is_dir()]
 
-    def folder_digests(self) -> str:
-        """Digest of the user's folders that make up the data set."""
-        return "".join(folder_digest(path) for path in self._paths() if path.is_dir())
+    def contents(self, known: Contents) -> str:
+        """Digest of the contents of the user's files and folders that make up the data set."""
+        return " ".join(map(known.digest, self._paths()))
 
     def _paths(self) -> list[Path]:
         paths = [getattr(self.entry, key) for key in self.paths]

@@ -4,7 +4,6 @@ A file is never unpickled with code of its own (``weights_only``). What is taken
 """
 
 import argparse
-import json
 import logging
 import pathlib
 import pickle
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from nctransfer.errors import ModelError
 from nctransfer.models.checkpoint import UNREAD, first_line, is_safetensors
+from nctransfer.models.weights_index import is_index, read_index
 
 logger = logging.getLogger(__name__)
 
@@ -134,12 +134,11 @@ def read_file(path: Path) -> Any:
     try:
         if is_safetensors(path):
             return _safetensors(path)
-        with path.open("rb") as file:
-            if file.read(20).lstrip()[:1] == b"{":
-                return _sharded(path)
-            file.seek(0)
-            with torch.serialization.safe_globals(METADATA):  # of a path torch would believe the suffix
-                return torch.load(file, map_location="cpu", weights_only=True)
+        if is_index(path):
+            return _sharded(path)
+        # of a path torch would believe the suffix
+        with path.open("rb") as file, torch.serialization.safe_globals(METADATA):
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path}: refused, it is not a torch checkpoint of tensors and plain values ({_refused(error)}); "
@@ -161,14 +160,10 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _sharded(path: Path) -> dict[str, Tensor]:
-    """All tensors of an index, ``{"weight_map": {name: file}}``, of files beside it."""
-    places = json.loads(path.read_text(encoding="utf-8")).get("weight_map")
-    if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
-        raise ValueError("JSON without a `weight_map` of tensors and files")
-    if outside := [name for name in places.values() if Path(name).name != name]:
-        raise ValueError(f"its shard {outside[0]!r} is not beside it")
-    shards = {name: read_file(path.parent / name) for name in sorted(set(places.values()))}
-    return {key: shards[name][key] for key, name in places.items()}
+    """All tensors of an index."""
+    places = read_index(path)
+    shards = {file: read_file(file) for file in sorted(set(places.values()))}
+    return {key: shards[file][key] for key, file in places.items()}
 
 
 # --- what may be the network's ------------------------------------------------------------

@@ -183,9 +183,14 @@ def filled(output, **keys):
 
 
 def own_file(path):
-    """A file of the user's: it stays where it is, also if a storage plugin holds what the workflow makes."""
+    """A file of the user's: it stays where it is, also if a storage plugin holds what the workflow makes.
+
+    Its contents are in the job's digest, so its time does not count.
+    """
+    if path.endswith(LEDGER):
+        return local(path)
     made = tuple(f"{folder}/" for folder in (RESULTS, FIGURES, TABLES))
-    return path if path.startswith(made) and not path.endswith(LEDGER) else local(path)
+    return path if path.startswith(made) else ancient(local(path))
 
 
 def inputs_of(stage):

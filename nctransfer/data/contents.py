@@ -1,0 +1,154 @@
+"""Digests of the contents of the user's own files and folders, which decide whether results are up to date.
+
+Sizes and times do not tell a file from another of the same size that is put in its place; SHA-256 does. It
+is computed once for each file and kept in ``.snakemake``, with what the file system says of the file (inode,
+size, times): a file that is only touched, or moved with the project, is read again, and nothing else happens.
+"""
+
+import hashlib
+import logging
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from nctransfer.data.folder_contents import is_hidden
+
+logger = logging.getLogger(__name__)
+
+RECORDS = Path(".snakemake/nctransfer/contents.sqlite")
+THREADS = min(32, 4 * (os.cpu_count() or 1))  # small files wait for the disk
+UNREADABLE = "unreadable"  # the job that reads the file says why
+BLOCK = 64  # files that a thread reads at once
+SAID = 2e9  # bytes; hashing more takes seconds
+
+
+class Contents:
+    """Digests of files and folders, each computed once, however many jobs read it."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, str] = {}
+
+    def digest(self, path: Path) -> str:
+        """SHA-256 of a file, or a digest of the names and contents of all visible files below a folder.
+
+        Links are followed. ``unreadable`` stands for what cannot be read.
+        """
+        if path not in self._known:
+            self._known[path] = _folder_digest(path) if path.is_dir() else _digests([_file(str(path))])[0]
+        return self._known[path]
+
+
+def _folder_digest(path: Path) -> str:
+    files = list(_files(str(path), ()))
+    names = (file.path[len(str(path)) :] for file in files)
+    lines = sorted(f"{name}\t{digest}\n" for name, digest in zip(names, _digests(files), strict=True))
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class _File(NamedTuple):
+    path: str
+    size: int
+    state: str  # what the file system says; empty if it is no regular file, which is never opened
+
+
+def _files(folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[_File]:
+    """The visible files below a folder."""
+    try:
+        status = os.stat(folder)
+        entries = list(os.scandir(folder))
+    except OSError:
+        yield _File(folder, 0, "")  # the job that reads the folder says why
+        return
+    inode = (status.st_dev, status.st_ino)
+    if inode in above:  # a link to a folder above itself
+        return
+    for entry in entries:
+        if is_hidden(entry.name):
+            continue
+        file = _file(entry.path)
+        if not file.state and os.path.isdir(entry.path):
+            yield from _files(entry.path, (*above, inode))
+        else:
+            yield file
+
+
+def _file(path: str) -> _File:
+    try:
+        status = os.stat(path)
+    except OSError:  # among others a loop of links
+        return _File(path, 0, "")
+    if not stat.S_ISREG(status.st_mode):
+        return _File(path, 0, "")
+    told = f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+    return _File(path, status.st_size, told)
+
+
+def _digests(files: Sequence[_File]) -> list[str]:
+    """Digest of every file, from the records where nothing has happened to it."""
+    known = _recorded()
+    keys = [os.fsencode(os.path.abspath(file.path)) for file in files]
+    found = [UNREADABLE] * len(files)
+    new = []
+    for row, (key, file) in enumerate(zip(keys, files, strict=True)):
+        state, digest = known.get(key, ("", ""))
+        if file.state and state == file.state:
+            found[row] = digest
+        elif file.state:
+            new.append(row)
+    size = sum(files[row].size for row in new)
+    if size > SAID:
+        logger.info("reading %d files (%.1f GB) to tell what they contain", len(new), size / 1e9)
+    blocks = [new[start : start + BLOCK] for start in range(0, len(new), BLOCK)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        for block, digests in zip(
+            blocks, pool.map(lambda rows: [_hash(files[row].path) for row in rows], blocks), strict=True
+        ):
+            for row, digest in zip(block, digests, strict=True):
+                found[row] = digest
+    _record([(keys[row], files[row].state, found[row]) for row in new if found[row] != UNREADABLE])
+    return found
+
+
+def _hash(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return UNREADABLE
+
+
+# --- records: a loss costs time only ------------------------------------------------------------
+
+
+def _recorded() -> dict[bytes, tuple[str, str]]:
+    """State and digest of every file that was read before, by its path."""
+    if not RECORDS.exists():
+        return {}
+    try:
+        with closing(sqlite3.connect(RECORDS, timeout=60)) as records:
+            return {
+                path: (state, digest) for path, state, digest in records.execute("SELECT * FROM contents")
+            }
+    except sqlite3.Error as error:
+        logger.warning("%s: unreadable (%s), made again", RECORDS, error)
+        RECORDS.unlink(missing_ok=True)
+        return {}
+
+
+def _record(rows: Sequence[tuple[bytes, str, str]]) -> None:
+    if not rows:
+        return
+    try:
+        RECORDS.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(RECORDS, timeout=60)) as records, records:
+            records.execute(
+                "CREATE TABLE IF NOT EXISTS contents (path TEXT PRIMARY KEY, state TEXT, digest TEXT)"
+            )
+            records.executemany("INSERT OR REPLACE INTO contents VALUES (?, ?, ?)", rows)
+    except (sqlite3.Error, OSError) as error:
+        logger.warning("%s: not writable (%s); files are read again by every run", RECORDS, error)
