@@ -120,6 +120,8 @@ CHANGES: dict[str, tuple[Place | None, Any]] = {
     "LocalModelSettings.weights": (None, "other.safetensors"),
     "LocalModelSettings.architecture": (None, "cifar/resnet32"),
     "LocalModelSettings.options": (None, {"width": 8}),
+    "LocalModelSettings.weights_key": (None, "state_dict_ema"),
+    "LocalModelSettings.weights_prefix": (None, "module."),
     "LocalModelSettings.mean": (None, [0, 0, 0]),
     "LocalModelSettings.std": (None, [1, 1, 1]),
     "PretrainedModelSettings.architecture": (None, "small/resnet34"),
@@ -270,7 +272,7 @@ def get_in(part: Any, place: Place) -> Any:
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("keys")
     for name in ("weights.safetensors", "other.safetensors", "data.npz", "other.npz"):
-        (folder / name).touch()
+        (folder / name).write_text(name)
     for name in ("data", "other"):
         for split in ("train", "test"):
             (folder / name / split / name).mkdir(parents=True)
