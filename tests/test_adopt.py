@@ -72,8 +72,8 @@ def test_a_dry_run_lists_jobs_hours_digests_and_modules_and_changes_nothing(proj
     run = adopt(project)
     assert run.returncode == 0, run.stderr
     assert f"features tiny digits59.40pc.test10pc-8px: 0.00 h, {old} -> " in run.stdout
-    assert "5 jobs can be kept" in run.stdout
-    assert "1 features, 1 figure, 1 metrics, 1 probes, 1 scorecard" in run.stdout
+    assert "6 jobs can be kept" in run.stdout
+    assert "1 chance, 1 features, 1 figure, 1 metrics, 1 probes, 1 scorecard" in run.stdout
     assert "Modules that differ: nctransfer.features.extract." in run.stdout
     assert "Nothing was changed." in run.stdout
     assert contents(project) == before
