@@ -20,6 +20,14 @@ STYLE = {
 }  # fmt: skip
 
 
+def _variables() -> dict[str, str]:
+    """The environment, but for what pytest changes from test to test."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+
+
+STARTED = _variables()
+
+
 @cache
 def _server(python: str) -> subprocess.Popen:
     """The process that runs Snakemake for this test process."""
@@ -61,20 +69,30 @@ class Project:
 
     def run(self, *targets: str, options: tuple[str, ...] = (), overlay: str | None = "tiny.yaml"):
         """Run Snakemake; returns the finished process with its output."""
-        python, _, _, *typed = self.command(*targets, overlay=overlay)
+        python, *typed = self.command(*targets, overlay=overlay)
         cut = typed.index("--")
-        arguments = [*typed[:cut], *options, *typed[cut:]]
+        typed = [*typed[:cut], *options, *typed[cut:]]
+        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+        if _variables() != STARTED:  # libraries read some variables when they are loaded
+            return subprocess.run(
+                [python, *typed],
+                cwd=self.folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
         with tempfile.TemporaryDirectory() as folder:
             out, err = (Path(folder) / name for name in ("out", "err"))
             asked = {
-                "arguments": arguments, "folder": str(self.folder), "out": str(out), "err": str(err),
-                "environment": os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+                "arguments": typed[2:], "folder": str(self.folder), "environment": environment,
+                "out": str(out), "err": str(err),
             }  # fmt: skip
             server = _server(python)
             server.stdin.write(json.dumps(asked) + "\n")
             server.stdin.flush()
             status = int(server.stdout.readline())
-            return subprocess.CompletedProcess(arguments, status, out.read_text(), err.read_text())
+            return subprocess.CompletedProcess([python, *typed], status, out.read_text(), err.read_text())
 
     def planned(self, *targets: str, overlay: str | None = "tiny.yaml") -> Counter[str]:
         """Jobs that a run would do now, by rule."""
