@@ -125,6 +125,15 @@ def test_only_what_has_changed_is_read_again(folder, monkeypatch):
     assert read == ["2.bmp"]
 
 
+def test_records_are_read_once_whatever_a_plan_asks_for(folder, monkeypatch):
+    read = []
+    monkeypatch.setattr(contents, "_recorded", lambda: read.append(1) or {})
+    known = Contents()
+    for path in (folder, folder / "a", folder / "a/1.bmp", folder):
+        known.digest(path)
+    assert len(read) == 1
+
+
 def test_nothing_is_opened_but_regular_files(folder):
     os.mkfifo(folder / "a/pipe.bmp")
     (folder / "a/loop.bmp").symlink_to("loop.bmp")

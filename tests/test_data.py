@@ -365,6 +365,7 @@ NUMBERS = ("1", "10", "11", "2", "3")
         (NUMBERS, ["1", "2", "3"], [0, 3, 4]),
         (tuple(map(str, range(10))), [3, 1], [3, 1]),  # name and index are the same
         (("cat", "dog", "ox"), [2, "cat"], [2, 0]),
+        (("m", "m\u00b2", "\u00b2"), [2, 0], [2, 0]),  # a digit, but no number
         (("caf\u00e9", "bar"), ["cafe\u0301", 1], [0, 1]),  # one accent, written in two ways
     ],
 )

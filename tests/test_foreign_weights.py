@@ -134,6 +134,12 @@ def test_shards_are_put_together(weights, tmp_path):
     index.write_text(json.dumps({"weight_map": dict.fromkeys(names, "../secret.pt")}))
     with pytest.raises(ModelError, match=r"index.json: .*'../secret.pt' is not beside it"):
         loaded(tmp_path, index)
+    index.write_text(json.dumps({"weight_map": dict.fromkeys(names, index.name)}))  # itself
+    with pytest.raises(ModelError, match=r"index.json: (damaged|refused)"):
+        loaded(tmp_path, index)
+    index.write_text(json.dumps({"weight_map": places | {"conv1.weight": "1.safetensors"}}))
+    with pytest.raises(ModelError, match=r"its shard '1.safetensors' has no conv1.weight"):
+        loaded(tmp_path, index)
     index.write_text(json.dumps({"metadata": {}}))
     with pytest.raises(ModelError, match="without a `weight_map`"):
         loaded(tmp_path, index)

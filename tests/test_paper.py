@@ -573,8 +573,7 @@ class Workflow:
 
 def target(picture: str) -> Node:
     """The job that makes a figure or table."""
-    is_table = picture.startswith("table")
-    return Node("table" if is_table else "figure", (picture,))
+    return Node("table" if picture.startswith("table") else "figure", (picture,))
 
 
 def path_of(picture: str) -> str:

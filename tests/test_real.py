@@ -116,10 +116,7 @@ def test_published_models_are_ranked_on_a_folder_of_textures(project, shared_dat
     table = pd.read_parquet(project.folder / "results/real/rank/textures.parquet")
     models = table[(table["comparison"] == "models") & (table["kind"] != "term")]
     wide = models.pivot(index="name", columns="model", values="value").dropna(how="all")
-    # of 200 images: a standard error of three points
-    better, worst = wide.loc["probe", ["vit", "mobilenet"]], wide.loc["probe", "squeezenet"]
-    assert better.min() > worst
-    assert better.mean() > worst + 5
+    assert wide.loc["probe", ["vit", "mobilenet"]].min() > wide.loc["probe", "squeezenet"] + 5
     right = [name for name in wide.index if wide.loc[name].idxmin() == "squeezenet"]
     assert {"probe", "logme", "parc"} <= set(right)  # with fewer images than dimensions not all scores do
     reasons = models[models["reason"] != ""].groupby("name")["model"].apply(set).to_dict()

@@ -413,9 +413,8 @@ def test_units_are_compared_on_the_same_images():
     assert judged("7", both) == "undecided"
     last = both["transfer_accuracy"] == 78
     assert judged("7", both.assign(right_with_last=np.where(last, 780.0, 775.0))) == "holds"
-    assert (
-        judged("7", both.assign(right_with_last=np.where(last, 780.0, 624.0))) == "undecided"
-    )  # independent
+    independent = both.assign(right_with_last=np.where(last, 780.0, 624.0))
+    assert judged("7", independent) == "undecided"
     gap = findings.paired_gap(
         *({"accuracy": right / 10, "test_samples": 1000} for right in (800, 780)), "accuracy", 775
     )
@@ -688,6 +687,8 @@ def test_tests_err_and_find_as_often_as_is_said(layouts, one):
 
 def test_every_row_is_calibrated_as_it_is_now():
     """With as many worlds as docs/statistics.md says, and for the numbers that the claims expect."""
+    assert set(CALIBRATION["row"]) == {one.row for one in CLAIMS}
+    assert (CALIBRATION["worlds"] == 2000).all()
     for one in CLAIMS:
         part = CALIBRATION[CALIBRATION["row"] == one.row]
         truths = [(kind, effect) for kind, effects in calibration.truths(one).items() for effect in effects]

@@ -23,7 +23,14 @@ from nctransfer.errors import ConfigError
 from nctransfer.features.settings import KeptUnits
 from nctransfer.finetuning.method import Method, method_facts
 
-AXES = ("augmentation", "adversary", "heads", "seeds")
+# What members of a group may differ in, and the key of `training:` that it is; of seeds none: the random
+# numbers of a training follow from the key of the member.
+AXES = {
+    "augmentation": ("augmentation", "level"),
+    "adversary": ("adversary", "level"),
+    "heads": ("projection", "head"),
+    "seeds": None,
+}
 Entry = LibraryModelSettings | LocalModelSettings | PretrainedModelSettings
 
 
@@ -211,9 +218,9 @@ def _axes(member: MemberSettings) -> list[str]:
 
 def _sets(training: TrainingSettings, axis: str) -> bool:
     """Whether training settings set the key in which the members differ, which would have no effect."""
-    if axis == "seeds":
+    if (place := AXES[axis]) is None:
         return False
-    section, key = ("projection", "head") if axis == "heads" else (axis, "level")
+    section, key = place
     return section in training.model_fields_set and key in getattr(training, section).model_fields_set
 
 
@@ -229,10 +236,10 @@ def _key(group: str, axis: str, value: int | str) -> str:
 
 
 def _chosen(axis: str, value: int | str) -> TrainingSettings:
-    """What distinguishes a member; the random numbers of a training follow from its key."""
-    if axis == "seeds":
+    """Training settings in which a member differs from the others."""
+    if (place := AXES[axis]) is None:
         return TrainingSettings()
-    section, key = ("projection", "head") if axis == "heads" else (axis, "level")
+    section, key = place
     return TrainingSettings.read({section: {key: value}})
 
 

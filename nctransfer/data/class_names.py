@@ -24,8 +24,8 @@ def class_index(entry: str | int, names: Sequence[str]) -> int:
     if isinstance(entry, str) and plain(entry) in known:
         return known.index(plain(entry))
     is_index = isinstance(entry, int) and not isinstance(entry, bool) and 0 <= entry < len(names)
-    if isinstance(entry, int) and any(name.isdigit() for name in known):
-        if is_index and known[entry].isdigit() and int(known[entry]) == entry:
+    if isinstance(entry, int) and any(name.isdecimal() for name in known):
+        if is_index and known[entry].isdecimal() and int(known[entry]) == entry:
             return entry
         meant = f"which is the class {known[entry]!r}" if is_index else "which there is not"
         raise DataError(

@@ -13,6 +13,8 @@ import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,15 +41,42 @@ class Contents:
         Links are followed. ``unreadable`` stands for what cannot be read.
         """
         if path not in self._known:
-            self._known[path] = _folder_digest(path) if path.is_dir() else _digests([_file(str(path))])[0]
+            self._known[path] = self._folder(path) if path.is_dir() else self._digests([_file(str(path))])[0]
         return self._known[path]
 
+    def _folder(self, path: Path) -> str:
+        files = list(_files(str(path), ()))
+        names = (file.path[len(str(path)) :] for file in files)
+        lines = sorted(
+            f"{name}\t{digest}\n" for name, digest in zip(names, self._digests(files), strict=True)
+        )
+        return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
-def _folder_digest(path: Path) -> str:
-    files = list(_files(str(path), ()))
-    names = (file.path[len(str(path)) :] for file in files)
-    lines = sorted(f"{name}\t{digest}\n" for name, digest in zip(names, _digests(files), strict=True))
-    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+    @cached_property
+    def _records(self) -> dict[bytes, tuple[str, str]]:
+        return _recorded()
+
+    def _digests(self, files: Sequence["_File"]) -> list[str]:
+        """Digest of every file, from the records where nothing has happened to it."""
+        keys = [os.fsencode(os.path.abspath(file.path)) for file in files]
+        found = [UNREADABLE] * len(files)
+        new = []
+        for row, (key, file) in enumerate(zip(keys, files, strict=True)):
+            state, digest = self._records.get(key, ("", ""))
+            if file.state and state == file.state:
+                found[row] = digest
+            elif file.state:
+                new.append(row)
+        size = sum(files[row].size for row in new)
+        if size > SAID:
+            logger.info("reading %d files (%.1f GB) to tell what they contain", len(new), size / 1e9)
+        with ThreadPoolExecutor(THREADS) as pool:
+            blocks = [new[start : start + BLOCK] for start in range(0, len(new), BLOCK)]
+            hashed = pool.map(lambda rows: [_hash(files[row].path) for row in rows], blocks)
+            for row, digest in zip(new, chain.from_iterable(hashed), strict=True):
+                found[row] = digest
+        _record([(keys[row], files[row].state, found[row]) for row in new if found[row] != UNREADABLE])
+        return found
 
 
 class _File(NamedTuple):
@@ -86,32 +115,6 @@ def _file(path: str) -> _File:
         return _File(path, 0, "")
     told = f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
     return _File(path, status.st_size, told)
-
-
-def _digests(files: Sequence[_File]) -> list[str]:
-    """Digest of every file, from the records where nothing has happened to it."""
-    known = _recorded()
-    keys = [os.fsencode(os.path.abspath(file.path)) for file in files]
-    found = [UNREADABLE] * len(files)
-    new = []
-    for row, (key, file) in enumerate(zip(keys, files, strict=True)):
-        state, digest = known.get(key, ("", ""))
-        if file.state and state == file.state:
-            found[row] = digest
-        elif file.state:
-            new.append(row)
-    size = sum(files[row].size for row in new)
-    if size > SAID:
-        logger.info("reading %d files (%.1f GB) to tell what they contain", len(new), size / 1e9)
-    blocks = [new[start : start + BLOCK] for start in range(0, len(new), BLOCK)]
-    with ThreadPoolExecutor(THREADS) as pool:
-        for block, digests in zip(
-            blocks, pool.map(lambda rows: [_hash(files[row].path) for row in rows], blocks), strict=True
-        ):
-            for row, digest in zip(block, digests, strict=True):
-                found[row] = digest
-    _record([(keys[row], files[row].state, found[row]) for row in new if found[row] != UNREADABLE])
-    return found
 
 
 def _hash(path: str) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from nctransfer.errors import ModelError
@@ -128,17 +129,10 @@ def read_file(path: Path) -> Any:
 
     ModelError if it is missing, damaged, or holds other objects than tensors and plain values.
     """
-    path = Path(path)
     if not path.is_file():
         raise ModelError(f"{path}: no such weights file")
     try:
-        if is_safetensors(path):
-            return _safetensors(path)
-        if is_index(path):
-            return _sharded(path)
-        # of a path torch would believe the suffix
-        with path.open("rb") as file, torch.serialization.safe_globals(METADATA):
-            return torch.load(file, map_location="cpu", weights_only=True)
+        return _sharded(path) if is_index(path) else _one_file(path)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path}: refused, it is not a torch checkpoint of tensors and plain values ({_refused(error)}); "
@@ -154,15 +148,21 @@ def _refused(error: pickle.UnpicklingError) -> str:
     return lines[0] if lines else first_line(error)
 
 
-def _safetensors(path: Path) -> dict[str, Tensor]:
-    with safe_open(path, "pt") as file:
-        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+def _one_file(path: Path) -> Any:
+    if is_safetensors(path):
+        return load_file(path)
+    # of a path torch would believe the suffix
+    with path.open("rb") as file, torch.serialization.safe_globals(METADATA):
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _sharded(path: Path) -> dict[str, Tensor]:
     """All tensors of an index."""
     places = read_index(path)
-    shards = {file: read_file(file) for file in sorted(set(places.values()))}
+    shards = {file: _one_file(file) for file in sorted(set(places.values()))}
+    for key, file in places.items():
+        if not isinstance(shards[file], Mapping) or key not in shards[file]:
+            raise ValueError(f"its shard {file.name!r} has no {key}")
     return {key: shards[file][key] for key, file in places.items()}
 
 
@@ -231,8 +231,9 @@ def _outline(contents: Any, key: str | None, prefix: str | None) -> str:
     names = [name for where, state in held.items() if key in (None, where) for name in state]
     begins = [name.split(".")[0] + "." for name in names if "." in name]
     common = max(set(begins), key=begins.count) if begins else ""
-    told = f"top-level keys: {', '.join(map(str, list(contents)[:LISTED]))}"
-    told += f"; the commonest prefix is {common!r}" if common else ""
-    return told + (f"; none begins with `weights_prefix` {prefix!r}" if prefix and not any(
-        name.startswith(prefix) for name in names
-    ) else "")  # fmt: skip
+    told = [f"top-level keys: {', '.join(map(str, list(contents)[:LISTED]))}"]
+    if common:
+        told.append(f"the commonest prefix is {common!r}")
+    if prefix and not any(name.startswith(prefix) for name in names):
+        told.append(f"none begins with `weights_prefix` {prefix!r}")
+    return "; ".join(told)
