@@ -98,8 +98,9 @@ def test_published_models_are_ranked_on_a_folder_of_textures(project, shared_dat
     with zipfile.ZipFile(shared_data / "dtd10_160.zip") as archive:
         archive.extractall(tmp_path)
     overlay = yaml.safe_load(project.read("real.yaml"))
-    folder = {"source": "imagefolder", "path": str(tmp_path / "dtd10"), "per_class": 24, "test_per_class": 20}
+    folder = {"source": "imagefolder", "path": str(tmp_path / "dtd10"), "per_class": 24}  # all test images
     overlay["datasets"] = {"textures": folder}
+    overlay["probes"]["seeds"] = 5  # a single one of the ViT's errs by four points
     squeezenet = {
         "source": "local",
         "architecture": "torchvision/squeezenet1_1",

@@ -870,7 +870,7 @@ def test_shuffled_labels_flip_verdicts(tmp_path):
     images = np.repeat((digits.images * 15.9).astype(np.uint8)[..., None], 3, axis=-1)
     order = np.random.default_rng(0).permutation(len(images))
     images, labels = images[order], digits.target[order]
-    found = {}
+    found, ends = {}, {}
     for name, known in (("sound", labels), ("shuffled", np.random.default_rng(1).permutation(labels))):
         np.savez(tmp_path / f"{name}-train.npz", images=images[:1200], labels=known[:1200])
         np.savez(tmp_path / f"{name}-test.npz", images=images[1200:], labels=labels[1200:])
@@ -878,10 +878,13 @@ def test_shuffled_labels_flip_verdicts(tmp_path):
         run = project.run(f"results/{name}/scorecard.html", overlay=f"{name}.yaml")
         assert run.returncode == 0, run.stdout + run.stderr
         table = pd.read_csv(tmp_path / f"results/{name}/scorecard.csv").set_index("row")
-        found[name] = table["verdict"].to_dict()
+        found[name], ends[name] = table["verdict"].to_dict(), table["high"]
         runs = table.loc[["4", "6a", "6b", "7"], "set_up"]
         assert runs.str.startswith(f"not the paper's set-up: study {name}, 1 panel of the paper's ").all()
         assert table.loc["14", ["verdict", "set_up"]].tolist() == ["not enough data", "not in this run"]
+    assert found["sound"]["4"] == "holds"
+    # nine units show a fall of accuracy with NC1, but not one of their increments
     assert found["sound"]["6a"] in {"holds", "undecided"}
+    assert ends["sound"]["6a"] < -0.5 < 0 < ends["shuffled"]["6a"]
     assert "holds" not in {found["shuffled"][row] for row in ("4", "6a", "6b", "7")}
     assert project.planned("results/sound/scorecard.html", overlay="sound.yaml") == {}
