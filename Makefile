@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= 2
+# what the Snakefile sets for jobs (workflow/rules/common.smk)
+AS_JOBS = OMP_WAIT_POLICY=PASSIVE MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=1073741824
 # gpu=0: on the CPU, where several jobs that would share a GPU can run at once
 DEMO = $(BIN)/snakemake -j$(CORES) --resources gpu=0 --quiet rules host --configfile config/demo.yaml
 
@@ -40,10 +42,10 @@ demo-paper: $(READY) ## Set up and do the whole paper in small on handwritten di
 
 # --- checks ----------------------------------------------------------------------------
 test: $(READY) ## Set up and run the tests (under 10 minutes on 2 cores)
-	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q -m "not slow" -n $(CORES) --dist loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 $(AS_JOBS) $(BIN)/python -m pytest -q -m "not slow" -n $(CORES) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY) ## Kill, disk, cluster and whole-demo tests
-	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile --no-loadscope-reorder --durations=5
+	@$(AS_JOBS) $(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile --no-loadscope-reorder --durations=5
 
 lint: $(READY) ## Format, style, workflow and type checks
 	$(BIN)/ruff check .

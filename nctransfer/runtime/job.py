@@ -6,7 +6,10 @@ job with its message only.
 """
 
 # ruff: noqa: E402 (what must happen before the imports, which take seconds)
-from nctransfer.runtime import signals
+from nctransfer.runtime import fork_server, signals
+
+# Does not return if the job runs in a process that has the imports done.
+fork_server.hand_over()
 
 # Already during the imports the job must end with Snakemake, and on Ctrl-C without a message.
 signals.watch()

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 PARENT = "NCTRANSFER_PARENT"
 GRACE_SECONDS = 7.0
@@ -95,8 +94,10 @@ def received() -> Stopped | None:
     return _received
 
 
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
+def _stop(number: int, frame: FrameType | None) -> None:
     global _received
+    if _received is not None and _received.code == 128 + number:
+        return  # told twice: by a scheduler, and by the script that passes its signals on
     _received = Stopped(number)
     raise _received
 
