@@ -29,6 +29,7 @@ import threading
 import traceback
 import warnings
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 SOCKET = "NCTRANSFER_FORK_SERVER"
@@ -77,10 +78,12 @@ def hand_over() -> None:
     except OSError:
         connection.close()
         return
-    before = {
-        number: signal.signal(number, lambda number, _: connection.send(bytes([number])))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        with contextlib.suppress(OSError):  # the job has just ended
+            connection.send(bytes([number]))
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     if _answer(connection) != BEGUN:
         for number, handler in before.items():
             signal.signal(number, handler)
