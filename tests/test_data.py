@@ -1,6 +1,8 @@
 """Data sources, subsets, geometry and image stores: what comes in, and what must not."""
 
 import io
+import logging
+import os
 import sys
 import zipfile
 from pathlib import Path
@@ -17,7 +19,7 @@ from nctransfer import variants
 from nctransfer.data import sources, subset
 from nctransfer.data.class_names import class_indices
 from nctransfer.data.dataset import DataSet, data_set
-from nctransfer.data.decode import decode
+from nctransfer.data.decode import DeepImageError, decode, read_file
 from nctransfer.data.images import ImageStore, prepare_images
 from nctransfer.data.resize import _resize_in_float, apply_geometry
 from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings
@@ -193,15 +195,13 @@ def test_every_kind_of_picture_becomes_rgb() -> None:
     assert decode(saved(transparent, "PNG", transparency=b"\x00" * 20))[0, 0].tolist() == pytest.approx(
         [250, 10, 20], abs=30
     )
-    deep = Image.fromarray(np.full((4, 5), 40 * 256 + 7, np.uint16))
-    assert decode(saved(deep, "PNG"))[0, 0].tolist() == [40, 40, 40]  # scaled, not clipped to white
     turned = Image.new("RGB", (5, 4))
     exif = Image.Exif()
     exif[0x0112] = 6
     assert decode(saved(turned, "JPEG", exif=exif)).shape == (4, 5, 3)  # as the field: EXIF not applied
 
 
-def test_unreadable_pictures_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_pictures_say_why() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     whole = saved(Image.fromarray(noise), "PNG")
     for data, reason in [
@@ -209,16 +209,172 @@ def test_unreadable_pictures_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"hello", "not an image"),
         (whole[: len(whole) // 2], "corrupt or truncated"),
         (whole[:60] + b"\xff" * 40 + whole[100:], "corrupt or truncated"),
-        (saved(Image.fromarray(np.ones((3, 3), np.float32)), "TIFF"), "floating-point"),
+        (saved(Image.fromarray(np.full((3, 3), np.nan, np.float32)), "TIFF"), "no finite numbers"),
+        (saved(Image.fromarray(np.full((3, 3), -1, np.int32)), "TIFF"), "negative pixels"),
+        # formats whose readers start programs, or that no suffix of an image stands for
+        (
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n",
+            "not an image in a supported format",
+        ),
+        (saved(Image.fromarray(noise), "PDF"), "not an image in a supported format"),
+        (saved(Image.fromarray(noise), "ICO"), "not an image in a supported format"),
     ]:
         with pytest.raises(ValueError, match=reason):
             decode(data)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(ValueError, match="decompression bomb"):
-        decode(whole)
+    vast = saved(Image.new("1", (1500, 1000)), "PNG")
+    assert decode(vast, max_megapixels=2).shape == (1000, 1500, 3)
+    with pytest.raises(ValueError, match="1500 x 1000 px, more than max_megapixels: 1"):
+        decode(vast, max_megapixels=1)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "form", "white", "level"),
+    [
+        (np.uint16, "PNG", 65535, 40 * 257),
+        (np.uint16, "PNG", 4095, 642),
+        (np.uint16, "TIFF", 1023, 160),
+        (np.int32, "TIFF", 2**20 - 1, 164_482),
+        (np.float32, "TIFF", 1, 0.157),
+    ],
+)
+def test_more_than_eight_bits_are_scaled_by_the_white_level(
+    dtype, form: str, white: float, level: float
+) -> None:
+    data = saved(Image.fromarray(np.array([[0, level, white]], dtype)), form)
+    assert decode(data, white)[0].tolist() == [[0] * 3, [40] * 3, [255] * 3]
+    with pytest.raises(DeepImageError):
+        decode(data)
+    with pytest.raises(ValueError, match="above the white level"):
+        decode(data, white * 0.9)
+
+
+def test_only_regular_files_of_a_bounded_size_are_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (tmp_path / "pipe.jpg", Path("/dev/zero")):
+        with pytest.raises(ValueError, match="not a regular file"):
+            read_file(path)
+    with (tmp_path / "vast.png").open("wb") as file:
+        file.truncate(3 * 28_000_000)  # sparse
+    with pytest.raises(ValueError, match="84 MB are too many for max_megapixels: 2"):
+        read_file(tmp_path / "vast.png", 2)
+    assert len(read_file(tmp_path / "vast.png", 3)) == 84_000_000
 
 
 # --- stores -----------------------------------------------------------------------------
+
+
+def spoil(folder: Path) -> list[str]:
+    """Put what is no image into a folder of classes; returns what must be said of each."""
+    place = folder / "train" / "cat"
+    os.mkfifo(place / "pipe.jpg")
+    (place / "loop.jpg").symlink_to("loop.jpg")
+    (place / "gone.png").symlink_to("nowhere.png")
+    (place / "notes.txt").write_text("notes")
+    (place / "script.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
+    (place / "cut.png").write_bytes(encoded(5)[:50])
+    (place / "empty.png").touch()
+    (place / "above").symlink_to(place)
+    (folder / "train" / "ring").symlink_to("ring")
+    return [
+        "pipe.jpg: not a regular file", "loop.jpg: Too many levels", "gone.png: No such file",
+        "notes.txt: not the name of an image", "script.jpg: not an image in a supported format",
+        "cut.png: corrupt or truncated", "empty.png: empty file", "above: a link to one of its parent folders",
+        "ring: Too many levels",
+    ]  # fmt: skip
+
+
+def test_all_that_is_no_image_is_named_in_one_list(tmp_path: Path, folder: Path) -> None:
+    said = spoil(folder)
+    message = fails(tmp_path, "imagefolder", {"path": str(folder)})
+    assert message.startswith(f"{len(said)} files cannot be used as images")
+    assert [part for part in said if part not in message] == []
+
+
+def test_what_is_no_image_can_be_skipped(tmp_path: Path, folder: Path, caplog: Any) -> None:
+    said = spoil(folder)
+    with caplog.at_level(logging.WARNING, "nctransfer"):
+        stores = make(tmp_path, "imagefolder", {"path": str(folder)}, on_error="skip", per_class=3)
+    assert stores["train"].manifest["counts"] == [3, 3]  # drawn from those that can be used
+    assert set(levels(stores["train"])) <= {0, 1, 2, 3, 10, 11, 12}
+    skipped = "\n".join(stores["train"].manifest["skipped"])
+    assert [part for part in said if part not in skipped or part not in caplog.text] == []
+    assert stores["test"].manifest["skipped"] == []
+
+
+def test_a_class_that_is_skipped_whole_is_named(tmp_path: Path, folder: Path, caplog: Any) -> None:
+    for path in (folder / "test" / "cat").iterdir():
+        path.write_bytes(b"no image")
+    with caplog.at_level(logging.WARNING, "nctransfer"):
+        stores = make(tmp_path, "imagefolder", {"path": str(folder)}, on_error="skip")
+    assert stores["test"].manifest["counts"] == [0, 2]
+    assert "test: no image of the classes cat" in caplog.text
+
+
+def test_a_single_training_image_of_a_class_is_warned_of(tmp_path: Path, folder: Path, caplog: Any) -> None:
+    with caplog.at_level(logging.WARNING, "nctransfer"):
+        make(tmp_path, "imagefolder", {"path": str(folder)}, per_class=1)
+    assert "train: a single image of the classes cat, dog" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "nctransfer"):
+        make(tmp_path, "imagefolder", {"path": str(folder)}, per_class=2)
+    assert "single" not in caplog.text
+
+
+def deep_folder(root: Path, values: list[list[int]], dtype: type = np.uint16, form: str = "png") -> Path:
+    """Two classes of grey pictures, the same in both splits; the first split has all but the last value."""
+    for split, cut in (("train", -1), ("test", None)):
+        for name, own in zip("ab", values, strict=True):
+            (root / split / name).mkdir(parents=True)
+            for number, value in enumerate(own[:cut]):
+                image = Image.fromarray(np.full((8, 8), value, dtype))
+                image.save(root / split / name / f"{number}.{form}")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("dtype", "form", "white"),
+    [(np.uint16, "png", 4095), (np.uint16, "tif", 1023), (np.uint16, "png", 255), (np.int32, "tif", 2**24 - 1),
+     (np.float32, "tif", 1), (np.float32, "tif", 65535)],
+)  # fmt: skip
+def test_white_is_that_of_all_images_of_both_splits(
+    tmp_path: Path, dtype: type, form: str, white: int
+) -> None:
+    """The same pictures with more bits are the same images, although no training image is the brightest."""
+    shares = [[0.2, 0.4, 0.3], [0.1, 0.5, 0.98]]
+    values = [[dtype(share * white) for share in own] for own in shares]
+    root = deep_folder(tmp_path / "deep", values, dtype, form)
+    stores = make(tmp_path, "imagefolder", {"path": str(root)})
+    assert stores["train"].manifest["white_level"] == white
+    expected = [int(255 * float(value) / white + 0.5) for own in values for value in own[:-1]]
+    assert levels(stores["train"]) == expected
+    # a subset has the same scale, and the option wins
+    few = make(tmp_path, "imagefolder", {"path": str(root)}, per_class=1, test_per_class=1)
+    assert few["test"].manifest["white_level"] == white
+    assert set(levels(few["train"])) <= set(expected)
+    brighter = make(tmp_path, "imagefolder", {"path": str(root)}, white_level=2 * white)
+    assert levels(brighter["train"]) == pytest.approx([level / 2 for level in expected], abs=1)
+
+
+def test_a_set_that_uses_little_of_its_range_is_named(tmp_path: Path, caplog: Any) -> None:
+    root = deep_folder(tmp_path / "dark", [[900, 400, 10], [100, 200, 10]])
+    with caplog.at_level(logging.WARNING, "nctransfer"):
+        make(tmp_path, "imagefolder", {"path": str(root)}, white_level=65535)
+    assert "train: no pixel is above 4 of 255; is white_level right?" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "nctransfer"):
+        make(tmp_path, "imagefolder", {"path": str(root)})
+    assert not caplog.text
+
+
+def test_a_deep_image_among_others_and_animations_are_said(tmp_path: Path, folder: Path, caplog: Any) -> None:
+    Image.fromarray(np.full((8, 8), 2000, np.uint16)).save(folder / "train" / "cat" / "002.png")
+    frames = [Image.new("L", (8, 8), level) for level in (50, 100)]
+    frames[0].save(folder / "train" / "dog" / "012.gif", save_all=True, append_images=frames[1:])
+    with caplog.at_level(logging.INFO, "nctransfer"):
+        stores = make(tmp_path, "imagefolder", {"path": str(folder)})
+    assert levels(stores["train"]) == [0, 1, 249, 3, 10, 11, 50, 12]
+    assert "white is 2047" in caplog.text
+    assert "train: 1 images are animated; their first frame is used" in caplog.text
 
 
 def test_folder_becomes_stores_in_sorted_order(tmp_path: Path, folder: Path) -> None:

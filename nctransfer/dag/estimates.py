@@ -21,10 +21,12 @@ from nctransfer.dag import device_speeds
 from nctransfer.dag.stages import Stages
 from nctransfer.dag.views import View
 from nctransfer.data.dataset import DataSetSize, data_set
+from nctransfer.data.settings import BYTES_PER_PIXEL
 
 # MB of a process with torch and a CUDA context before it loads any data (an assumption; a process on a CPU
 # took 1,500 with its images, docs/real-input.md).
 PROCESS = 5_000
+WITHOUT_GPU = 1_000
 # Cost of a training step in forward passes: a backward pass costs twice a forward one.
 TRAINING = 3.0
 # Cost of an attack step in training steps: 2/3 by arithmetic (only gradients of the input), plus overhead; a
@@ -40,7 +42,6 @@ SCORED_BATCHES, SCORED_IMAGES = 4, 512
 FETCHED = 5e6  # bytes per second of a download, including verification and unpacking
 DECODED = 50  # photographs of some megapixels that one thread decodes and resizes per second
 BLOCK = 32 * 3  # images that a decoding thread has in memory: in preparation and waiting
-PHOTOGRAPH = 40  # MB of a photograph while it is decoded: 12 megapixels
 MB = 1e6
 FLOAT32, FLOAT64 = 4, 8
 
@@ -76,9 +77,11 @@ class Needs:
         size, threads = self._size(view.dataset), self._threads
         # images of one size are read all at once; photographs are decoded a few at a time
         fixed_size = 2 * size.images * _stored_image(size, view)
-        photographs = threads * BLOCK * _stored_image(size, view) + threads * PHOTOGRAPH
+        decoded = self.plan.configuration.datasets[view.dataset].max_megapixels * BYTES_PER_PIXEL
+        photographs = threads * (BLOCK * _stored_image(size, view) + decoded)
+        memory = PROCESS + fixed_size if size.pixels else max(PROCESS, WITHOUT_GPU + photographs)
         seconds = size.download * MB / FETCHED + size.images / (DECODED * threads)
-        return Need(PROCESS + (fixed_size if size.pixels else photographs), seconds)
+        return Need(memory, seconds)
 
     def pretrain(self, model: str) -> Need:
         """Train from scratch: every epoch passes the training images, then the test images."""

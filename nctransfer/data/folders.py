@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from nctransfer.data.class_names import plain
-from nctransfer.data.decode import is_image_name
-from nctransfer.data.folder_contents import is_hidden
+from nctransfer.data.decode import is_image_name, read_file
+from nctransfer.data.folder_contents import entry_kind, is_hidden
 from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.settings import DataSetSettings
 from nctransfer.errors import DataError
@@ -39,7 +39,7 @@ class Listing:
             labels=np.array([self.labels[row] for row in indices], np.int64),
             class_names=tuple(self.class_names),
             provenance={"options": options.options(), "hidden_ignored": self.hidden},
-            read=lambda row: files[row].read_bytes(),
+            read=lambda row: read_file(files[row], options.max_megapixels),
             locate=lambda row: str(files[row]),
             problems=tuple(self.problems),
         )
@@ -53,10 +53,10 @@ def class_folders(root: Path) -> list[str]:
     """
     try:
         with os.scandir(root) as entries:
-            found = [entry.name for entry in entries if entry.is_dir() and not is_hidden(entry.name)]
+            folders = [entry.name for entry in entries if entry_kind(entry) == "folder"]
     except OSError as error:
         raise DataError(f"{root}: cannot be read as a folder of classes ({error.strerror})") from None
-    names = sorted(found, key=plain)
+    names = sorted((name for name in folders if not is_hidden(name)), key=plain)
     if not names:
         raise DataError(f"{root}: holds no folders; images are expected in {root}/<class>/")
     return names
@@ -65,11 +65,14 @@ def class_folders(root: Path) -> list[str]:
 def list_classes(root: Path) -> Listing:
     """List a folder of classes; DataError if it cannot be read or has empty classes (all are named)."""
     listing = Listing(root, class_folders(root))
-    for entry in sorted(os.listdir(root)):
-        if is_hidden(entry):
+    for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
+        kind = entry_kind(entry)
+        if is_hidden(entry.name):
             listing.hidden += 1
-        elif is_image_name(entry) and (root / entry).is_file():
-            listing.problems.append(f"{root / entry}: an image outside the class folders has no class")
+        elif kind not in ("file", "folder"):
+            listing.problems.append(f"{root / entry.name}: {kind}")
+        elif kind == "file" and is_image_name(entry.name):
+            listing.problems.append(f"{root / entry.name}: an image outside the class folders has no class")
     empty = []
     for label, name in enumerate(listing.class_names):
         images = list(_images(listing, name, ()))
@@ -88,13 +91,21 @@ def _images(listing: Listing, folder: str, above: tuple[tuple[int, int], ...]) -
     if inode in above:
         listing.problems.append(f"{listing.root / folder}: a link to one of its parent folders")
         return
-    for name in sorted(os.listdir(listing.root / folder)):
-        path = f"{folder}/{name}"
-        if is_hidden(name):
+    try:
+        entries = sorted(os.scandir(listing.root / folder), key=lambda entry: entry.name)
+    except OSError as error:
+        listing.problems.append(f"{listing.root / folder}: cannot be read ({error.strerror})")
+        return
+    for entry in entries:
+        path = f"{folder}/{entry.name}"
+        kind = entry_kind(entry)
+        if is_hidden(entry.name):
             listing.hidden += 1
-        elif os.path.isdir(listing.root / path):
+        elif kind == "folder":
             yield from _images(listing, path, (*above, inode))
-        elif is_image_name(name):
+        elif kind != "file":
+            listing.problems.append(f"{listing.root / path}: {kind}")
+        elif is_image_name(entry.name):
             yield path
         else:
             listing.problems.append(f"{listing.root / path}: not the name of an image")

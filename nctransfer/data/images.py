@@ -22,14 +22,15 @@ from tqdm import tqdm
 
 from nctransfer import variants
 from nctransfer.data import sources
-from nctransfer.data.class_names import class_indices
-from nctransfer.data.decode import decode
+from nctransfer.data.class_names import class_indices, listed
+from nctransfer.data.decode import DeepImageError, eight_bits, read_picture
 from nctransfer.data.image_store import ImageStore
 from nctransfer.data.keyed_random import Stream, stream_seed
 from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.resize import apply_geometry
 from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings, SubsetSettings
 from nctransfer.data.subset import draw_rows, subset_rows
+from nctransfer.data.survey import survey
 from nctransfer.errors import DataError
 from nctransfer.stamp import Stamp
 from nctransfer.storage.stores import ArrayWriter, StoreWriter, create_store
@@ -38,6 +39,7 @@ __all__ = ["ImageStore", "prepare_images"]
 
 BLOCK = 32  # images that one thread prepares at a time: 5 MB at 224 px, 14 MB at 384 px
 NAMED = 20  # unreadable files that an error message lists
+DARK = 16  # a sixteenth of the range of a pixel
 LOGGED = 2000  # number of images from which on the log shows progress
 
 logger = logging.getLogger(__name__)
@@ -68,6 +70,7 @@ class _Block:
     names: list[str]
     digests: bytes
     unreadable: list[_UnreadableError]
+    animated: int
 
 
 def prepare_images(
@@ -83,11 +86,38 @@ def prepare_images(
     """
     raw = _open(settings, manifests, Path(downloads))
     _check_same_classes(raw)
+    skipped: dict[str, list[str]] = {split: [] for split in manifests}
+    if settings.on_error == "skip":
+        found = survey(raw, settings.max_megapixels)
+        for split, part in raw.items():
+            skipped[split] = [*part.problems, *found.unusable[split].values()]
+            raw[split] = part.usable(found.unusable[split])
+            for problem in skipped[split]:
+                logger.warning("skipped: %s", problem)
+        settings = settings.model_copy(update={"white_level": settings.white_level or found.white_level})
     subsets = {split: _subset(raw[split], split, settings) for split in manifests}
+    _warn_of_classes(subsets, settings)
+    try:
+        _write_stores(manifests, raw, subsets, skipped, settings, stamp)
+    except DeepImageError:
+        white_level = survey(raw, settings.max_megapixels).white_level
+        logger.info("images of more than 8 bits: white is %g", white_level)
+        deep = settings.model_copy(update={"white_level": white_level})
+        _write_stores(manifests, raw, subsets, skipped, deep, stamp)
+
+
+def _write_stores(
+    manifests: Mapping[str, Path],
+    raw: Mapping[str, RawSplit],
+    subsets: Mapping[str, "_Subset"],
+    skipped: Mapping[str, Sequence[str]],
+    settings: ImagesJobSettings,
+    stamp: Stamp,
+) -> None:
     unreadable: list[str] = []
     for split, manifest in manifests.items():
         try:
-            _write_store(Path(manifest), split, raw[split], subsets[split], settings, stamp)
+            _write_store(Path(manifest), split, raw[split], subsets[split], skipped[split], settings, stamp)
         except ExceptionGroup as group:
             unreadable += map(str, group.exceptions)
     unreadable = list(dict.fromkeys(unreadable))  # with validation, both splits report the same problems
@@ -95,15 +125,27 @@ def prepare_images(
         more = f"\n  ... and {len(unreadable) - NAMED} more" if len(unreadable) > NAMED else ""
         lines = "\n  ".join(unreadable[:NAMED])
         raise DataError(
-            f"{len(unreadable)} files cannot be used as images; repair or remove them:\n  {lines}{more}"
+            f"{len(unreadable)} files cannot be used as images; repair or remove them, or set on_error: skip:"
+            f"\n  {lines}{more}"
         )
+
+
+def _warn_of_classes(subsets: Mapping[str, "_Subset"], settings: ImagesJobSettings) -> None:
+    """Warn of classes of which nothing can be learned or said."""
+    for split, subset in subsets.items():
+        counts = np.bincount(subset.labels, minlength=len(subset.class_names))
+        for count, what in ((0, "no image"), (1, "a single image")):
+            names = [name for name, own in zip(subset.class_names, counts, strict=True) if own == count]
+            # a test image of each class may be what was asked for
+            if names and not (split == "test" and count == 1):
+                logger.warning("%s: %s of the classes %s", split, what, listed(names))
 
 
 def _open(settings: ImagesJobSettings, splits: Iterable[str], downloads: Path) -> dict[str, RawSplit]:
     """The source split of each split: with ``validation``, the training split for both."""
     source: ModuleType = variants.load(sources, settings.source, "read", ["open_split"])
     options = variants.settings_class(sources, settings.source, DataSetSettings).read(
-        {"source": settings.source, **settings.options}
+        {"source": settings.source, "max_megapixels": settings.max_megapixels, **settings.options}
     )
     if settings.validation is None:
         return {split: source.open_split(options, split, downloads) for split in splits}
@@ -147,20 +189,33 @@ def _rows(raw: RawSplit, split: str, chosen: Sequence[int], settings: ImagesJobS
 
 
 def _write_store(
-    manifest: Path, split: str, raw: RawSplit, subset: _Subset, settings: ImagesJobSettings, stamp: Stamp
+    manifest: Path,
+    split: str,
+    raw: RawSplit,
+    subset: _Subset,
+    skipped: Sequence[str],
+    settings: ImagesJobSettings,
+    stamp: Stamp,
 ) -> None:
     unreadable = [_UnreadableError(problem) for problem in raw.problems]
     digest = hashlib.sha256()
-    logger.info("%s: %d images of %d classes", split, len(subset.rows), len(subset.class_names))
+    count, names = len(subset.rows), subset.class_names
+    logger.info("%s: %d images of %d classes: %s", split, count, len(names), listed(names))
+    animated = 0
     with create_store(manifest, "images", stamp) as writer:
         images = _ImageWriter(writer, len(subset.rows))
-        for block in _blocks(raw, subset.rows, settings.geometry, split):
+        for block in _blocks(raw, subset.rows, settings, split):
             digest.update(block.digests)
+            animated += block.animated
             unreadable += block.unreadable
             if not unreadable:
                 unreadable += images.append(block)
         if unreadable:
             raise ExceptionGroup("images that cannot be used", unreadable)
+        if images.brightest < DARK:
+            logger.warning("%s: no pixel is above %d of 255; is white_level right?", split, images.brightest)
+        if animated:
+            logger.info("%s: %d images are animated; their first frame is used", split, animated)
         writer.put("labels", subset.labels)
         counts = np.bincount(subset.labels, minlength=len(subset.class_names))
         writer.meta |= {
@@ -172,6 +227,8 @@ def _write_store(
             "counts": counts.tolist(),
             "resolution": images.resolution,
             "geometry": None if settings.geometry is None else settings.geometry.told(),
+            "skipped": list(skipped),
+            "white_level": settings.white_level,
             "subset": {key: value for key, value in settings.told().items() if key in _SUBSET},
         }
 
@@ -184,6 +241,7 @@ class _ImageWriter:
         self._array: ArrayWriter | None = None
         self._first = ""
         self.resolution: list[int] = []
+        self.brightest = 0  # largest value of a pixel
 
     def append(self, block: _Block) -> list[_UnreadableError]:
         """Write a block; returns the images of another size."""
@@ -202,7 +260,9 @@ class _ImageWriter:
             if list(image.shape[:2]) != self.resolution
         ]
         if not others:
-            self._array.append(np.stack(block.images))
+            images = np.stack(block.images)
+            self.brightest = max(self.brightest, int(images.max()))
+            self._array.append(images)
         return others
 
     def _check_space(self) -> None:
@@ -216,11 +276,11 @@ class _ImageWriter:
             )
 
 
-def _blocks(raw: RawSplit, rows: np.ndarray, geometry: Geometry | None, split: str) -> Iterator[_Block]:
+def _blocks(raw: RawSplit, rows: np.ndarray, settings: ImagesJobSettings, split: str) -> Iterator[_Block]:
     parts = [rows[first : first + BLOCK] for first in range(0, len(rows), BLOCK)]
     done, reported = 0, 0 if len(rows) >= LOGGED else 10
     with tqdm(total=len(rows), desc=split, unit="image", disable=None) as bar:
-        for block in _in_order(lambda part: _prepare(raw, part, geometry), parts):
+        for block in _in_order(lambda part: _prepare(raw, part, settings), parts):
             yield block
             count = len(block.images) + len(block.unreadable)
             bar.update(count)
@@ -246,28 +306,31 @@ def _in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         pool.shutdown(cancel_futures=True)
 
 
-def _prepare(raw: RawSplit, rows: np.ndarray, geometry: Geometry | None) -> _Block:
+def _prepare(raw: RawSplit, rows: np.ndarray, settings: ImagesJobSettings) -> _Block:
+    geometry = settings.geometry
     if raw.images is not None:
         images = np.ascontiguousarray(raw.images[rows])
         digests = b"".join(hashlib.sha256(image.data).digest() for image in images)
-        return _Block(list(_shaped(images, geometry)), [raw.locate(int(row)) for row in rows], digests, [])
+        return _Block(list(_shaped(images, geometry)), [raw.locate(int(row)) for row in rows], digests, [], 0)
     assert raw.read is not None
-    block = _Block([], [], b"", [])
-    digests = b""
+    prepared: list[np.ndarray] = []
+    names, unreadable, digests, animated = [], [], b"", 0
     for row in map(int, rows):
         name = raw.locate(row)
         try:
             data = raw.read(row)
-            image = decode(data)
+            picture = read_picture(data, settings.max_megapixels)
+            image = eight_bits(picture.pixels, settings.white_level)
         except OSError as error:
-            block.unreadable.append(_UnreadableError(f"{name}: {error.strerror or error}"))
+            unreadable.append(_UnreadableError(f"{name}: {error.strerror or error}"))
         except ValueError as error:
-            block.unreadable.append(_UnreadableError(f"{name}: {error}"))
+            unreadable.append(_UnreadableError(f"{name}: {error}"))
         else:
             digests += hashlib.sha256(data).digest()
-            block.images.append(_shaped(image[None], geometry)[0])
-            block.names.append(name)
-    return _Block(block.images, block.names, digests, block.unreadable)
+            animated += picture.animated
+            prepared.append(_shaped(image[None], geometry)[0])
+            names.append(name)
+    return _Block(prepared, names, digests, unreadable, animated)
 
 
 def _shaped(pixels: np.ndarray, geometry: Geometry | None) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,19 @@ class RawSplit:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def usable(self, unusable: Mapping[int, str]) -> "RawSplit":
+        """The split without some rows, and without the problems of the first check."""
+        rows = np.setdiff1d(np.arange(len(self)), list(unusable))
+        read, locate = self.read, self.locate
+        return replace(
+            self,
+            labels=self.labels[rows],
+            images=None if self.images is None else self.images[rows],
+            read=None if read is None else lambda row: read(int(rows[row])),
+            locate=lambda row: locate(int(rows[row])),
+            problems=(),
+        )
 
 
 def check_labels(labels: np.ndarray, classes: int, where: str) -> None:

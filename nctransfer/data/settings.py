@@ -9,6 +9,11 @@ from nctransfer.settings import Count, Distinct, Integer, Natural, Settings
 Side = Annotated[Integer, Field(ge=1)]  # in pixels
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
+MAX_MEGAPIXELS = 50
+# Measured peak of decoding, converting and resizing: 11 (GIF) to 28 (floats). The requested memory follows
+# it, and no file may be larger.
+BYTES_PER_PIXEL = 28
+
 
 class Geometry(Settings):
     """How images are brought to the input size of a model."""
@@ -53,7 +58,20 @@ class SubsetSettings(Settings):
     held out and replaces the test split, which is not opened. `null` tests on the test split."""
 
 
-class DataSetSettings(SubsetSettings):
+class ReadingSettings(Settings):
+    """How files of images are read."""
+
+    on_error: Literal["stop", "skip"] = "stop"
+    """What to do about files that cannot be used as images: `stop` with a list of all, or `skip` them; the
+    list is then in the job's log and in the manifest of the images."""
+    white_level: Annotated[float, Field(gt=0)] | None = None
+    """Value of white in grey images of more than 8 bits, such as 4095 for 12 bits. `null` takes the largest
+    value of the number of bits (8 or more) that holds all pixels of the data set; 1 for fractions."""
+    max_megapixels: Count = MAX_MEGAPIXELS
+    """Larger images are not decoded; the requested memory follows it."""
+
+
+class DataSetSettings(SubsetSettings, ReadingSettings):
     """A data set: the source of its images, and which of them are used."""
 
     source: str
@@ -89,7 +107,7 @@ class NamedSplitsSettings(SplitSettings):
         return (self.train_split if split == "train" else self.test_split) or split
 
 
-class ImagesJobSettings(SubsetSettings):
+class ImagesJobSettings(SubsetSettings, ReadingSettings):
     """Settings of the job that decodes a data set."""
 
     source: str

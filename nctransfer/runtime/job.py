@@ -89,7 +89,7 @@ def job(snakemake: Any) -> Iterator[Job]:
     signals.stop_in_order()
     try:
         study_lock.join(snakemake.config["study"])
-        _log_to(Path(snakemake.log[0]))
+        _log_to(Path(snakemake.log[0]), snakemake.rule)
         _refuse_other_package(snakemake.config["package"])
         parameter = snakemake.params.job
         stamp = Stamp.from_json(parameter["stamp"])
@@ -135,15 +135,21 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def _log_to(path: Path) -> None:
-    """Send the package's log to a file; if the disk is full, the job itself will report it."""
+def _log_to(path: Path, rule: str) -> None:
+    """Send the package's log to a file, warnings also to the terminal.
+
+    If the disk is full, the job itself will report it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     logging.raiseExceptions = False
     file = logging.FileHandler(path, mode="w")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    terminal = logging.StreamHandler()
+    terminal.addFilter(lambda record: record.levelno == logging.WARNING)  # errors end the job with a message
+    terminal.setFormatter(logging.Formatter(f"warning in rule {rule} ({path}): %(message)s"))
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    logger.handlers = [file]
+    logger.handlers = [file, terminal]
 
 
 def _refuse_stale(inputs: Any, stamp: Stamp) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nctransfer.data.decode import read_file
 from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.sources.huggingface.settings import HuggingFaceSettings
 from nctransfer.data.subset import split_by_fraction
@@ -181,7 +182,9 @@ def _raw(
         cell = encoded[row][column]
         if cell is None:
             raise ValueError("no image in this row")
-        return cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
+        if cell["bytes"] is not None:
+            return cell["bytes"]
+        return read_file(Path(cell["path"]), options.max_megapixels)
 
     return RawSplit(
         labels=labels,

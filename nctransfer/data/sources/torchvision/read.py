@@ -15,6 +15,7 @@ from urllib.parse import urlparse
 import numpy as np
 from torchvision import datasets
 
+from nctransfer.data.decode import read_file
 from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.sources.imagefolder import read as imagefolder
 from nctransfer.data.sources.imagefolder.settings import ImageFolderSettings
@@ -62,7 +63,9 @@ def open_split(options: TorchvisionSettings, split: str, root: Path) -> RawSplit
     if name == "ImageNet":
         if options.path is None:
             raise DataError("ImageNet: cannot be downloaded; set the path of the folder with train/ and val/")
-        folders = ImageFolderSettings(source="imagefolder", path=options.path, test_split="val")
+        folders = ImageFolderSettings(
+            source="imagefolder", path=options.path, test_split="val", max_megapixels=options.max_megapixels
+        )
         return imagefolder.open_split(folders, split, root)
     if name not in SETS:
         names = [*SETS, "ImageNet"]
@@ -84,9 +87,9 @@ def open_split(options: TorchvisionSettings, split: str, root: Path) -> RawSplit
         draw = partial(_by_fraction, options.test_fraction)
     part = _open(name, entry, loader, objects, folder)
     if draw is None:
-        return _raw(part, folder, provenance, None)
+        return _raw(part, folder, options, provenance, None)
     rows = draw(part.labels, part.class_names, options.split_seed or 0)
-    return _raw(part, folder, provenance, rows[split == "test"])
+    return _raw(part, folder, options, provenance, rows[split == "test"])
 
 
 def _fetch(entry: _Set, loader: Any, folder: Path) -> None:
@@ -117,7 +120,13 @@ def _joined(name: str, parts: Sequence[_Part]) -> _Part:
     )
 
 
-def _raw(part: _Part, folder: Path, provenance: dict[str, Any], rows: np.ndarray | None) -> RawSplit:
+def _raw(
+    part: _Part,
+    folder: Path,
+    options: TorchvisionSettings,
+    provenance: dict[str, Any],
+    rows: np.ndarray | None,
+) -> RawSplit:
     indices = np.arange(len(part.labels)) if rows is None else rows
     if part.images is not None:
         images = part.images if rows is None else part.images[rows]
@@ -129,7 +138,7 @@ def _raw(part: _Part, folder: Path, provenance: dict[str, Any], rows: np.ndarray
         part.labels[indices],
         part.class_names,
         provenance,
-        read=lambda row: Path(files[row]).read_bytes(),
+        read=lambda row: read_file(Path(files[row]), options.max_megapixels),
         locate=lambda row: str(files[row]),
     )
 
