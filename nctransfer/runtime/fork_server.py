@@ -259,12 +259,9 @@ def run(request: dict[str, Any], files: list[int]) -> NoReturn:
     sys.argv, sys.path[:] = [request["script"]], request["path"]
     sys.dont_write_bytecode = not request["bytecode"]
     random.seed()
-    for number, handler in (
-        (signal.SIGINT, signal.default_int_handler),
-        (signal.SIGTERM, signal.SIG_DFL),
-        (signal.SIGCHLD, signal.SIG_DFL),
-    ):
-        signal.signal(number, handler)
+    # until the job handles them: there is nothing to clean up yet
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
     # what `ps` and `top` show
     Path("/proc/self/comm").write_text(Path(request["script"]).name.partition(".")[2][:15])
     threading.Thread(target=_obey, args=(connection,), name="script", daemon=True).start()
