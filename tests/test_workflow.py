@@ -176,14 +176,59 @@ def test_without_snakemakes_records_what_is_there_is_trusted(project):
     assert project.planned(FIGURE) == Counter()
 
 
-def test_results_of_other_code_are_refused_where_snakemakes_records_are_lost(project):
+@pytest.mark.parametrize("lost", [".snakemake", ".snakemake/metadata"])
+def test_results_of_other_settings_are_made_again_where_snakemakes_records_are_lost(finished, tmp_path, lost):
+    project = finished.clone(tmp_path / "p")
+    _lose(project, lost)
+    assert project.planned(FIGURE) == {}  # nothing has changed
     project.edit(TINY, "epochs: 3", "epochs: 3, learning_rates: [2e-1]")
-    shutil.rmtree(project.folder / ".snakemake")
-    (project.folder / FIGURE).unlink()
+    dry = project.run(FIGURE, options=("-n",))
+    assert re.search(r"made by other code, settings or data .* results/tiny/probes/\S+", dry.stderr), (
+        dry.stderr
+    )
+    assert project.planned(FIGURE) == {"probes": 1, "figure": 1}
     run = project.run(FIGURE)
-    assert run.returncode != 0
-    assert "accuracy.parquet: made by other code or settings" in run.stderr
-    assert not (project.folder / FIGURE).exists()
+    assert run.returncode == 0, run.stderr
+    assert "made by other code, settings or data" in run.stderr
+    assert project.planned(FIGURE) == {}
+    # the other way round, from new records
+    project.edit(TINY, "epochs: 3, learning_rates: [2e-1]", "epochs: 3")
+    assert project.run(FIGURE).returncode == 0
+    assert project.contents("results", "figures") == finished.contents("results", "figures")
+
+
+def test_another_seed_makes_everything_again_where_snakemakes_records_are_lost(finished, tmp_path):
+    project = finished.clone(tmp_path / "p")
+    everything = Project.fresh(tmp_path / "q").planned(FIGURE)
+    shutil.rmtree(project.folder / ".snakemake")
+    with (project.folder / TINY).open("a") as file:
+        file.write("\nseed: 5\n")
+    assert project.planned(FIGURE) == everything
+
+
+def test_older_results_put_in_the_place_of_newer_ones_are_found(finished, tmp_path):
+    """Copies with their old times, under the records of the new ones; also of what lies between, alone."""
+    project = finished.clone(tmp_path / "p")
+    project.edit(TINY, "epochs: 3", "epochs: 3, learning_rates: [2e-1]")
+    assert project.run(FIGURE).returncode == 0
+    new = project.clone(tmp_path / "new")
+    for folder in ("results", "figures"):
+        shutil.rmtree(project.folder / folder)
+        shutil.copytree(finished.folder / folder, project.folder / folder)
+    assert project.planned(FIGURE) == {"probes": 1, "figure": 1}
+    (accuracy,) = (new.folder / "results/tiny/probes").rglob("accuracy.parquet")
+    place = accuracy.parent.relative_to(new.folder)
+    shutil.rmtree(new.folder / place)
+    shutil.copytree(finished.folder / place, new.folder / place)
+    assert new.planned(FIGURE) == {"probes": 1, "figure": 1}
+    # who does not want reruns for other parameters gets none
+    kept = new.run(FIGURE, options=("-n", "--rerun-triggers", "mtime"))
+    assert "made by other code, settings or data" not in kept.stderr
+
+
+def _lose(project, path: str) -> None:
+    lost = project.folder / path
+    shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
 
 
 def test_a_source_models_history_and_weights_are_left_and_no_checkpoint_stays(finished):

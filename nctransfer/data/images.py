@@ -90,10 +90,10 @@ def prepare_images(
     if settings.on_error == "skip":
         found = survey(raw, settings.max_megapixels)
         for split, part in raw.items():
-            skipped[split] = [*part.problems, *found.unusable[split].values()]
-            raw[split] = part.usable(found.unusable[split])
-            for problem in skipped[split]:
-                logger.warning("skipped: %s", problem)
+            for problem in part.problems:
+                logger.warning("not used: %s", problem)
+            skipped[split] = [*part.problems, *map(part.locate, found.unusable[split])]
+            raw[split] = part.without(found.unusable[split])
         settings = settings.model_copy(update={"white_level": settings.white_level or found.white_level})
     subsets = {split: _subset(raw[split], split, settings) for split in manifests}
     _warn_of_classes(subsets, settings)

@@ -1,7 +1,7 @@
 """One split of a data set as its source provides it: labels, names, and images before resizing."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,9 +55,9 @@ class RawSplit:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def usable(self, unusable: Mapping[int, str]) -> "RawSplit":
+    def without(self, unusable: Collection[int]) -> "RawSplit":
         """The split without some rows, and without the problems of the first check."""
-        rows = np.setdiff1d(np.arange(len(self)), list(unusable))
+        rows = np.setdiff1d(np.arange(len(self)), list(unusable)).astype(np.int64)
         read, locate = self.read, self.locate
         return replace(
             self,

@@ -1,5 +1,6 @@
 """A first pass over all image files of a data set: which can be used, and which grey value is white."""
 
+import logging
 import math
 import os
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ import numpy as np
 from nctransfer.data.decode import read_picture
 from nctransfer.data.raw_split import RawSplit
 
+logger = logging.getLogger(__name__)
+
 BLOCK = 32  # files that a thread reads at once
 
 
@@ -21,11 +24,11 @@ class Survey:
     Attributes:
         white_level: the largest value of the number of bits, 8 or more, that holds all grey levels of images
             of more than 8 bits, or 1 where all of these are fractions; None if there is no such image.
-        unusable: by split, rows of the files that cannot be used, and why.
+        unusable: by split, rows of the files that cannot be used; the log says why.
     """
 
     white_level: float | None
-    unusable: Mapping[str, Mapping[int, str]]
+    unusable: Mapping[str, list[int]]
 
 
 def survey(raw: Mapping[str, RawSplit], max_megapixels: int) -> Survey:
@@ -37,21 +40,22 @@ def survey(raw: Mapping[str, RawSplit], max_megapixels: int) -> Survey:
     return Survey(_white_level(brightest), unusable)
 
 
-def _survey(split: RawSplit, max_megapixels: int) -> tuple[dict[int, str], list[int | float]]:
+def _survey(split: RawSplit, max_megapixels: int) -> tuple[list[int], list[int | float]]:
     if split.read is None:  # an array
-        return {}, []
+        return [], []
     read = split.read
-    unusable: dict[int, str] = {}
+    unusable: list[int] = []
     brightest: list[int | float] = []
 
     def look(rows: np.ndarray) -> None:
         for row in map(int, rows):
             try:
                 pixels = read_picture(read(row), max_megapixels).pixels
-            except OSError as error:
-                unusable[row] = f"{split.locate(row)}: {error.strerror or error}"
-            except ValueError as error:
-                unusable[row] = f"{split.locate(row)}: {error}"
+            except (OSError, ValueError) as error:
+                logger.warning(
+                    "not used: %s: %s", split.locate(row), getattr(error, "strerror", None) or error
+                )
+                unusable.append(row)
             else:
                 if pixels.dtype != np.uint8:
                     brightest.append(pixels.max().item())
@@ -62,7 +66,7 @@ def _survey(split: RawSplit, max_megapixels: int) -> tuple[dict[int, str], list[
                 look, (range(start, min(start + BLOCK, len(split))) for start in range(0, len(split), BLOCK))
             )
         )
-    return dict(sorted(unusable.items())), brightest
+    return sorted(unusable), brightest
 
 
 def _white_level(brightest: list[int | float]) -> float | None:

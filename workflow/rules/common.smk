@@ -1,5 +1,6 @@
 # Functions of the rules. The plan (nctransfer/dag) derives the settings, inputs and digest of every job; here
 # they are passed to Snakemake. Nothing below may import torch: every cluster job reads the Snakefile again.
+import atexit
 import functools
 import os
 import re
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.enums import RerunTrigger
 
 from nctransfer import variants
 from nctransfer.config.kinds import SECTIONS, kind_of
@@ -15,6 +17,7 @@ from nctransfer.config.load import load
 from nctransfer.config.ranking import picture_keys
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.resources import Requests
+from nctransfer.dag.stale import stale_outputs
 from nctransfer.dag.store_contents import store_contents
 from nctransfer.dag.wildcards import names
 from nctransfer.errors import NCTransferError
@@ -163,14 +166,68 @@ def begin_run():
             sys.exit(1)
 
 
+# Results that are made again, although Snakemake's own records would not ask for it.
+stale = {}
+
+
+def make_stale_again(stage, wildcards, digest):
+    """Force a job whose outputs exist, but are not those of the plan.
+
+    Input functions are called while Snakemake builds its graph, before it decides which jobs must run.
+    """
+    if (
+        not workflow.is_main_process
+        or RerunTrigger.PARAMS not in workflow.rerun_triggers
+    ):
+        return
+    outputs = [file.apply_wildcards(wildcards) for file in getattr(rules, stage).output]
+
+    def recorded(path):
+        record = workflow.persistence.metadata(path)
+        return None if record is None else str(record.params)
+
+    if found := stale_outputs(outputs, digest, recorded):
+        stale.update(dict.fromkeys(map(str, found)))
+        workflow.dag.forcefiles.update(found)
+
+
+def name_stale():
+    """Name the stale results, once."""
+    if stale:
+        shown = list(stale)[:10]
+        more = (
+            f", and {len(stale) - len(shown)} more" if len(stale) > len(shown) else ""
+        )
+        logger.warning(
+            f"made by other code, settings or data than planned now, so made again: {', '.join(shown)}{more}"
+        )
+        stale.clear()
+
+
+# before the jobs of a run, and at the end of a dry run
+atexit.register(name_stale)
+
+
+onstart:
+    name_stale()
+
+
+@functools.cache
 def planned(stage):
     """The plan's job for the wildcards of a rule; mistakes are raised as errors of the workflow."""
     derive = getattr(plan, stage)
 
+    @functools.cache
+    def checked(*keys_and_values):
+        wildcards = dict(keys_and_values)
+        job = derive(*wildcards.values())
+        make_stale_again(stage, wildcards, job.stamp.digest)
+        return job
+
     def job(wildcards):
         try:
             begin_run()
-            return derive(*wildcards)
+            return checked(*wildcards.items())
         except NCTransferError as error:
             raise WorkflowError(str(error)) from None
 
