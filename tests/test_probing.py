@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 
 from nctransfer.data.keyed_random import Stream, stream_seed
 from nctransfer.errors import ConfigError, DataError, DegenerateInputError
-from nctransfer.probing.probes import Probe, score, train_probes
+from nctransfer.probing.probes import Probe, objective_gaps, score, train_probes
 from nctransfer.probing.settings import ProbeSettings
 from nctransfer.probing.solvers.sgd import epoch_order, initial
 
@@ -234,7 +235,7 @@ def test_training_leaves_the_features_as_they_are() -> None:
 
 def test_accuracy_and_cross_entropy_by_hand() -> None:
     weights, bias = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), torch.tensor([0.0, 0.0, 0.5])
-    probe = Probe("unit", SHORT, weights, bias, train_accuracy=80.0, cross_entropy=0.4, objective=0.5)
+    probe = Probe("unit", SHORT, weights, bias, 80.0, 0.4, 0.5, gap=0.0, unconverged=False)
     features = np.array([[2.0, 0.0], [0.0, 2.0], [0.1, 0.2], [3.0, 2.0]])
     labels = np.array([0, 1, 2, 1])
     assert probe.accuracy(features, labels) == 75.0
@@ -338,3 +339,57 @@ def test_impossible_settings_are_refused(key: str, value: float) -> None:
 def test_unknown_solver_is_refused_with_the_closest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'lbfgs'"):
         train_probes({"unit": FEATURES}, LABELS, [ProbeSettings(solver="lbgfs")])
+
+
+# --- convergence ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epochs", [1, 5, 60])
+@pytest.mark.parametrize("scale", [0.01, 1.0])
+def test_the_gap_is_a_lower_bound_of_the_distance_to_the_minimum(epochs: int, scale: float) -> None:
+    features, labels = problem()
+    unit = {"unit": features.float() * scale}
+    probe, exact = train_probes(unit, labels, [replace(SHORT, epochs=epochs), EXACT])
+    assert 0 <= probe.gap <= probe.objective - exact.objective + 1e-6
+    assert exact.gap < 1e-4
+    assert not exact.unconverged
+
+
+def test_the_gap_is_that_of_the_definition() -> None:
+    """Against autograd's gradient and a bound of the Hessian written down as it stands."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(40, 3, generator=generator, dtype=torch.float64)
+    labels = torch.randint(0, 4, (40,), generator=generator)
+    parameters = torch.randn(4, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+    ones = torch.cat([features, torch.ones(40, 1, dtype=torch.float64)], dim=1)
+    loss = nn.functional.cross_entropy(ones @ parameters, labels) + 0.05 * parameters.square().sum()
+    (slope,) = torch.autograd.grad(loss, parameters)
+    hessian = torch.kron(ones.T @ ones / 80, torch.eye(4)) + 0.1 * torch.eye(16)
+    expected = slope.flatten() @ torch.linalg.solve(hessian, slope.flatten()) / 2
+    weight, bias = parameters.detach()[:3].T[None], parameters.detach()[3][None]
+    (found,), (of_bias,) = objective_gaps(features, labels, weight, bias, [0.1])
+    assert of_bias == pytest.approx(float(slope[3].square().sum() / (2 * (0.5 + 0.1))), rel=1e-8)
+    assert found == pytest.approx(float(expected) - of_bias, rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("change", "learns"),
+    [
+        (lambda features: features, True),
+        (lambda features: features * 0.001, False),
+        (lambda features: features * 1e-5, False),
+        (lambda features: features + 1e5, False),
+        (lambda features: torch.randn(features.shape, generator=torch.Generator().manual_seed(1)), True),
+    ],
+)  # fmt: skip
+def test_a_probe_that_learned_nothing_is_not_taken_for_one_that_did(change: Any, learns: bool) -> None:
+    """Features far from the scale for which the recipe was chosen; noise is learned as far as it can be."""
+    features, labels = problem()
+    (probe,) = train_probes({"unit": change(features).float()}, labels, [replace(SHORT, epochs=60)])
+    assert probe.unconverged is not learns
+
+
+def test_constant_features_are_no_failure_of_the_probe() -> None:
+    labels = torch.arange(60) % 3
+    (probe,) = train_probes({"unit": torch.ones(60, 4)}, labels, [SHORT])
+    assert not probe.unconverged

@@ -24,6 +24,7 @@ from nctransfer.reporting.settings import RankingPanel
 from nctransfer.reporting.tables.ranking import table as table_of
 from nctransfer.settings import ViewNames
 from nctransfer.storage.stores import create_store
+from nctransfer.storage.tables import read_tables, write_table
 from nctransfer.tidy.ranking import agreement_table, gather, probe_accuracies, run_accuracies
 from nctransfer.tidy.scores import score_table
 from nctransfer.transferability.settings import (
@@ -332,7 +333,7 @@ def probe_table(model: str, accuracies: dict[int, float]) -> pd.DataFrame:
         {
             "model": model, "view": "v", "unit": unit, "module": "penultimate" if unit == 3 else f"b{unit}",
             "pooling": "" if unit == 3 else "avg", "split": split, "accuracy": value + (split == "train"),
-            "learning_rate": rate, "weight_decay": 0.0, "seed": seed,
+            "learning_rate": rate, "weight_decay": 0.0, "seed": seed, "unconverged": False,
         }
         for unit, value in accuracies.items()
         for split in ("train", "test")
@@ -507,6 +508,22 @@ def test_the_source_accuracy_of_a_model_trained_here_is_its_last_on_clean_test_i
         assert rows["value"].tolist() == [expected]
 
 
+def test_probes_that_have_not_converged_are_marked(tables, tmp_path, caplog):
+    key = ("probes", "m1", "v")
+    lost = tables[key].assign(unconverged=lambda table: table["unit"] == 2)
+    found = gather(tables | {key: lost}, rank_settings())
+    marked = found[(found["name"] == "probe") & (found["reason"] != "")]
+    assert set(zip(marked["model"], marked["unit"], marked["comparison"], strict=True)) == {
+        ("m1", 2, "units")
+    }
+    assert marked["value"].notna().all()
+    # whoever reads the table is told
+    write_table(tmp_path / "accuracy.parquet", lost)
+    with caplog.at_level("WARNING", "nctransfer"):
+        read_tables([key], {"table_0": str(tmp_path / "accuracy.parquet")})
+    assert "m1 on v: accuracies of probes that have not converged; units 2" in caplog.text
+
+
 def test_fine_tuned_accuracies_judge_models_and_say_nothing_of_units(tables):
     runs = {
         ("finetuning", f"r{index}{seed}", ""): pd.DataFrame(
@@ -542,7 +559,7 @@ def test_ways_of_tuning_are_told_apart_where_a_model_is_tuned_in_several():
     def run(model: str, accuracy: float, **values) -> pd.DataFrame:
         row = {
             "model": model, "method": "full_ft", "units": "", "per_class": None, "learning_rate": 0.1,
-            "weight_decay": 0.0, "seed": 0, "split": "test", "accuracy": accuracy,
+            "weight_decay": 0.0, "seed": 0, "split": "test", "accuracy": accuracy, "unconverged": False,
         }  # fmt: skip
         return pd.DataFrame([row | values])
 

@@ -25,6 +25,10 @@ class Probe:
     train_accuracy: float  # on the training set, in percent
     cross_entropy: float  # mean over the training set, in nats
     objective: float  # the cross-entropy plus wd/2 (||W||^2 + ||b||^2)
+    gap: float  # the objective is at least so far above its minimum, given the best bias
+    # it has not come half-way from a constant classifier, whose objective is the entropy of the classes, to
+    # the minimum, so that its accuracy says nothing of the features
+    unconverged: bool
 
     @property
     def class_count(self) -> int:
@@ -142,24 +146,69 @@ def _probes(
     group: UnitGroup, weights: Weights, data: ProbeData, settings: Sequence[ProbeSettings]
 ) -> dict[str, list[Probe]]:
     """The probes of the units of a group, with their results on the training set."""
-    by_unit = {}
+    by_unit: dict[str, list[Probe]] = {}
+    shares = torch.bincount(data.labels).double() / len(data.labels)
+    constant = float(torch.special.entr(shares).sum())
     for index, unit in enumerate(group.names):
         weight, bias = weights.weight[index], weights.bias[index]
-        right, entropy = measure(data.unit(group, index), data.labels, weight, bias)
+        features = data.unit(group, index)
+        right, entropy = measure(features, data.labels, weight, bias)
         for entry, value in zip(settings, entropy, strict=True):
             if not math.isfinite(value):
                 raise DegenerateInputError(
                     f"unit {unit} at learning rate {entry.learning_rate:g}: the probe's objective is {value}"
                 )
         penalty = (weight.double().square().sum(dim=(1, 2)) + bias.double().square().sum(dim=1)).tolist()
-        by_unit[unit] = [
-            Probe(
-                unit, entry, weight[p].T.contiguous(), bias[p], _percent(right[p]), entropy[p],
-                entropy[p] + entry.weight_decay / 2 * penalty[p],
-            )
-            for p, entry in enumerate(settings)
-        ]  # fmt: skip
+        decays = [entry.weight_decay for entry in settings]
+        gaps, bias_gaps = objective_gaps(features, data.labels, weight, bias, decays)
+        by_unit[unit] = []
+        for p, entry in enumerate(settings):
+            objective = entropy[p] + entry.weight_decay / 2 * penalty[p]
+            # what the weights could still gain, if it is more than was gained and not mostly the bias
+            lost = gaps[p] > max(constant - objective, 0.2 * (gaps[p] + bias_gaps[p]))
+            probe = Probe(
+                unit, entry, weight[p].T.contiguous(), bias[p], _percent(right[p]), entropy[p], objective,
+                gaps[p], lost,
+            )  # fmt: skip
+            by_unit[unit].append(probe)
     return by_unit
+
+
+@torch.no_grad()
+def objective_gaps(
+    features: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, decays: Sequence[float]
+) -> tuple[list[float], list[float]]:
+    """Lower bounds of how far the objectives of P classifiers on one unit are above their minima.
+
+    The first bound leaves out what the bias alone would gain, the second is that.
+
+    The Hessian of the cross-entropy is at most half the second moments of the features, with a 1 for the
+    bias (Böhning, 1992, Multinomial logistic regression algorithm, Ann. Inst. Statist. Math. 44). With the
+    gradient G of the objective and that bound B, a step of -B^-1 G lowers it by at least tr(G' B^-1 G) / 2.
+
+    Shapes: features (N, d), labels (N,), weight (P, K, d), bias (P, K); one weight decay for each classifier.
+    """
+    probes, classes, width = weight.shape
+    bound = features.new_zeros(width + 1, width + 1, dtype=torch.float64)
+    slopes = features.new_zeros(probes, width + 1, classes, dtype=torch.float64)
+    parameters = torch.cat([weight, bias[..., None]], dim=2).double().mT
+    for rows in row_slices(len(features), max(width, probes * classes), features.device):
+        block = torch.nn.functional.pad(features[rows].double(), (0, 1), value=1.0)
+        bound += block.T @ block
+        errors = (block @ parameters).softmax(dim=2)
+        errors[:, torch.arange(len(block)), labels[rows]] -= 1
+        slopes += block.T @ errors
+    bound /= 2 * len(features)
+    gaps, bias_gaps = [], []
+    for slope, own, decay in zip(slopes / len(features), parameters, decays, strict=True):
+        slope += decay * own
+        # rounding must not make a direction without any spread a negative one
+        ridge = decay + 1e-12 * bound.diagonal().sum()
+        factor = torch.linalg.cholesky(bound + ridge * torch.eye(width + 1, device=bound.device))
+        both = float((slope * torch.cholesky_solve(slope, factor)).sum() / 2)
+        bias_gaps.append(float(slope[-1].square().sum() / (2 * (bound[-1, -1] + ridge))))
+        gaps.append(both - bias_gaps[-1])
+    return gaps, bias_gaps
 
 
 def _device(features: Mapping[str, Array], device: torch.device | str | None) -> torch.device:

@@ -1,6 +1,7 @@
 """Tidy tables: one observation per row, Parquet with checksums, the job's stamp in the metadata."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from nctransfer.errors import StoreError
 from nctransfer.stamp import Stamp
 from nctransfer.storage.files import atomic_path
 from nctransfer.storage.stores import Store
+
+logger = logging.getLogger(__name__)
 
 UNITS = "units"
 STAMP = "stamp"
@@ -68,10 +71,16 @@ def read_tables(
         StoreError: a file is missing or not Parquet.
     """
     readers = {UNITS: read_units}
-    return {
+    tables = {
         tuple(name): readers.get(name[0], read_table)(Path(paths[f"table_{index}"]))
         for index, name in enumerate(names)
     }
+    for name, table in tables.items():
+        if "unconverged" in table and table["unconverged"].any():
+            units = table.loc[table["unconverged"], "unit"].unique()
+            where, shown = " on ".join(name[1:]), ", ".join(map(str, units))
+            logger.warning("%s: accuracies of probes that have not converged; units %s", where, shown)
+    return tables
 
 
 def read_units(manifest: Path) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Linear probes of a model on a view: their weights, and the table of their accuracies."""
 
+import logging
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -17,6 +18,8 @@ from nctransfer.settings import ViewNames
 from nctransfer.stamp import Stamp
 from nctransfer.storage.stores import StoreWriter, create_store
 from nctransfer.storage.tables import write_table
+
+logger = logging.getLogger(__name__)
 
 
 def write_probes(
@@ -41,6 +44,9 @@ def write_probes(
         device=device,
     )
     scores = score(probes, {name: test[name] for name in names}, test.labels)
+    if unconverged := [probe.unit for probe in probes if probe.unconverged]:
+        units, count = ", ".join(dict.fromkeys(unconverged)), len(unconverged)
+        logger.warning("%d of %d probes have not converged; units %s", count, len(probes), units)
     with create_store(manifest, "probes", stamp) as store:
         table = accuracy_table(train, probes, scores, settings.names, len(test.labels))
         write_table(store.file("accuracy.parquet"), table)
@@ -87,6 +93,7 @@ def accuracy_table(
         column = columns[probe.unit]
         shared = {**names.told(), "unit": column.unit, "module": column.module, "pooling": column.pooling}
         shared |= {"solver": probe.settings.solver, **_named(probe.settings), "objective": probe.objective}
+        shared |= {"objective_gap": probe.gap, "unconverged": probe.unconverged}
         both = int((on_test.right & right[last[column.pooling], probe.settings]).sum())
         for split, images, accuracy, entropy, paired in (
             ("train", len(store.labels), probe.train_accuracy, probe.cross_entropy, np.nan),

@@ -53,7 +53,7 @@ def gather(tables: Mapping[tuple[str, ...], pd.DataFrame], settings: RankingJobS
     if measured is not None:
         values = pd.DataFrame(measured.accuracies.items(), columns=["model", "value"])
         label = f"accuracy, {measured.name} (%)"
-        accuracies.append(values.assign(unit=np.nan, name="measured", label=label))
+        accuracies.append(values.assign(unit=np.nan, name="measured", label=label, reason=""))
     sources = pd.DataFrame(
         {"model": ranked.model, "value": _source_accuracy(ranked, tables), "data": ranked.data}
         for ranked in models
@@ -157,8 +157,10 @@ def probe_accuracies(table: pd.DataFrame, learning_rate: float, weight_decay: fl
         & (table["weight_decay"] == weight_decay)
     ]
     chosen = chosen[chosen["module"] != "summed"]  # the last feature plus a skip connection
-    means = chosen.groupby(["model", "unit", "pooling"], sort=False)[["accuracy"]].mean().reset_index()
-    return means.rename(columns={"accuracy": "value"}).assign(name="probe", label="probe accuracy (%)")
+    columns = {"value": ("accuracy", "mean"), "reason": ("unconverged", "any")}
+    means = chosen.groupby(["model", "unit", "pooling"], sort=False).agg(**columns).reset_index()
+    means["reason"] = np.where(means["reason"], "the probe has not converged", "")
+    return means.assign(name="probe", label="probe accuracy (%)")
 
 
 def run_accuracies(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -177,7 +179,7 @@ def run_accuracies(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
         table["name"] = table["name"].where(~several, table["name"] + f", {word} " + values)
     means = table.groupby(["model", "name"], sort=False)[["accuracy"]].mean().reset_index()
     means = means.rename(columns={"accuracy": "value"})
-    return means.assign(label=means["name"] + " accuracy (%)", unit=np.nan)
+    return means.assign(label=means["name"] + " accuracy (%)", unit=np.nan, reason="")
 
 
 def _baseline(models: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:
@@ -246,8 +248,8 @@ def _placed(measured: pd.DataFrame, places: pd.DataFrame, comparison: str) -> pd
     if whole and comparison == UNITS:
         return pd.DataFrame()
     on = ["model"] if whole else ["model", "unit", *(["pooling"] if "pooling" in measured else [])]
-    placed = places.merge(measured[[*on, "name", "label", "value"]], on=on)
-    return placed.assign(comparison=comparison, kind=ACCURACY, reason="")
+    placed = places.merge(measured[[*on, "name", "label", "value", "reason"]], on=on)
+    return placed.assign(comparison=comparison, kind=ACCURACY)
 
 
 def _by_model(paired: pd.DataFrame) -> list[dict[str, Any]]:
