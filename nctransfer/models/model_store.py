@@ -58,7 +58,7 @@ def save_model(
     layout = describe(network, settings.unit_layout)
     headless = fetched.headless or zero_heads(network, layout.heads)
     if headless and layout.heads:
-        logger.warning("%s: without the head %s, so without logits", name, layout.heads[0])
+        logger.info("%s: without the head %s, so without logits", name, layout.heads[0])
         drop_heads(network, layout.heads)
         layout = replace(layout, heads=())
         state = network.state_dict()
