@@ -113,7 +113,7 @@ and what this run found.
 <td><span class="verdict {{ classes[one.verdict] }}">{{ one.verdict }}</span>
 <div class="small">{{ one|certain }}</div>
 {% if one|weak %}<div class="small departs">{{ one|weak }}</div>{% endif %}
-<div class="small{% if one.set_up != paper %} departs{% endif %}">{{ one.set_up }}</div></td>
+{% if one.set_up != absent %}<div class="small{% if one.set_up != paper %} departs{% endif %}">{{ one.set_up }}</div>{% endif %}</td>
 </tr>
 {% endfor %}</tbody>
 </table>
@@ -223,7 +223,7 @@ def html(judged: Sequence[Judged], about: Circumstances) -> str:
     body = environment.from_string(_BODY).render(
         setting=setting_text(judged, about.study, about.paper), reading=READING, counts=counted(judged),
         chance=chance_text(judged, about.chance), family=family_text(judged), classes=CLASSES, tiles=TILES,
-        judged=judged, paper=about.paper,
+        judged=judged, paper=about.paper, absent=ABSENT,
     )  # fmt: skip
     shown = "" if about.windows is None else windows.html(about.windows)
     return pages.page("Scorecard", f"{body}\n{shown}\n", _STYLE)
