@@ -113,7 +113,8 @@ and what this run found.
 <td><span class="verdict {{ classes[one.verdict] }}">{{ one.verdict }}</span>
 <div class="small">{{ one|certain }}</div>
 {% if one|weak %}<div class="small departs">{{ one|weak }}</div>{% endif %}
-{% if one.set_up != absent %}<div class="small{% if one.set_up != paper %} departs{% endif %}">{{ one.set_up }}</div>{% endif %}</td>
+{% if one.set_up != absent %}
+<div class="small{% if one.set_up != paper %} departs{% endif %}">{{ one.set_up }}</div>{% endif %}</td>
 </tr>
 {% endfor %}</tbody>
 </table>
