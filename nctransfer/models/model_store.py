@@ -58,7 +58,9 @@ def save_model(
     layout = describe(network, settings.unit_layout)
     headless = fetched.headless or zero_heads(network, layout.heads)
     if headless and layout.heads:
-        logger.info("%s: without the head %s, so without logits", name, layout.heads[0])
+        # weights of zeros are not what anybody expects
+        level = logging.INFO if fetched.headless else logging.WARNING
+        logger.log(level, "%s: without the head %s, so without logits", name, layout.heads[0])
         drop_heads(network, layout.heads)
         layout = replace(layout, heads=())
         state = network.state_dict()
