@@ -19,7 +19,7 @@ from nctransfer import variants
 from nctransfer.data import sources, subset
 from nctransfer.data.class_names import class_indices
 from nctransfer.data.dataset import DataSet, data_set
-from nctransfer.data.decode import DeepImageError, decode, read_file
+from nctransfer.data.decode import DeepImageError, eight_bits, read_file, read_picture
 from nctransfer.data.images import ImageStore, prepare_images
 from nctransfer.data.resize import _resize_in_float, apply_geometry
 from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings
@@ -52,6 +52,10 @@ def fill(root: Path, classes: dict[str, list[int]]) -> Path:
         for value in values:
             (root / name / f"{value:03d}.png").write_bytes(encoded(value))
     return root
+
+
+def decode(data: bytes, white_level: float | None = None, max_megapixels: int = 50) -> np.ndarray:
+    return eight_bits(read_picture(data, max_megapixels).pixels, white_level)
 
 
 @pytest.fixture
@@ -293,7 +297,7 @@ def test_all_that_is_no_image_is_named_in_one_list(tmp_path: Path, folder: Path)
 def test_what_is_no_image_can_be_skipped(tmp_path: Path, folder: Path, caplog: Any) -> None:
     said = spoil(folder)
     with caplog.at_level(logging.WARNING, "nctransfer"):
-        stores = make(tmp_path, "imagefolder", {"path": str(folder)}, on_error="skip", per_class=3)
+        stores = make(tmp_path, "imagefolder", {"path": str(folder), "on_error": "skip"}, per_class=3)
     assert stores["train"].manifest["counts"] == [3, 3]  # drawn from those that can be used
     assert set(levels(stores["train"])) <= {0, 1, 2, 3, 10, 11, 12}
     skipped = "\n".join(stores["train"].manifest["skipped"])
@@ -305,7 +309,7 @@ def test_a_class_that_is_skipped_whole_is_named(tmp_path: Path, folder: Path, ca
     for path in (folder / "test" / "cat").iterdir():
         path.write_bytes(b"no image")
     with caplog.at_level(logging.WARNING, "nctransfer"):
-        stores = make(tmp_path, "imagefolder", {"path": str(folder)}, on_error="skip")
+        stores = make(tmp_path, "imagefolder", {"path": str(folder), "on_error": "skip"})
     assert stores["test"].manifest["counts"] == [0, 2]
     assert "test: no image of the classes cat" in caplog.text
 
@@ -351,14 +355,14 @@ def test_white_is_that_of_all_images_of_both_splits(
     few = make(tmp_path, "imagefolder", {"path": str(root)}, per_class=1, test_per_class=1)
     assert few["test"].manifest["white_level"] == white
     assert set(levels(few["train"])) <= set(expected)
-    brighter = make(tmp_path, "imagefolder", {"path": str(root)}, white_level=2 * white)
+    brighter = make(tmp_path, "imagefolder", {"path": str(root), "white_level": 2 * white})
     assert levels(brighter["train"]) == pytest.approx([level / 2 for level in expected], abs=1)
 
 
 def test_a_set_that_uses_little_of_its_range_is_named(tmp_path: Path, caplog: Any) -> None:
     root = deep_folder(tmp_path / "dark", [[900, 400, 10], [100, 200, 10]])
     with caplog.at_level(logging.WARNING, "nctransfer"):
-        make(tmp_path, "imagefolder", {"path": str(root)}, white_level=65535)
+        make(tmp_path, "imagefolder", {"path": str(root), "white_level": 65535})
     assert "train: no pixel is above 4 of 255; is white_level right?" in caplog.text
     caplog.clear()
     with caplog.at_level(logging.WARNING, "nctransfer"):

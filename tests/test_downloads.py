@@ -25,7 +25,7 @@ import scipy.io
 from PIL import Image
 from torchvision import datasets
 
-from nctransfer.data.decode import decode
+from nctransfer.data.decode import read_picture
 from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.sources.torchvision import read as source
 from nctransfer.data.sources.torchvision.settings import TorchvisionSettings
@@ -57,7 +57,7 @@ def levels(split: RawSplit) -> list[int]:
     if split.images is not None:
         return split.images[:, 0, 0, 0].tolist()
     assert split.read is not None
-    return [int(decode(split.read(row))[0, 0, 0]) for row in range(len(split))]
+    return [int(read_picture(split.read(row)).pixels[0, 0, 0]) for row in range(len(split))]
 
 
 # --- tiny sets, laid out as torchvision expects them --------------------------------------

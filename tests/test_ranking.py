@@ -559,7 +559,7 @@ def test_ways_of_tuning_are_told_apart_where_a_model_is_tuned_in_several():
     def run(model: str, accuracy: float, **values) -> pd.DataFrame:
         row = {
             "model": model, "method": "full_ft", "units": "", "per_class": None, "learning_rate": 0.1,
-            "weight_decay": 0.0, "seed": 0, "split": "test", "accuracy": accuracy, "unconverged": False,
+            "weight_decay": 0.0, "seed": 0, "split": "test", "accuracy": accuracy,
         }  # fmt: skip
         return pd.DataFrame([row | values])
 

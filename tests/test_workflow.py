@@ -171,15 +171,20 @@ def test_a_fresh_clone_with_copied_results_reruns_nothing(finished, tmp_path):
     assert clone.planned(FIGURE) == Counter()
 
 
-def test_without_snakemakes_records_what_is_there_is_trusted(project):
+def test_results_of_other_code_are_refused_where_nothing_makes_them_again(project):
+    project.edit(TINY, "epochs: 3", "epochs: 3, learning_rates: [2e-1]")
     shutil.rmtree(project.folder / ".snakemake")
-    assert project.planned(FIGURE) == Counter()
+    (project.folder / FIGURE).unlink()
+    run = project.run(FIGURE, options=("--rerun-triggers", "mtime"))
+    assert run.returncode != 0
+    assert "accuracy.parquet: made by other code or settings" in run.stderr
+    assert not (project.folder / FIGURE).exists()
 
 
 @pytest.mark.parametrize("lost", [".snakemake", ".snakemake/metadata"])
 def test_results_of_other_settings_are_made_again_where_snakemakes_records_are_lost(finished, tmp_path, lost):
     project = finished.clone(tmp_path / "p")
-    _lose(project, lost)
+    shutil.rmtree(project.folder / lost)
     assert project.planned(FIGURE) == {}  # nothing has changed
     project.edit(TINY, "epochs: 3", "epochs: 3, learning_rates: [2e-1]")
     dry = project.run(FIGURE, options=("-n",))
@@ -224,11 +229,6 @@ def test_older_results_put_in_the_place_of_newer_ones_are_found(finished, tmp_pa
     # who does not want reruns for other parameters gets none
     kept = new.run(FIGURE, options=("-n", "--rerun-triggers", "mtime"))
     assert "made by other code, settings or data" not in kept.stderr
-
-
-def _lose(project, path: str) -> None:
-    lost = project.folder / path
-    shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
 
 
 def test_a_source_models_history_and_weights_are_left_and_no_checkpoint_stays(finished):

@@ -77,7 +77,9 @@ class Needs:
         size, threads = self._size(view.dataset), self._threads
         # images of one size are read all at once; photographs are decoded a few at a time
         fixed_size = 2 * size.images * _stored_image(size, view)
-        decoded = self.plan.configuration.datasets[view.dataset].max_megapixels * BYTES_PER_PIXEL
+        entry = self.plan.configuration.datasets[view.dataset]
+        # sources without files are of one size
+        decoded = getattr(entry, "max_megapixels", 0) * BYTES_PER_PIXEL
         photographs = threads * (BLOCK * _stored_image(size, view) + decoded)
         memory = PROCESS + fixed_size if size.pixels else max(PROCESS, WITHOUT_GPU + photographs)
         seconds = size.download * MB / FETCHED + size.images / (DECODED * threads)

@@ -33,7 +33,7 @@ def stale_outputs(outputs: Iterable[str], digest: str, recorded: Callable[[str],
             continue
         try:
             made_by = read_stamp(Path(path)).digest
-        except StoreError:
+        except (StoreError, OSError):
             continue
         if made_by != digest:
             found.append(path)

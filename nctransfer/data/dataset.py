@@ -15,13 +15,7 @@ from nctransfer.data import sources
 from nctransfer.data.class_names import class_index
 from nctransfer.data.contents import Contents
 from nctransfer.data.dataset_size import UNKNOWN, DataSetSize
-from nctransfer.data.settings import (
-    DataSetSettings,
-    Geometry,
-    ImagesJobSettings,
-    ReadingSettings,
-    SubsetSettings,
-)
+from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings, SubsetSettings
 from nctransfer.errors import DataError
 
 Problem = tuple[tuple[str, ...], str]  # path of the key in the entry, and the message
@@ -115,13 +109,9 @@ class DataSet(Generic[S]):
 
     def job_settings(self, geometry: Geometry | None, seed: int) -> ImagesJobSettings:
         """Settings of the job that decodes the images."""
-        common = {*SubsetSettings.model_fields, *ReadingSettings.model_fields}
+        subset = {name: getattr(self.entry, name) for name in SubsetSettings.model_fields}
         return ImagesJobSettings(
-            **{name: getattr(self.entry, name) for name in common},
-            source=self.entry.source,
-            options=self.entry.options(),
-            geometry=geometry,
-            seed=seed,
+            **subset, source=self.entry.source, options=self.entry.options(), geometry=geometry, seed=seed
         )
 
     def input_files(self) -> list[str]:

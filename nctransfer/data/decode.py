@@ -7,7 +7,6 @@ Which of these is white depends on all images of a data set (``white_level``).
 
 import io
 import os
-import re
 import stat
 from pathlib import Path
 from typing import NamedTuple
@@ -17,12 +16,16 @@ from PIL import Image
 
 from nctransfer.data.settings import BYTES_PER_PIXEL, MAX_MEGAPIXELS
 
-_IMAGE_SUFFIX = re.compile(
-    r"\.(avif|bmp|gif|j2k|jfif|jp2|jpe|jpeg|jpg|pbm|pgm|png|pnm|ppm|tga|tif|tiff|webp)", re.IGNORECASE
-)
-# PIL's names of these formats; others are never tried, since some readers start programs (EPS: Ghostscript).
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
-# PIL's own limit, which only warns, is that of the caller here.
+# Suffixes by PIL's names of formats. Others are never tried: some readers start programs (EPS: Ghostscript).
+SUFFIXES = {
+    "AVIF": ("avif",), "BMP": ("bmp",), "GIF": ("gif",), "JPEG": ("jfif", "jpe", "jpeg", "jpg"),
+    "JPEG2000": ("j2k", "jp2"), "PNG": ("png",), "PPM": ("pbm", "pgm", "pnm", "ppm"), "TGA": ("tga",),
+    "TIFF": ("tif", "tiff"), "WEBP": ("webp",),
+}  # fmt: skip
+_IMAGE_SUFFIXES = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
+Image.init()
+FORMATS = tuple(name for name in SUFFIXES if name in Image.OPEN)  # an older PIL does not know AVIF
+# Which images are too large depends on the request for memory (max_megapixels), not on a constant of PIL.
 Image.MAX_IMAGE_PIXELS = None
 
 
@@ -32,7 +35,7 @@ class DeepImageError(Exception):
 
 def is_image_name(name: str) -> bool:
     """Whether the suffix of a file name is that of an image format; the content is checked later."""
-    return _IMAGE_SUFFIX.fullmatch(Path(name).suffix) is not None
+    return Path(name).suffix[1:].lower() in _IMAGE_SUFFIXES
 
 
 def read_file(path: Path, max_megapixels: int = MAX_MEGAPIXELS) -> bytes:
@@ -60,27 +63,17 @@ class Picture(NamedTuple):
     animated: bool  # it has further frames, which are not used
 
 
-def decode(data: bytes, white_level: float | None = None, max_megapixels: int = MAX_MEGAPIXELS) -> np.ndarray:
-    """Decode the bytes of an image file.
+def eight_bits(pixels: np.ndarray, white_level: float | None) -> np.ndarray:
+    """Pixels of a :class:`Picture` as uint8, shape (H, W, 3), RGB, contiguous.
 
     Args:
-        data: contents of the file.
+        pixels: those of the picture.
         white_level: grey value, of images of more than 8 bits, that becomes 255.
-        max_megapixels: largest image that is decoded.
-
-    Returns:
-        uint8, shape (H, W, 3), RGB, contiguous.
 
     Raises:
-        ValueError: empty, not an image, truncated, too large, or with values that have no agreed meaning; the
-            message does not name the file.
         DeepImageError: more than 8 bits, without a ``white_level``.
+        ValueError: a pixel is above the white level.
     """
-    return eight_bits(read_picture(data, max_megapixels).pixels, white_level)
-
-
-def eight_bits(pixels: np.ndarray, white_level: float | None) -> np.ndarray:
-    """Scale the pixels of a :class:`Picture` to uint8, shape (H, W, 3); errors as :func:`decode`."""
     if pixels.dtype == np.uint8:
         return pixels
     if white_level is None:
@@ -92,7 +85,12 @@ def eight_bits(pixels: np.ndarray, white_level: float | None) -> np.ndarray:
 
 
 def read_picture(data: bytes, max_megapixels: int = MAX_MEGAPIXELS) -> Picture:
-    """Decode like :func:`decode`, but leave grey levels of more than 8 bits as they are."""
+    """Decode the bytes of an image file, of at most so many megapixels.
+
+    Raises:
+        ValueError: empty, not an image, truncated, too large, or with values that have no agreed meaning; the
+            message does not name the file.
+    """
     if not data:
         raise ValueError("empty file")
     try:

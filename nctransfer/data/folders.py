@@ -16,7 +16,7 @@ from nctransfer.data.class_names import plain
 from nctransfer.data.decode import is_image_name, read_file
 from nctransfer.data.folder_contents import entry_kind, is_hidden
 from nctransfer.data.raw_split import RawSplit
-from nctransfer.data.settings import DataSetSettings
+from nctransfer.data.sources.imagefolder.settings import ImageFolderSettings
 from nctransfer.errors import DataError
 
 
@@ -31,7 +31,7 @@ class Listing:
     hidden: int = 0
     problems: list[str] = field(default_factory=list)
 
-    def rows(self, rows: np.ndarray | None, options: DataSetSettings) -> RawSplit:
+    def rows(self, rows: np.ndarray | None, options: ImageFolderSettings) -> RawSplit:
         """The split made of some rows (None: all)."""
         indices = range(len(self.files)) if rows is None else rows.tolist()
         files = [self.root / self.files[row] for row in indices]

@@ -28,7 +28,13 @@ from nctransfer.data.image_store import ImageStore
 from nctransfer.data.keyed_random import Stream, stream_seed
 from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.resize import apply_geometry
-from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings, SubsetSettings
+from nctransfer.data.settings import (
+    DataSetSettings,
+    Geometry,
+    ImagesJobSettings,
+    ReadingSettings,
+    SubsetSettings,
+)
 from nctransfer.data.subset import draw_rows, subset_rows
 from nctransfer.data.survey import survey
 from nctransfer.errors import DataError
@@ -39,7 +45,7 @@ __all__ = ["ImageStore", "prepare_images"]
 
 BLOCK = 32  # images that one thread prepares at a time: 5 MB at 224 px, 14 MB at 384 px
 NAMED = 20  # unreadable files that an error message lists
-DARK = 16  # a sixteenth of the range of a pixel
+DARK = 16  # a sixteenth of the range of a pixel; a split without anything brighter is named
 LOGGED = 2000  # number of images from which on the log shows progress
 
 logger = logging.getLogger(__name__)
@@ -82,42 +88,37 @@ def prepare_images(
 
     Raises:
         DataError: the data set is missing, does not match the settings, or holds unreadable images (all are
-            named).
+            named), unless these are to be skipped.
     """
-    raw = _open(settings, manifests, Path(downloads))
+    raw, reading = _open(settings, manifests, Path(downloads))
     _check_same_classes(raw)
-    skipped: dict[str, list[str]] = {split: [] for split in manifests}
-    if settings.on_error == "skip":
-        found = survey(raw, settings.max_megapixels)
-        for split, part in raw.items():
-            for problem in part.problems:
-                logger.warning("not used: %s", problem)
-            skipped[split] = [*part.problems, *map(part.locate, found.unusable[split])]
-            raw[split] = part.without(found.unusable[split])
-        settings = settings.model_copy(update={"white_level": settings.white_level or found.white_level})
+    if reading.on_error == "skip":
+        found = survey(raw, reading.max_megapixels, _threads())
+        raw = {split: part.without(found.unusable[split]) for split, part in raw.items()}
+        reading = reading.model_copy(update={"white_level": reading.white_level or found.white_level})
     subsets = {split: _subset(raw[split], split, settings) for split in manifests}
-    _warn_of_classes(subsets, settings)
+    _warn_of_classes(subsets)
     try:
-        _write_stores(manifests, raw, subsets, skipped, settings, stamp)
+        _write_stores(manifests, raw, subsets, settings, reading, stamp)
     except DeepImageError:
-        white_level = survey(raw, settings.max_megapixels).white_level
+        white_level = survey(raw, reading.max_megapixels, _threads()).white_level
         logger.info("images of more than 8 bits: white is %g", white_level)
-        deep = settings.model_copy(update={"white_level": white_level})
-        _write_stores(manifests, raw, subsets, skipped, deep, stamp)
+        reading = reading.model_copy(update={"white_level": white_level})
+        _write_stores(manifests, raw, subsets, settings, reading, stamp)
 
 
 def _write_stores(
     manifests: Mapping[str, Path],
     raw: Mapping[str, RawSplit],
     subsets: Mapping[str, "_Subset"],
-    skipped: Mapping[str, Sequence[str]],
     settings: ImagesJobSettings,
+    reading: ReadingSettings,
     stamp: Stamp,
 ) -> None:
     unreadable: list[str] = []
     for split, manifest in manifests.items():
         try:
-            _write_store(Path(manifest), split, raw[split], subsets[split], skipped[split], settings, stamp)
+            _write_store(Path(manifest), split, raw[split], subsets[split], settings, reading, stamp)
         except ExceptionGroup as group:
             unreadable += map(str, group.exceptions)
     unreadable = list(dict.fromkeys(unreadable))  # with validation, both splits report the same problems
@@ -130,26 +131,31 @@ def _write_stores(
         )
 
 
-def _warn_of_classes(subsets: Mapping[str, "_Subset"], settings: ImagesJobSettings) -> None:
-    """Warn of classes of which nothing can be learned or said."""
+def _warn_of_classes(subsets: Mapping[str, "_Subset"]) -> None:
+    """Warn of classes that are never tested or of which there is a single image to train on."""
     for split, subset in subsets.items():
         counts = np.bincount(subset.labels, minlength=len(subset.class_names))
-        for count, what in ((0, "no image"), (1, "a single image")):
-            names = [name for name, own in zip(subset.class_names, counts, strict=True) if own == count]
-            # a test image of each class may be what was asked for
-            if names and not (split == "test" and count == 1):
+        lacking = {"no image": counts == 0} | ({"a single image": counts == 1} if split == "train" else {})
+        for what, which in lacking.items():
+            if names := [subset.class_names[label] for label in np.flatnonzero(which)]:
                 logger.warning("%s: %s of the classes %s", split, what, listed(names))
 
 
-def _open(settings: ImagesJobSettings, splits: Iterable[str], downloads: Path) -> dict[str, RawSplit]:
-    """The source split of each split: with ``validation``, the training split for both."""
+def _open(
+    settings: ImagesJobSettings, splits: Iterable[str], downloads: Path
+) -> tuple[dict[str, RawSplit], ReadingSettings]:
+    """The source split of each split, and how its files are read.
+
+    With ``validation``, the training split is the source of both.
+    """
     source: ModuleType = variants.load(sources, settings.source, "read", ["open_split"])
     options = variants.settings_class(sources, settings.source, DataSetSettings).read(
-        {"source": settings.source, "max_megapixels": settings.max_megapixels, **settings.options}
+        {"source": settings.source, **settings.options}
     )
+    reading = options if isinstance(options, ReadingSettings) else ReadingSettings()
     if settings.validation is None:
-        return {split: source.open_split(options, split, downloads) for split in splits}
-    return dict.fromkeys(splits, source.open_split(options, "train", downloads))
+        return {split: source.open_split(options, split, downloads) for split in splits}, reading
+    return dict.fromkeys(splits, source.open_split(options, "train", downloads)), reading
 
 
 def _check_same_classes(raw: Mapping[str, RawSplit]) -> None:
@@ -193,8 +199,8 @@ def _write_store(
     split: str,
     raw: RawSplit,
     subset: _Subset,
-    skipped: Sequence[str],
     settings: ImagesJobSettings,
+    reading: ReadingSettings,
     stamp: Stamp,
 ) -> None:
     unreadable = [_UnreadableError(problem) for problem in raw.problems]
@@ -204,7 +210,7 @@ def _write_store(
     animated = 0
     with create_store(manifest, "images", stamp) as writer:
         images = _ImageWriter(writer, len(subset.rows))
-        for block in _blocks(raw, subset.rows, settings, split):
+        for block in _blocks(raw, subset.rows, settings.geometry, reading, split):
             digest.update(block.digests)
             animated += block.animated
             unreadable += block.unreadable
@@ -227,8 +233,8 @@ def _write_store(
             "counts": counts.tolist(),
             "resolution": images.resolution,
             "geometry": None if settings.geometry is None else settings.geometry.told(),
-            "skipped": list(skipped),
-            "white_level": settings.white_level,
+            "skipped": list(raw.skipped),
+            "white_level": reading.white_level,
             "subset": {key: value for key, value in settings.told().items() if key in _SUBSET},
         }
 
@@ -276,11 +282,13 @@ class _ImageWriter:
             )
 
 
-def _blocks(raw: RawSplit, rows: np.ndarray, settings: ImagesJobSettings, split: str) -> Iterator[_Block]:
+def _blocks(
+    raw: RawSplit, rows: np.ndarray, geometry: Geometry | None, reading: ReadingSettings, split: str
+) -> Iterator[_Block]:
     parts = [rows[first : first + BLOCK] for first in range(0, len(rows), BLOCK)]
     done, reported = 0, 0 if len(rows) >= LOGGED else 10
     with tqdm(total=len(rows), desc=split, unit="image", disable=None) as bar:
-        for block in _in_order(lambda part: _prepare(raw, part, settings), parts):
+        for block in _in_order(lambda part: _prepare(raw, part, geometry, reading), parts):
             yield block
             count = len(block.images) + len(block.unreadable)
             bar.update(count)
@@ -290,9 +298,13 @@ def _blocks(raw: RawSplit, rows: np.ndarray, settings: ImagesJobSettings, split:
                 logger.info("%s: %d of %d images", split, done, len(rows))
 
 
+def _threads() -> int:
+    return max(torch.get_num_threads(), 1)  # follows OMP_NUM_THREADS, which a job's threads set
+
+
 def _in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """Map in threads, a few items at a time, with results in order."""
-    workers = max(torch.get_num_threads(), 1)  # follows OMP_NUM_THREADS, which a job's threads set
+    workers = _threads()
     pending: deque[Future[R]] = deque()
     pool = ThreadPoolExecutor(workers)
     try:
@@ -306,8 +318,7 @@ def _in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         pool.shutdown(cancel_futures=True)
 
 
-def _prepare(raw: RawSplit, rows: np.ndarray, settings: ImagesJobSettings) -> _Block:
-    geometry = settings.geometry
+def _prepare(raw: RawSplit, rows: np.ndarray, geometry: Geometry | None, reading: ReadingSettings) -> _Block:
     if raw.images is not None:
         images = np.ascontiguousarray(raw.images[rows])
         digests = b"".join(hashlib.sha256(image.data).digest() for image in images)
@@ -319,8 +330,8 @@ def _prepare(raw: RawSplit, rows: np.ndarray, settings: ImagesJobSettings) -> _B
         name = raw.locate(row)
         try:
             data = raw.read(row)
-            picture = read_picture(data, settings.max_megapixels)
-            image = eight_bits(picture.pixels, settings.white_level)
+            picture = read_picture(data, reading.max_megapixels)
+            image = eight_bits(picture.pixels, reading.white_level)
         except OSError as error:
             unreadable.append(_UnreadableError(f"{name}: {error.strerror or error}"))
         except ValueError as error:

@@ -28,6 +28,7 @@ class RawSplit:
         locate: names image i in messages; its path where it is a file.
         problems: errors of a first check, one line per file; reported together with the images that cannot be
             decoded.
+        skipped: names of files that were left out because they cannot be used.
 
     Raises:
         DataError: the fields do not agree with each other.
@@ -40,6 +41,7 @@ class RawSplit:
     read: Callable[[int], bytes] | None = None
     locate: Callable[[int], str] = _by_row
     problems: tuple[str, ...] = field(default=())
+    skipped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.images is None) == (self.read is None):
@@ -56,16 +58,20 @@ class RawSplit:
         return len(self.labels)
 
     def without(self, unusable: Collection[int]) -> "RawSplit":
-        """The split without some rows, and without the problems of the first check."""
-        rows = np.setdiff1d(np.arange(len(self)), list(unusable)).astype(np.int64)
+        """The split without some rows; these and the problems of the first check become what was skipped."""
+        skipped = (*self.problems, *map(self.locate, unusable))
+        if not unusable:
+            return replace(self, problems=(), skipped=skipped)
+        rows = np.setdiff1d(np.arange(len(self)), list(unusable))
         read, locate = self.read, self.locate
+        assert read is not None  # arrays have no rows that cannot be read
         return replace(
             self,
             labels=self.labels[rows],
-            images=None if self.images is None else self.images[rows],
-            read=None if read is None else lambda row: read(int(rows[row])),
+            read=lambda row: read(int(rows[row])),
             locate=lambda row: locate(int(rows[row])),
             problems=(),
+            skipped=skipped,
         )
 
 

@@ -59,7 +59,7 @@ class SubsetSettings(Settings):
 
 
 class ReadingSettings(Settings):
-    """How files of images are read."""
+    """How image files are read; keys of the sources that have files."""
 
     on_error: Literal["stop", "skip"] = "stop"
     """What to do about files that cannot be used as images: `stop` with a list of all, or `skip` them; the
@@ -71,7 +71,7 @@ class ReadingSettings(Settings):
     """Larger images are not decoded; the requested memory follows it."""
 
 
-class DataSetSettings(SubsetSettings, ReadingSettings):
+class DataSetSettings(SubsetSettings):
     """A data set: the source of its images, and which of them are used."""
 
     source: str
@@ -107,7 +107,7 @@ class NamedSplitsSettings(SplitSettings):
         return (self.train_split if split == "train" else self.test_split) or split
 
 
-class ImagesJobSettings(SubsetSettings, ReadingSettings):
+class ImagesJobSettings(SubsetSettings):
     """Settings of the job that decodes a data set."""
 
     source: str

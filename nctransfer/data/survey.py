@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,41 +30,41 @@ class Survey:
     unusable: Mapping[str, list[int]]
 
 
-def survey(raw: Mapping[str, RawSplit], max_megapixels: int) -> Survey:
-    """Read all image files of all splits, by split."""
+def survey(raw: Mapping[str, RawSplit], max_megapixels: int, threads: int) -> Survey:
+    """Read all image files of all splits, by split, so many at a time."""
     # with `validation`, both splits are parts of one
-    surveyed = {id(split): _survey(split, max_megapixels) for split in raw.values()}
+    for problem in dict.fromkeys(problem for split in raw.values() for problem in split.problems):
+        logger.warning("not used: %s", problem)
+    surveyed = {id(split): _survey(split, max_megapixels, threads) for split in raw.values()}
     brightest = [value for _, found in surveyed.values() for value in found]
     unusable = {name: surveyed[id(split)][0] for name, split in raw.items()}
     return Survey(_white_level(brightest), unusable)
 
 
-def _survey(split: RawSplit, max_megapixels: int) -> tuple[list[int], list[int | float]]:
+def _survey(split: RawSplit, max_megapixels: int, threads: int) -> tuple[list[int], list[int | float]]:
     if split.read is None:  # an array
         return [], []
     read = split.read
     unusable: list[int] = []
     brightest: list[int | float] = []
 
-    def look(rows: np.ndarray) -> None:
-        for row in map(int, rows):
+    def look(rows: range) -> None:
+        for row in rows:
             try:
                 pixels = read_picture(read(row), max_megapixels).pixels
             except (OSError, ValueError) as error:
-                logger.warning(
-                    "not used: %s: %s", split.locate(row), getattr(error, "strerror", None) or error
-                )
+                reason = getattr(error, "strerror", None) or error
+                logger.warning("not used: %s: %s", split.locate(row), reason)
                 unusable.append(row)
             else:
                 if pixels.dtype != np.uint8:
                     brightest.append(pixels.max().item())
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(
-            pool.map(
-                look, (range(start, min(start + BLOCK, len(split))) for start in range(0, len(split), BLOCK))
-            )
-        )
+    everything = range(len(split))
+    blocks = (everything[start : start + BLOCK] for start in everything[::BLOCK])
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(look, blocks):  # raises what a thread has raised
+            pass
     return sorted(unusable), brightest
 
 

@@ -164,11 +164,12 @@ def _probes(
         by_unit[unit] = []
         for p, entry in enumerate(settings):
             objective = entropy[p] + entry.weight_decay / 2 * penalty[p]
-            # what the weights could still gain, if it is more than was gained and not mostly the bias
-            lost = gaps[p] > max(constant - objective, 0.2 * (gaps[p] + bias_gaps[p]))
+            # The weights could still gain more than was gained. Where there is next to nothing to gain
+            # (constant features), the distance to the minimum is mostly the bias's.
+            unconverged = gaps[p] > max(constant - objective, 0.2 * (gaps[p] + bias_gaps[p]))
             probe = Probe(
                 unit, entry, weight[p].T.contiguous(), bias[p], _percent(right[p]), entropy[p], objective,
-                gaps[p], lost,
+                gaps[p], unconverged,
             )  # fmt: skip
             by_unit[unit].append(probe)
     return by_unit
@@ -204,9 +205,11 @@ def objective_gaps(
         slope += decay * own
         # rounding must not make a direction without any spread a negative one
         ridge = decay + 1e-12 * bound.diagonal().sum()
-        factor = torch.linalg.cholesky(bound + ridge * torch.eye(width + 1, device=bound.device))
+        raised = bound.clone()
+        raised.diagonal().add_(ridge)
+        factor = torch.linalg.cholesky(raised)
         both = float((slope * torch.cholesky_solve(slope, factor)).sum() / 2)
-        bias_gaps.append(float(slope[-1].square().sum() / (2 * (bound[-1, -1] + ridge))))
+        bias_gaps.append(float(slope[-1].square().sum() / (2 * raised[-1, -1])))
         gaps.append(both - bias_gaps[-1])
     return gaps, bias_gaps
 

@@ -262,8 +262,8 @@ def run(request: dict[str, Any], files: list[int]) -> NoReturn:
     # until the job handles them: there is nothing to clean up yet
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
-    # what `ps` and `top` show
-    Path("/proc/self/comm").write_text(Path(request["script"]).name.partition(".")[2][:15])
+    with contextlib.suppress(OSError):  # what `ps` and `top` show
+        Path("/proc/self/comm").write_text(Path(request["script"]).name.partition(".")[2][:15])
     threading.Thread(target=_obey, args=(connection,), name="script", daemon=True).start()
     code: object = 1
     try:

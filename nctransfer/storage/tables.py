@@ -60,7 +60,7 @@ def _read(path: Path) -> pa.Table:
 def read_tables(
     names: Sequence[Sequence[str]], paths: Mapping[str, str]
 ) -> dict[tuple[str, ...], pd.DataFrame]:
-    """Read the tables of a figure or table by name, model and view.
+    """Read the tables of a figure or table by name, model and view; warn of probes that have not converged.
 
     Args:
         names: (name, model, view) of each.

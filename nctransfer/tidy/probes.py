@@ -83,7 +83,8 @@ def accuracy_table(
     ``store`` is that of the training split, ``tested`` the number of test images. Accuracies have the number
     of images, samples, and Wilson's 95 % interval, accuracy_low to accuracy_high. right_with_last
     is the number of test images that both this probe and that of the last unit, of the same pooling and
-    settings, get right: what a paired comparison needs.
+    settings, get right: what a paired comparison needs. objective_gap and unconverged are the probe's
+    (:class:`~nctransfer.probing.probes.Probe`).
     """
     columns = {column.name: column for column in store.unit_columns}
     last = {column.pooling: column.name for column in sorted(columns.values(), key=lambda entry: entry.unit)}

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from nctransfer.data.settings import DataSetSettings, NamedSplitsSettings
+from nctransfer.data.settings import DataSetSettings, NamedSplitsSettings, ReadingSettings
 from nctransfer.settings import Integer
 
 
-class HuggingFaceSettings(NamedSplitsSettings):
+class HuggingFaceSettings(NamedSplitsSettings, ReadingSettings):
     """A data set on the Hugging Face hub, or a folder or file in one of its formats."""
 
     name: str | None = None

@@ -1,9 +1,9 @@
 """Settings of folders of images."""
 
-from nctransfer.data.settings import DataSetSettings, NamedSplitsSettings
+from nctransfer.data.settings import DataSetSettings, NamedSplitsSettings, ReadingSettings
 
 
-class ImageFolderSettings(NamedSplitsSettings):
+class ImageFolderSettings(NamedSplitsSettings, ReadingSettings):
     """A folder of images: `train/<class>/*` and `test/<class>/*`, or `<class>/*` with `test_fraction`."""
 
     path: str | None = None

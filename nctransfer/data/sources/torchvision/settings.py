@@ -1,9 +1,9 @@
 """Settings of torchvision's data sets."""
 
-from nctransfer.data.settings import DataSetSettings, SplitSettings
+from nctransfer.data.settings import DataSetSettings, ReadingSettings, SplitSettings
 
 
-class TorchvisionSettings(SplitSettings):
+class TorchvisionSettings(SplitSettings, ReadingSettings):
     """A data set of torchvision."""
 
     name: str | None = None
