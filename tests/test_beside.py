@@ -138,6 +138,7 @@ style: {windows: axes.csv, dpi: 60}
 """
 
 
+@pytest.mark.slow
 def test_a_run_shows_what_is_published(tmp_path):
     project = Project.fresh(tmp_path / "p")
     (project.folder / "own.yaml").write_text(OWN)

@@ -65,6 +65,7 @@ def test_clusters_retry_and_group_rules_that_there_are(name):
     assert found["set-resource-scopes"]["gpu"] == "local"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_a_profile_plans_the_whole_paper(project, name, tmp_path):
     options = ["-n", "--workflow-profile", f"profiles/{name}"]

@@ -181,22 +181,34 @@ def test_results_of_other_code_are_refused_where_nothing_makes_them_again(projec
     assert not (project.folder / FIGURE).exists()
 
 
-@pytest.mark.parametrize("lost", [".snakemake", ".snakemake/metadata"])
-def test_results_of_other_settings_are_made_again_where_snakemakes_records_are_lost(finished, tmp_path, lost):
+@pytest.mark.slow
+def test_finished_results_are_compared_with_the_plan_whatever_the_records_say(finished, tmp_path):
     project = finished.clone(tmp_path / "p")
-    shutil.rmtree(project.folder / lost)
+    shutil.rmtree(project.folder / ".snakemake/metadata")
     assert project.planned(FIGURE) == {}  # nothing has changed
     project.edit(TINY, "epochs: 3", "epochs: 3, learning_rates: [2e-1]")
     dry = project.run(FIGURE, options=("-n",))
-    assert re.search(r"made by other code, settings or data .* results/tiny/probes/\S+", dry.stderr), (
-        dry.stderr
-    )
+    told = r"made by other code, settings or data .* results/tiny/probes/\S+"
+    assert re.search(told, dry.stderr), dry.stderr
+    shutil.rmtree(project.folder / ".snakemake")
     assert project.planned(FIGURE) == {"probes": 1, "figure": 1}
     run = project.run(FIGURE)
     assert run.returncode == 0, run.stderr
-    assert "made by other code, settings or data" in run.stderr
+    assert re.search(told, run.stderr), run.stderr
     assert project.planned(FIGURE) == {}
-    # the other way round, from new records
+    # older results under the records of the new ones, with their old times: of what lies between alone, and all
+    (accuracy,) = (project.folder / "results/tiny/probes").rglob("accuracy.parquet")
+    between = accuracy.parent.relative_to(project.folder)
+    for place in (between, Path("results"), Path("figures")):
+        shutil.rmtree(project.folder / place)
+        shutil.copytree(finished.folder / place, project.folder / place)
+        if place != Path("results"):
+            assert project.planned(FIGURE) == {"probes": 1, "figure": 1}
+    # who does not want reruns for other parameters gets none
+    kept = project.run(FIGURE, options=("-n", "--rerun-triggers", "mtime"))
+    assert "made by other code, settings or data" not in kept.stderr
+    # the other way round
+    assert project.run(FIGURE).returncode == 0
     project.edit(TINY, "epochs: 3, learning_rates: [2e-1]", "epochs: 3")
     assert project.run(FIGURE).returncode == 0
     assert project.contents("results", "figures") == finished.contents("results", "figures")
@@ -209,26 +221,6 @@ def test_another_seed_makes_everything_again_where_snakemakes_records_are_lost(f
     with (project.folder / TINY).open("a") as file:
         file.write("\nseed: 5\n")
     assert project.planned(FIGURE) == everything
-
-
-def test_older_results_put_in_the_place_of_newer_ones_are_found(finished, tmp_path):
-    """Copies with their old times, under the records of the new ones; also of what lies between, alone."""
-    project = finished.clone(tmp_path / "p")
-    project.edit(TINY, "epochs: 3", "epochs: 3, learning_rates: [2e-1]")
-    assert project.run(FIGURE).returncode == 0
-    new = project.clone(tmp_path / "new")
-    for folder in ("results", "figures"):
-        shutil.rmtree(project.folder / folder)
-        shutil.copytree(finished.folder / folder, project.folder / folder)
-    assert project.planned(FIGURE) == {"probes": 1, "figure": 1}
-    (accuracy,) = (new.folder / "results/tiny/probes").rglob("accuracy.parquet")
-    place = accuracy.parent.relative_to(new.folder)
-    shutil.rmtree(new.folder / place)
-    shutil.copytree(finished.folder / place, new.folder / place)
-    assert new.planned(FIGURE) == {"probes": 1, "figure": 1}
-    # who does not want reruns for other parameters gets none
-    kept = new.run(FIGURE, options=("-n", "--rerun-triggers", "mtime"))
-    assert "made by other code, settings or data" not in kept.stderr
 
 
 def test_a_source_models_history_and_weights_are_left_and_no_checkpoint_stays(finished):
@@ -269,6 +261,7 @@ tables:
 """
 
 
+@pytest.mark.slow
 def test_a_family_with_heads_and_snapshots_goes_down_the_whole_river(project):
     whole = merge(yaml.safe_load(project.read(TINY)), yaml.safe_load(POINTS))
     (project.folder / TINY).write_text(yaml.safe_dump(whole))
@@ -308,6 +301,7 @@ figures:
 """
 
 
+@pytest.mark.slow
 def test_a_model_on_several_data_sets_goes_down_the_whole_river(project):
     whole = merge(yaml.safe_load(project.read(TINY)), yaml.safe_load(ACROSS))
     (project.folder / TINY).write_text(yaml.safe_dump(whole))
@@ -345,6 +339,7 @@ def test_restyling_draws_the_same_numbers_again(project):
     assert project.planned(FIGURE) == Counter()
 
 
+@pytest.mark.slow
 def test_a_failed_job_fails_again_until_it_is_mended_and_leaves_no_result(project, monkeypatch):
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     name = "nctransfer/tidy/collapse.py"
@@ -368,6 +363,7 @@ def test_deleted_intermediates_under_a_finished_figure_rerun_nothing(project):
     assert project.planned(FIGURE) == Counter()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("store", "name", "read_by"),
     [
