@@ -9,7 +9,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-# Read from their metadata without importing them.
+# Libraries whose version may change numbers. Versions are read from metadata, without importing anything.
+NUMERICAL = (
+    "torch", "torchvision", "timm", "open_clip_torch", "numpy", "scipy", "scikit-learn", "pandas", "pillow",
+    "datasets",
+)  # fmt: skip
+# Libraries that draw figures and write tables.
 LIBRARIES = ("numpy", "pandas", "scipy", "matplotlib", "seaborn", "torch")
 
 
@@ -46,8 +51,14 @@ def library_versions(names: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
     return versions
 
 
+@cache
+def numerical_versions() -> dict[str, str]:
+    """Versions of Python and of the installed libraries on which numbers may depend, by name."""
+    return {"python": platform.python_version(), **library_versions(NUMERICAL)}
+
+
 def software() -> dict[str, object]:
-    """Versions for a sidecar."""
+    """Versions for a sidecar: what draws, not what computed."""
     return {
         "package": {"nctransfer": package_version()},
         "python": platform.python_version(),

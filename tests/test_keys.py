@@ -27,6 +27,7 @@ WHILE_RUNNING = {
     "OperationSettings.prefix_cache_gb",
     "OperationSettings.tensorboard",
     "ResourcesSettings.threads",
+    "RerunsSettings.software",
 }
 Place = tuple[str | int, ...]
 RUNS: Place = ("tables", "methods", "panels", 0, "runs", 0)
@@ -71,6 +72,7 @@ PLACES: dict[str, Place] = {
     "FewShotSettings": ("few_shot",),
     "FineTunedSettings": ("finetuned", "run"),
     "ReportSettings": ("report",),
+    "RerunsSettings": ("reruns",),
     "PictureSettings": POINTS,
     "FitOption": POINTS,
     "CurveOption": POINTS,

@@ -23,7 +23,7 @@ from nctransfer.reporting import provenance, titles
 from nctransfer.reporting.overview import FIGURE_FILES, TABLE_FILES, overview
 from nctransfer.reporting.settings import OverviewJobSettings
 from nctransfer.runtime import job_log
-from nctransfer.stamp import Stamp
+from nctransfer.stamp import MadeWith, Stamp
 from nctransfer.versions import revision
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,7 +70,8 @@ def test_a_jobs_line_is_read_back(tmp_path, monkeypatch):
     monkeypatch.setattr(job_log.logger, "handlers", [handler := logging.Handler()])
     monkeypatch.setattr(job_log.logger, "level", logging.INFO)
     handler.emit = records.append
-    job_log.write_line("s", "figure", {"figure": "fig3"}, "abc", 2)
+    made_with = MadeWith({"torch": "2.15.0"}, "cpu", 2, "float32", "contents", ("figure",))
+    job_log.write_line("s", "figure", {"figure": "fig3"}, "abc", made_with)
     (tmp_path / "figure").mkdir()
     (tmp_path / "figure/fig3.log").write_text(f"x INFO nctransfer: {records[0].getMessage()}\nx INFO: done\n")
     (job,) = job_log.read_lines(tmp_path, "s")
@@ -80,7 +81,7 @@ def test_a_jobs_line_is_read_back(tmp_path, monkeypatch):
         2,
         "cpu",
     )
-    assert job["digest"] == "abc"
+    assert (job["digest"], job["versions"]) == ("abc", {"torch": "2.15.0"})
     assert job["host"]
     assert job["device_name"]
     assert 0 < job["seconds"] < 1e5
@@ -148,7 +149,9 @@ def test_the_page_holds_configuration_and_times_and_escapes_them(tmp_path):
         "models": {"m": {"x": "<b>"}},
         "captions": {"fig3": "words"},
     }
-    gathered = provenance.gather(tmp_path, tmp_path, tmp_path, settings, {"figures_fig3": "abc"})
+    made_with = MadeWith({"torch": "<2>"}, "cpu", 2, "float32", "size", ("features",))
+    shown = Stamp(made_by={"figures_fig3": "abc"}, made_with=(made_with,))
+    gathered = provenance.gather(tmp_path, tmp_path, tmp_path, settings, shown)
     provenance.write(gathered, tmp_path / "p.json", tmp_path / "p.html", Stamp("r"))
     back = json.loads((tmp_path / "p.json").read_text())
     assert back["stamp"]["digest"] == "r"
@@ -158,6 +161,7 @@ def test_the_page_holds_configuration_and_times_and_escapes_them(tmp_path):
     assert len(back["jobs"]) == 1
     text = (tmp_path / "p.html").read_text()
     assert "GPU &lt;1&gt;" in text
+    assert "<td>torch &lt;2&gt;</td><td>cpu</td><td>2</td><td>float32</td><td>size</td>" in text
     assert "&lt;b&gt;" in text
     assert "1 h 02 min" in text
 
@@ -169,7 +173,14 @@ def test_the_list_counts_claims_and_links_relative_to_itself(tmp_path):
         {"study": "s", "setting": "It is small.", "results": str(tmp_path), "tables": [],
          "figures": [{"path": f"{tmp_path.parent}/figures/fig3", "name": "Figure 3", "shows": "NC1"}]}
     )  # fmt: skip
-    text = overview(settings, tmp_path / "scorecard.csv", 0, "abc")
+    text = overview(settings, tmp_path / "scorecard.csv", 0, [], Stamp("abc"))
+    assert "different software" not in text
+    by_size = MadeWith({}, "cpu", 1, "float32", "size")
+    remarks = overview(
+        settings, tmp_path / "scorecard.csv", 0, ["torch 1 and 2"], Stamp(made_with=(by_size,))
+    )
+    assert "**Results were made with different software or devices:** torch 1 and 2." in remarks
+    assert "told apart by name and size only" in remarks
     assert "Study `s`" in text
     assert "It is small." in text
     assert "| holds | 1 |" in text

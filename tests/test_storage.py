@@ -9,14 +9,15 @@ import pandas as pd
 import pytest
 
 from nctransfer.errors import StoreError
-from nctransfer.stamp import Stamp
+from nctransfer.stamp import MadeWith, Stamp
 from nctransfer.storage.convert import convert, old_stores
 from nctransfer.storage.files import atomic_path
 from nctransfer.storage.stamps import read_stamp
 from nctransfer.storage.stores import Store, create_store
 from nctransfer.storage.tables import read_table, write_table
 
-MADE = Stamp("d1", "c1", "t1", {"in": "d0"}, ("p1", "p2"))
+WITH = MadeWith({"torch": "2.15.0"}, "cpu", 2, "float32", "contents", ("features",))
+MADE = Stamp("d1", "c1", "t1", {"in": "d0"}, ("p1", "p2"), (WITH,))
 
 
 def make(folder, rows=10):

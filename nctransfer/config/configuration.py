@@ -83,6 +83,21 @@ class OperationSettings(Settings):
     """Whether trainings also log to logs/tensorboard (needs the package tensorboard)."""
 
 
+class RerunsSettings(Settings):
+    """What counts as a change of software and of the user's files."""
+
+    software: Literal["warn", "rerun", "ignore"] = "warn"
+    """What happens to results that other versions of Python or of a library made than those installed where
+    the run is planned: `warn` keeps and names them, `rerun` makes them again, `ignore` keeps them. Every
+    output says with what it was made, and the provenance page warns of a mixture. Jobs in containers, conda
+    environments or pods have software of their own, which is not compared."""
+    identity: Literal["contents", "size"] = "contents"
+    """What tells the user's own files apart: their `contents` (SHA-256, computed once per file) or only names
+    and `size`, for data too large to be read before a run: a file that is replaced by another of the same
+    size is then taken for the old one. Every output names it. Changing it runs again what reads such
+    files."""
+
+
 class ReportSettings(Settings):
     """What `snakemake` and the report contain, and which claims the scorecard tests."""
 
@@ -243,6 +258,8 @@ class Configuration(Settings):
     their own (`runs` of their panels)."""
     operation: OperationSettings = OperationSettings()
     """How trainings run; a change reruns nothing."""
+    reruns: RerunsSettings = RerunsSettings()
+    """What counts as a change of software and of the user's files."""
     report: ReportSettings = ReportSettings()
     """What `snakemake` and the report contain (all figures and tables, or some of them), and which claims the
     scorecard tests."""

@@ -43,7 +43,7 @@ from nctransfer.storage.files import file_checksum
 from nctransfer.storage.ledger import LEDGER
 
 # Sections that change no result and no digest.
-UNREAD = {"paths", "resources", "operation"}
+UNREAD = {"paths", "resources", "operation", "reruns"}
 CHANCE = {"chance": "csv", "chance_made": "json"}
 SCORECARD = {"scorecard": "csv", "scorecard_made": "json"}
 

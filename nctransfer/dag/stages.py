@@ -66,7 +66,7 @@ class Stages(Views):
             for folder in ("results", "figures", "tables", "logs")
         )
         self.jobs: dict[tuple[str, ...], Job] = {}
-        self.contents = Contents()  # of the user's files
+        self.contents = Contents(self.configuration.reruns.identity)  # of the user's files
 
     # --- jobs, in the order of the data flow --------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Digests of the contents of the user's own files and folders, which decide whether results are up to date.
+"""Identity of the user's own files and folders, which decides whether results are up to date.
 
 Sizes and times do not tell a file from another of the same size that is put in its place; SHA-256 does. It
 is computed once for each file and kept in ``.snakemake``, with what the file system says of the file (inode,
@@ -16,7 +16,7 @@ from contextlib import closing
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from nctransfer.data.folder_contents import is_hidden
 
@@ -30,9 +30,14 @@ SAID = 2e9  # bytes; hashing more takes seconds
 
 
 class Contents:
-    """Digests of files and folders, each computed once, however many jobs read it."""
+    """Digests of files and folders, each computed once, however many jobs read it.
 
-    def __init__(self) -> None:
+    Args:
+        identity: what is digested beside the names in a folder: ``contents``, or ``size`` alone.
+    """
+
+    def __init__(self, identity: Literal["contents", "size"] = "contents") -> None:
+        self._identity = identity
         self._known: dict[Path, str] = {}
 
     def digest(self, path: Path) -> str:
@@ -58,6 +63,8 @@ class Contents:
 
     def _digests(self, files: Sequence["_File"]) -> list[str]:
         """Digest of every file, from the records where nothing has happened to it."""
+        if self._identity == "size":
+            return [f"{file.size} bytes" if file.state else UNREADABLE for file in files]
         keys = [os.fsencode(os.path.abspath(file.path)) for file in files]
         found = [UNREADABLE] * len(files)
         new = []

@@ -8,16 +8,23 @@ import pandas as pd
 
 from nctransfer.reporting.scorecard.verdicts import VERDICTS
 from nctransfer.reporting.settings import Listed, OverviewJobSettings
+from nctransfer.stamp import Stamp
 
 FIGURE_FILES = {"picture": "png", "vector": "pdf", "numbers": "csv", "made by": "json"}
 TABLE_FILES = {"text": "md", "page": "html", "LaTeX": "tex", "numbers": "csv", "made by": "json"}
 
 
-def overview(settings: OverviewJobSettings, scorecard: Path, adopted: int, digest: str) -> str:
+def overview(
+    settings: OverviewJobSettings, scorecard: Path, adopted: int, mixtures: Sequence[str], stamp: Stamp
+) -> str:
     """Text of REPORT.md.
 
-    ``scorecard`` is the path of its CSV, beside which the text will lie, ``adopted`` the number of adoptions
-    (results kept after a code change).
+    Args:
+        settings: of its job.
+        scorecard: path of the scorecard's CSV, beside which the text will lie.
+        adopted: number of adoptions (results kept after a code change).
+        mixtures: in what software and devices differ that made the results.
+        stamp: of its job.
     """
     results = settings.results
     parts = [
@@ -28,8 +35,8 @@ def overview(settings: OverviewJobSettings, scorecard: Path, adopted: int, diges
         *_listing("Tables", settings.tables, TABLE_FILES, results),
         "## About this run\n\n"
         "Code, configuration, machines and times: [provenance.html](provenance.html), job by job in "
-        f"[provenance.json](provenance.json).{_adopted(adopted)}",
-        f"<!-- digest {digest} -->",
+        f"[provenance.json](provenance.json).{_adopted(adopted)}{_mixed(mixtures)}{_identity(stamp)}",
+        f"<!-- digest {stamp.digest} -->",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -52,6 +59,18 @@ def _adopted(times: int) -> str:
     return (
         f" {often}, results were kept after a change of code: provenance.html says why, and by which commit."
     )
+
+
+def _mixed(mixtures: Sequence[str]) -> str:
+    if not mixtures:
+        return ""
+    return f" **Results were made with different software or devices:** {'; '.join(mixtures)}."
+
+
+def _identity(stamp: Stamp) -> str:
+    if all(record.identity == "contents" for record in stamp.made_with):
+        return ""
+    return " The user's files were told apart by name and size only (`reruns.identity: size`)."
 
 
 def _verdicts(scorecard: Path) -> str:

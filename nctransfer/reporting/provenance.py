@@ -1,6 +1,7 @@
-"""Provenance of all figures and tables: code, configuration, software, and machine and time of every job."""
+"""Provenance of all figures and tables: what made them, configuration, and machine and time of every job."""
 
 import json
+import logging
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,10 +13,12 @@ import yaml
 
 from nctransfer.reporting import pages
 from nctransfer.runtime.job_log import read_lines
-from nctransfer.stamp import Stamp
+from nctransfer.stamp import UNRECORDED, MadeWith, Stamp
 from nctransfer.storage.files import save_text
 from nctransfer.storage.ledger import Adoption, read_ledger
 from nctransfer.versions import library_versions, package_version, revision
+
+logger = logging.getLogger(__name__)
 
 LIBRARIES = (
     "snakemake", "torch", "torchvision", "timm", "open_clip_torch", "numpy", "scipy", "scikit-learn",
@@ -23,6 +26,8 @@ LIBRARIES = (
 )  # fmt: skip
 # What the workflow adds to the configuration, for the report's captions and for jobs.
 NOT_CONFIGURED = ("captions", "package")
+# Rules that show results of others.
+DRAWING = ("figure", "table", "overview", "provenance")
 # Rules that report on the others and may run at the same time.
 ABOUT = ("overview", "provenance")
 
@@ -41,6 +46,9 @@ class Provenance:
     python: str
     system: str
     libraries: Mapping[str, str]
+    # what all figures and tables were made with, down to the images; empty if nothing is recorded
+    made_with: Sequence[MadeWith]
+    mixtures: Sequence[str]  # in what results differ that are shown together
     digests: Mapping[str, str]
     adoptions: Sequence[Adoption]  # code changes after which results were kept
     jobs: Sequence[Job]  # their log lines, by start
@@ -60,13 +68,14 @@ class Times:
     longest: float
 
 
-def gather(
-    root: Path, results: Path, logs: Path, config: Mapping[str, Any], made_by: Mapping[str, str]
-) -> Provenance:
+def gather(root: Path, results: Path, logs: Path, config: Mapping[str, Any], shown: Stamp) -> Provenance:
     """Collect provenance.
 
-    ``made_by`` are digests of all figures and tables, by name.
+    ``shown`` is the job's stamp: digests of all figures and tables by name, and what they were made with.
     """
+    mixed = mixtures(shown.made_with)
+    for mixture in mixed:
+        logger.warning("results made with different software or devices are shown together: %s", mixture)
     return Provenance(
         study=config["study"],
         written=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -75,11 +84,49 @@ def gather(
         python=platform.python_version(),
         system=platform.platform(),
         libraries=library_versions(LIBRARIES),
-        digests={name: made_by[name] for name in sorted(made_by)},
+        made_with=shown.made_with,
+        mixtures=mixed,
+        digests=dict(sorted(shown.made_by.items())),
         adoptions=read_ledger(results),
         jobs=[job for job in read_lines(logs, config["study"]) if job["rule"] not in ABOUT],
         configuration={name: part for name, part in config.items() if name not in NOT_CONFIGURED},
     )
+
+
+def mixtures(records: Sequence[MadeWith]) -> list[str]:
+    """In what records differ, in words: versions of a library, devices or threads of a rule.
+
+    What draws figures and writes tables does not count.
+    """
+    rules = {record: tuple(rule for rule in record.rules if rule not in DRAWING) for record in records}
+    computing = [record for record in records if rules[record] or record == UNRECORDED]
+    found = []
+    for library in sorted({name for record in computing for name in record.versions}):
+        values = {record: record.versions.get(library) for record in computing}
+        found += _differing(library, {record: value for record, value in values.items() if value}, rules)
+    for rule in sorted({rule for record in computing for rule in rules[record]}):
+        members = [record for record in computing if rule in rules[record]]
+        found += _differing(f"devices of {rule}", {record: record.device for record in members})
+        found += _differing(f"threads of {rule}", {record: str(record.threads) for record in members})
+    if UNRECORDED in computing and len(computing) > 1:
+        found.append("some results do not say with what they were made")
+    return found
+
+
+def _differing(
+    what: str, values: Mapping[MadeWith, str], rules: Mapping[MadeWith, Sequence[str]] | None = None
+) -> list[str]:
+    """Which values there are, and of which rules; nothing if there is only one."""
+    distinct = sorted(set(values.values()))
+    if len(distinct) < 2:
+        return []
+    parts = []
+    for value in distinct:
+        names = sorted(
+            {rule for record in values if values[record] == value for rule in (rules or {}).get(record, ())}
+        )
+        parts.append(f"{value} ({', '.join(names)})" if names else value)
+    return [f"{what} {' and '.join(parts)}"]
 
 
 def summary(jobs: Sequence[Job]) -> list[Times]:
@@ -111,7 +158,7 @@ def _body(provenance: Provenance) -> str:
         "Revision": _revision_in_words(provenance.revision),
         "Package": f"nctransfer {provenance.package['nctransfer']}",
         "Python": f"{provenance.python} on {provenance.system}",
-        "Libraries": ", ".join(f"{name} {number}" for name, number in provenance.libraries.items()),
+        "Libraries": _versions(provenance.libraries),
         "Written": provenance.written,
     }
     rows = "".join(
@@ -122,12 +169,39 @@ def _body(provenance: Provenance) -> str:
     )
     return (
         f"<table class='text facts'>\n<tbody>\n{rows}</tbody>\n</table>\n"
+        f"<h2>What made the results</h2>\n{_made_with(provenance)}"
         f"<h2>Jobs by rule and machine</h2>\n{_jobs(provenance.jobs)}"
         f"{_adoptions(provenance.adoptions)}"
         "<h2>Configuration</h2>\n<p>Complete, every default filled in; models that follow from it "
         "(snapshots, fine-tuning runs) are left out.</p>\n"
         f"<details><summary>Show it (YAML)</summary>\n<pre>{pages.escape(configuration)}</pre>\n</details>\n"
     )
+
+
+def _made_with(provenance: Provenance) -> str:
+    warnings = "".join(f"<li>{pages.escape(mixture)}</li>\n" for mixture in provenance.mixtures)
+    if warnings:
+        warnings = (
+            "<p><strong>Results that are shown together were made with different software or devices:"
+            f"</strong></p>\n<ul>\n{warnings}</ul>\n"
+        )
+    rows = [
+        (
+            ", ".join(record.rules) or "not recorded",
+            _versions(record.versions) or "not recorded",
+            record.device,
+            str(record.threads or "not recorded"),
+            record.precision,
+            record.identity,
+        )
+        for record in provenance.made_with
+    ]
+    columns = ("Rules", "Software", "Device", "Threads", "Forward pass in", "Files told apart by")
+    return warnings + pages.table(columns, rows, "text")
+
+
+def _versions(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in versions.items())
 
 
 def _jobs(jobs: Sequence[Job]) -> str:

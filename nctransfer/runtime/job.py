@@ -26,16 +26,16 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nctransfer.errors import NCTransferError, StoppedError, StoreError
 from nctransfer.runtime import job_log, study_lock
 from nctransfer.runtime.machine_errors import explain
-from nctransfer.stamp import Stamp
+from nctransfer.stamp import UNRECORDED, MadeWith, Stamp, together
 from nctransfer.storage.stamps import read_stamp
-from nctransfer.versions import package_digest
+from nctransfer.versions import numerical_versions, package_digest
 
 if TYPE_CHECKING:
     import torch
@@ -43,18 +43,26 @@ if TYPE_CHECKING:
 logger = logging.getLogger("nctransfer")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Job:
     """A running job of the workflow."""
 
     settings: dict[str, Any]  # the job's settings, plain values
-    stamp: Stamp  # digests of code, settings and inputs, written into every output
-    # CPU threads to compute with: those of the configuration, at most as many as the machine has, independent
-    # of ``-j``, because sums over more threads differ in their last bits
-    threads: int
+    planned: Stamp  # digests of code, settings and inputs, with what the inputs were made with
+    made_with: MadeWith  # its own software and device
     gpus: int  # number of GPUs that Snakemake granted; ``--resources gpu=0`` grants none
     downloads: Path  # folder for published data sets and weights
     operation: dict[str, Any]  # the configuration's section ``operation:``
+
+    @property
+    def stamp(self) -> Stamp:
+        """Written into every output; complete when the job knows its device."""
+        return replace(self.planned, made_with=together((*self.planned.made_with, self.made_with)))
+
+    @property
+    def threads(self) -> int:
+        """CPU threads to compute with."""
+        return self.made_with.threads
 
     def device(self) -> "torch.device":
         """Device for this job alone; also sets torch's thread count. Waits if all GPUs are in use.
@@ -77,7 +85,13 @@ class Job:
             )
         device = torch.device("cuda" if usable and requested != "cpu" else "cpu")
         logger.info("device %s, %d threads", device, self.threads)
-        job_log.computes_on(device)
+        if device.type == "cuda":
+            versions = {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
+            self.made_with = replace(
+                self.made_with,
+                device=torch.cuda.get_device_name(device),
+                versions={**self.made_with.versions, **versions},
+            )
         return device
 
 
@@ -93,11 +107,19 @@ def job(snakemake: Any) -> Iterator[Job]:
         _refuse_other_package(snakemake.config["package"])
         parameter = snakemake.params.job
         stamp = Stamp.from_json(parameter["stamp"])
-        _refuse_stale(snakemake.input, stamp)
         task = Job(
             settings=parameter["settings"],
-            stamp=stamp,
-            threads=min(snakemake.config["resources"]["threads"], _processors()),
+            planned=replace(stamp, made_with=_made_inputs_with(snakemake.input, stamp)),
+            made_with=MadeWith(
+                versions=numerical_versions(),
+                device="cpu",
+                # those of the configuration, at most as many as the machine has, independent of ``-j``,
+                # because sums over more threads differ in their last bits
+                threads=min(snakemake.config["resources"]["threads"], _processors()),
+                precision=_precision(parameter["settings"]),
+                identity=snakemake.config["reruns"]["identity"],
+                rules=(_script_name(),),
+            ),
             gpus=snakemake.resources.get("gpu", 0),
             # not among the parameters, because no result depends on them
             downloads=Path(snakemake.config["paths"]["downloads"]),
@@ -105,7 +127,7 @@ def job(snakemake: Any) -> Iterator[Job]:
         )
         yield task
         job_log.write_line(
-            snakemake.config["study"], _script_name(), snakemake.wildcards, stamp.digest, task.threads
+            snakemake.config["study"], _script_name(), snakemake.wildcards, stamp.digest, task.made_with
         )
         logger.info("done")
     except (StoppedError, signals.Stopped) as error:
@@ -127,6 +149,11 @@ def job(snakemake: Any) -> Iterator[Job]:
 def _script_name() -> str:
     """Name of the running script, which is that of its rule, also where a module renames the rule."""
     return Path(sys.modules["__main__"].__file__ or "").name.partition(".")[0]
+
+
+def _precision(settings: Mapping[str, Any]) -> str:
+    """Arithmetic of the forward pass: a setting of features, and of trainings."""
+    return str(settings.get("precision") or settings.get("training", {}).get("precision", "float32"))
 
 
 def _processors() -> int:
@@ -152,19 +179,22 @@ def _log_to(path: Path, rule: str) -> None:
     logger.handlers = [file, terminal]
 
 
-def _refuse_stale(inputs: Any, stamp: Stamp) -> None:
-    """Check that inputs were made by the planned code and settings.
+def _made_inputs_with(inputs: Any, stamp: Stamp) -> tuple[MadeWith, ...]:
+    """With what the inputs were made; StoreError if not by the planned code and settings.
 
     Snakemake checks this too, but trusts all existing files if its records (`.snakemake`) were lost.
     """
+    records: list[MadeWith] = []
     for name, digest in stamp.made_by.items():
         path = Path(inputs[name])
-        input_digest = read_stamp(path).digest
-        if input_digest != digest:
+        found = read_stamp(path)
+        if found.digest != digest:
             raise StoreError(
-                f"{path}: made by other code or settings (digest {input_digest}, now {digest}); delete it "
+                f"{path}: made by other code or settings (digest {found.digest}, now {digest}); delete it "
                 "and run again, or, if only code changed and no result with it, see docs/adopt.md"
             )
+        records += found.made_with or [UNRECORDED]
+    return together(records)
 
 
 def _end_if_stopped(snakemake: Any) -> None:

@@ -12,29 +12,22 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import torch
+from nctransfer.stamp import MadeWith
 
 logger = logging.getLogger("nctransfer")
 
 # The job's script imports this module first, so this is nearly the start of its process.
 _BEGAN, _CLOCK = datetime.now(UTC), time.monotonic()
 _LINE = re.compile(r" run (\{.*\})$")
-_device: dict[str, str] = {}
 
 
-def computes_on(device: "torch.device") -> None:
-    """Record the device of the job; without a call it is the processor."""
-    if device.type == "cuda":
-        import torch
-
-        _device.update(device="cuda", device_name=torch.cuda.get_device_name(device))
-
-
-def write_line(study: str | None, rule: str, wildcards: Mapping[str, Any], digest: str, threads: int) -> None:
+def write_line(
+    study: str | None, rule: str, wildcards: Mapping[str, Any], digest: str, made_with: MadeWith
+) -> None:
     """Write the log line of a finished job."""
+    gpu = {} if made_with.device == "cpu" else {"device": "cuda", "device_name": made_with.device}
     record = {
         "study": study,
         "rule": rule,
@@ -43,10 +36,11 @@ def write_line(study: str | None, rule: str, wildcards: Mapping[str, Any], diges
         "host": os.uname().nodename if hasattr(os, "uname") else platform.node(),
         "device": "cpu",
         "device_name": _processor(),
-        "threads": threads,
+        "threads": made_with.threads,
+        "versions": dict(made_with.versions),
         "start": _BEGAN.isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - _CLOCK, 2),
-    } | _device
+    } | gpu
     logger.info("run %s", json.dumps(record))
 
 

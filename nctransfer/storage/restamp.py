@@ -3,12 +3,14 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from nctransfer.errors import StoreError
 from nctransfer.stamp import Stamp
 from nctransfer.storage.convert import convert
 from nctransfer.storage.files import atomic_path, file_checksum
+from nctransfer.storage.stamps import read_stamp
 from nctransfer.storage.stores import MANIFEST, Store
 from nctransfer.storage.tables import read_table, restamp_table
 
@@ -33,12 +35,13 @@ def verify(path: Path) -> None:
 def restamp(path: Path, stamp: Stamp, inputs: Mapping[str, str]) -> None:
     """Replace the stamp of a table, of a store (path of its manifest) or of a picture (path of its sidecar).
 
-    Nothing else in the file changes, and it keeps its modification time; a store of the older layout gets
-    the present one. ``inputs`` are the paths of the job's inputs, by name.
+    Nothing else in the file changes: with what it was made stays, and so does its modification time. A store
+    of the older layout gets the present one. ``inputs`` are the paths of the job's inputs, by name.
     """
     if path.name == MANIFEST:
         convert(path)
     status = path.stat()
+    stamp = replace(stamp, made_with=read_stamp(path).made_with)
     with atomic_path(path) as partial:
         if path.suffix == ".parquet":
             restamp_table(path, partial, stamp)

@@ -1,6 +1,7 @@
 # Functions of the rules. The plan (nctransfer/dag) derives the settings, inputs and digest of every job; here
 # they are passed to Snakemake. Nothing below may import torch: every cluster job reads the Snakefile again.
 import atexit
+import collections
 import functools
 import os
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.enums import RerunTrigger
+from snakemake.settings.types import SharedFSUsage
 
 from nctransfer import variants
 from nctransfer.config.kinds import SECTIONS, kind_of
@@ -17,7 +19,7 @@ from nctransfer.config.load import load
 from nctransfer.config.ranking import picture_keys
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.resources import Requests
-from nctransfer.dag.stale import stale_outputs
+from nctransfer.dag.stale import kept_stamps, other_versions
 from nctransfer.dag.store_contents import store_contents
 from nctransfer.dag.wildcards import names
 from nctransfer.errors import NCTransferError
@@ -26,7 +28,7 @@ from nctransfer.runtime import fork_server, study_lock, signals
 from nctransfer.storage.convert import old_stores
 from nctransfer.storage.ledger import LEDGER
 from nctransfer.storage.stores import ARRAYS
-from nctransfer.versions import package_digest
+from nctransfer.versions import numerical_versions, package_digest
 
 # Threads that busy-wait slow each other down on a shared machine (measured: a training on 2 virtual cores six
 # times slower); jobs inherit this unless the user sets it.
@@ -71,6 +73,11 @@ def load_study():
         )
     for note in study.notes:
         logger.warning(note)
+    if study.configuration.reruns.identity == "size" and workflow.is_main_process:
+        logger.warning(
+            "reruns.identity: size: a file of your own that is replaced by another of the same size is taken "
+            "for the old one"
+        )
     return study
 
 
@@ -168,6 +175,17 @@ def begin_run():
 
 # Results that are made again, although Snakemake's own records would not ask for it.
 stale = {}
+# Results of other versions of libraries: how many, by the versions in words.
+other_software = collections.Counter()
+
+
+def software_of_jobs():
+    """Versions with which jobs will run, if they have the software of this process; else nothing."""
+    settings = workflow.storage_settings
+    shared = SharedFSUsage.SOFTWARE_DEPLOYMENT in settings.shared_fs_usage
+    own = workflow.deployment_settings.deployment_method or not shared
+    ignored = configuration.reruns.software == "ignore"
+    return {} if own or ignored else numerical_versions()
 
 
 def make_stale_again(stage, wildcards, digest):
@@ -186,22 +204,39 @@ def make_stale_again(stage, wildcards, digest):
         record = workflow.persistence.metadata(path)
         return None if record is None else str(record.params)
 
-    if found := stale_outputs(outputs, digest, recorded):
-        stale.update(dict.fromkeys(map(str, found)))
-        workflow.dag.forcefiles.update(found)
+    stamps = kept_stamps(outputs, digest, recorded)
+    found = [path for path, stamp in stamps.items() if stamp.digest != digest]
+    if not found:
+        versions = software_of_jobs()
+        made_with = [
+            other_versions(stamp, stage, versions) for stamp in stamps.values()
+        ]
+        if any(made_with):
+            other_software[max(made_with)] += 1
+            if configuration.reruns.software == "rerun":
+                found = list(stamps)
+    stale.update(dict.fromkeys(map(str, found)))
+    workflow.dag.forcefiles.update(found)
 
 
 def name_stale():
-    """Name the stale results, once."""
+    """Name the stale results, and those of other software, once."""
     if stale:
         shown = list(stale)[:10]
         more = (
             f", and {len(stale) - len(shown)} more" if len(stale) > len(shown) else ""
         )
         logger.warning(
-            f"made by other code, settings or data than planned now, so made again: {', '.join(shown)}{more}"
+            f"made by other code, settings, data or software than planned now, so made again: {', '.join(shown)}{more}"
         )
         stale.clear()
+    if configuration.reruns.software == "warn":
+        for versions, count in other_software.items():
+            logger.warning(
+                f"results of {count} jobs were made with {versions}; they are kept beside new ones. "
+                "`reruns: {software: rerun}` makes them again, `ignore` keeps them unsaid"
+            )
+    other_software.clear()
 
 
 # before the jobs of a run, and at the end of a dry run

@@ -4,12 +4,18 @@ from pathlib import Path
 
 from nctransfer.runtime.job import job
 from nctransfer.reporting.overview import overview
+from nctransfer.reporting.provenance import mixtures
 from nctransfer.reporting.settings import OverviewJobSettings
 from nctransfer.storage.files import save_text
 from nctransfer.storage.ledger import read_ledger
 
 with job(snakemake) as task:
     settings = OverviewJobSettings.read(task.settings)
-    adopted = len(read_ledger(Path(settings.results)))
-    text = overview(settings, Path(snakemake.input.scorecard), adopted, task.stamp.digest)
+    text = overview(
+        settings,
+        Path(snakemake.input.scorecard),
+        len(read_ledger(Path(settings.results))),
+        mixtures(task.planned.made_with),
+        task.stamp,
+    )
     save_text(text, Path(snakemake.output.md))

@@ -12,5 +12,5 @@ with job(snakemake) as task:
     results = Path(ProvenanceJobSettings.read(task.settings).results)
     # where a storage plugin put them, if there is one
     logs = Path(snakemake.log[0]).parent
-    collected = provenance.gather(root, results, logs, snakemake.config, task.stamp.made_by)
+    collected = provenance.gather(root, results, logs, snakemake.config, task.planned)
     provenance.write(collected, Path(snakemake.output.json), Path(snakemake.output.html), task.stamp)

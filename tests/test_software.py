@@ -1,0 +1,126 @@
+"""With which software, device and threads results were made: in every output, compared while planning, told."""
+
+import json
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from project import Project
+
+from nctransfer.dag.stale import other_versions
+from nctransfer.reporting.provenance import mixtures
+from nctransfer.stamp import UNRECORDED, MadeWith, Stamp, together
+from nctransfer.versions import numerical_versions
+
+OLD = MadeWith(
+    {"python": "3.11.7", "torch": "2.13.0"}, "cpu", 8, "float32", "contents", ("features", "images")
+)
+NEW = replace(OLD, versions={"python": "3.11.7", "torch": "2.15.0"}, rules=("probes",))
+
+
+def test_equal_records_become_one_whatever_their_order():
+    turned = replace(OLD, versions=dict(reversed(OLD.versions.items())), rules=("metrics",))
+    assert together([OLD, turned, NEW]) == together([NEW, turned, OLD])
+    assert [record.rules for record in together([OLD, turned])] == [("features", "images", "metrics")]
+
+
+def test_a_stamp_is_read_back_whole():
+    stamp = Stamp("d", "c", "t", {"in": "e"}, ("p",), (OLD, NEW))
+    assert Stamp.from_json(json.loads(json.dumps(stamp.to_json()))) == stamp
+    assert stamp.own("images") == OLD
+    assert stamp.own("figure") is None
+    before = {name: value for name, value in stamp.to_json().items() if name != "made_with"}
+    assert Stamp.from_json(before).made_with == ()  # outputs of earlier versions
+
+
+@pytest.mark.parametrize(
+    ("records", "told"),
+    [
+        ([OLD], []),
+        ([OLD, replace(NEW, versions=OLD.versions)], []),
+        ([OLD, NEW], ["torch 2.13.0 (features, images) and 2.15.0 (probes)"]),
+        ([OLD, replace(NEW, rules=("figure", "table", "overview"))], []),  # draws only
+        ([OLD, replace(OLD, versions={**OLD.versions, "cudnn": "91002"}, device="H200", rules=("probes",))], []),
+        ([OLD, replace(OLD, device="H200", rules=("features",))], ["devices of features H200 and cpu"]),
+        ([OLD, replace(OLD, threads=2, rules=("images",))], ["threads of images 2 and 8"]),
+        ([OLD, UNRECORDED], ["some results do not say with what they were made"]),
+        ([UNRECORDED], []),
+    ],
+)  # fmt: skip
+def test_a_mixture_is_what_differs_among_results_shown_together(records, told):
+    assert mixtures(records) == told
+
+
+@pytest.mark.parametrize(
+    ("versions", "told"),
+    [
+        ({"python": "3.11.7", "torch": "2.13.0", "scipy": "1"}, ""),
+        ({"python": "3.11.7", "torch": "2.15.0"}, "torch 2.13.0 (now 2.15.0)"),
+        ({"python": "3.12.1", "torch": "2.15.0"}, "python 3.11.7 (now 3.12.1), torch 2.13.0 (now 2.15.0)"),
+        ({}, ""),  # jobs have software of their own
+    ],
+)
+def test_versions_are_compared_with_those_installed(versions, told):
+    assert other_versions(Stamp(made_with=(NEW, OLD)), "images", versions) == told
+    assert other_versions(Stamp(made_with=(NEW,)), "images", versions) == ""  # not known of itself
+
+
+def install(folder: Path, name: str, version: str) -> None:
+    """Let Python find another version of a library, which stays the same."""
+    metadata = folder / f"{name}-{version}.dist-info/METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+FIGURE = "figures/tiny/fig3.pdf"
+
+
+@pytest.mark.slow
+def test_a_library_that_is_upgraded_between_two_halves_of_a_study_is_noticed(tmp_path, monkeypatch):
+    project = Project.fresh(tmp_path / "p")
+    assert project.run(FIGURE).returncode == 0
+    everything = Project.fresh(tmp_path / "q").planned(FIGURE)
+    manifests = list((project.folder / "results").rglob("manifest.json"))
+    assert len(manifests) >= 9
+    for path in manifests:
+        for record in json.loads(path.read_text())["stamp"]["made_with"]:
+            assert record["versions"] == numerical_versions()
+            assert (record["device"], record["threads"], record["identity"]) == ("cpu", 1, "contents")
+    first = project.contents("results", "figures")
+
+    install(tmp_path / "site", "torch", "9.9.9")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    told = f"torch {numerical_versions()['torch']} (now 9.9.9)"
+    dry = project.run(FIGURE, options=("-n",))
+    assert f"results of {sum(everything.values())} jobs were made with {told}" in dry.stderr
+    assert "Nothing to be done" in dry.stdout + dry.stderr
+    with (project.folder / "tiny.yaml").open("a") as file:
+        file.write("reruns: {software: rerun}\nreport: {pictures: [fig3]}\n")
+    assert project.planned(FIGURE) == everything
+    project.edit("tiny.yaml", "{software: rerun}", "{software: ignore}")
+    dry = project.run(FIGURE, options=("-n",))
+    assert told not in dry.stderr
+    assert project.planned(FIGURE) == Counter()
+
+    for name in ("results/tiny/probes", "figures"):  # its second half is made with the new version
+        shutil.rmtree(project.folder / name)
+    run = project.run(FIGURE, "results/tiny/provenance.html")
+    assert run.returncode == 0, run.stderr
+    made_with = json.loads(project.read("figures/tiny/fig3.json"))["stamp"]["made_with"]
+    rules = {record["versions"]["torch"]: set(record["rules"]) for record in made_with}
+    assert {"images", "features", "metrics"} <= rules[numerical_versions()["torch"]]
+    assert rules["9.9.9"] == {"probes", "figure"}
+    mixture = "features, images, metrics, model, pretrain) and 9.9.9 (chance, probes, scorecard)"
+    assert mixture in run.stderr
+    assert mixture in project.read("results/tiny/provenance.html")
+    assert mixture in project.read("results/tiny/provenance.json")
+    # two studies can be told apart from what they made
+    (table,) = (project.folder / "results/tiny/metrics").rglob("*.parquet")
+    assert b"9.9.9" not in pq.read_schema(table).metadata[b"stamp"]
+    second = project.contents("results/tiny/features", "figures")
+    assert all(second[name] == first[name] for name in second if "/features/" in name)
+    assert second["figures/tiny/fig3.json"] != first["figures/tiny/fig3.json"]
+    assert second["figures/tiny/fig3.csv"] == first["figures/tiny/fig3.csv"]
