@@ -28,6 +28,8 @@ def parser():
         ("-n -q a.pdf", "-n -q -- a.pdf"),
         ("--rerun-triggers mtime params a.pdf", "--rerun-triggers mtime params -- a.pdf"),
         ("--resources gpu=1 a -- b", "--resources gpu=1 -- a b"),
+        ("-j4 --configfile mine.yaml figures/mine/a.pdf", "-j4 --configfile mine.yaml -- figures/mine/a.pdf"),
+        ("--configfiles a.yml b.json rank", "--configfiles a.yml b.json -- rank"),
         # nothing is swallowed: nothing changes
         ("-j4 figures/fig3.pdf", "-j4 figures/fig3.pdf"),
         ("--resources=gpu=1 a", "--resources=gpu=1 a"),

@@ -1,8 +1,10 @@
 """Weights in files that others wrote: what they are wrapped in, what is chosen, what is refused."""
 
 import argparse
+import errno
 import json
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,10 @@ from safetensors.torch import save_file
 from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.checkpoint import load_strictly
+from nctransfer.models.foreign_weights import read_file
 from nctransfer.models.model_store import load_model, save_model
 from nctransfer.models.settings import ModelJobSettings
+from nctransfer.runtime.machine_errors import explain
 
 SETTINGS = {
     "source": "local",
@@ -212,6 +216,42 @@ def test_objects_are_refused_and_not_run(weights, tmp_path):
     with pytest.raises(ModelError, match=r"evil.pt: refused.*open.*could run any code"):
         loaded(tmp_path, tmp_path / "evil.pt")
     assert not ran.exists()
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
+@pytest.mark.parametrize("kept", [0, 1, 2, 7, 50, 0.5, 1 - 1e-6])
+def test_a_file_that_was_cut_off_is_named_as_damaged(weights, tmp_path, form, kept):
+    path = tmp_path / "w.pt"
+    if form == "safetensors":
+        save_file(weights, path)
+    else:
+        torch.save(weights, path, _use_new_zipfile_serialization=form == "zip")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
+    with pytest.raises(ModelError, match=r"w\.pt: damaged or not a weights file"):
+        read_file(path)
+
+
+@pytest.mark.parametrize(
+    "contents", [b"<!doctype html><html>404</html>", b"version https://git-lfs", bytes(4096)]
+)
+def test_a_file_of_another_kind_is_not_said_to_run_code(tmp_path, contents):
+    (tmp_path / "w.pt").write_bytes(contents)
+    with pytest.raises(ModelError, match="damaged or not a weights file"):
+        read_file(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])
+def test_what_the_machine_refuses_is_not_the_files_fault(weights, tmp_path, monkeypatch, number):
+    def refuse(*arguments, **options):
+        raise OSError(number, os.strerror(number), str(tmp_path / "w.pt"))
+
+    torch.save(weights, tmp_path / "w.pt")
+    monkeypatch.setattr(torch, "load", refuse)
+    with pytest.raises(OSError, match=r"w\.pt") as caught:
+        read_file(tmp_path / "w.pt")
+    said = "too many files are open" if number == errno.EMFILE else os.strerror(number)
+    assert said in explain(caught.value, "there")
 
 
 def test_integers_that_count_batches_may_be_missing(weights, tmp_path):

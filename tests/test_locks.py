@@ -274,10 +274,20 @@ def test_a_claim_waits_until_a_device_is_free(machine, held_by):
         (["1", "7", "0"], [UUIDS[1]]),  # as CUDA: nothing behind a name that is not known
         (["GPU-aaaa"], []),  # which of two?
         ([], []),
+        (["1", "0", "1"], []),  # as CUDA: none if one is listed twice
+        (["+1", "2gpus"], [UUIDS[1], UUIDS[2]]),
     ],
 )
 def test_which_devices_a_list_of_visible_ones_means(listed, found):
     assert gpus.usable(listed, UUIDS) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [("2,-1,0", 2), ("2, -2,0", 2), ("2,,0", 2), ("2,none,0", 2), (" 2 ", 2), ("-1,2", None), ("", None), (",2", None)],
+)  # fmt: skip
+def test_nothing_behind_an_entry_that_is_no_device_is_visible(machine, text, seen):
+    assert claim({"CUDA_VISIBLE_DEVICES": text}, machine) == (None if seen is None else UUIDS[seen])
 
 
 def test_without_a_driver_listed_names_stand_for_devices(machine, monkeypatch):
@@ -413,7 +423,7 @@ from nctransfer.stamp import UNSTAMPED
 
 snakemake = SimpleNamespace(
     config={{
-        "study": None, "resources": {{"threads": 1}}, "paths": {{"downloads": "."}}, "operation": {{}},
+        "study": None, "resources": {{"threads": 1}}, "paths": {{"downloads": "."}}, "operation": {{}}, "reruns": {{"identity": "contents"}},
         "package": {{"folder": {root!r} + "/nctransfer"}},
     }},
     rule="model", log=["log.txt"], input={{}}, output=[], resources={{}},

@@ -4,9 +4,11 @@ A file is never unpickled with code of its own (``weights_only``). What is taken
 """
 
 import argparse
+import errno
 import logging
 import pathlib
 import pickle
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +35,8 @@ LISTED = 8
 # two encoders of contrastive learning the papers evaluate the one that is trained by gradients.
 AVERAGED = ("ema", "swa", "averaged", "average", "avg", "teacher")
 FOLLOWING = ("encoder_k", "momentum_encoder", "target_encoder", "target_network", "key_encoder")
+# What torch's unpickler raises beside its own error when bytes are missing.
+MALFORMED = (LookupError, ValueError, TypeError, AttributeError, AssertionError)
 # Plain values that training scripts store beside the weights; none of these classes runs anything.
 SCALAR, ARRAY = np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]  # what numpy's pickles call
 METADATA: list[Any] = [
@@ -133,13 +137,22 @@ def read_file(path: Path) -> Any:
         raise ModelError(f"{path}: no such weights file")
     try:
         return _sharded(path) if is_index(path) else _one_file(path)
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{path}: refused, it is not a torch checkpoint of tensors and plain values ({_refused(error)}); "
-            "objects in it could run any code. Convert it to safetensors if you trust it"
-        ) from None
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, OSError, *MALFORMED) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # the machine's fault
+            raise
+        if isinstance(error, pickle.UnpicklingError) and _is_pickle(path):
+            raise ModelError(
+                f"{path}: refused, it is not a torch checkpoint of tensors and plain values "
+                f"({_refused(error)}); objects in it could run any code. Convert it to safetensors if you "
+                "trust it"
+            ) from None
         raise ModelError(f"{path}: damaged or not a weights file ({first_line(error)})") from None
+
+
+def _is_pickle(path: Path) -> bool:
+    """Whether a file begins like a pickle, or like the archive in which torch saves one."""
+    with path.open("rb") as file:
+        return file.read(4)[:1] == b"\x80" or zipfile.is_zipfile(path)
 
 
 def _refused(error: pickle.UnpicklingError) -> str:

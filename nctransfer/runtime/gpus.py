@@ -7,8 +7,10 @@ for whatever reason.
 
 import logging
 import os
+import re
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import pynvml
@@ -26,6 +28,7 @@ SCHEDULERS = (
     "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "SGE_TASK_ID", "FLUX_JOB_ID", "KUBERNETES_SERVICE_HOST",
 )  # fmt: skip
 POLL_SECONDS = 0.5
+INDEX = re.compile(r"\+?[0-9]+")  # CUDA reads leading digits only
 
 _held: Lock | None = None
 
@@ -98,23 +101,27 @@ def usable(listed: Sequence[str] | None, uuids: Sequence[str]) -> list[str]:
         return list(listed)
     devices: list[str] = []
     for name in listed:
-        if name.isdecimal():
-            matches = [uuids[int(name)]] if int(name) < len(uuids) else []
+        if number := INDEX.match(name):
+            index = int(number[0])
+            matches = [uuids[index]] if index < len(uuids) else []
         elif name.startswith("MIG-"):  # a part of a GPU, which is a device of its own
             matches = [name]
         else:  # a unique beginning of an identifier
-            matches = [device for device in uuids if device.startswith(name)]
+            matches = [device for device in uuids if name and device.startswith(name)]
         if len(matches) != 1:
             break  # CUDA ignores everything after an unknown name
         devices += matches
-    return devices
+    # CUDA shows no device at all if one is listed twice
+    return devices if len(set(devices)) == len(devices) else []
 
 
 def _listed(environment: Mapping[str, str]) -> list[str] | None:
+    """Entries of CUDA_VISIBLE_DEVICES up to the first that is no device; None if it is not set."""
     text = environment.get(VISIBLE)
-    return (
-        None if text is None else [name.strip() for name in text.split(",") if name.strip() not in ("", "-1")]
-    )
+    if text is None:
+        return None
+    entries = [entry.strip() for entry in text.split(",")]
+    return list(takewhile(lambda entry: entry and not entry.startswith("-"), entries))
 
 
 def _make(folder: Path) -> None:

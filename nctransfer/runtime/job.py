@@ -148,7 +148,7 @@ def job(snakemake: Any) -> Iterator[Job]:
 
 def _script_name() -> str:
     """Name of the running script, which is that of its rule, also where a module renames the rule."""
-    return Path(sys.modules["__main__"].__file__ or "").name.partition(".")[0]
+    return Path(getattr(sys.modules["__main__"], "__file__", None) or "").name.partition(".")[0]
 
 
 def _precision(settings: Mapping[str, Any]) -> str:

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 # Without ENOENT, which could also be a bug of this code.
 UNREADABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE)
+TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 # safetensors opens files itself and only reports the system's message.
+TOO_MANY_FILES_WORDS = ("Too many open files",)
 NO_SPACE_WORDS = ("No space left on device", "Disk quota exceeded")
 DEVICE_MEMORY_WORDS = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 HOST_MEMORY_WORDS = ("can't allocate memory", "Cannot allocate memory", "std::bad_alloc", "malloc of size")
@@ -29,6 +31,11 @@ def explain(error: BaseException, where: str) -> str | None:
             return (
                 f"{_file(cause) or where}: the disk is full ({_first_line(text)}); no incomplete output was "
                 "left. Free some space and run again"
+            )
+        if number in TOO_MANY_FILES or _any(TOO_MANY_FILES_WORDS, text):
+            return (
+                f"too many files are open ({_first_line(text)}). Allow more (ulimit -n 4096), or run fewer "
+                "jobs at once (-j)"
             )
         if type(cause).__name__ == "OutOfMemoryError" or _any(DEVICE_MEMORY_WORDS, text):
             return (

@@ -19,6 +19,8 @@ def accepts(action: argparse.Action, word: str) -> bool:
     """Whether a word can be a value of an option with several values."""
     if action.choices is not None:
         return word in action.choices
+    if "--configfile" in action.option_strings:
+        return word.endswith((".yaml", ".yml", ".json"))
     if isinstance(action.metavar, str) and "=" in action.metavar:
         return "=" in word
     return True  # files, rules or targets: any word is possible

@@ -24,7 +24,7 @@ from nctransfer.dag.store_contents import store_contents
 from nctransfer.dag.wildcards import names
 from nctransfer.errors import NCTransferError
 from nctransfer.reporting.titles import aligned_name
-from nctransfer.runtime import fork_server, study_lock, signals
+from nctransfer.runtime import fork_server, signals, snakemake_records, study_lock
 from nctransfer.storage.convert import old_stores
 from nctransfer.storage.ledger import LEDGER
 from nctransfer.storage.stores import ARRAYS
@@ -80,6 +80,11 @@ def load_study():
         )
     return study
 
+
+if set("{}") & set(str(PROJECT or "")):
+    raise WorkflowError(
+        f"{PROJECT}: Snakemake takes braces in this path for wildcards; rename or move the folder"
+    )
 
 try:
     study = load_study()
@@ -151,14 +156,20 @@ def name_old_stores():
     )
 
 
+# By path, from when a run begins.
+damaged_records = []
+
+
 @functools.cache
 def begin_run():
     """Become the only run of this study in the folder, if jobs will run.
 
     Snakemake has no hook before it takes its own locks, but calls the first input function before that.
     """
-    if workflow.is_main_process and not IS_MODULE:
-        name_old_stores()
+    if workflow.is_main_process:
+        damaged_records.append(snakemake_records.protect(workflow.persistence))
+        if not IS_MODULE:
+            name_old_stores()
     jobs_will_run = workflow.executor_plugin is not None and not workflow.dryrun
     if not jobs_will_run:
         return
@@ -220,7 +231,13 @@ def make_stale_again(stage, wildcards, digest):
 
 
 def name_stale():
-    """Name the stale results, and those of other software, once."""
+    """Name damaged records, stale results, and those of other software, once."""
+    for damaged in filter(None, damaged_records):
+        logger.warning(
+            f"{len(damaged)} records of Snakemake are damaged and taken for missing ({next(iter(damaged))}, "
+            "...); results are compared with the plan by what they say themselves"
+        )
+    damaged_records.clear()
     if stale:
         shown = list(stale)[:10]
         more = (
