@@ -28,6 +28,22 @@ def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
     return values
 
 
+def _drawable(text: str) -> str:
+    """Refuse a formula (between dollar signs) that matplotlib does not know, before anything is computed."""
+    dollars = text.count("$") - text.count(r"\$")
+    if dollars and dollars % 2 == 0:  # as matplotlib tells a formula
+        from matplotlib.mathtext import MathTextParser
+
+        try:
+            MathTextParser("path").parse(text)
+        except ValueError as error:
+            reason = " ".join(str(error).split()[-12:])
+            raise ValueError(
+                rf"{text!r} has a formula that matplotlib cannot draw ({reason}); write \$ for a dollar sign"
+            ) from None
+    return text
+
+
 Integer = Annotated[int, BeforeValidator(_whole)]
 Count = Annotated[Integer, Field(ge=1)]
 Natural = Annotated[Integer, Field(ge=0)]
@@ -35,6 +51,8 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1)]
+# A text that is drawn in figures and written in tables; formulas stand between dollar signs.
+Shown = Annotated[str, AfterValidator(_drawable)]
 # A name that is used as a folder name.
 Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Unique = Annotated[tuple[T, ...], AfterValidator(_each_once), Field(json_schema_extra={"uniqueItems": True})]

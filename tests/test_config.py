@@ -33,6 +33,29 @@ def errors(*overlays: Path, settings: tuple[str, ...] = ()) -> list[str]:
     return [line.strip() for line in str(caught.value).splitlines()[1:]]
 
 
+FORMULAS = {
+    "title": "figures: {f: {kind: layerwise, panels: [{model: resnet34, dataset: dtd, title: %s}]}}",
+    "display name": "style: {titles: {dtd: %s}}",
+    "series": "figures: {f: {kind: transfer, panels: [{dataset: dtd, series: [{name: %s, models: {a: resnet34}}]}]}}",
+    "label": "figures: {f: {kind: transfer, panels: [{dataset: dtd, series: [{models: {%s: resnet34}}]}]}}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", FORMULAS)
+@pytest.mark.parametrize("text", [r"$\fract{1}{2}$", r"$x_$", r"$\left($", r"from $5 to {$"])
+def test_a_formula_that_cannot_be_drawn_is_found_before_anything_is_computed(tmp_path, place, text):
+    lines = errors(overlay(tmp_path, "study: x\n" + FORMULAS[place].replace("%s", f"'{text}'")))
+    assert sum("has a formula that matplotlib cannot draw" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    "text", [r"$\alpha_1$", "$5", r"\$5 to \$6_", "100 %", r"$\mathcal{NC}_1$ of $x^2$", "a|b = c < d"]
+)
+def test_formulas_and_single_dollars_are_drawn(tmp_path, text):
+    loaded = load(BASE, [overlay(tmp_path, f"study: x\nstyle: {{titles: {{dtd: '{text}'}}}}")])
+    assert loaded.style.titles["dtd"] == text
+
+
 def test_the_papers_configuration_is_valid_and_complete():
     loaded = load(BASE)
     assert loaded.probes.learning_rates == (0.1,)

@@ -1,15 +1,18 @@
 """Fits against numpy and scipy, figure 3: the plotted numbers, and files that are the same every time."""
 
+import csv
 import json
 import platform
 import re
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from project import STYLE
@@ -19,7 +22,7 @@ from nctransfer.errors import DegenerateInputError
 from nctransfer.reporting import table_cells
 from nctransfer.reporting.figures.layerwise import figure as layerwise
 from nctransfer.reporting.fits import correlation, fit_line, fit_parabola
-from nctransfer.reporting.output import save_figure, save_numbers, save_page, save_sidecar
+from nctransfer.reporting.output import save_figure, save_numbers, save_page, save_sidecar, save_table
 from nctransfer.reporting.settings import Window
 from nctransfer.stamp import Stamp
 from nctransfer.storage.files import file_checksum
@@ -300,6 +303,46 @@ def test_units_that_lie_close_together_are_enlarged_where_they_hide_none(width):
 def test_units_that_are_spread_out_are_not_enlarged():
     chosen = settings()
     assert not layerwise.draw(layerwise.tabulate(chosen, tables()), chosen).axes[1].child_axes
+
+
+HOSTILE = [
+    "a|b", "<script>x</script>", "*x*", "_y_", "a_b", "[x](y)", "&lt;", "a\nb", "`c`", "50 %", "$5", "R&D", "#1", "{x}", "~", "\\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("look", [str, lambda text: table_cells.Cell(text, table_cells.Emphasis.BEST)])
+def test_no_text_is_taken_for_markup(tmp_path, text, look):
+    readable = pd.DataFrame({"Name": [look(text), "plain"], text: ["1", "2"]})
+    files = [tmp_path / f"t.{suffix}" for suffix in ("csv", "md", "tex", "html")]
+    save_table(pd.DataFrame({"x": [1]}), readable, *files[:3], "abc123")
+    save_page(readable, files[3], text, "abc123")
+    shown = MarkdownIt("commonmark").enable("table").render(files[1].read_text())
+    for page in (shown, files[3].read_text()):
+        table = ElementTree.fromstring(re.search("<table.*</table>", page, re.DOTALL)[0])
+        rows = [[" ".join("".join(cell.itertext()).split()) for cell in row] for row in table.iter("tr")]
+        expected = " ".join(text.split())
+        assert rows == [["Name", expected], [expected, "1"], ["plain", "2"]]
+        assert "<script>" not in page
+    assert not re.search(r"(?<!\\)[|<>]", files[2].read_text().replace("{|", ""))
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "=cmd|' /C calc'!A0", "@SUM(1)", "+x", "-x", "-2+3+cmd", "\t=1", "\r=1"]
+)
+def test_no_text_in_a_csv_is_a_formula_of_a_spreadsheet(tmp_path, text):
+    table = pd.DataFrame({"title": [text, "-1.5", "+2e-3", "CIFAR-10", None], "value": [-1.5, 2, 3, 4, 5]})
+    save_numbers(table, tmp_path / "n.csv")
+    with (tmp_path / "n.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    first = re.sub(r"[\t\r]", " ", text)
+    assert rows[1:] == [
+        [f"'{first}", "-1.5"],
+        ["-1.5", "2.0"],
+        ["+2e-3", "3.0"],
+        ["CIFAR-10", "4.0"],
+        ["", "5.0"],
+    ]
 
 
 def test_files_are_the_same_bytes_every_time_with_embedded_fonts_and_digest(tmp_path):

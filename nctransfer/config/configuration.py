@@ -36,6 +36,7 @@ from nctransfer.settings import (
     NonNegative,
     Positive,
     Settings,
+    Shown,
     Unique,
 )
 from nctransfer.transferability.settings import ScoringSettings
@@ -111,7 +112,7 @@ class ReportSettings(Settings):
 class StyleSectionSettings(StyleSettings):
     """How figures look; a change recomputes no results, it only redraws the figures."""
 
-    titles: dict[str, str] = {}
+    titles: dict[str, Shown] = {}
     """Display names of data sets in figures, by key, such as {cifar10: CIFAR-10}."""
     windows: Name | None = None
     """CSV file of axis ranges of published figures, such as config/published/paper/axes.csv: the PNG of a

@@ -7,7 +7,7 @@ from pydantic import Field
 from nctransfer.config.finetuning import RatesSettings, SweepSettings
 from nctransfer.models.settings import Pooling
 from nctransfer.reporting.settings import Curve, Fit, Layout
-from nctransfer.settings import Count, Distinct, Name, Settings
+from nctransfer.settings import Count, Distinct, Name, Settings, Shown
 
 Keys = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -15,18 +15,18 @@ Keys = Annotated[tuple[str, ...], Field(min_length=1)]
 class SeriesSettings(Settings):
     """Points of a figure that belong together: members of a family, or listed models."""
 
-    name: str = ""
+    name: Shown = ""
     """Name of the series in the legend, such as `Aug.`."""
     group: str | None = None
     """Group of a family, `<family>-<member>`, such as cifar100-resnet50-aug."""
-    models: Annotated[dict[str, str], Field(min_length=1)] | None = None
+    models: Annotated[dict[Shown, str], Field(min_length=1)] | None = None
     """Keys of models, by their label."""
 
 
 class PanelSettings(Settings):
     """One panel."""
 
-    title: str | None = None
+    title: Shown | None = None
     """Title above the panel; `null` names model and data set."""
 
 
@@ -104,7 +104,7 @@ class SearchPanelSettings(RunsPanelSettings):
 class SamplesPanelSettings(RunsPanelSettings):
     """Fine-tuning runs by the number of training images."""
 
-    note: str | None = None
+    note: Shown | None = None
     """Remark in the panel, such as why a method is missing."""
 
 

@@ -12,11 +12,15 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
+from pandas.api.types import is_numeric_dtype
 
 from nctransfer.reporting import pages, table_cells
 from nctransfer.stamp import Stamp
 from nctransfer.storage.files import atomic_path, file_checksum, save_text
 from nctransfer.versions import library_versions, package_version, software
+
+# What pandas leaves as it is, and LaTeX's text fonts lack.
+LATEX = str.maketrans({"±": r"$\pm$", "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}"})
 
 
 def save_figure(
@@ -36,7 +40,9 @@ def save_figure(
 
 
 def save_numbers(table: pd.DataFrame, csv: Path) -> None:
-    """Write the plotted numbers as CSV, in full precision."""
+    """Write the plotted numbers as CSV, in full precision, without texts that a spreadsheet would compute."""
+    texts = [name for name in table if not is_numeric_dtype(table[name])]
+    table = table.assign(**{str(name): table[name].map(table_cells.inert) for name in texts})
     with atomic_path(csv) as partial:
         table.to_csv(partial, index=False, lineterminator="\n")
 
@@ -59,9 +65,8 @@ def save_table(
     save_numbers(numbers, csv)
     left_aligned = (readable.columns[0], *readable.attrs.get("text", ()))
     sides = ["left" if column in left_aligned else "right" for column in readable.columns]
-    markdown = readable.map(table_cells.markdown).to_markdown(
-        index=False, disable_numparse=True, colalign=sides
-    )
+    cells = readable.map(table_cells.markdown).rename(columns=table_cells.markdown)
+    markdown = cells.to_markdown(index=False, disable_numparse=True, colalign=sides)
     latex = _latex(readable, "".join(side[0] for side in sides))
     for path, text in ((md, f"{markdown}\n\n<!-- {note} -->\n"), (tex, f"% {note}\n{latex}")):
         save_text(text, path)
@@ -124,4 +129,4 @@ def _latex(readable: pd.DataFrame, columns: str) -> str:
             rule = "\\midrule\n" if row else ""
             name = lines[row].split(" & ")[0]
             lines[row] = f"{rule}\\multicolumn{{{len(columns)}}}{{l}}{{{name}}} \\\\\n"
-    return f"{head}\\midrule\n{''.join(lines)}".replace("±", r"$\pm$")
+    return f"{head}\\midrule\n{''.join(lines)}".translate(LATEX)

@@ -1,5 +1,6 @@
 """Emphasis of table cells: the best, the second best, the heading of a block."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -11,6 +12,10 @@ import numpy as np
 from nctransfer.reporting.tidy_rows import TRANSFER
 
 MISSING = "\N{EN DASH}"
+# Characters with a meaning in Markdown or HTML: underscores only at the edges of words, brackets in links.
+MARKUP = re.compile(r"[\\`*|<]|\[(?=[^\]]*\][(\[])|&(?=#?\w+;)|(?<!\w)_|_(?!\w)")
+# Beginnings that spreadsheets take for a formula, but for those of numbers.
+FORMULA = re.compile(r"[=@]|[+-](?![\d.]+(?:[eE][+-]?\d+)?$)")
 
 
 class Emphasis(Enum):
@@ -39,11 +44,20 @@ def heading(text: str, columns: int) -> list[str | Cell]:
 
 
 def markdown(cell: str | Cell) -> str:
-    """A cell in Markdown."""
+    """A cell in Markdown, on one line; what Markdown or HTML would interpret is escaped."""
+    text = MARKUP.sub(r"\\\g<0>", re.sub(r"\s*[\r\n]\s*", " ", str(cell)))
     if isinstance(cell, Cell):
         before, after, *_ = cell.emphasis.value
-        return f"{before}{cell.text}{after}"
-    return cell
+        return f"{before}{text}{after}"
+    return text
+
+
+def inert(value: Any) -> Any:
+    """A value of a CSV, on one line; a text that a spreadsheet would compute begins with an apostrophe."""
+    if not isinstance(value, str):
+        return value
+    text = re.sub(r"[\r\n\t]+", " ", value)
+    return f"'{text}" if FORMULA.match(text.lstrip()) else text
 
 
 def latex_command(cell: str | Cell) -> str:
