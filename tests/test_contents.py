@@ -134,6 +134,50 @@ def test_records_are_read_once_whatever_a_plan_asks_for(folder, monkeypatch):
     assert len(read) == 1
 
 
+def test_the_jobs_of_a_run_read_no_file_again(folder, tmp_path, monkeypatch):
+    run, record = Contents(), tmp_path / "s.digests"
+    told = {path: run.digest(path) for path in (folder, folder / "a/1.bmp")}
+    run.save(record)
+    monkeypatch.setattr(contents, "_files", None)
+    monkeypatch.setattr(contents, "_hash", None)
+    job = Contents()
+    job.recall(record)
+    assert {path: job.digest(path) for path in told} == told
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"{", b"\xac\xed", b"[1]"])
+def test_a_job_without_legible_digests_reads_the_files(folder, tmp_path, damage):
+    record = tmp_path / "s.digests"
+    if damage is not None:
+        record.write_bytes(damage)
+    job = Contents()
+    job.recall(record)
+    assert job.digest(folder) == Contents().digest(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "noticed"),
+    [
+        (lambda root: (root / "a/1.bmp").touch(), False),
+        (lambda root: rewrite(root / "a/1.bmp", b"new"), False),
+        (
+            lambda root: swap(root / "a/1.bmp", root / "b/1.bmp"),
+            False,
+        ),  # which is why contents are the default
+        (lambda root: (root / "a/1.bmp").write_bytes(b"longer"), True),
+        (lambda root: (root / "a/1.bmp").rename(root / "a/9.bmp"), True),
+        (lambda root: (root / "a/1.bmp").unlink(), True),
+        (lambda root: (root / "b/4.bmp").unlink(), True),
+    ],
+)
+def test_by_size_only_names_and_sizes_count_and_nothing_is_opened(folder, monkeypatch, change, noticed):
+    before = Contents("size").digest(folder)
+    assert before != Contents().digest(folder)
+    monkeypatch.setattr(contents, "_hash", None)
+    change(folder)
+    assert (Contents("size").digest(folder) != before) == noticed
+
+
 def test_nothing_is_opened_but_regular_files(folder):
     os.mkfifo(folder / "a/pipe.bmp")
     (folder / "a/loop.bmp").symlink_to("loop.bmp")

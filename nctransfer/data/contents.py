@@ -6,19 +6,21 @@ size, times): a file that is only touched, or moved with the project, is read ag
 """
 
 import hashlib
+import json
 import logging
 import os
 import sqlite3
 import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from nctransfer.data.folder_contents import is_hidden
+from nctransfer.storage.files import save_text
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,15 @@ class Contents:
         if path not in self._known:
             self._known[path] = self._folder(path) if path.is_dir() else self._digests([_file(str(path))])[0]
         return self._known[path]
+
+    def save(self, record: Path) -> None:
+        """Leave all digests to the jobs of this run, which then need not read the files again."""
+        save_text(json.dumps({str(path): digest for path, digest in self._known.items()}), record)
+
+    def recall(self, record: Path) -> None:
+        """Take over the digests that the run left; what is not among them is read."""
+        with suppress(OSError, ValueError, AttributeError):
+            self._known |= {Path(path): digest for path, digest in json.loads(record.read_text()).items()}
 
     def _folder(self, path: Path) -> str:
         files = list(_files(str(path), ()))

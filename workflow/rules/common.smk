@@ -89,6 +89,10 @@ if set("{}") & set(str(PROJECT or "")):
 try:
     study = load_study()
     plan = Plan(study, PACKAGE, workflow_file)
+    # clusters' jobs read this file again, but not the user's files
+    DIGESTS = study_lock.FOLDER / f"{study.configuration.study or 'paper'}.digests"
+    if not workflow.is_main_process:
+        plan.contents.recall(DIGESTS)
     # clashes of names and models without a view are mistakes in the configuration too
     IMAGE_KEYS, VIEW_KEYS, SHOWN = plan.image_keys, plan.view_keys, plan.shown
 except NCTransferError as error:
@@ -262,6 +266,7 @@ atexit.register(name_stale)
 
 onstart:
     name_stale()
+    plan.contents.save(DIGESTS)
 
 
 @functools.cache
