@@ -333,7 +333,7 @@ def probe_table(model: str, accuracies: dict[int, float]) -> pd.DataFrame:
         {
             "model": model, "view": "v", "unit": unit, "module": "penultimate" if unit == 3 else f"b{unit}",
             "pooling": "" if unit == 3 else "avg", "split": split, "accuracy": value + (split == "train"),
-            "learning_rate": rate, "weight_decay": 0.0, "seed": seed, "unconverged": False,
+            "learning_rate": rate, "weight_decay": 0.0, "seed": seed, "unconverged": False, "untested_classes": 0, "single_classes": 0,
         }
         for unit, value in accuracies.items()
         for split in ("train", "test")
@@ -506,6 +506,23 @@ def test_the_source_accuracy_of_a_model_trained_here_is_its_last_on_clean_test_i
         found = gather(tables | {("history", "m0", ""): history}, rank_settings(models=models))
         rows = found[(found["name"] == "source_accuracy") & (found["model"] == "m0")]
         assert rows["value"].tolist() == [expected]
+
+
+def test_classes_that_are_never_tested_or_have_one_image_are_named_beside_accuracies(
+    tables, tmp_path, caplog
+):
+    key = ("probes", "m1", "v")
+    lacking = tables[key].assign(untested_classes=3, single_classes=1)
+    found = gather(tables | {key: lacking}, rank_settings())
+    probes = found[found["name"] == "probe"]
+    reason = "3 classes that are never tested; 1 classes of a single training image"
+    assert set(probes.loc[probes["model"] == "m1", "reason"]) == {reason}
+    assert set(probes.loc[probes["model"] != "m1", "reason"]) == {""}
+    write_table(tmp_path / "accuracy.parquet", lacking)
+    with caplog.at_level("WARNING", "nctransfer"):
+        read_tables([key], {"table_0": str(tmp_path / "accuracy.parquet")})
+    assert "m1 on v: accuracies with 3 classes that are never tested" in caplog.text
+    assert "m1 on v: accuracies with 1 classes of a single training image" in caplog.text
 
 
 def test_probes_that_have_not_converged_are_marked(tables, tmp_path, caplog):

@@ -95,6 +95,35 @@ def test_probes_leave_a_row_for_each_unit_setting_and_split_and_their_weights(st
     assert row["right_with_last"] == np.sum((first == labels) & (last == labels))
 
 
+class Rows:
+    """Some rows of a feature store."""
+
+    def __init__(self, store, rows):
+        self.store, self.rows = store, rows
+        self.labels, self.class_names, self.unit_columns = (
+            store.labels[rows],
+            store.class_names,
+            store.unit_columns,
+        )
+
+    def __getitem__(self, name):
+        return self.store[name][self.rows]
+
+
+def test_beside_accuracies_stand_the_classes_that_say_less(stores, tmp_path):
+    train, test = stores["train"].labels, stores["test"].labels
+    some = {
+        "train": Rows(stores["train"], np.append(np.flatnonzero(train != 3), np.flatnonzero(train == 3)[:1])),
+        "test": Rows(stores["test"], test > 1),
+    }
+    manifest = tmp_path / "probes" / "manifest.json"
+    for chosen, numbers in ((stores, (0, 0)), (some, (2, 1))):
+        write_probes(chosen, manifest, PROBES, CPU, UNSTAMPED)
+        table = read_table(manifest.with_name("accuracy.parquet"))
+        found = table[["untested_classes", "single_classes"]].drop_duplicates()
+        assert list(found.itertuples(index=False, name=None)) == [numbers]
+
+
 def test_the_exact_solver_reads_only_the_weight_decay(stores, tmp_path):
     manifest = tmp_path / "probes" / "manifest.json"
     write_probes(stores, manifest, PROBES.model_copy(update={"solver": "lbfgs"}), CPU, UNSTAMPED)

@@ -2,14 +2,18 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from nctransfer.data.class_names import listed
 from nctransfer.data.settings import Geometry
 from nctransfer.storage.stores import Store, array_file
+
+logger = logging.getLogger(__name__)
 
 
 class ImageStore:
@@ -28,6 +32,7 @@ class ImageStore:
         self._store = Store(Path(manifest), "images")
         self.manifest = self._store.manifest
         self.class_names: tuple[str, ...] = tuple(self.manifest["class_names"])
+        logger.info("%s: %d classes: %s", manifest, len(self.class_names), listed(self.class_names))
         height, width = self.manifest["resolution"]
         self.resolution: tuple[int, int] = (height, width)
 

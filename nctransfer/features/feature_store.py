@@ -6,6 +6,7 @@ share one reader: one ``.npy`` file per column, or one Parquet file with one unc
 (the numbers of a row as little-endian bytes).
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nctransfer.data.class_names import listed
 from nctransfer.errors import StoreError
 from nctransfer.storage.stores import ARRAYS, Store, StoreWriter
+
+logger = logging.getLogger(__name__)
 
 PENULTIMATE = "penultimate"
 SUMMED = "summed"
@@ -117,6 +121,7 @@ class FeatureStore:
         self.meta: Mapping[str, Any] = meta
         self.columns = [Column(**entry) for entry in meta["columns"]]
         self.class_names: Sequence[str] = meta["class_names"]
+        logger.info("%s: %d classes: %s", manifest, len(self.class_names), listed(self.class_names))
 
     def __len__(self) -> int:
         return int(self._store.manifest["samples"])

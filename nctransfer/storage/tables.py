@@ -17,6 +17,11 @@ from nctransfer.storage.stores import Store
 logger = logging.getLogger(__name__)
 
 UNITS = "units"
+# Columns of probes' tables with numbers of classes.
+LACKING = {
+    "untested_classes": "classes that are never tested",
+    "single_classes": "classes of a single training image",
+}
 STAMP = "stamp"
 
 
@@ -60,7 +65,7 @@ def _read(path: Path) -> pa.Table:
 def read_tables(
     names: Sequence[Sequence[str]], paths: Mapping[str, str]
 ) -> dict[tuple[str, ...], pd.DataFrame]:
-    """Read the tables of a figure or table by name, model and view; warn of probes that have not converged.
+    """Read the tables of a figure or table by name, model and view; warn of accuracies that say less.
 
     Args:
         names: (name, model, view) of each.
@@ -76,11 +81,18 @@ def read_tables(
         for index, name in enumerate(names)
     }
     for name, table in tables.items():
-        if "unconverged" in table and table["unconverged"].any():
-            units = table.loc[table["unconverged"], "unit"].unique()
-            where, shown = " on ".join(name[1:]), ", ".join(map(str, units))
-            logger.warning("%s: accuracies of probes that have not converged; units %s", where, shown)
+        if "unconverged" in table:
+            _warn_of_accuracies(" on ".join(name[1:]), table)
     return tables
+
+
+def _warn_of_accuracies(where: str, probes: pd.DataFrame) -> None:
+    if probes["unconverged"].any():
+        units = ", ".join(map(str, probes.loc[probes["unconverged"], "unit"].unique()))
+        logger.warning("%s: accuracies of probes that have not converged; units %s", where, units)
+    for column, what in LACKING.items():
+        if count := probes[column].max():
+            logger.warning("%s: accuracies with %s %s", where, count, what)
 
 
 def read_units(manifest: Path) -> pd.DataFrame:

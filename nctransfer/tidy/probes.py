@@ -48,7 +48,7 @@ def write_probes(
         units, count = ", ".join(dict.fromkeys(unconverged)), len(unconverged)
         logger.warning("%d of %d probes have not converged; units %s", count, len(probes), units)
     with create_store(manifest, "probes", stamp) as store:
-        table = accuracy_table(train, probes, scores, settings.names, len(test.labels))
+        table = accuracy_table(train, probes, scores, settings.names, test.labels)
         write_table(store.file("accuracy.parquet"), table)
         for name in names:
             _put_weights(store, name, [probe for probe in probes if probe.unit == name])
@@ -76,16 +76,22 @@ def probe_settings(settings: ProbesJobSettings) -> list[ProbeSettings]:
 
 
 def accuracy_table(
-    store: FeatureStore, probes: list[Probe], scores: list[Score], names: ViewNames, tested: int
+    store: FeatureStore, probes: list[Probe], scores: list[Score], names: ViewNames, tested: np.ndarray
 ) -> pd.DataFrame:
     """Accuracy (%) and cross-entropy of every probe on both splits, one row each.
 
-    ``store`` is that of the training split, ``tested`` the number of test images. Accuracies have the number
-    of images, samples, and Wilson's 95 % interval, accuracy_low to accuracy_high. right_with_last
-    is the number of test images that both this probe and that of the last unit, of the same pooling and
+    ``store`` is that of the training split, ``tested`` the labels of the test images. Accuracies have the
+    number of images, samples, and Wilson's 95 % interval, accuracy_low to accuracy_high. right_with_last is
+    the number of test images that both this probe and that of the last unit, of the same pooling and
     settings, get right: what a paired comparison needs. objective_gap and unconverged are the probe's
-    (:class:`~nctransfer.probing.probes.Probe`).
+    (:class:`~nctransfer.probing.probes.Probe`). untested_classes is the number of classes without a test
+    image, single_classes that of classes with one training image.
     """
+    counts = {"untested_classes": (tested, 0), "single_classes": (store.labels, 1)}
+    lacking = {
+        name: int((np.bincount(labels, minlength=len(store.class_names)) == images).sum())
+        for name, (labels, images) in counts.items()
+    }
     columns = {column.name: column for column in store.unit_columns}
     last = {column.pooling: column.name for column in sorted(columns.values(), key=lambda entry: entry.unit)}
     right = {(probe.unit, probe.settings): on.right for probe, on in zip(probes, scores, strict=True)}
@@ -98,10 +104,10 @@ def accuracy_table(
         both = int((on_test.right & right[last[column.pooling], probe.settings]).sum())
         for split, images, accuracy, entropy, paired in (
             ("train", len(store.labels), probe.train_accuracy, probe.cross_entropy, np.nan),
-            ("test", tested, on_test.accuracy, on_test.cross_entropy, both),
+            ("test", len(tested), on_test.accuracy, on_test.cross_entropy, both),
         ):
             measured = {"split": split, "samples": images, "accuracy": accuracy, "cross_entropy": entropy}
-            rows.append(shared | measured | {"right_with_last": paired})
+            rows.append(shared | measured | {"right_with_last": paired} | lacking)
     return with_intervals(pd.DataFrame(rows))
 
 

@@ -17,6 +17,7 @@ from nctransfer import variants
 from nctransfer.errors import DegenerateInputError
 from nctransfer.features.feature_store import PENULTIMATE
 from nctransfer.intervals import mean_interval
+from nctransfer.storage.tables import LACKING
 from nctransfer.transferability import scores as score_modules
 from nctransfer.transferability.agreement import Agreement, agreement
 from nctransfer.transferability.evaluate import needs_head
@@ -158,8 +159,13 @@ def probe_accuracies(table: pd.DataFrame, learning_rate: float, weight_decay: fl
     ]
     chosen = chosen[chosen["module"] != "summed"]  # the last feature plus a skip connection
     columns = {"value": ("accuracy", "mean"), "reason": ("unconverged", "any")}
+    columns |= {column: (column, "max") for column in LACKING}
     means = chosen.groupby(["model", "unit", "pooling"], sort=False).agg(**columns).reset_index()
-    means["reason"] = np.where(means["reason"], "the probe has not converged", "")
+    reasons = np.where(means["reason"], "the probe has not converged", "").astype(object)
+    for column, what in LACKING.items():
+        counts = means.pop(column)
+        reasons = np.where(counts > 0, reasons + "; " + counts.astype(str) + " " + what, reasons)
+    means["reason"] = [reason.removeprefix("; ") for reason in reasons]
     return means.assign(name="probe", label="probe accuracy (%)")
 
 
