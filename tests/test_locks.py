@@ -413,7 +413,7 @@ from nctransfer.stamp import UNSTAMPED
 
 snakemake = SimpleNamespace(
     config={{
-        "study": None, "resources": {{"threads": 1}}, "paths": {{"downloads": "."}}, "operation": {{}},
+        "study": None, "resources": {{"threads": 1}}, "paths": {{"downloads": "."}}, "operation": {{"downloads": {{}}}},
         "package": {{"folder": {root!r} + "/nctransfer"}},
     }},
     rule="model", log=["log.txt"], input={{}}, output=[], resources={{}},
