@@ -21,6 +21,10 @@ class ModelError(NCTransferError):
     """A network, its weights or its preprocessing is not what the configuration says."""
 
 
+class DownloadError(NCTransferError):
+    """A server did not send a file within the limits of downloads."""
+
+
 class TrainingError(NCTransferError):
     """A training cannot continue: its loss is not finite, or it has no data."""
 

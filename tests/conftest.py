@@ -20,6 +20,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
 
 
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch) -> None:
+    """Between the tries of a download."""
+    monkeypatch.setattr("nctransfer.runtime.transfer.FIRST_PAUSE", 0.01)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder with real images and weights; tests that need it skip where it is absent."""

@@ -26,6 +26,10 @@ WHILE_RUNNING = {
     "OperationSettings.checkpoint_minutes",
     "OperationSettings.prefix_cache_gb",
     "OperationSettings.tensorboard",
+    "DownloadSettings.silent_seconds",
+    "DownloadSettings.least_kb_per_second",
+    "DownloadSettings.tries",
+    "DownloadSettings.hours",
     "ResourcesSettings.threads",
     "RerunsSettings.software",
 }
@@ -379,7 +383,7 @@ def test_an_override_changes_a_job(place, value, folder, before):
 @pytest.mark.parametrize("field", sorted(WHILE_RUNNING))
 def test_what_a_job_reads_while_it_runs_is_read(field):
     section, key = field.replace("Settings", "").lower().split(".")
-    reading = rf'configuration\.{section}\.{key}\b|\b{section}("\])?\["{key}"\]'
+    reading = rf'configuration\.{section}\.{key}\b|\b{section}("\])?\["{key}"\]|limits\.{key}\b'
     folders = ("nctransfer/runtime", "nctransfer/dag", "workflow/rules", "workflow/scripts")
     files = [path for folder in folders for path in (ROOT / folder).glob("*.*")]
     assert any(re.search(reading, path.read_text()) for path in files)

@@ -423,7 +423,8 @@ from nctransfer.stamp import UNSTAMPED
 
 snakemake = SimpleNamespace(
     config={{
-        "study": None, "resources": {{"threads": 1}}, "paths": {{"downloads": "."}}, "operation": {{}}, "reruns": {{"identity": "contents"}},
+        "study": None, "resources": {{"threads": 1}}, "paths": {{"downloads": "."}}, "operation": {{"downloads": {{}}}},
+        "reruns": {{"identity": "contents"}},
         "package": {{"folder": {root!r} + "/nctransfer"}},
     }},
     rule="model", log=["log.txt"], input={{}}, output=[], resources={{}},

@@ -26,6 +26,7 @@ from nctransfer.features.settings import FeatureSettings
 from nctransfer.few_shot.settings import FewShotSettings
 from nctransfer.probing.settings import ProbesSettings
 from nctransfer.reporting.settings import StyleSettings
+from nctransfer.runtime.download_settings import DownloadSettings
 from nctransfer.settings import (
     Count,
     Device,
@@ -71,7 +72,7 @@ class RankSettings(ScoringSettings):
 
 
 class OperationSettings(Settings):
-    """How trainings run; a change reruns nothing."""
+    """How trainings and downloads run; a change reruns nothing."""
 
     checkpoint_minutes: NonNegative = 10
     """Minutes between two checkpoints, from which an interrupted training continues; 0 writes one after every
@@ -82,6 +83,8 @@ class OperationSettings(Settings):
     resources.mem_mb) or on disk, up to half of the free space there. 0 caches nothing."""
     tensorboard: bool = False
     """Whether trainings also log to logs/tensorboard (needs the package tensorboard)."""
+    downloads: DownloadSettings = DownloadSettings()
+    """Limits of downloads."""
 
 
 class RerunsSettings(Settings):

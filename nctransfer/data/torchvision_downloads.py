@@ -17,19 +17,17 @@ import json
 import logging
 import os
 import shutil
-import socket
-import urllib.error
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlparse
 
-from nctransfer.errors import DataError
+from nctransfer.errors import DataError, DownloadError
+from nctransfer.runtime.downloads import downloading
 from nctransfer.runtime.locks import UNSUPPORTED, Lock
 
 MARK = "complete.json"
-TIMEOUT = 60.0  # seconds without data after which a connection is given up
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 logger = logging.getLogger(__name__)
@@ -73,7 +71,7 @@ def downloaded(name: str, archives: Sequence[Archive], fetch: Callable[[Path], N
         try:
             _clear(partial, archives)
             _adopt(root, partial, archives)
-            with _with_timeout():
+            with downloading():
                 fetch(partial)
             _check_unverified(partial, archives)
         except Exception as error:
@@ -131,17 +129,6 @@ def _adopt(root: Path, partial: Path, archives: Sequence[Archive]) -> None:
         shutil.copyfile(by_hand, place)
 
 
-@contextmanager
-def _with_timeout() -> Iterator[None]:
-    """Give up on a server that stops answering, which torchvision does not do."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
 def _check_unverified(partial: Path, archives: Sequence[Archive]) -> None:
     """Read gzip archives of unknown MD5 to the end, which verifies gzip's own checksum."""
     for archive in archives:
@@ -156,8 +143,7 @@ def _explained(
 ) -> DataError:
     if isinstance(error, DataError):
         return error
-    cause: object = error.reason if type(error) is urllib.error.URLError else error
-    reason = " ".join(str(cause).split()) or type(error).__name__
+    reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError) and error.errno in _DISK:
         return DataError(f"{name}: cannot be stored in {root}: {reason}")
     for archive in archives:
@@ -166,9 +152,11 @@ def _explained(
             f"Run again when {urlparse(archive.url).hostname} can be reached, or put {archive.name} (from "
             f"{archive.url}) into {root} by hand"
         )
-        if not file.is_file():
+        size, md5 = (file.stat().st_size, _md5(file)) if file.is_file() else (0, "")
+        if not md5 or (isinstance(error, DownloadError) and md5 != archive.md5):
+            file.unlink(missing_ok=True)
+            reason = reason.removeprefix(f"{archive.name}: ")
             return DataError(f"{name}: {archive.name} could not be downloaded ({reason}). {way_out}")
-        size, md5 = file.stat().st_size, _md5(file)
         if archive.md5 is None:
             file.unlink()
             return DataError(

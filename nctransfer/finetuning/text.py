@@ -21,6 +21,7 @@ from nctransfer.models.fetched import existing, published_name
 from nctransfer.models.foreign_weights import choose, read_file, states
 from nctransfer.models.settings import TextTowerSettings, has_text_tower
 from nctransfer.models.sources import open_clip as published
+from nctransfer.runtime.downloads import downloading
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +150,8 @@ def _local(settings: TextTowerSettings, checkpoint: Path | None) -> tuple[Any, T
 def _tokenizer(name: str, context_length: int | None = None, vocabulary: int | None = None) -> Tokenizer:
     """The architecture's tokenizer, with the context length of a text tower of another size."""
     try:
-        tokenizer = open_clip.get_tokenizer(name, context_length=context_length)
+        with downloading():
+            tokenizer = open_clip.get_tokenizer(name, context_length=context_length)
     except Exception as error:  # any error of the network, the hub or its library
         raise ModelError(
             f"open_clip/{name}: its tokenizer could not be downloaded ({type(error).__name__}: "

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from nctransfer.errors import ModelError
+from nctransfer.errors import DownloadError, ModelError
 from nctransfer.models.architecture import Architecture, Metadata
 from nctransfer.models.checkpoint import first_line
 from nctransfer.models.settings import ModelSourceSettings
@@ -23,10 +23,11 @@ class Fetched:
 
 def download_failed(model: str, weights: str, error: BaseException) -> ModelError:
     """The error for weights that could not be downloaded, with a remedy."""
+    kind = "" if isinstance(error, DownloadError) else f"{type(error).__name__}: "
     return ModelError(
-        f"{model}: its weights {weights!r} could not be downloaded ({type(error).__name__}: "
-        f"{first_line(error)}); check the network (and proxy), or download the file elsewhere and use "
-        "`source: local` with `weights: FILE`; delete a damaged file in the library's download cache first"
+        f"{model}: its weights {weights!r} could not be downloaded ({kind}{first_line(error)}); check the "
+        "network (and proxy), or download the file elsewhere and use `source: local` with `weights: FILE`; "
+        "delete a damaged file in the library's download cache first"
     )
 
 

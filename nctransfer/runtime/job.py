@@ -31,7 +31,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nctransfer.errors import NCTransferError, StoppedError, StoreError
-from nctransfer.runtime import job_log, study_lock
+from nctransfer.runtime import downloads, job_log, study_lock
+from nctransfer.runtime.download_settings import DownloadSettings
 from nctransfer.runtime.machine_errors import explain
 from nctransfer.stamp import UNRECORDED, MadeWith, Stamp, together
 from nctransfer.storage.stamps import read_stamp
@@ -105,6 +106,7 @@ def job(snakemake: Any) -> Iterator[Job]:
         study_lock.join(snakemake.config["study"])
         _log_to(Path(snakemake.log[0]), snakemake.rule)
         _refuse_other_package(snakemake.config["package"])
+        downloads.limits = DownloadSettings.read(snakemake.config["operation"]["downloads"])
         parameter = snakemake.params.job
         stamp = Stamp.from_json(parameter["stamp"])
         task = Job(
@@ -163,7 +165,7 @@ def _processors() -> int:
 
 
 def _log_to(path: Path, rule: str) -> None:
-    """Send the package's log to a file, warnings also to the terminal.
+    """Send the package's log to a file, warnings and the progress of downloads also to the terminal.
 
     If the disk is full, the job itself will report it.
     """
@@ -172,8 +174,10 @@ def _log_to(path: Path, rule: str) -> None:
     file = logging.FileHandler(path, mode="w")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     terminal = logging.StreamHandler()
-    terminal.addFilter(lambda record: record.levelno == logging.WARNING)  # errors end the job with a message
-    terminal.setFormatter(logging.Formatter(f"warning in rule {rule} ({path}): %(message)s"))
+    # errors end the job with a message
+    terminal.addFilter(lambda record: record.levelno == logging.WARNING or hasattr(record, "terminal"))
+    words = f"%(terminal)s in rule {rule} ({path}): %(message)s"
+    terminal.setFormatter(logging.Formatter(words, defaults={"terminal": "warning"}))
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logger.handlers = [file, terminal]

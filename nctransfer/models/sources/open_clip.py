@@ -1,16 +1,20 @@
 """Pre-trained image towers published by open_clip."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import open_clip
-from open_clip.pretrained import get_pretrained_cfg
+from open_clip import pretrained
 
 from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import open_clip as library
 from nctransfer.models.fetched import Fetched, download_failed, published_name
 from nctransfer.models.settings import ModelJobSettings
+from nctransfer.runtime.downloads import downloading, replaced
 
 
 def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
@@ -35,9 +39,31 @@ def download(name: str, weights: str) -> Any:
     """
     check_activation(name, weights)
     try:
-        return open_clip.create_model(name, pretrained=weights, weights_only=True, require_pretrained=True)
+        with downloading(), _moved_when_whole():
+            return open_clip.create_model(
+                name, pretrained=weights, weights_only=True, require_pretrained=True
+            )
     except Exception as error:  # any error of the network, the hub or the reader
         raise download_failed(f"open_clip/{name}", weights, error) from error
+
+
+@contextmanager
+def _moved_when_whole() -> Iterator[None]:
+    """Keep half files out of open_clip's cache, which without a checksum takes them for whole ones."""
+    fetch = pretrained.download_pretrained_from_url
+
+    def fetch_whole(url: str, cache_dir: str | None = None) -> str:
+        cache = Path(cache_dir or "~/.cache/clip").expanduser()
+        file = cache / Path(url).name
+        if file.exists():
+            return str(fetch(url, str(cache)))
+        cache.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=cache) as folder:
+            Path(fetch(url, folder)).replace(file)
+        return str(file)
+
+    with replaced(pretrained, fetch.__name__, fetch_whole):
+        yield
 
 
 def _only_weights(name: str) -> str:
@@ -55,7 +81,7 @@ def check_activation(name: str, weights: str) -> None:
 
     open_clip only warns and returns worse features; the message names the right architecture.
     """
-    trained = bool(get_pretrained_cfg(name, weights).get("quick_gelu", False))
+    trained = bool(pretrained.get_pretrained_cfg(name, weights).get("quick_gelu", False))
     if trained == bool(library.config(name).get("quick_gelu", False)):
         return
     other = f"{name}-quickgelu" if trained else name.removesuffix("-quickgelu")

@@ -12,6 +12,7 @@ from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import timm as library
 from nctransfer.models.fetched import Fetched, download_failed, published_name
 from nctransfer.models.settings import ModelJobSettings
+from nctransfer.runtime.downloads import downloading
 
 
 def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
@@ -25,8 +26,10 @@ def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
     entry = library.entry(name)
     if not entry.has_weights:
         raise ModelError(f"timm/{name}: the library publishes no weights of it; use `source: local`")
+    timm.models.set_pretrained_check_hash(True)
     try:
-        network = timm.create_model(name, pretrained=True)
+        with downloading():
+            network = timm.create_model(name, pretrained=True)
     except Exception as error:  # any error of the network, the hub or the reader
         raise download_failed(f"timm/{name}", entry.tag or "default", error) from error
     architecture = Architecture("timm", name)

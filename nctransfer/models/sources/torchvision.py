@@ -7,6 +7,7 @@ from nctransfer.models.architectures import torchvision as library
 from nctransfer.models.checkpoint import load_strictly
 from nctransfer.models.fetched import Fetched, download_failed, published_name
 from nctransfer.models.settings import ModelJobSettings
+from nctransfer.runtime.downloads import downloading
 
 
 def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
@@ -22,7 +23,10 @@ def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
     network = architecture.build()
     where = f"torchvision/{name}"
     try:
-        state = entry.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
+        with downloading():
+            state = entry.get_state_dict(
+                progress=False, check_hash=True, map_location="cpu", weights_only=True
+            )
     except Exception as error:  # any error of the network, the hub or the reader
         raise download_failed(where, entry.name, error) from error
     load_strictly(network, library.adapt(name, state), f"{where} ({entry.name})")

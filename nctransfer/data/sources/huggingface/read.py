@@ -11,7 +11,8 @@ from nctransfer.data.decode import read_file
 from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.sources.huggingface.settings import HuggingFaceSettings
 from nctransfer.data.subset import split_by_fraction
-from nctransfer.errors import DataError
+from nctransfer.errors import DataError, DownloadError
+from nctransfer.runtime.downloads import downloading
 from nctransfer.suggestions import suggestion
 
 # Usual column names, and those in WebDataset archives.
@@ -57,12 +58,10 @@ def _load(library: ModuleType, options: HuggingFaceSettings, where: str, cache: 
         raise DataError(f"{path}: no such file or folder (path of a huggingface data set)")
     try:
         if path is None:
-            loaded = library.load_dataset(
-                options.name,
-                options.config,
-                revision=options.revision,
-                cache_dir=str(cache),
-            )
+            with downloading():
+                loaded = library.load_dataset(
+                    options.name, options.config, revision=options.revision, cache_dir=str(cache)
+                )
         elif archives := _archives(path, options):
             loaded = library.load_dataset("webdataset", data_files=archives, cache_dir=str(cache))
         elif path.is_file():
@@ -71,6 +70,11 @@ def _load(library: ModuleType, options: HuggingFaceSettings, where: str, cache: 
             loaded = library.load_from_disk(str(path))
         else:
             loaded = library.load_dataset(str(path), options.config, cache_dir=str(cache))
+    except DownloadError as error:
+        raise DataError(
+            f"huggingface data set {where}: could not be downloaded ({error}); run again when that server "
+            "can be reached, or download the data set elsewhere and set `path`"
+        ) from error
     # The library and the network below it raise dozens of unrelated kinds.
     except Exception as error:
         reason = " ".join(str(error).split())
