@@ -3,8 +3,10 @@
 import io
 import logging
 import os
+import struct
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -357,6 +359,57 @@ def test_white_is_that_of_all_images_of_both_splits(
     assert set(levels(few["train"])) <= set(expected)
     brighter = make(tmp_path, "imagefolder", {"path": str(root), "white_level": 2 * white})
     assert levels(brighter["train"]) == pytest.approx([level / 2 for level in expected], abs=1)
+
+
+PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels
+
+
+def png16(pixels: np.ndarray) -> bytes:
+    """A PNG of 16 bits a channel, shape (H, W, channels), which PIL cannot write."""
+    height, width, channels = pixels.shape
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    head = struct.pack(">IIBBBBB", width, height, 16, PNG_COLOUR_TYPES[channels], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("channels", PNG_COLOUR_TYPES)
+@pytest.mark.parametrize("bits", [12, 16])
+def test_colours_of_more_than_8_bits_keep_their_values(tmp_path: Path, channels: int, bits: int) -> None:
+    white = 2**bits - 1
+    pixels = np.random.default_rng(0).integers(0, white, (5, 8, 8, channels), endpoint=True)
+    pixels[0, 0, 0] = white
+    for split in ("train", "test"):
+        for index, picture in enumerate(pixels):
+            path = tmp_path / "deep" / split / "ab"[index % 2] / f"{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(png16(picture))
+    stores = make(tmp_path, "imagefolder", {"path": str(tmp_path / "deep")})
+    expected = np.floor(pixels * (255 / white) + 0.5)
+    shown = expected[..., :3] if channels > 2 else np.repeat(expected[..., :1], 3, axis=3)
+    assert np.array_equal(stores["train"].images, shown[[0, 2, 4, 1, 3]])
+    assert stores["train"].manifest["white_level"] == white
+
+
+def test_colours_of_16_bits_in_a_tiff_are_refused_by_name() -> None:
+    fields = [(256, 3, 1, 2), (257, 3, 1, 1), (258, 3, 3, 130), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 136),
+              (277, 3, 1, 3), (278, 3, 1, 1), (279, 4, 1, 12)]  # fmt: skip
+    head = (
+        b"II*\0"
+        + struct.pack("<IH", 8, len(fields))
+        + b"".join(struct.pack("<HHII", *entry) for entry in fields)
+    )
+    data = head.ljust(130, b"\0") + struct.pack("<HHH", 16, 16, 16) + bytes(range(12))
+    with pytest.raises(ValueError, match="colours of 16 bits in TIFF cannot be read; convert it to PNG"):
+        read_picture(data)
 
 
 def test_a_set_that_uses_little_of_its_range_is_named(tmp_path: Path, caplog: Any) -> None:

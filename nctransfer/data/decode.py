@@ -1,8 +1,9 @@
 """Image files, which may come from anywhere, to RGB arrays.
 
-Follows the usual loaders: the first frame, ``convert("RGB")``, no EXIF rotation. Two cases that ``convert``
-gets wrong are corrected: palettes with transparency, and grey levels of more than 8 bits, which it clips.
-Which of these is white depends on all images of a data set (``white_level``).
+Follows the usual loaders: the first frame, ``convert("RGB")``, no EXIF rotation. Three cases that PIL gets
+wrong are corrected: palettes with transparency, grey levels of more than 8 bits, which it clips, and colours
+of 16 bits, of which it takes the high bytes. Which value is white there depends on all images of a data set
+(``white_level``).
 """
 
 import io
@@ -59,7 +60,8 @@ def read_file(path: Path, max_megapixels: int = MAX_MEGAPIXELS) -> bytes:
 class Picture(NamedTuple):
     """An image as its file holds it."""
 
-    pixels: np.ndarray  # uint8, shape (H, W, 3); or grey levels of more than 8 bits, shape (H, W), at least 0
+    # uint8, shape (H, W, 3); or values of more than 8 bits, at least 0, shape (H, W) for grey and (H, W, 3)
+    pixels: np.ndarray
     animated: bool  # it has further frames, which are not used
 
 
@@ -68,7 +70,7 @@ def eight_bits(pixels: np.ndarray, white_level: float | None) -> np.ndarray:
 
     Args:
         pixels: those of the picture.
-        white_level: grey value, of images of more than 8 bits, that becomes 255.
+        white_level: value, of images of more than 8 bits, that becomes 255.
 
     Raises:
         DeepImageError: more than 8 bits, without a ``white_level``.
@@ -80,8 +82,8 @@ def eight_bits(pixels: np.ndarray, white_level: float | None) -> np.ndarray:
         raise DeepImageError
     if pixels.max() > white_level:
         raise ValueError(f"a pixel of {pixels.max():g} is above the white level, {white_level:g}")
-    grey = np.floor(pixels * (255 / white_level) + 0.5).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
+    scaled = np.floor(pixels * (255 / white_level) + 0.5).astype(np.uint8)
+    return scaled if scaled.ndim == 3 else np.repeat(scaled[..., None], 3, axis=2)
 
 
 def read_picture(data: bytes, max_megapixels: int = MAX_MEGAPIXELS) -> Picture:
@@ -100,7 +102,8 @@ def read_picture(data: bytes, max_megapixels: int = MAX_MEGAPIXELS) -> Picture:
                 raise _RefusedError(f"{size}, more than max_megapixels: {max_megapixels}")
             # cameras append previews to photographs (MPO), which are no animation
             animated = getattr(image, "is_animated", False) and image.format != "MPO"
-            return Picture(_pixels(image), animated)
+            pixels = _deep_colours(data, image) if _has_deep_colours(image) else _pixels(image)
+            return Picture(pixels, animated)
     except Image.UnidentifiedImageError:
         raise ValueError(f"not an image in a supported format ({', '.join(FORMATS)})") from None
     except _RefusedError as error:
@@ -115,6 +118,27 @@ def read_picture(data: bytes, max_megapixels: int = MAX_MEGAPIXELS) -> Picture:
 
 class _RefusedError(Exception):
     """The message of a ValueError that is not one of PIL's."""
+
+
+def _has_deep_colours(image: Image.Image) -> bool:
+    """Whether a file has 16 bits a channel that PIL would reduce to 8."""
+    stored = [str(tile.args) for tile in getattr(image, "tile", [])]  # of formats that PIL decodes itself
+    return image.mode in ("RGB", "RGBA") and any(";16" in mode for mode in stored)
+
+
+def _deep_colours(data: bytes, image: Image.Image) -> np.ndarray:
+    if image.format != "PNG":
+        raise _RefusedError(f"colours of 16 bits in {image.format} cannot be read; convert it to PNG")
+    # imports torch, which few data sets need here
+    import torch
+
+    try:
+        from torchvision.io import ImageReadMode, decode_png
+    except ImportError:
+        raise _RefusedError("colours of 16 bits need torchvision.io; convert it to 8 bits") from None
+    stored = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+    channels = decode_png(stored, ImageReadMode.UNCHANGED).permute(1, 2, 0).numpy().astype(np.int64)
+    return channels[..., 0] if channels.shape[2] < 3 else channels[..., :3]
 
 
 def _pixels(image: Image.Image) -> np.ndarray:

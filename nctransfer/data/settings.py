@@ -65,7 +65,7 @@ class ReadingSettings(Settings):
     """What to do about files that cannot be used as images: `stop` with a list of all, or `skip` them; the
     list is then in the job's log and in the manifest of the images."""
     white_level: Annotated[float, Field(gt=0)] | None = None
-    """Value of white in grey images of more than 8 bits, such as 4095 for 12 bits. `null` takes the largest
+    """Value of white in images of more than 8 bits, such as 4095 for 12 bits. `null` takes the largest
     value of the number of bits (8 or more) that holds all pixels of the data set; 1 for fractions."""
     max_megapixels: Count = MAX_MEGAPIXELS
     """Larger images are not decoded; the requested memory follows it."""
