@@ -1,6 +1,9 @@
 """Snakemake's records beside other runs in the folder, and when they are damaged."""
 
 import os
+import shutil
+import subprocess
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -90,6 +93,32 @@ def test_results_are_judged_by_what_they_say_where_the_records_are_garbage(tmp_p
     assert run.returncode == 0, run.stderr
     assert "Traceback" not in run.stderr
     assert project.planned(FIGURE) == {}
+
+
+@pytest.mark.slow
+def test_two_studies_in_a_folder_run_at_the_same_time_whenever_they_start(tmp_path):
+    project = Project.fresh(tmp_path / "p")
+    second = (
+        project.read("tiny.yaml").replace("study: tiny", "study: other").replace("epochs: 3", "epochs: 4")
+    )
+    (project.folder / "other.yaml").write_text(second)
+    targets = {"tiny": FIGURE, "other": FIGURE.replace("tiny", "other")}
+    for seconds in (0.0, 1.0, 3.0):
+        for study in targets:
+            for folder in ("results", "figures"):
+                shutil.rmtree(project.folder / folder / study, ignore_errors=True)
+        runs = []
+        for study, target in targets.items():
+            command = project.command(target, overlay=f"{study}.yaml")
+            options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+            runs.append(subprocess.Popen(command, cwd=project.folder, **options))
+            time.sleep(seconds)
+        for run in runs:
+            told, _ = run.communicate()
+            assert run.returncode == 0, (seconds, told)
+        assert not list((project.folder / ".snakemake/locks").glob("*"))
+    for study, target in targets.items():
+        assert project.planned(target, overlay=f"{study}.yaml") == {}
 
 
 @pytest.mark.slow
