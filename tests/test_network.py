@@ -341,6 +341,7 @@ snakemake = SimpleNamespace(
     config={{
         "study": None, "resources": {{"threads": 1}}, "paths": {{"downloads": "."}},
         "operation": {{"downloads": limits}}, "package": {{"folder": {root!r} + "/nctransfer"}},
+        "reruns": {{"identity": "contents"}},
     }},
     rule="model", log=["log.txt"], input={{}}, output=[], resources={{}},
     params=SimpleNamespace(job={{"settings": {{}}, "stamp": UNSTAMPED.to_json()}}),
