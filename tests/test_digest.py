@@ -1,5 +1,7 @@
 """Digests: they change with what decides a result, and with nothing else."""
 
+import marshal
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -30,7 +32,7 @@ FILES = {
 
 def forget() -> None:
     """Caches by path hold for one process of Snakemake; a test edits files in between."""
-    for cached in (reached_code, reached_modules, digest._module, digest._source):
+    for cached in (reached_code, reached_modules, digest._module, digest._source, digest._records):
         cached.cache_clear()
 
 
@@ -62,6 +64,38 @@ def test_code_that_is_reached_changes_it(project, name):
     before = code(project)
     (project / name).write_text(FILES[name] + "\nprint(1)\n")
     assert code(project) != before
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"\xac\xed", b"cut", "other"])
+def test_what_was_read_in_an_earlier_run_gives_the_same_digests(project, monkeypatch, damage):
+    monkeypatch.chdir(project)
+    plain = code(project)
+    (project / ".snakemake").mkdir()
+    assert code(project) == plain
+    records = project / digest.RECORDS
+    if damage is None:  # and nothing is read again
+        monkeypatch.setattr(digest, "read_module", None)
+    else:
+        whole = records.read_bytes()
+        records.write_bytes(
+            {"other": marshal.dumps(("another tree", {})), b"cut": whole[:-9]}.get(damage, damage)
+        )
+    assert code(project) == plain
+
+
+def test_an_earlier_run_does_not_hide_a_change(project, monkeypatch):
+    monkeypatch.chdir(project)
+    (project / ".snakemake").mkdir()
+    (project / "pkg/b.py").write_text("import extra\n")  # a library, it seems
+    before = code(project)
+    (project / "extra").mkdir()
+    (project / "extra/__init__.py").write_text("X = 1\n")  # no: a module of this project
+    with_own = code(project)
+    assert with_own != before
+    (project / "extra/__init__.py").write_text("X = 2\n")
+    assert code(project) != with_own
+    shutil.rmtree(project / "extra")
+    assert code(project) == before
 
 
 def test_a_variant_counts_only_where_it_is_chosen(project):

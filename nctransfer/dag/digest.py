@@ -16,18 +16,25 @@ new setting makes no job stale until it is set.
 import builtins
 import hashlib
 import json
+import marshal
+import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from nctransfer.dag import canonical
 from nctransfer.dag.canonical import EMPTY, EVERY_SETTING, Module, read_module
 from nctransfer.stamp import Stamp
+from nctransfer.storage.files import atomic_path
 
 # Where and how long jobs run, and how they report progress and failures: no result depends on it.
 OUTSIDE = "nctransfer.runtime"
 FACTS = ":facts"
+RECORDS = Path(".snakemake/nctransfer/modules")
+MOST = 5000
 
 
 @dataclass(frozen=True)
@@ -82,11 +89,12 @@ def reached_code(root: Path, script: str, variants: frozenset[str] = frozenset()
     used = _used_words(list(modules.values()))
     parts = {name: _short(_whole(module, used)) for name, module in modules.items() if module.text != EMPTY}
     edges = [
-        f"{parts[name]} {what} {_target(root, target)}"
+        f"{parts.get(name)} {what} {_target(root, target)}"  # a module may hold imports alone
         for name, module in modules.items()
         for what, target in module.links
         if not _is_outside(target)
     ]
+    _records(root).save()
     # a definition counts as one of its module's: several modules have a class ``Options``
     parts |= {f"{name}: {label}": _short(f"{parts.get(name)} {text}") for name, label, text in chosen}
     return Code(_short("\n".join(sorted([*parts.values(), *edges]))), parts)
@@ -165,8 +173,45 @@ def _is_outside(module: str) -> bool:
 
 @cache
 def _module(root: Path, path: Path, name: str) -> Module:
-    own = name.removesuffix(FACTS)
-    return read_module(path, own, lambda dotted: _source(root, dotted) is not None, _is_outside, own != name)
+    own, records = name.removesuffix(FACTS), _records(root)
+    key = f"{name} {path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+    if key not in records.known:
+        is_own = lambda dotted: _source(root, dotted) is not None  # noqa: E731
+        records.add(key, read_module(path, own, is_own, _is_outside, own != name))
+    return Module(*records.known[key])
+
+
+class _Records:
+    """Modules as digests see them, kept from run to run: reading them is a good part of a short plan.
+
+    A module depends on its file, on which modules there are, and on how it is read. A loss costs time only.
+    """
+
+    def __init__(self, root: Path) -> None:
+        packages = [path.parent for path in root.glob("*/__init__.py")]
+        names = sorted(str(path.relative_to(root)) for folder in packages for path in folder.rglob("*.py"))
+        self._of = repr((sys.version_info[:2], Path(canonical.__file__).read_bytes(), names))
+        self.known: dict[str, tuple[Any, ...]] = {}
+        self._is_new = False
+        with suppress(OSError, ValueError, EOFError, TypeError):
+            of, known = marshal.loads(RECORDS.read_bytes())
+            if of == self._of and len(known) < MOST:  # old versions of edited files stay
+                self.known = known
+
+    def add(self, key: str, module: Module) -> None:
+        """Add a module, to be kept by :meth:`save`."""
+        self.known[key] = tuple(getattr(module, part.name) for part in fields(module))
+        self._is_new = True
+
+    def save(self) -> None:
+        """Keep what is new, where there is a folder of Snakemake."""
+        if self._is_new and RECORDS.parents[1].is_dir():
+            with suppress(OSError), atomic_path(RECORDS) as partial:
+                partial.write_bytes(marshal.dumps((self._of, self.known)))
+            self._is_new = False
+
+
+_records = cache(_Records)
 
 
 @cache
