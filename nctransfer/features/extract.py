@@ -24,6 +24,7 @@ from nctransfer.errors import DegenerateInputError, ModelError
 from nctransfer.features.feature_store import LOGITS, PENULTIMATE, SUMMED, Column, column_name, write_columns
 from nctransfer.features.settings import FeaturesJobSettings
 from nctransfer.models.backbone import Backbone, Capture
+from nctransfer.models.pooling import without_class_token
 from nctransfer.stamp import UNSTAMPED, Stamp
 from nctransfer.storage.stores import create_store
 
@@ -172,7 +173,7 @@ def _checked(poolings: Sequence[str], backbone: Backbone) -> tuple[str, ...]:
         if pooling not in allowed:
             raise ModelError(
                 f"{backbone.identity.name}: pooling {pooling!r} does not suit its units; "
-                f"allowed: {', '.join(allowed)}"
+                f"allowed: {', '.join(allowed)}{without_class_token(pooling, backbone.layout)}"
             )
     return tuple(poolings)
 

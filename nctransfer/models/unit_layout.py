@@ -28,6 +28,14 @@ class Tap:
 
 
 @dataclass(frozen=True)
+class Form:
+    """How the positions of an output are arranged."""
+
+    prefix: int = 0  # number of tokens before the patches (class token, registers) in (N, L, C)
+    channel_dim: int = 1  # dimension of the channels of a map: 1, or -1 for (N, H, W, C)
+
+
+@dataclass(frozen=True)
 class UnitLayout:
     """Places in a network, as module paths."""
 
@@ -37,8 +45,10 @@ class UnitLayout:
     # (distillation heads) share it. Empty without a head.
     heads: tuple[str, ...] = ()
     poolings: tuple[str, ...] = ("avg",)  # the poolings that the outputs of the units allow
-    prefix: int = 0  # number of tokens before the patches (class token, registers)
-    channel_dim: int = 1  # the dimension of the channels of a four-dimensional map: 1, or -1 for (N, H, W, C)
+    # what the network declares of all its outputs, and what was seen at the stem, each unit and the
+    # penultimate feature (``nctransfer.models.observation``); empty where nothing was seen yet
+    declared: Form = Form()
+    forms: tuple[Form, ...] = ()
     # the pooling of the penultimate feature, hence of the outputs that SCL FT adds to it; if empty, that of
     # the class token where there is one, else the last of the poolings
     pooled_by: str = ""
@@ -47,6 +57,10 @@ class UnitLayout:
     def feature_pooling(self) -> str:
         """The pooling that makes the output of a unit comparable to the penultimate feature."""
         return self.pooled_by or ("cls" if "cls" in self.poolings else self.poolings[-1])
+
+    def form(self, index: int) -> Form:
+        """Form of the output of unit ``index``: 0 is the stem, -1 the penultimate feature."""
+        return self.forms[index] if self.forms else self.declared
 
 
 def blocks_of_type(network: nn.Module, types: Collection[str]) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ from nctransfer.models.architecture import Architecture, Metadata
 from nctransfer.models.architectures import timm as timm_library
 from nctransfer.models.backbone import measure
 from nctransfer.models.model_store import describe
+from nctransfer.models.observation import observed
 from nctransfer.models.sources.open_clip import check_activation
 from nctransfer.models.unit_layout import Unit, trunk
 from nctransfer.storage.files import atomic_path
@@ -181,7 +182,7 @@ def _described(key: tuple[Any, ...], unit_layout: str) -> tuple[int, tuple[str, 
     device = "cpu" if library == "torchvision" and name.startswith("regnet") else "meta"
     with torch.device(device):
         network = Architecture(library, name, json.loads(options)).build().eval()
-    layout = describe(network, unit_layout)
+    layout = observed(network, describe(network, unit_layout), size, device)
     units, width = measure(network, layout, size, device)
     if unit_layout == FALLBACK:
         _check_channels(network, units)
