@@ -65,20 +65,16 @@ POOLINGS: dict[str, Pooling] = {
 }
 
 
-def without_class_token(name: str, layout: UnitLayout) -> str:
-    """Why the pooling ``name`` is not allowed, where units lack a class token; else an empty text."""
-    missing = [str(index) for index, form in enumerate(layout.forms[:-1]) if index and not form.prefix]
-    return f"; no class token in units {', '.join(missing)}" if name == "cls" and missing else ""
-
-
 def poolings_for(layout: UnitLayout, names: tuple[str, ...]) -> dict[str, Pooling]:
     """The poolings with these names; ModelError for one that the network's outputs do not allow."""
     allowed = (*layout.poolings, "none")
+    bare = [str(index) for index, form in enumerate(layout.forms[:-1]) if index and not form.prefix]
     for name in names:
         if name not in allowed:
+            reason = f"; no class token in units {', '.join(bare)}" if name == "cls" and bare else ""
             raise ModelError(
-                f"pooling {name!r}{suggestion(name, allowed)}: the units allow {', '.join(allowed)}"
-                f"{without_class_token(name, layout)}"
+                f"pooling {name!r} does not suit the units{suggestion(name, allowed)}; "
+                f"allowed: {', '.join(layout.poolings)}{reason}"
             )
     return {name: POOLINGS[name] for name in names}
 

@@ -115,6 +115,8 @@ def has_weights(network: nn.Module, path: str) -> bool:
 def with_head(network: nn.Module, units: tuple[str, ...], **fields: object) -> UnitLayout:
     """Layout of a network whose penultimate feature is the input of its classification layer.
 
+    That of timm's encoders without one is the output of the last unit.
+
     Raises:
         ModelError: there are no units.
     """
@@ -123,6 +125,10 @@ def with_head(network: nn.Module, units: tuple[str, ...], **fields: object) -> U
             f"{type(network).__name__}: this unit layout finds no units in it; set `unit_layout` of the "
             "model to another one (`stages` finds the stages of most timm networks)"
         )
+    _, inner = trunk(network)
+    if type(inner).__module__.startswith("timm.") and not hasattr(inner, "get_classifier"):
+        # an encoder for a language model: its last linear layer is inside a block, or projects
+        return UnitLayout(units=units, penultimate=Tap(units[-1], "output"), **fields)  # type: ignore[arg-type]
     heads = classifying_layers(network)
     weighted = tuple(path for path in heads if has_weights(network, path))
     return UnitLayout(units=units, penultimate=Tap(heads[0], "input"), heads=weighted, **fields)  # type: ignore[arg-type]
