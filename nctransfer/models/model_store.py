@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from nctransfer import variants
+from nctransfer.catalog.model_facts import size_remedy
 from nctransfer.data.settings import Geometry
 from nctransfer.errors import ModelError, StoreError
 from nctransfer.models import sources, unit_layouts
@@ -65,7 +66,7 @@ def save_model(
         drop_heads(network, layout.heads)
         layout = replace(layout, heads=())
         state = network.state_dict()
-    layout, units, width = _measured(network, layout, size, name)
+    layout, units, width = _measured(network, layout, size, fetched.architecture, settings.source)
     head = None if headless else _head(network, layout, fetched.metadata)
     native = fetched.metadata.native
     located = locate_parameters(network, layout, size)
@@ -181,14 +182,20 @@ def _check_plan(planned: Geometry | None, native: Geometry | None, name: str) ->
 
 
 def _measured(
-    network: torch.nn.Module, layout: UnitLayout, size: tuple[int, int], name: str
+    network: torch.nn.Module,
+    layout: UnitLayout,
+    size: tuple[int, int],
+    architecture: Architecture,
+    source: str,
 ) -> tuple[UnitLayout, list[Unit], int]:
     try:
         layout = observed(network, layout, size)
         return layout, *measure(network, layout, size)
     except (RuntimeError, AssertionError, ValueError) as error:
         raise ModelError(
-            f"{name}: does not accept images of {size[0]} x {size[1]} px ({first_line(error)})"
+            f"{architecture.library}/{architecture.name}: does not accept images of {size[0]} x {size[1]} px "
+            f"({first_line(error)}); set another `size`, or "
+            f"{size_remedy(architecture.library, architecture.name, source, size[0])}"
         ) from None
 
 
