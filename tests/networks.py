@@ -6,6 +6,7 @@ from torch import nn
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.backbone import Backbone, Head, Identity, measure
 from nctransfer.models.model_store import describe
+from nctransfer.models.observation import observed
 
 
 def backbone_of(
@@ -13,7 +14,7 @@ def backbone_of(
 ) -> Backbone:
     """A network cut into units; its pixels are normalised by 0.5."""
     network = network.eval()
-    layout = describe(network, unit_layout)
+    layout = observed(network, describe(network, unit_layout), size, device)
     units, width = measure(network, layout, size, device)
     identity = Identity("test", unit_layout, "", unit_layout, (0.5,) * 3, (0.5,) * 3, size, None, "")
     return Backbone(network, layout, units, width, head, identity).to(device)

@@ -17,9 +17,10 @@ from nctransfer.errors import ConfigError
 from nctransfer.suggestions import suggestion
 
 TABLE = Path(__file__).with_name("known_models.csv")
+UNSUPPORTED = Path(__file__).with_name("unsupported_models.csv")
 COLUMNS = (
     "source", "name", "weights", "unit_layout", "units", "poolings", "resize", "crop", "interpolation",
-    "parameters", "multiply_adds", "activations", "unit_widths", "width",
+    "parameters", "multiply_adds", "activations", "unit_widths", "width", "fixed_size",
 )  # fmt: skip
 
 
@@ -45,6 +46,7 @@ class KnownModel:
     activations: float  # kept by that pass for a backward pass, in MB of float32 per image
     unit_widths: int  # sum of the widths of stem and units, for one pooling
     width: int  # width of the penultimate feature
+    fixed_size: bool  # whether the network takes images of ``size`` only, unless its options say another size
 
     def native(self) -> Geometry:
         """Geometry of ``preprocess: native``: the library's own evaluation transform.
@@ -83,6 +85,7 @@ def _parse(row: Mapping[str, str]) -> KnownModel:
         activations=float(row["activations"]),
         unit_widths=int(row["unit_widths"]),
         width=int(row["width"]),
+        fixed_size=row["fixed_size"] == "yes",
     )
 
 
@@ -107,6 +110,23 @@ def _rows() -> dict[str, dict[str, list[dict[str, str]]]]:
     return table
 
 
+@lru_cache(maxsize=1)
+def _unsupported() -> dict[tuple[str, str], str]:
+    """Why a name, or ``name/weights``, of a library is not in the table, by source and name."""
+    with UNSUPPORTED.open(newline="") as file:
+        return {(row["source"], row["name"]): row["reason"] for row in csv.DictReader(file)}
+
+
+def refuse_unsupported(source: str, name: str) -> None:
+    """Raise ConfigError for a name that its library has, but that is not supported, with the reason."""
+    plain = name.partition(".")[0] if source == "timm" else name
+    if reason := _unsupported().get((source, plain)):
+        raise ConfigError(
+            f"{source}/{name} exists in {source}, but is not supported: {reason}; supported: the "
+            f"{len(names(source))} names of {source} in nctransfer/catalog/{TABLE.name}"
+        )
+
+
 def sources() -> list[str]:
     """Sources of the models in the table."""
     return sorted(_rows())
@@ -124,7 +144,8 @@ def lookup(source: str, name: str, weights: str | None = None) -> KnownModel:
 
     Raises:
         ConfigError: unknown source, name or weights (with the closest match), or an open_clip model with
-            several weights of which none is named.
+            several weights of which none is named. A name that the library has, but that is not supported, is
+            answered with the reason.
     """
     table = _rows()
     if source not in table:
@@ -134,6 +155,7 @@ def lookup(source: str, name: str, weights: str | None = None) -> KnownModel:
     models = table[source]
     rows = models.get(str(name)) or (_timm_default(models, str(name)) if source == "timm" else None)
     if not rows:
+        refuse_unsupported(source, str(name))
         raise ConfigError(
             f"no pre-trained model {name!r} of {source} is known{_close(str(name), weights, models)}"
         )
@@ -145,6 +167,7 @@ def lookup(source: str, name: str, weights: str | None = None) -> KnownModel:
     for row in rows:
         if row["weights"] == weights:
             return _parse(row)
+    refuse_unsupported(source, f"{name}/{weights}")
     if source == "open_clip" and weights in _tags(models, f"{name}-quickgelu"):
         raise ConfigError(
             f"open_clip/{name}: weights {weights!r} were trained with QuickGELU; set `name: {name}-quickgelu`"

@@ -14,6 +14,13 @@ from nctransfer.data.settings import Geometry
 from nctransfer.errors import ConfigError
 
 LIBRARIES = ("torchvision", "timm", "open_clip")
+# The option of a library's builders that says the side of the images, in pixels.
+SIDE_OPTIONS = {
+    "timm": "img_size",
+    "torchvision": "image_size",
+    "open_clip": "image_size",
+    "small": "image_size",
+}
 # Poolings that are stored by default, as far as the units' outputs allow.
 DEFAULT_POOLINGS = ("avg", "token_mean", "cls")
 
@@ -71,15 +78,15 @@ def describe_model(
         known: the network's row in the table of known models.
         source: source of the weights.
         unit_layout: how it is cut into units, None for the table's layout.
-        side: side of its square input, in pixels; None for that of the weights.
+        side: side of its square input, in pixels; None for that of the options, or else of the weights.
         poolings: poolings to store, None for the default ones.
         options: options of its builder.
 
     Raises:
-        ConfigError: a pooling does not suit its units, or the unit layout is not the table's and
-            no poolings are set.
+        ConfigError: the network does not take images of this size, a pooling does not suit its units, or the
+            unit layout is not the table's and no poolings are set.
     """
-    size = (side, side) if side else known.size
+    size = _size(known, source, side, options)
     if unit_layout in (None, known.unit_layout):
         for pooling in poolings or ():
             if pooling not in known.poolings:
@@ -96,3 +103,30 @@ def describe_model(
     return ModelFacts(
         source, known, unit_layout or known.unit_layout, size, tuple(poolings or default), options
     )
+
+
+def _size(known: KnownModel, source: str, side: int | None, options: Mapping[str, Any]) -> tuple[int, int]:
+    """Height and width of the input; ConfigError with the remedy where the network does not take them."""
+    if options and source in LIBRARIES and source != "timm":
+        raise ConfigError(f"options: the networks of {source} have none with its weights, those of timm have")
+    built = options.get(SIDE_OPTIONS.get(known.source, "")) or known.size
+    taken = (built, built) if isinstance(built, int) else tuple(built)
+    size = (side, side) if side else taken
+    if size == taken or not known.fixed_size or options.get("dynamic_img_size"):
+        return size
+    raise ConfigError(
+        f"size: {known.source}/{known.name} takes images of {taken[0]} px only, not {side}; "
+        f"{size_remedy(known.source, known.name, source, side)}"
+    )
+
+
+def size_remedy(library: str, name: str, source: str, side: int | None) -> str:
+    """What to set where a network of ``library`` does not take images with this side."""
+    if library == "timm" and source == "local":
+        return (
+            f"set `options: {{dynamic_img_size: true}}`, or `{{img_size: {side}}}` for weights of that size"
+        )
+    given = library in ("torchvision", "open_clip") and source == library
+    if library not in SIDE_OPTIONS or given or name.startswith(("maxvit", "swin")):
+        return "leave `size` out"
+    return f"set `options: {{{SIDE_OPTIONS[library]}: {side}}}`"

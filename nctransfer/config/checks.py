@@ -251,8 +251,11 @@ def _check_model(key: str, model: Model, named: Named) -> Iterator[str]:
                 yield _with_family_key(f"{member}.training{line}", model.axis)
     try:
         describe(entry)
+        for dataset in getattr(entry, "sizes", {}):
+            describe(entry, dataset)
     except ConfigError as error:
-        yield f"{where}.{error}" if str(error).startswith(("poolings:", "size:")) else f"{where}: {error}"
+        with_key = str(error).startswith(("poolings:", "size:", "options:"))
+        yield f"{where}.{error}" if with_key else f"{where}: {error}"
 
 
 def _check_rank(named: Named) -> Iterator[str]:

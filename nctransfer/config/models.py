@@ -1,5 +1,6 @@
 """Entries of `models:` and `families:`, by the source of the weights."""
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -50,6 +51,11 @@ class ModelSettings(NetworkSettings):
         """Options of the architecture's builder."""
         return getattr(self, "options", {})
 
+    def chosen(self, fields: Collection[str]) -> dict[str, Any]:
+        """Values of those of a job's fields that this entry has."""
+        values = {name: getattr(self, name) for name in type(self).model_fields if name in fields}
+        return values | ({"options": self.build_options} if "options" in values else {})
+
     def known(self) -> KnownModel:
         """The network's row in the table of known models.
 
@@ -76,6 +82,16 @@ class GivenSettings(SizedSettings):
     publishes."""
 
 
+class ImageSizeSettings(Settings):
+    """Options of timm that adapt published weights to images of another size."""
+
+    img_size: Side | None = None
+    """Side of the square input, in pixels, to which the positions of the weights are interpolated once; it is
+    also the default of `size`."""
+    dynamic_img_size: bool = False
+    """Whether the positions are interpolated in each forward pass, to images of any `size`."""
+
+
 class LibraryModelSettings(GivenSettings):
     """A model with weights that a library publishes."""
 
@@ -85,6 +101,13 @@ class LibraryModelSettings(GivenSettings):
     """Name in the library, such as `resnet34`."""
     weights: str | None = None
     """Weights: torchvision's enum member or open_clip's tag; `null` takes the library's default."""
+    options: ImageSizeSettings = ImageSizeSettings()
+    """Size of the images of a network of timm that takes one size only."""
+
+    @property
+    def build_options(self) -> dict[str, Any]:
+        """Options of the library's function that builds the network."""
+        return self.options.told()
 
     def known(self) -> KnownModel:
         """The network's row in the table of known models."""

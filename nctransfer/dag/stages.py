@@ -156,7 +156,7 @@ class Stages(Views):
             )
         entry = planned.entry
         read = set(ModelJobSettings.model_fields) - {"unit_layout", "size", "native", "epoch"}
-        chosen = {name: getattr(entry, name) for name in type(entry).model_fields if name in read}
+        chosen = entry.chosen(read)
         native = entry.source in LIBRARIES and self.study.preprocess(entry) == "native"
         inputs, parents, given, contents = {}, {}, {}, ""
         if trained := self.training_of(model):
@@ -267,9 +267,7 @@ class Stages(Views):
             entry = self.study.models[run.model].entry
             # a local file of weights is an input
             read = set(TextTowerSettings.model_fields) - ({"weights"} if entry.source == "local" else set())
-            own["model"] = TextTowerSettings(
-                **{name: getattr(entry, name) for name in type(entry).model_fields if name in read}
-            )
+            own["model"] = TextTowerSettings(**entry.chosen(read))
             own["data_set"] = data_set(self.configuration.datasets[run.dataset]).common_name
         return facts.settings(name=run.method, units=run.units, **own)
 

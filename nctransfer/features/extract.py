@@ -24,6 +24,7 @@ from nctransfer.errors import DegenerateInputError, ModelError
 from nctransfer.features.feature_store import LOGITS, PENULTIMATE, SUMMED, Column, column_name, write_columns
 from nctransfer.features.settings import FeaturesJobSettings
 from nctransfer.models.backbone import Backbone, Capture
+from nctransfer.models.pooling import poolings_for
 from nctransfer.stamp import UNSTAMPED, Stamp
 from nctransfer.storage.stores import create_store
 
@@ -46,7 +47,8 @@ def extract_features(
         ModelError: a pooling does not suit the network.
         DegenerateInputError: a feature is not finite; names the unit and the first image.
     """
-    poolings = _checked(settings.poolings, backbone) if settings.units == "all" else ()
+    poolings = tuple(settings.poolings) if settings.units == "all" else ()
+    poolings_for(backbone.layout, poolings)  # refuses one that does not suit the network
     columns = describe_columns(backbone, poolings)
     widths = {column.name: column.width for column in columns}
     with create_store(manifest, "features", stamp) as store:
@@ -164,17 +166,6 @@ def _capture(
 
 def _out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
-
-
-def _checked(poolings: Sequence[str], backbone: Backbone) -> tuple[str, ...]:
-    allowed = backbone.layout.poolings
-    for pooling in poolings:
-        if pooling not in allowed:
-            raise ModelError(
-                f"{backbone.identity.name}: pooling {pooling!r} does not suit its units; "
-                f"allowed: {', '.join(allowed)}"
-            )
-    return tuple(poolings)
 
 
 def _to_host(capture: Capture, poolings: Sequence[str], dtype: str) -> dict[str, np.ndarray]:

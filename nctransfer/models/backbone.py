@@ -135,10 +135,10 @@ class Backbone(nn.Module):
         names = tuple(poolings) if poolings is not None else self.layout.poolings[:1]
         functions = poolings_for(self.layout, names)
 
-        def pooled(x: Tensor) -> dict[str, Tensor]:
-            return {name: pool(x, self.layout) for name, pool in functions.items()}
+        def pooled(index: int, x: Tensor) -> dict[str, Tensor]:
+            return {name: pool(x, self.layout.form(index)) for name, pool in functions.items()}
 
-        places: dict[Any, Place] = {index: (self.tap(index), pooled) for index in indices}
+        places: dict[Any, Place] = {index: (self.tap(index), partial(pooled, index)) for index in indices}
         values, output = self.read(images, places | self.feature_places())
         assert output is not None
         penultimate, summed = self.feature(values)
@@ -153,8 +153,12 @@ class Backbone(nn.Module):
     def feature_places(self) -> dict[Any, Place]:
         """Places of the penultimate feature and of the outputs added to it, for :meth:`read`."""
         pool = poolings_for(self.layout, (self.layout.feature_pooling,))[self.layout.feature_pooling]
+
+        def pooled(index: int, x: Tensor) -> Tensor:
+            return pool(x, self.layout.form(index))
+
         skipped: dict[Any, Place] = {
-            ("skip", index): (self.tap(index), lambda x: pool(x, self.layout)) for index in self.skip
+            ("skip", index): (self.tap(index), partial(pooled, index)) for index in self.skip
         }
         last = self.layout.penultimate
         return skipped | {"penultimate": (last, lambda x: penultimate_vector(x, self.layout))}

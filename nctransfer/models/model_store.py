@@ -3,12 +3,13 @@
 import csv
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import torch
 
 from nctransfer import variants
+from nctransfer.catalog.model_facts import size_remedy
 from nctransfer.data.settings import Geometry
 from nctransfer.errors import ModelError, StoreError
 from nctransfer.models import sources, unit_layouts
@@ -24,9 +25,10 @@ from nctransfer.models.checkpoint import (
     write_weights,
     zero_heads,
 )
+from nctransfer.models.observation import observed
 from nctransfer.models.parameters import ParameterPlaces, head_parameters, locate_parameters
 from nctransfer.models.settings import ModelJobSettings
-from nctransfer.models.unit_layout import Unit, UnitLayout
+from nctransfer.models.unit_layout import Form, Unit, UnitLayout
 from nctransfer.stamp import UNSTAMPED, Stamp
 from nctransfer.storage.stores import ARRAYS, Store, create_store
 
@@ -64,7 +66,7 @@ def save_model(
         drop_heads(network, layout.heads)
         layout = replace(layout, heads=())
         state = network.state_dict()
-    units, width = _measured(network, layout, size, name)
+    layout, units, width = _measured(network, layout, size, fetched.architecture, settings.source)
     head = None if headless else _head(network, layout, fetched.metadata)
     native = fetched.metadata.native
     located = locate_parameters(network, layout, size)
@@ -84,6 +86,7 @@ def save_model(
             "size": list(size),
             "native": None if native is None else native.told(),
             "poolings": list(layout.poolings),
+            "forms": [astuple(form) for form in layout.forms],
             "feature_pooling": layout.feature_pooling,
             "units": len(units) - 1,
             "width": width,
@@ -109,6 +112,12 @@ def load_model(manifest: Path, device: torch.device | str = "cpu") -> Backbone:
         layout = replace(layout, heads=())
     weights = store.path(WEIGHTS)
     load_strictly(network, read_weights(weights), str(weights))
+    network.requires_grad_(False).eval()
+    if "forms" in meta:
+        forms = tuple(Form(*form) for form in meta["forms"])
+        layout = replace(layout, poolings=tuple(meta["poolings"]), forms=forms)
+    else:  # a store of an earlier version
+        layout = observed(network, layout, tuple(meta["size"]))
     units, width = _read_units(store.path("units.csv"))
     if tuple(unit.name for unit in units[1:]) != layout.units:
         raise ModelError(
@@ -129,8 +138,7 @@ def load_model(manifest: Path, device: torch.device | str = "cpu") -> Backbone:
         native=None if meta["native"] is None else Geometry.read(meta["native"]),
         fingerprint=meta["fingerprint"],
     )
-    network.requires_grad_(False)
-    return Backbone(network.eval(), layout, units, width, head, identity).to(device).eval()
+    return Backbone(network, layout, units, width, head, identity).to(device).eval()
 
 
 def describe(network: torch.nn.Module, unit_layout: str) -> UnitLayout:
@@ -174,13 +182,20 @@ def _check_plan(planned: Geometry | None, native: Geometry | None, name: str) ->
 
 
 def _measured(
-    network: torch.nn.Module, layout: UnitLayout, size: tuple[int, int], name: str
-) -> tuple[list[Unit], int]:
+    network: torch.nn.Module,
+    layout: UnitLayout,
+    size: tuple[int, int],
+    architecture: Architecture,
+    source: str,
+) -> tuple[UnitLayout, list[Unit], int]:
     try:
-        return measure(network, layout, size)
+        layout = observed(network, layout, size)
+        return layout, *measure(network, layout, size)
     except (RuntimeError, AssertionError, ValueError) as error:
         raise ModelError(
-            f"{name}: does not accept images of {size[0]} x {size[1]} px ({first_line(error)})"
+            f"{architecture.library}/{architecture.name}: does not accept images of {size[0]} x {size[1]} px "
+            f"({first_line(error)}); set another `size`, or "
+            f"{size_remedy(architecture.library, architecture.name, source, size[0])}"
         ) from None
 
 

@@ -28,6 +28,14 @@ class Tap:
 
 
 @dataclass(frozen=True)
+class Form:
+    """How the positions of an output are arranged."""
+
+    prefix: int = 0  # number of tokens before the patches (class token, registers) in (N, L, C)
+    channel_dim: int = 1  # dimension of the channels of a map: 1, or -1 for (N, H, W, C)
+
+
+@dataclass(frozen=True)
 class UnitLayout:
     """Places in a network, as module paths."""
 
@@ -37,8 +45,10 @@ class UnitLayout:
     # (distillation heads) share it. Empty without a head.
     heads: tuple[str, ...] = ()
     poolings: tuple[str, ...] = ("avg",)  # the poolings that the outputs of the units allow
-    prefix: int = 0  # number of tokens before the patches (class token, registers)
-    channel_dim: int = 1  # the dimension of the channels of a four-dimensional map: 1, or -1 for (N, H, W, C)
+    # what the network declares of all its outputs, and what was seen at the stem, each unit and the
+    # penultimate feature (``nctransfer.models.observation``); empty where nothing was seen yet
+    declared: Form = Form()
+    forms: tuple[Form, ...] = ()
     # the pooling of the penultimate feature, hence of the outputs that SCL FT adds to it; if empty, that of
     # the class token where there is one, else the last of the poolings
     pooled_by: str = ""
@@ -47,6 +57,10 @@ class UnitLayout:
     def feature_pooling(self) -> str:
         """The pooling that makes the output of a unit comparable to the penultimate feature."""
         return self.pooled_by or ("cls" if "cls" in self.poolings else self.poolings[-1])
+
+    def form(self, index: int) -> Form:
+        """Form of the output of unit ``index``: 0 is the stem, -1 the penultimate feature."""
+        return self.forms[index] if self.forms else self.declared
 
 
 def blocks_of_type(network: nn.Module, types: Collection[str]) -> tuple[str, ...]:
@@ -101,6 +115,8 @@ def has_weights(network: nn.Module, path: str) -> bool:
 def with_head(network: nn.Module, units: tuple[str, ...], **fields: object) -> UnitLayout:
     """Layout of a network whose penultimate feature is the input of its classification layer.
 
+    That of timm's encoders without one is the output of the last unit.
+
     Raises:
         ModelError: there are no units.
     """
@@ -109,6 +125,10 @@ def with_head(network: nn.Module, units: tuple[str, ...], **fields: object) -> U
             f"{type(network).__name__}: this unit layout finds no units in it; set `unit_layout` of the "
             "model to another one (`stages` finds the stages of most timm networks)"
         )
+    _, inner = trunk(network)
+    if type(inner).__module__.startswith("timm.") and not hasattr(inner, "get_classifier"):
+        # an encoder for a language model: its last linear layer is inside a block, or projects
+        return UnitLayout(units=units, penultimate=Tap(units[-1], "output"), **fields)  # type: ignore[arg-type]
     heads = classifying_layers(network)
     weighted = tuple(path for path in heads if has_weights(network, path))
     return UnitLayout(units=units, penultimate=Tap(heads[0], "input"), heads=weighted, **fields)  # type: ignore[arg-type]

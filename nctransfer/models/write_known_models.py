@@ -35,6 +35,7 @@ from nctransfer.models.architecture import Architecture, Metadata
 from nctransfer.models.architectures import timm as timm_library
 from nctransfer.models.backbone import measure
 from nctransfer.models.model_store import describe
+from nctransfer.models.observation import observed
 from nctransfer.models.sources.open_clip import check_activation
 from nctransfer.models.unit_layout import Unit, trunk
 from nctransfer.storage.files import atomic_path
@@ -82,6 +83,7 @@ class Costs:
     activations: str
     unit_widths: int
     width: int
+    fixed_size: str  # "yes" or empty
 
 
 def rows(libraries: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
@@ -150,7 +152,7 @@ def _row(source: str, name: str, weights: str, unit_layout: str) -> Iterator[dic
     architecture = Architecture(source, name, metadata.options)
     for candidate in dict.fromkeys((unit_layout, FALLBACK)):
         try:
-            units, poolings, costs = _described(_key(architecture, metadata), candidate)
+            units, poolings, costs = described(_key(architecture, metadata), candidate)
         except Exception as error:  # a network that cannot be described is left out, whatever the reason
             logger.info("%s/%s as %s: %s", source, name, candidate, str(error).split("\n")[0])
             continue
@@ -175,13 +177,14 @@ def _key(architecture: Architecture, metadata: Metadata) -> tuple[Any, ...]:
 
 
 @lru_cache(maxsize=8)
-def _described(key: tuple[Any, ...], unit_layout: str) -> tuple[int, tuple[str, ...], Costs]:
+def described(key: tuple[Any, ...], unit_layout: str) -> tuple[int, tuple[str, ...], Costs]:
+    """Number of units, poolings and costs of a network: library, name, options in JSON and size."""
     library, name, options, size = key
     # torchvision's RegNets compute their widths with tensors, which meta tensors cannot hold.
     device = "cpu" if library == "torchvision" and name.startswith("regnet") else "meta"
     with torch.device(device):
         network = Architecture(library, name, json.loads(options)).build().eval()
-    layout = describe(network, unit_layout)
+    layout = observed(network, describe(network, unit_layout), size, device)
     units, width = measure(network, layout, size, device)
     if unit_layout == FALLBACK:
         _check_channels(network, units)
@@ -212,7 +215,18 @@ def _costs(network: nn.Module, size: tuple[int, int], device: str, unit_widths: 
         activations=_three_digits(sum(tensor.untyped_storage().nbytes() for tensor in kept.values()) / 1e6),
         unit_widths=unit_widths,
         width=width,
+        fixed_size="yes" if device == "meta" and not _takes(network, (2 * size[0], 2 * size[1])) else "",
     )
+
+
+def _takes(network: nn.Module, size: tuple[int, int]) -> bool:
+    """Whether images of another size pass through a network without memory."""
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, 3, *size, device="meta"))
+    except Exception:  # whatever the library raises
+        return False
+    return True
 
 
 def _three_digits(value: float) -> str:

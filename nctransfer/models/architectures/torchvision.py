@@ -22,9 +22,7 @@ OLD_DENSENET = re.compile(
 
 def build(name: str, options: Options, classes: int | None) -> nn.Module:
     """Build a network with random weights, no auxiliary heads; ModelError for an unknown name or option."""
-    names = models.list_models(module=models)
-    if name not in names:
-        raise ModelError(f"torchvision has no model {name!r}{suggestion(name, names)}")
+    _check(name)
     arguments = dict(options)
     if name in WITH_AUXILIARY_HEADS:
         arguments |= {"aux_logits": False, "init_weights": False}
@@ -36,11 +34,24 @@ def build(name: str, options: Options, classes: int | None) -> nn.Module:
         raise ModelError(f"torchvision/{name}: options {dict(options)} refused ({error})") from None
 
 
+def _check(name: str) -> None:
+    names = models.list_models(module=models)
+    if name in names:
+        return
+    if name in models.list_models():
+        raise ModelError(f"torchvision/{name} exists, but is not supported: {not_a_classifier(name)}")
+    raise ModelError(f"torchvision has no model {name!r}{suggestion(name, names)}")
+
+
+def not_a_classifier(name: str) -> str:
+    """What a network is for that is no classifier of images, as its module says."""
+    task = models.get_model_builder(name).__module__.split(".")[2]
+    return f"no classifier of images (torchvision.models.{task})"
+
+
 def weights_entry(name: str, weights: str | None) -> WeightsEnum:
     """The library's entry of these weights (None: its default); ModelError for an unknown name or weights."""
-    names = models.list_models(module=models)
-    if name not in names:
-        raise ModelError(f"torchvision has no model {name!r}{suggestion(name, names)}")
+    _check(name)
     entries = models.get_model_weights(name)
     if weights is None:
         return entries["DEFAULT"]

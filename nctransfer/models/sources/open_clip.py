@@ -86,7 +86,8 @@ def check_activation(name: str, weights: str) -> None:
         return
     other = f"{name}-quickgelu" if trained else name.removesuffix("-quickgelu")
     activation = "QuickGELU" if trained else "GELU"
+    remedy = f"; set `name: {other}`" if other != name else ""
     raise ModelError(
         f"open_clip/{name}: weights {weights!r} were trained with {activation}, not with this "
-        f"architecture's activation; set `name: {other}`"
+        f"architecture's activation{remedy}"
     )

@@ -7,7 +7,7 @@ projection.
 
 from torch import nn
 
-from nctransfer.models.unit_layout import Tap, UnitLayout, blocks_of_type, children_of
+from nctransfer.models.unit_layout import Form, Tap, UnitLayout, blocks_of_type, children_of
 
 
 def describe(network: nn.Module) -> UnitLayout:
@@ -20,5 +20,5 @@ def describe(network: nn.Module) -> UnitLayout:
         units=children_of(network, "transformer.resblocks"),
         penultimate=Tap("ln_post", "output"),
         poolings=("cls", "token_mean", "patch_mean"),
-        prefix=1,
+        declared=Form(prefix=1),
     )
