@@ -41,9 +41,18 @@ def vectors() -> Path:
     return REPOSITORY / "tests" / "vectors"
 
 
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Project:
+    """A project whose Figure 3 is drawn; tests work on clones. Some modules have one of their own."""
+    project = Project.fresh(tmp_path_factory.mktemp("finished") / "p")
+    run = project.run("figures/tiny/fig3.pdf")
+    assert run.returncode == 0, run.stdout + run.stderr
+    return project
+
+
 @pytest.fixture
 def project(finished, tmp_path) -> Project:
-    """A clone of the project that the test's module calls ``finished``."""
+    """A clone of the finished project."""
     return finished.clone(tmp_path / "p")
 
 

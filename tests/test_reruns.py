@@ -19,15 +19,6 @@ FIGURE = "figures/tiny/fig3.pdf"
 DOWNSTREAM = Counter(metrics=1, figure=1)
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Project:
-    """A project whose figure is drawn; tests work on clones."""
-    project = Project.fresh(tmp_path_factory.mktemp("finished") / "p")
-    run = project.run(FIGURE)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return project
-
-
 def touch_everything(project):
     later = time.time() + 100
     for path in project.folder.rglob("*"):

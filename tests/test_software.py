@@ -79,9 +79,7 @@ FIGURE = "figures/tiny/fig3.pdf"
 
 
 @pytest.mark.slow
-def test_a_library_that_is_upgraded_between_two_halves_of_a_study_is_noticed(tmp_path, monkeypatch):
-    project = Project.fresh(tmp_path / "p")
-    assert project.run(FIGURE).returncode == 0
+def test_a_library_that_is_upgraded_between_two_halves_of_a_study_is_noticed(project, tmp_path, monkeypatch):
     everything = Project.fresh(tmp_path / "q").planned(FIGURE)
     manifests = list((project.folder / "results").rglob("manifest.json"))
     assert len(manifests) >= 9

@@ -20,15 +20,6 @@ DOWNSTREAM = Counter(metrics=1, figure=1)
 METRICS = "results/tiny/metrics/tiny/digits59.40pc.test10pc-8px.parquet"
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Project:
-    """A project whose figure is drawn; tests work on clones."""
-    project = Project.fresh(tmp_path_factory.mktemp("finished") / "p")
-    run = project.run(FIGURE)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return project
-
-
 def test_the_river_leaves_its_stages_and_a_tidy_table_behind_the_figure(finished):
     for suffix in ("pdf", "png", "csv"):
         assert (finished.folder / f"figures/tiny/fig3.{suffix}").stat().st_size > 1000
