@@ -30,17 +30,19 @@ def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
 
 def _drawable(text: str) -> str:
     """Refuse a formula (between dollar signs) that matplotlib does not know, before anything is computed."""
-    dollars = text.count("$") - text.count(r"\$")
-    if dollars and dollars % 2 == 0:  # as matplotlib tells a formula
-        from matplotlib.mathtext import MathTextParser
+    for line in text.splitlines():
+        dollars = line.count("$") - line.count(r"\$")
+        if dollars and dollars % 2 == 0:  # as matplotlib tells a formula
+            from matplotlib.mathtext import MathTextParser
 
-        try:
-            MathTextParser("path").parse(text)
-        except ValueError as error:
-            reason = " ".join(str(error).split()[-12:])
-            raise ValueError(
-                rf"{text!r} has a formula that matplotlib cannot draw ({reason}); write \$ for a dollar sign"
-            ) from None
+            try:
+                MathTextParser("path").parse(line)
+            except ValueError as error:
+                reason = str(error).splitlines()[-1].partition(": ")[2].partition("  (")[0]
+                raise ValueError(
+                    rf"{text!r} has a formula that matplotlib cannot draw ({reason}); write \$ for a dollar "
+                    "sign"
+                ) from None
     return text
 
 

@@ -6,9 +6,12 @@ changed modules by the parts of a stamp (``nctransfer.dag.adopt``).
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
+
+# Rules that only show what others have computed.
+DRAWING = ("figure", "table", "overview", "provenance")
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,9 @@ class MadeWith:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of ``dataclasses.asdict``."""
-        return cls(**{**values, "rules": tuple(values["rules"])})
+        """Inverse of ``dataclasses.asdict``; what only a later version knows is left out."""
+        known = {name.name: values[name.name] for name in fields(cls)}
+        return cls(**known | {"rules": tuple(known["rules"])})
 
 
 def together(records: Iterable[MadeWith]) -> tuple[MadeWith, ...]:
@@ -61,9 +65,9 @@ class Stamp:
             "made_with": [asdict(record) | {"rules": list(record.rules)} for record in self.made_with],
         }
 
-    def own(self, rule: str) -> MadeWith | None:
-        """With what a rule's job made the file itself; None if that is not known."""
-        return next((record for record in self.made_with if rule in record.rules), None)
+    def own(self, rule: str) -> tuple[MadeWith, ...]:
+        """With what a rule's job made the file itself: several if it was interrupted, none if not known."""
+        return tuple(record for record in self.made_with if rule in record.rules)
 
     def by_path(self, inputs: Mapping[str, str], folder: Path) -> dict[str, str]:
         """Digests of the input files by path relative to a folder; ``inputs`` are paths by name."""

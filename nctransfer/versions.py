@@ -4,16 +4,21 @@ import hashlib
 import platform
 import subprocess
 import tomllib
+from collections.abc import Collection
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-# Libraries whose version may change numbers. Versions are read from metadata, without importing anything.
-NUMERICAL = (
-    "torch", "torchvision", "timm", "open_clip_torch", "numpy", "scipy", "scikit-learn", "pandas", "pillow",
-    "datasets",
-)  # fmt: skip
+# Libraries whose version may change numbers, and the packages that they consist of. Versions are read from
+# metadata, without importing anything.
+NUMERICAL = {
+    "torch": "torch", "torchvision": "torchvision", "timm": "timm", "open_clip_torch": "open_clip",
+    "numpy": "numpy", "scipy": "scipy", "scikit-learn": "sklearn", "pandas": "pandas", "pillow": "PIL",
+    "datasets": "datasets",
+}  # fmt: skip
+# What every job computes with, if only through other libraries.
+ALWAYS = ("python", "numpy")
 # Libraries that draw figures and write tables.
 LIBRARIES = ("numpy", "pandas", "scipy", "matplotlib", "seaborn", "torch")
 
@@ -54,7 +59,12 @@ def library_versions(names: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
 @cache
 def numerical_versions() -> dict[str, str]:
     """Versions of Python and of the installed libraries on which numbers may depend, by name."""
-    return {"python": platform.python_version(), **library_versions(NUMERICAL)}
+    return {"python": platform.python_version(), **library_versions(tuple(NUMERICAL))}
+
+
+def libraries_of(packages: Collection[str]) -> set[str]:
+    """Names of the libraries, as in :func:`numerical_versions`, that a job with these packages uses."""
+    return {*ALWAYS, *(name for name, package in NUMERICAL.items() if package in packages)}
 
 
 def software() -> dict[str, object]:

@@ -15,6 +15,7 @@ import pytest
 from markdown_it import MarkdownIt
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from project import STYLE
 from scipy import stats
 
@@ -23,6 +24,8 @@ from nctransfer.reporting import table_cells
 from nctransfer.reporting.figures.layerwise import figure as layerwise
 from nctransfer.reporting.fits import correlation, fit_line, fit_parabola
 from nctransfer.reporting.output import save_figure, save_numbers, save_page, save_sidecar, save_table
+from nctransfer.reporting.panels import break_texts
+from nctransfer.reporting.scorecard.findings import read_numbers
 from nctransfer.reporting.settings import Window
 from nctransfer.stamp import Stamp
 from nctransfer.storage.files import file_checksum
@@ -343,6 +346,48 @@ def test_no_text_in_a_csv_is_a_formula_of_a_spreadsheet(tmp_path, text):
         ["CIFAR-10", "4.0"],
         ["", "5.0"],
     ]
+
+
+def test_line_breaks_do_not_break_a_table(tmp_path):
+    readable = pd.DataFrame(
+        [table_cells.heading("H\nI", 2), ["A\nB", "1"], table_cells.heading("J", 2), ["C", "2"]]
+    )
+    readable.columns = ["Name", "x\ny"]
+    files = [tmp_path / f"t.{suffix}" for suffix in ("csv", "md", "tex")]
+    save_table(pd.DataFrame({"x": [1]}), readable, *files, "abc123")
+    lines = [line for line in files[2].read_text().splitlines() if "&" in line or "multicolumn" in line]
+    assert lines == [
+        "Name & x y \\\\", "\\multicolumn{2}{l}{\\textit{H I}} \\\\", "A B & 1 \\\\",
+        "\\multicolumn{2}{l}{\\textit{J}} \\\\", "C & 2 \\\\",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        r"Accuracy of $\alpha \beta$ model_a_b $\gamma \delta$", r"on $\rightarrow$ and $\lambda = 10^{-4} \cdot 2$",
+        r"$y = a_0 + b$ for run_1_2 with $\eta = 10^{-2} x$", r"costs \$5 to \$6 a well-known b_c_d $a-b-c$",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("inches", [1.5, 2.4, 6])
+def test_no_line_of_a_title_ends_within_a_formula(title, inches):
+    figure = Figure(figsize=(inches, 2))
+    ax = figure.add_subplot()
+    ax.set_title(title, loc="left")
+    break_texts(figure, [ax])
+    figure.draw_without_rendering()
+    lines = ax.get_title(loc="left").splitlines()
+    assert " ".join(lines).replace("- ", "-") == title
+    assert all(line.replace(r"\$", "").count("$") % 2 == 0 for line in lines)
+
+
+def test_texts_come_back_from_a_csv_as_they_were(tmp_path):
+    table = pd.DataFrame(
+        {"panel": list("abcdef"), "title": ["+aug", "=x", "'q'", "-", "+", "none"], "value": 1.5}
+    )
+    save_numbers(table, tmp_path / "n.csv")
+    assert read_numbers(tmp_path / "n.csv")["title"].tolist() == table["title"].tolist()
+    assert "\nd,-,1.5\n" in (tmp_path / "n.csv").read_text()
 
 
 def test_files_are_the_same_bytes_every_time_with_embedded_fonts_and_digest(tmp_path):

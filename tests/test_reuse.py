@@ -90,6 +90,19 @@ def test_a_module_has_its_own_configuration(project, expected, tmp_path):
     assert "layers.csv" in (folder / "summary.txt").read_text()
 
 
+def test_a_module_says_what_is_stale_before_its_jobs_and_leaves_its_digests(project, tmp_path):
+    folder = other_workflow(tmp_path / "mine", project, *blocks("A module", "snakemake"))
+    done(folder)
+    shutil.rmtree(folder / ".snakemake")
+    text = (folder / "mine.yaml").read_text()
+    (folder / "mine.yaml").write_text(
+        text + "probes: {epochs: 4}\n" if "probes" not in text else text + "seed: 5\n"
+    )
+    told = done(folder)
+    assert 0 < told.index("so made again: ") < told.index("Select jobs to execute")
+    assert (folder / ".snakemake/nctransfer/mine.digests").is_file()
+
+
 def test_files_and_values_of_the_host_are_no_overlays_of_a_module(project, tmp_path):
     (text,) = blocks("A module", "snakemake")
     text = text.replace("        config\n", '        config["nctransfer"]\n').replace(

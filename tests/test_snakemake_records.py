@@ -66,6 +66,21 @@ def test_a_damaged_record_is_a_missing_one_and_named(run, kind):
     assert records._read_record("x") is None
 
 
+def test_a_lock_that_its_run_removes_meanwhile_is_none(run, monkeypatch):
+    locks = Path(".snakemake/locks")
+    locks.mkdir(parents=True)
+    (locks / "0.input.lock").write_text("results/a\n")
+    read = Path.read_text
+
+    def after_the_end(path, *arguments, **options):
+        if path.suffix == ".lock":
+            path.unlink()
+        return read(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "read_text", after_the_end)
+    assert run("a")[1] == {}
+
+
 def test_a_damaged_lock_is_removed_and_named(run):
     locks = Path(".snakemake/locks")
     locks.mkdir(parents=True)
@@ -84,13 +99,15 @@ def test_results_are_judged_by_what_they_say_where_the_records_are_garbage(proje
             path.write_bytes(b"\xac\xed\x00\x05\xff")
     dry = project.run(FIGURE, options=("-n",))
     assert dry.returncode == 0, dry.stderr
-    assert dry.stderr.count("damaged and taken for missing") == 1
+    assert (dry.stdout + dry.stderr).count("damaged and taken for missing") == 1
     assert "Nothing to be done" in dry.stdout + dry.stderr
     project.edit("tiny.yaml", "epochs: 3", "epochs: 3, learning_rates: [2e-1]")
     run = project.run(FIGURE)
     assert run.returncode == 0, run.stderr
     assert "Traceback" not in run.stderr
-    assert project.planned(FIGURE) == {}
+    again = project.run(FIGURE, options=("-n",))
+    assert "damaged" not in again.stdout + again.stderr
+    assert "Nothing to be done" in again.stdout + again.stderr
 
 
 @pytest.mark.slow
@@ -127,3 +144,20 @@ def test_braces_in_the_projects_path_are_refused_in_one_message(tmp_path, name):
     told = run.stdout + run.stderr
     assert f"{os.sep}{name}: Snakemake takes braces in this path for wildcards" in told
     assert "Traceback" not in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["own{b}.pt", "w{model}.pt"])
+def test_braces_in_the_path_of_weights_are_refused_in_one_message(project, name):
+    project.edit(
+        "tiny.yaml", "models:\n",
+        "models:\n  own: {source: local, architecture: small/resnet18, options: {width: 4}, "
+        f"weights: '{name}', mean: [0, 0, 0], std: [1, 1, 1], size: 8}}\n",
+    )  # fmt: skip
+    project.edit("tiny.yaml", "{model: tiny, dataset: digits59}", "{model: own, dataset: digits59}")
+    (project.folder / name).write_bytes(b"x")
+    run = project.run(FIGURE, options=("-n",))
+    told = run.stdout + run.stderr
+    assert run.returncode == 1
+    assert f"{name}: Snakemake takes braces in this path for wildcards; rename the file" in told
+    assert "Traceback (most recent" not in told

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from project import Project
+from project import ROOT, Project
 
+from nctransfer.config.load import load
+from nctransfer.dag.digest import reached_code
+from nctransfer.dag.plan import Plan
 from nctransfer.dag.stale import other_versions
 from nctransfer.reporting.provenance import mixtures
 from nctransfer.stamp import UNRECORDED, MadeWith, Stamp, together
-from nctransfer.versions import numerical_versions
+from nctransfer.training.checkpoints import Checkpoints
+from nctransfer.versions import libraries_of, numerical_versions
 
 OLD = MadeWith(
     {"python": "3.11.7", "torch": "2.13.0"}, "cpu", 8, "float32", "contents", ("features", "images")
@@ -30,8 +34,11 @@ def test_equal_records_become_one_whatever_their_order():
 def test_a_stamp_is_read_back_whole():
     stamp = Stamp("d", "c", "t", {"in": "e"}, ("p",), (OLD, NEW))
     assert Stamp.from_json(json.loads(json.dumps(stamp.to_json()))) == stamp
-    assert stamp.own("images") == OLD
-    assert stamp.own("figure") is None
+    assert stamp.own("images") == (OLD,)
+    assert stamp.own("figure") == ()
+    later = stamp.to_json()
+    later["made_with"][0]["what_only_a_later_version_knows"] = 1
+    assert Stamp.from_json(later) == stamp
     before = {name: value for name, value in stamp.to_json().items() if name != "made_with"}
     assert Stamp.from_json(before).made_with == ()  # outputs of earlier versions
 
@@ -47,7 +54,7 @@ def test_a_stamp_is_read_back_whole():
         ([OLD, replace(OLD, device="H200", rules=("features",))], ["devices of features H200 and cpu"]),
         ([OLD, replace(OLD, threads=2, rules=("images",))], ["threads of images 2 and 8"]),
         ([OLD, UNRECORDED], ["some results do not say with what they were made"]),
-        ([UNRECORDED], []),
+        ([UNRECORDED], ["some results do not say with what they were made"]),
     ],
 )  # fmt: skip
 def test_a_mixture_is_what_differs_among_results_shown_together(records, told):
@@ -64,8 +71,45 @@ def test_a_mixture_is_what_differs_among_results_shown_together(records, told):
     ],
 )
 def test_versions_are_compared_with_those_installed(versions, told):
-    assert other_versions(Stamp(made_with=(NEW, OLD)), "images", versions) == told
-    assert other_versions(Stamp(made_with=(NEW,)), "images", versions) == ""  # not known of itself
+    uses = {"python", "torch"}
+    assert other_versions([Stamp(made_with=(NEW, OLD))], "images", versions, uses) == told
+    assert other_versions([Stamp(made_with=(NEW,))], "images", versions, uses) == ""  # not known of itself
+    assert "torch" not in other_versions([Stamp(made_with=(OLD,))], "images", versions, {"python"})
+
+
+def test_only_libraries_that_a_job_uses_count():
+    plan = Plan(load(ROOT / "config.yaml"), ROOT)
+    used = {
+        stage: libraries_of(reached_code(ROOT, str(job.script.absolute()), job.variants).libraries)
+        for stage, job in (
+            ("images", plan.images("dtd-224px")), ("timm", plan.features("vit-b32-384", "cifar10-384px")), ("table", plan.table("table2")),
+        )
+    }  # fmt: skip
+    assert {"numpy", "pillow", "torchvision"} <= used["images"]
+    assert not used["images"] & {"timm", "open_clip_torch", "datasets"}
+    assert {"torch", "timm"} <= used["timm"]
+    assert "timm" not in used["table"]
+
+
+def test_a_training_that_goes_on_after_an_upgrade_says_so(tmp_path, caplog):
+    old, new = (replace(record, rules=("pretrain",)) for record in (OLD, NEW))
+    Checkpoints(tmp_path, Stamp("d", made_with=(old,)), 0).save(1, 0, {})
+    same = Checkpoints(tmp_path, Stamp("d", made_with=(old,)), 0)
+    with caplog.at_level("WARNING", "nctransfer"):
+        same.load()
+    assert not caplog.text
+    resumed = Checkpoints(tmp_path, Stamp("d", made_with=(new,)), 0)
+    with caplog.at_level("WARNING", "nctransfer"):
+        assert resumed.load() == {}
+    assert "begun with other software" in caplog.text
+    assert set(resumed.stamp.made_with) == {old, new}
+    assert mixtures(resumed.stamp.made_with) == ["torch 2.13.0 (pretrain) and 2.15.0 (pretrain)"]
+    versions = {"torch": "2.15.0"}
+    assert other_versions([resumed.stamp], "pretrain", versions, {"torch"}) == "torch 2.13.0 (now 2.15.0)"
+    resumed.save(2, 0, {})
+    again = Checkpoints(tmp_path, Stamp("d", made_with=(new,)), 0)
+    again.load()
+    assert set(again.stamp.made_with) == {old, new}  # however often it is interrupted
 
 
 def install(folder: Path, name: str, version: str) -> None:
@@ -93,14 +137,21 @@ def test_a_library_that_is_upgraded_between_two_halves_of_a_study_is_noticed(pro
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
     told = f"torch {numerical_versions()['torch']} (now 9.9.9)"
     dry = project.run(FIGURE, options=("-n",))
-    assert f"results of {sum(everything.values())} jobs were made with {told}" in dry.stderr
+    count = sum(everything.values()) - everything["figure"]
+    assert f"results of {count} jobs were made with {told}; they are kept beside new ones" in dry.stdout
     assert "Nothing to be done" in dry.stdout + dry.stderr
+    forced = project.run(FIGURE, options=("-n", "--forcerun", "features"))
+    assert f"results of 3 jobs were made with {told}; they are made again" in forced.stdout
+    assert f"results of {count - 3} jobs were made with {told}; they are kept" in forced.stdout
+    kept = project.run(FIGURE, options=("-n", "--rerun-triggers", "mtime"))
+    assert told in kept.stdout
     with (project.folder / "tiny.yaml").open("a") as file:
         file.write("reruns: {software: rerun}\nreport: {pictures: [fig3]}\n")
     assert project.planned(FIGURE) == everything
+    assert f"{told}; they are made again" in project.run(FIGURE, options=("-n",)).stdout
     project.edit("tiny.yaml", "{software: rerun}", "{software: ignore}")
     dry = project.run(FIGURE, options=("-n",))
-    assert told not in dry.stderr
+    assert told not in dry.stdout
     assert project.planned(FIGURE) == Counter()
 
     for name in ("results/tiny/probes", "figures"):  # its second half is made with the new version
@@ -122,3 +173,10 @@ def test_a_library_that_is_upgraded_between_two_halves_of_a_study_is_noticed(pro
     assert all(second[name] == first[name] for name in second if "/features/" in name)
     assert second["figures/tiny/fig3.json"] != first["figures/tiny/fig3.json"]
     assert second["figures/tiny/fig3.csv"] == first["figures/tiny/fig3.csv"]
+
+    project.edit("tiny.yaml", "{software: ignore}", "{software: rerun}")
+    assert project.run(FIGURE).returncode == 0
+    assert project.planned(FIGURE) == Counter()
+    made_with = json.loads(project.read("figures/tiny/fig3.json"))["stamp"]["made_with"]
+    rules = {record["versions"]["torch"]: set(record["rules"]) for record in made_with}
+    assert rules[numerical_versions()["torch"]] == {"images"}  # of digits, which do not use it

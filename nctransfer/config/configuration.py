@@ -91,10 +91,11 @@ class RerunsSettings(Settings):
     """What counts as a change of software and of the user's files."""
 
     software: Literal["warn", "rerun", "ignore"] = "warn"
-    """What happens to results that other versions of Python or of a library made than those installed where
-    the run is planned: `warn` keeps and names them, `rerun` makes them again, `ignore` keeps them. Every
-    output says with what it was made, and the provenance page warns of a mixture. Jobs in containers, conda
-    environments or pods have software of their own, which is not compared."""
+    """What happens to results of jobs that used other versions of Python or of a library than those installed
+    where the run is planned: `warn` keeps and names them, `rerun` makes them again, `ignore` keeps them.
+    Every output says with what it was made, also CUDA and cuDNN, and the provenance page warns of a mixture.
+    Not compared are figures and tables, CUDA and cuDNN, and jobs in containers, conda environments or pods,
+    which have software of their own."""
     identity: Literal["contents", "size"] = "contents"
     """What tells the user's own files apart: their `contents` (SHA-256, computed once per file) or only names
     and `size`, for data too large to be read before a run: a file that is replaced by another of the same

@@ -58,6 +58,7 @@ class Module:
     words: tuple[tuple[str, str], ...]  # error messages: the exception's name and the message
     read: frozenset[str]  # names of exceptions whose messages its code uses
     bases: dict[str, frozenset[str]]  # names of the bases of its exception classes
+    libraries: frozenset[str]  # top-level packages of others that its code imports
 
 
 def read_module(
@@ -90,7 +91,7 @@ def read_module(
         for alias, source in _aliases(node, module, path.name == "__init__.py")
         if _bound(alias) in after or _bound(alias) not in before
     ]
-    links, others, objects, libraries = [], [], {}, set()
+    links, others, objects, libraries, packages = [], [], {}, set(), set()
     wordless = _WORDLESS | {_bound(alias) for alias, source in imports if is_outside(source)}
     for alias, source in imports:
         name = f"{source}.{alias.name}" if source else alias.name
@@ -101,6 +102,7 @@ def read_module(
         else:
             others.append(f"{source}:{alias.name} as {_bound(alias)}")
             libraries.add(_bound(alias))
+            packages.add((source or alias.name).partition(".")[0])
     namer = _ModuleNames(objects)
     tree = namer.visit(tree) if objects else tree
     links += [(f"module {namer.places.get(name, '')}", target) for name, target in objects.items()]
@@ -115,6 +117,7 @@ def read_module(
         words=tuple(pruner.words),
         read=frozenset(_read_errors(tree, wordless)),
         bases=bases,
+        libraries=frozenset(packages),
     )
 
 

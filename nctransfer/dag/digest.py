@@ -44,6 +44,7 @@ class Code:
     digest: str  # digest of all of it
     # digests of its modules, and of the exception classes and settings that it names, by name
     parts: Mapping[str, str]
+    libraries: frozenset[str]  # top-level packages of others that it imports
 
 
 def job_stamp(
@@ -97,7 +98,8 @@ def reached_code(root: Path, script: str, variants: frozenset[str] = frozenset()
     _records(root).save()
     # a definition counts as one of its module's: several modules have a class ``Options``
     parts |= {f"{name}: {label}": _short(f"{parts.get(name)} {text}") for name, label, text in chosen}
-    return Code(_short("\n".join(sorted([*parts.values(), *edges]))), parts)
+    libraries = frozenset().union(*(module.libraries for module in modules.values()))
+    return Code(_short("\n".join(sorted([*parts.values(), *edges]))), parts, libraries)
 
 
 @cache

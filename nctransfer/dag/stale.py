@@ -1,11 +1,12 @@
 """Existing results that are not those of the plan, although Snakemake's records do not say so."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from nctransfer.errors import StoreError
 from nctransfer.stamp import Stamp
 from nctransfer.storage.stamps import read_stamp
+from nctransfer.storage.stores import MANIFEST
 
 STAMPED = (".json", ".parquet")  # outputs that carry a stamp: manifests, tidy tables, sidecars
 
@@ -28,25 +29,33 @@ def kept_stamps(
     """
     found = {}
     for path in outputs:
-        if not path.endswith(STAMPED) or not Path(path).is_file():
+        file = Path(path)
+        if file.suffix not in STAMPED or not file.is_file():
+            continue
+        if file.suffix == ".parquet" and file.with_name(MANIFEST).is_file():  # has the stamp of its store
             continue
         told = recorded(path)
         if told is not None and digest not in told:
             continue
         try:
-            found[path] = read_stamp(Path(path))
+            found[path] = read_stamp(file)
         except (StoreError, OSError):
             continue
     return found
 
 
-def other_versions(stamp: Stamp, rule: str, versions: Mapping[str, str]) -> str:
-    """Libraries of which another version made a result than those given, in words; empty if there is none."""
-    made_with = stamp.own(rule)
-    if made_with is None:
-        return ""
-    return ", ".join(
+def other_versions(
+    stamps: Iterable[Stamp], rule: str, versions: Mapping[str, str], libraries: Collection[str]
+) -> str:
+    """Libraries of which another version made a job's results than those given, in words; "" if none.
+
+    ``libraries`` are those that count for the job; CUDA and cuDNN are not among ``versions``.
+    """
+    found = {
         f"{name} {version} (now {versions[name]})"
-        for name, version in made_with.versions.items()
-        if versions.get(name, version) != version
-    )
+        for stamp in stamps
+        for record in stamp.own(rule)
+        for name, version in record.versions.items()
+        if name in libraries and versions.get(name, version) != version
+    }
+    return ", ".join(sorted(found))

@@ -82,8 +82,15 @@ def eight_bits(pixels: np.ndarray, white_level: float | None) -> np.ndarray:
         raise DeepImageError
     if pixels.max() > white_level:
         raise ValueError(f"a pixel of {pixels.max():g} is above the white level, {white_level:g}")
-    scaled = np.floor(pixels * (255 / white_level) + 0.5).astype(np.uint8)
+    if pixels.dtype == np.float64 or pixels.max() >= 1 << 16:
+        scaled = _levels(pixels, white_level)
+    else:  # without copies of eight bytes a value
+        scaled = _levels(np.arange(1 << 16), white_level)[pixels]
     return scaled if scaled.ndim == 3 else np.repeat(scaled[..., None], 3, axis=2)
+
+
+def _levels(values: np.ndarray, white_level: float) -> np.ndarray:
+    return np.floor(values * (255 / white_level) + 0.5).astype(np.uint8)
 
 
 def read_picture(data: bytes, max_megapixels: int = MAX_MEGAPIXELS) -> Picture:
@@ -137,7 +144,7 @@ def _deep_colours(data: bytes, image: Image.Image) -> np.ndarray:
     except ImportError:
         raise _RefusedError("colours of 16 bits need torchvision.io; convert it to 8 bits") from None
     stored = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-    channels = decode_png(stored, ImageReadMode.UNCHANGED).permute(1, 2, 0).numpy().astype(np.int64)
+    channels = decode_png(stored, ImageReadMode.UNCHANGED).permute(1, 2, 0).numpy()
     return channels[..., 0] if channels.shape[2] < 3 else channels[..., :3]
 
 
@@ -148,7 +155,7 @@ def _pixels(image: Image.Image) -> np.ndarray:
             raise _RefusedError("pixels that are no finite numbers")
         if grey.min() < 0:
             raise _RefusedError("negative pixels have no agreed meaning")
-        return grey.astype(np.float64 if image.mode == "F" else np.int64)
+        return grey.astype(np.float64) if image.mode == "F" else grey
     if image.mode == "P" and "transparency" in image.info:
         return np.array(image.convert("RGBA").convert("RGB"))
     return np.array(image.convert("RGB"))

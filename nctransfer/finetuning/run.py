@@ -82,9 +82,10 @@ def finetune(
     splits = _splits(stores, settings, device)
     logger.info("%d of %d parameters train (%.2f %%)", count.trained, count.all, count.share)
     objective = variants.load(losses, LOSS, "loss").build(settings.loss, len(names)).to(device)
+    checkpoints = Checkpoints(operation.checkpoints, stamp, operation.checkpoint_minutes)
     with ExitStack() as contexts:
-        history, scores = _train(tuned, objective, splits, settings, stamp, operation, contexts)
-    with create_store(manifest, KIND, stamp) as store:
+        history, scores = _train(tuned, objective, splits, settings, checkpoints, operation, contexts)
+    with create_store(manifest, KIND, checkpoints.stamp) as store:
         description = {
             "base": base,
             "method": settings.method.name,
@@ -103,7 +104,7 @@ def finetune(
             "settings": settings.told(),
             "images": {name: store.fingerprint for name, store in stores.items()},
         }
-    Checkpoints(operation.checkpoints, stamp, 0).clear()
+    checkpoints.clear()
     _log_costs(device, time.monotonic() - start)
 
 
@@ -125,7 +126,7 @@ def _train(
     objective: Objective,
     splits: dict[str, Pixels],
     settings: FineTuneJobSettings,
-    stamp: Stamp,
+    checkpoints: Checkpoints,
     operation: Operation,
     contexts: ExitStack,
 ) -> tuple[pd.DataFrame, dict[str, dict[str, float]]]:
@@ -144,7 +145,7 @@ def _train(
         objective,
         Data(inputs["train"], inputs["test"], settings.seed),
         training,
-        Checkpoints(operation.checkpoints, stamp, operation.checkpoint_minutes),
+        checkpoints,
         tuned.kept,
         advice="lower the run's learning rate (finetuning.rates) or set finetuning.warmup_epochs",
     )

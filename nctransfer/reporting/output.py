@@ -62,6 +62,7 @@ def save_table(
         digest: digest of the job.
     """
     note = f"digest {digest}; pandas {version('pandas')}"
+    readable = readable.map(table_cells.on_one_line).rename(columns=table_cells.on_one_line)
     save_numbers(numbers, csv)
     left_aligned = (readable.columns[0], *readable.attrs.get("text", ()))
     sides = ["left" if column in left_aligned else "right" for column in readable.columns]

@@ -1,5 +1,6 @@
 """Panels of figures: letters, titles and axes."""
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -71,6 +72,11 @@ def panel_axes(figure: Figure, table: pd.DataFrame, shape: tuple[int, int], **op
     return list(zip(axes, panels, strict=False))
 
 
+FORMULA = re.compile(r"(?<!\\)\$.*?(?<!\\)\$")
+# Where no line may end within a formula.
+SOLID = {ord(" "): ord("\N{NO-BREAK SPACE}"), ord("-"): ord("\N{NON-BREAKING HYPHEN}")}
+
+
 def break_texts(figure: Figure, axes: Sequence[Axes]) -> None:
     """Break titles, and labels of horizontal axes, that are wider than their axes."""
     figure.draw_without_rendering()
@@ -80,4 +86,6 @@ def break_texts(figure: Figure, axes: Sequence[Axes]) -> None:
             text, width = said.get_text(), said.get_window_extent().width
             if width > room:
                 most = max(1, int(len(text) * room / width))
-                said.set_text(textwrap.fill(text, most, break_long_words=False))
+                whole = FORMULA.sub(lambda formula: formula[0].translate(SOLID), text)
+                broken = textwrap.fill(whole, most, break_long_words=False)
+                said.set_text(broken.translate({new: old for old, new in SOLID.items()}))

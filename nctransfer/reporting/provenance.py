@@ -13,7 +13,7 @@ import yaml
 
 from nctransfer.reporting import pages
 from nctransfer.runtime.job_log import read_lines
-from nctransfer.stamp import UNRECORDED, MadeWith, Stamp
+from nctransfer.stamp import DRAWING, UNRECORDED, MadeWith, Stamp
 from nctransfer.storage.files import save_text
 from nctransfer.storage.ledger import Adoption, read_ledger
 from nctransfer.versions import library_versions, package_version, revision
@@ -26,8 +26,6 @@ LIBRARIES = (
 )  # fmt: skip
 # What the workflow adds to the configuration, for the report's captions and for jobs.
 NOT_CONFIGURED = ("captions", "package")
-# Rules that show results of others.
-DRAWING = ("figure", "table", "overview", "provenance")
 # Rules that report on the others and may run at the same time.
 ABOUT = ("overview", "provenance")
 
@@ -108,7 +106,7 @@ def mixtures(records: Sequence[MadeWith]) -> list[str]:
         members = [record for record in computing if rule in rules[record]]
         found += _differing(f"devices of {rule}", {record: record.device for record in members})
         found += _differing(f"threads of {rule}", {record: str(record.threads) for record in members})
-    if UNRECORDED in computing and len(computing) > 1:
+    if UNRECORDED in computing:
         found.append("some results do not say with what they were made")
     return found
 

@@ -1,4 +1,4 @@
-"""Emphasis of table cells: the best, the second best, the heading of a block."""
+"""Cells of tables: emphasis (the best, the second best, the heading of a block), and safe texts."""
 
 import re
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from nctransfer.reporting.tidy_rows import TRANSFER
 
 MISSING = "\N{EN DASH}"
 # Characters with a meaning in Markdown or HTML: underscores only at the edges of words, brackets in links.
-MARKUP = re.compile(r"[\\`*|<]|\[(?=[^\]]*\][(\[])|&(?=#?\w+;)|(?<!\w)_|_(?!\w)")
+MARKUP = re.compile(r"[\\`*|<]|~(?=~)|\[(?=[^\]]*\][(\[])|&(?=#?\w+;)|(?<!\w)_|_(?!\w)")
 # Beginnings that spreadsheets take for a formula, but for those of numbers.
-FORMULA = re.compile(r"[=@]|[+-](?![\d.]+(?:[eE][+-]?\d+)?$)")
+FORMULA = re.compile(r"[=@]|[+-](?!$|[\d.]+(?:[eE][+-]?\d+)?$)")
 
 
 class Emphasis(Enum):
@@ -44,12 +44,18 @@ def heading(text: str, columns: int) -> list[str | Cell]:
 
 
 def markdown(cell: str | Cell) -> str:
-    """A cell in Markdown, on one line; what Markdown or HTML would interpret is escaped."""
-    text = MARKUP.sub(r"\\\g<0>", re.sub(r"\s*[\r\n]\s*", " ", str(cell)))
+    """A cell in Markdown; what Markdown or HTML would interpret is escaped."""
+    text = MARKUP.sub(r"\\\g<0>", str(cell))
     if isinstance(cell, Cell):
         before, after, *_ = cell.emphasis.value
         return f"{before}{text}{after}"
     return text
+
+
+def on_one_line(cell: str | Cell) -> str | Cell:
+    """A cell without line breaks."""
+    text = re.sub(r"\s*[\r\n]\s*", " ", str(cell))
+    return Cell(text, cell.emphasis) if isinstance(cell, Cell) else text
 
 
 def inert(value: Any) -> Any:

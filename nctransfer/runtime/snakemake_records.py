@@ -47,6 +47,8 @@ def protect(records: Any) -> dict[str, None]:
     for path in Path(records._lockdir).glob("*.lock"):
         try:
             path.read_text()
+        except OSError:  # another run has just ended, or it is another user's
+            continue
         except UnicodeDecodeError:
             damaged[str(path)] = None
             path.unlink(missing_ok=True)

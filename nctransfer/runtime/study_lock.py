@@ -190,7 +190,9 @@ def _other_studies(own: Path, name: str) -> set[str]:
 
 def _of_study(path: Path, study: str | None, in_use: set[str]) -> bool:
     """Whether a Snakemake lock (a list of files) belongs to this study: paths contain results/<study>/."""
-    studies = set(
-        re.findall(r"^(?:.*/)?(?:results|figures|tables)/([^/\n]+)/", path.read_text(), re.MULTILINE)
-    )
+    try:
+        text = path.read_text(errors="replace")
+    except FileNotFoundError:  # its run has just ended
+        return False
+    studies = set(re.findall(r"^(?:.*/)?(?:results|figures|tables)/([^/\n]+)/", text, re.MULTILINE))
     return study in studies if study else not studies & in_use

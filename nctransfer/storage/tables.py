@@ -91,7 +91,7 @@ def _warn_of_accuracies(where: str, probes: pd.DataFrame) -> None:
         units = ", ".join(map(str, probes.loc[probes["unconverged"], "unit"].unique()))
         logger.warning("%s: accuracies of probes that have not converged; units %s", where, units)
     for column, what in LACKING.items():
-        if count := probes[column].max():
+        if column in probes and (count := probes[column].max()):
             logger.warning("%s: accuracies with %s %s", where, count, what)
 
 

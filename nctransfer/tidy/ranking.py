@@ -159,12 +159,13 @@ def probe_accuracies(table: pd.DataFrame, learning_rate: float, weight_decay: fl
     ]
     chosen = chosen[chosen["module"] != "summed"]  # the last feature plus a skip connection
     columns = {"value": ("accuracy", "mean"), "reason": ("unconverged", "any")}
-    columns |= {column: (column, "max") for column in LACKING}
+    lacking = [column for column in LACKING if column in chosen]  # earlier versions did not count them
+    columns |= {column: (column, "max") for column in lacking}
     means = chosen.groupby(["model", "unit", "pooling"], sort=False).agg(**columns).reset_index()
     reasons = np.where(means["reason"], "the probe has not converged", "").astype(object)
-    for column, what in LACKING.items():
+    for column in lacking:
         counts = means.pop(column)
-        reasons = np.where(counts > 0, reasons + "; " + counts.astype(str) + " " + what, reasons)
+        reasons = np.where(counts > 0, reasons + "; " + counts.astype(str) + " " + LACKING[column], reasons)
     means["reason"] = [reason.removeprefix("; ") for reason in reasons]
     return means.assign(name="probe", label="probe accuracy (%)")
 

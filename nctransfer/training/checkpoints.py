@@ -10,6 +10,7 @@ import pickle
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from torch import Tensor
 from nctransfer.errors import StoreError
 from nctransfer.models.checkpoint import weights_name, write_weights
 from nctransfer.runtime.machine_errors import explain
-from nctransfer.stamp import Stamp
+from nctransfer.stamp import Stamp, together
 from nctransfer.storage.files import file_checksum
 from nctransfer.storage.stores import Store, create_store
 from nctransfer.storage.tables import write_table
@@ -47,7 +48,8 @@ STATE = "state.pt"
 class Checkpoints:
     """Checkpoints and snapshots of one training, in a folder of their own, deleted when it is complete.
 
-    Checkpoints of other code or settings than the stamp's are deleted. One is written every ``minutes``; 0
+    Checkpoints of other code or settings than the stamp's are deleted. ``stamp`` tells with which software
+    and devices the training ran, also before it was interrupted. One is written every ``minutes``; 0
     writes one after every epoch. ``described`` are the metadata of the snapshots' weights.
     """
 
@@ -100,6 +102,10 @@ class Checkpoints:
                 logger.warning("checkpoint not used, the one before is tried: %s", error)
                 shutil.rmtree(manifest.parent, ignore_errors=True)
                 continue
+            made_with = together((*self.stamp.made_with, *store.stamp.made_with))
+            if made_with != self.stamp.made_with:
+                logger.warning("begun with other software, or on another device, than it continues with")
+            self.stamp = replace(self.stamp, made_with=made_with)
             return state
         self.clear()
         return None

@@ -78,7 +78,7 @@ def pretrain(
     with ExitStack() as contexts:
         log = contexts.enter_context(tensorboard(operation.tensorboard))
         history = run.run(contexts.enter_context(stop_requests()), log)
-    with create_store(manifest, "pretraining", stamp) as result:
+    with create_store(manifest, "pretraining", checkpoints.stamp) as result:
         write_weights(result.file(f"{ARRAYS}/{weights_name()}"), weights(), described)
         write_table(result.file("history.parquet"), history)
         for epoch in training.snapshots:

@@ -1,6 +1,5 @@
 # Functions of the rules. The plan (nctransfer/dag) derives the settings, inputs and digest of every job; here
 # they are passed to Snakemake. Nothing below may import torch: every cluster job reads the Snakefile again.
-import atexit
 import collections
 import functools
 import os
@@ -10,6 +9,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import contains_wildcard
 from snakemake.settings.enums import RerunTrigger
 from snakemake.settings.types import SharedFSUsage
 
@@ -17,6 +17,7 @@ from nctransfer import variants
 from nctransfer.config.kinds import SECTIONS, kind_of
 from nctransfer.config.load import load
 from nctransfer.config.ranking import picture_keys
+from nctransfer.dag.digest import reached_code
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.resources import Requests
 from nctransfer.dag.stale import kept_stamps, other_versions
@@ -25,10 +26,11 @@ from nctransfer.dag.wildcards import names
 from nctransfer.errors import NCTransferError
 from nctransfer.reporting.titles import aligned_name
 from nctransfer.runtime import fork_server, signals, snakemake_records, study_lock
+from nctransfer.stamp import DRAWING
 from nctransfer.storage.convert import old_stores
 from nctransfer.storage.ledger import LEDGER
 from nctransfer.storage.stores import ARRAYS
-from nctransfer.versions import numerical_versions, package_digest
+from nctransfer.versions import libraries_of, numerical_versions, package_digest
 
 # Threads that busy-wait slow each other down on a shared machine (measured: a training on 2 virtual cores six
 # times slower); jobs inherit this unless the user sets it.
@@ -160,7 +162,7 @@ def name_old_stores():
     )
 
 
-# By path, from when a run begins.
+# By path, from when a run begins; they grow while Snakemake reads.
 damaged_records = []
 
 
@@ -168,13 +170,16 @@ damaged_records = []
 def begin_run():
     """Become the only run of this study in the folder, if jobs will run.
 
-    Snakemake has no hook before it takes its own locks, but calls the first input function before that.
+    Snakemake has no hook before it takes its own locks, but calls the first input function before that. Nor has
+    it one for modules when all is planned, but takes its locks then, also in a dry run.
     """
     if workflow.is_main_process:
         damaged_records.append(snakemake_records.protect(workflow.persistence))
         if not IS_MODULE:
             name_old_stores()
     jobs_will_run = workflow.executor_plugin is not None and not workflow.dryrun
+    if workflow.is_main_process:
+        when_planned(jobs_will_run)
     if not jobs_will_run:
         return
     # one job alone starts as fast by itself
@@ -190,10 +195,11 @@ def begin_run():
 
 # Results that are made again, although Snakemake's own records would not ask for it.
 stale = {}
-# Results of other versions of libraries: how many, by the versions in words.
-other_software = collections.Counter()
+# Jobs of which other versions of libraries made the results: an output, and the versions in words.
+other_software = {}
 
 
+@functools.cache
 def software_of_jobs():
     """Versions with which jobs will run, if they have the software of this process; else nothing."""
     settings = workflow.storage_settings
@@ -203,15 +209,12 @@ def software_of_jobs():
     return {} if own or ignored else numerical_versions()
 
 
-def make_stale_again(stage, wildcards, digest):
+def make_stale_again(stage, wildcards, job):
     """Force a job whose outputs exist, but are not those of the plan.
 
     Input functions are called while Snakemake builds its graph, before it decides which jobs must run.
     """
-    if (
-        not workflow.is_main_process
-        or RerunTrigger.PARAMS not in workflow.rerun_triggers
-    ):
+    if not workflow.is_main_process:
         return
     outputs = [file.apply_wildcards(wildcards) for file in getattr(rules, stage).output]
 
@@ -219,19 +222,20 @@ def make_stale_again(stage, wildcards, digest):
         record = workflow.persistence.metadata(path)
         return None if record is None else str(record.params)
 
+    digest = job.stamp.digest
     stamps = kept_stamps(outputs, digest, recorded)
     found = [path for path, stamp in stamps.items() if stamp.digest != digest]
-    if not found:
-        versions = software_of_jobs()
-        made_with = [
-            other_versions(stamp, stage, versions) for stamp in stamps.values()
-        ]
-        if any(made_with):
-            other_software[max(made_with)] += 1
+    if not found and stage not in DRAWING:
+        code = reached_code(plan.root, str(job.script.absolute()), job.variants)
+        libraries = libraries_of(code.libraries)
+        versions = other_versions(stamps.values(), stage, software_of_jobs(), libraries)
+        if versions:
+            other_software[next(iter(stamps))] = versions
             if configuration.reruns.software == "rerun":
                 found = list(stamps)
-    stale.update(dict.fromkeys(map(str, found)))
-    workflow.dag.forcefiles.update(found)
+    if RerunTrigger.PARAMS in workflow.rerun_triggers:
+        stale.update(dict.fromkeys(map(str, found)))
+        workflow.dag.forcefiles.update(found)
 
 
 def name_stale():
@@ -241,7 +245,6 @@ def name_stale():
             f"{len(damaged)} records of Snakemake are damaged and taken for missing ({next(iter(damaged))}, "
             "...); results are compared with the plan by what they say themselves"
         )
-    damaged_records.clear()
     if stale:
         shown = list(stale)[:10]
         more = (
@@ -250,23 +253,38 @@ def name_stale():
         logger.warning(
             f"made by other code, settings, data or software than planned now, so made again: {', '.join(shown)}{more}"
         )
-        stale.clear()
-    if configuration.reruns.software == "warn":
-        for versions, count in other_software.items():
-            logger.warning(
-                f"results of {count} jobs were made with {versions}; they are kept beside new ones. "
-                "`reruns: {software: rerun}` makes them again, `ignore` keeps them unsaid"
+    again = {str(file) for job in workflow.dag.needrun_jobs() for file in job.output}
+    fates = collections.Counter(
+        (versions, path in again) for path, versions in other_software.items()
+    )
+    for (versions, is_made_again), count in fates.items():
+        logger.warning(
+            f"results of {count} jobs were made with {versions}; "
+            + (
+                "they are made again"
+                if is_made_again
+                else "they are kept beside new ones. `reruns: {software: rerun}` makes them again, `ignore` keeps them unsaid"
             )
+        )
+    stale.clear()
     other_software.clear()
 
 
-# before the jobs of a run, and at the end of a dry run
-atexit.register(name_stale)
+def when_planned(jobs_will_run):
+    """Say what the plan has found, and leave what jobs need, when Snakemake takes its locks."""
+    lock = workflow.persistence.lock
 
+    def say_and_lock():
+        name_stale()
+        if jobs_will_run:
+            plan.contents.save(DIGESTS)
+            for damaged in damaged_records:
+                for path in damaged:
+                    Path(path).unlink(missing_ok=True)
+        damaged_records.clear()
+        return lock()
 
-onstart:
-    name_stale()
-    plan.contents.save(DIGESTS)
+    workflow.persistence.lock = say_and_lock
 
 
 @functools.cache
@@ -278,7 +296,7 @@ def planned(stage):
     def checked(*keys_and_values):
         wildcards = dict(keys_and_values)
         job = derive(*wildcards.values())
-        make_stale_again(stage, wildcards, job.stamp.digest)
+        make_stale_again(stage, wildcards, job)
         return job
 
     def job(wildcards):
@@ -313,6 +331,10 @@ def own_file(path):
 
     Its contents are in the job's digest, so its time does not count.
     """
+    if contains_wildcard(path):
+        raise WorkflowError(
+            f"{path}: Snakemake takes braces in this path for wildcards; rename the file or its folder"
+        )
     if path.endswith(LEDGER):
         return local(path)
     made = tuple(f"{folder}/" for folder in (RESULTS, FIGURES, TABLES))

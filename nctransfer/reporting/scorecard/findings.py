@@ -107,6 +107,9 @@ def read_numbers(path: Path) -> pd.DataFrame:
     for column in ("panel", "title"):
         if column not in table:
             raise StoreError(f"{path}: has no column {column!r}; there are: {', '.join(map(str, table))}")
+    texts = table.select_dtypes(exclude="number").columns
+    # before what a spreadsheet would take for a formula
+    table[texts] = table[texts].replace(r"^'(?=\s*[=@+-])", "", regex=True)
     return table
 
 
