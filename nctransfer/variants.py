@@ -35,12 +35,7 @@ def _are_folders(package: ModuleType) -> dict[str, bool]:
 
 
 def module_name(package: ModuleType, name: str, part: str = "") -> str:
-    """Dotted name of a variant's module.
-
-    Args:
-        package: that holds the variants.
-        name: of the variant.
-        part: module of the variant's folder; a variant that is one module holds all parts itself.
+    """Dotted name of a variant's module; a variant that is one module holds all parts itself.
 
     Raises:
         ConfigError: there is no such variant.
@@ -55,13 +50,7 @@ def module_name(package: ModuleType, name: str, part: str = "") -> str:
 
 
 def load(package: ModuleType, name: str, part: str = "", needs: Iterable[str] = ()) -> ModuleType:
-    """Import a variant, or a part of it.
-
-    Args:
-        package: that holds the variants.
-        name: of the variant.
-        part: module of the variant's folder.
-        needs: what the module must define.
+    """Import a variant, or a part of it, that must define ``needs``.
 
     Raises:
         ConfigError: there is no such variant, or it lacks the module or a name that it must define.
@@ -80,14 +69,9 @@ def load(package: ModuleType, name: str, part: str = "", needs: Iterable[str] = 
 
 
 def optional(package: ModuleType, name: str, part: str, attribute: str, usual: T) -> T:
-    """What a variant says of itself in a module that its folder may leave out.
+    """What a variant says of itself by an attribute of a module that its folder may leave out.
 
-    Args:
-        package: that holds the variants.
-        name: of the variant.
-        part: module of the variant's folder.
-        attribute: of the module.
-        usual: what holds where a folder has no such module, or one module for all says nothing.
+    ``usual`` holds where a folder has no such module, or one module for all says nothing.
 
     Raises:
         ConfigError: there is no such variant, or the module is there and does not define it.
@@ -113,12 +97,9 @@ def settings_class(package: ModuleType, name: str, base: type[Settings]) -> type
 
 
 def settings_reader(package: ModuleType, key: str, base: type[Settings]) -> Callable[[Any], Any]:
-    """A validator that reads values by the class of the variant that they name.
+    """A validator that reads values by the class of the variant that they name under ``key``.
 
-    Args:
-        package: that holds the variants.
-        key: of the variant's name among the values.
-        base: class of the settings of variants that have none of their own.
+    ``base`` is the class of the settings of variants that have none of their own.
     """
 
     def read(values: Any) -> Any:

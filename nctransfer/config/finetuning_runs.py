@@ -42,11 +42,7 @@ def network_rates(
 
 
 def rates(finetuning: FineTuningSettings, facts: ModelFacts, method: str) -> RatesSettings:
-    """Learning rate and weight decay of a method on a kind of network.
-
-    Raises:
-        ConfigError: there are none for it.
-    """
+    """Rates of a method on a kind of network; ConfigError if the section has none for it."""
     network, table = network_rates(finetuning, facts)
     if method not in table:
         raise ConfigError(f"finetuning.rates.{network}.{method}: missing; there are: {', '.join(table)}")
@@ -68,11 +64,7 @@ def with_options(finetuning: FineTuningSettings, options: FineTuningSettings) ->
 def expand(
     configuration: Configuration, models: Mapping[str, Model], panel: RunsPanelSettings
 ) -> Iterator[tuple[Run, KeptUnits | None]]:
-    """The runs that a panel asks for, each with its choice of the features to keep.
-
-    Raises:
-        ConfigError: the model is not known, or a method has no rates.
-    """
+    """Runs of a panel, each with its features to keep; ConfigError for an unknown model, or without rates."""
     facts = describe(models[panel.model].entry)
     for sweep in panel.runs:
         for run in _sweep(configuration.finetuning, facts, panel, sweep):
@@ -104,11 +96,7 @@ def _sweep(
 
 
 def run_of(configuration: Configuration, models: Mapping[str, Model], entry: FineTunedSettings) -> Run:
-    """The run of an entry of ``finetuned:``.
-
-    Raises:
-        ConfigError: the model is not known, or its method has no rates.
-    """
+    """The run of an entry of ``finetuned:``; ConfigError for an unknown model, or a method without rates."""
     shared = entry.model, entry.dataset, entry.method, tuple(sorted(entry.units or ()))
     if not method_facts(entry.method).trains:
         return Run(*shared, None, None, None, 0, {})

@@ -65,11 +65,7 @@ def load(
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
-    """Read ``KEY=VALUE`` settings of ``--config``; values are YAML.
-
-    Raises:
-        ConfigError: an entry does not have the form ``KEY=VALUE``.
-    """
+    """Values (YAML) of ``--config KEY=VALUE``; ConfigError for an entry of another form."""
     merged: dict[str, Any] = {}
     for entry in settings:
         key, equals, text = entry.partition("=")

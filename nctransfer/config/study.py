@@ -112,11 +112,7 @@ class Study:
         return model if run is None else run.model
 
     def geometry(self, model: str, dataset: str) -> Geometry:
-        """How images of a data set are brought to a model's size.
-
-        Raises:
-            ConfigError: the library's transform cannot be expressed, or is for another image size.
-        """
+        """How a data set's images get a model's size; ConfigError for a library's transform that cannot."""
         entry, facts = self.models[model].entry, self.facts(model, dataset)
         try:
             return facts.geometry(self.preprocess(entry))

@@ -67,15 +67,11 @@ def read_module(
     is_outside: Callable[[str], bool],
     facts_only: bool = False,
 ) -> Module:
-    """Read a source file.
+    """Read a source file; ``module`` is its dotted name, ``__main__`` for a script.
 
-    Args:
-        path: path of the file.
-        module: its dotted name, ``__main__`` for a script.
-        is_own: whether a dotted name is a module of this project.
-        is_outside: whether no result depends on a module.
-        facts_only: leave out its functions, for readers that only use its constants; if a constant or class
-            uses one of them, all count.
+    ``is_own`` tells modules of this project, ``is_outside`` those on which no result depends. ``facts_only``
+    leaves out functions, for readers that only use constants; if a constant or class uses one of them, all
+    count.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     if facts_only:

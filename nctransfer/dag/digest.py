@@ -49,13 +49,9 @@ def job_stamp(
 ) -> Stamp:
     """The stamp of a job's outputs: digests of its code, its settings and its inputs.
 
-    Args:
-        root: folder that contains the package.
-        script: path of the job's script, absolute or relative to root.
-        settings: plain JSON values, those that differ from their defaults; key order does not matter.
-        inputs: plain JSON values that describe its inputs.
-        made_by: digests of the jobs that make its inputs, by the name of the input.
-        variants: dotted names of the modules that the settings choose.
+    ``settings`` and ``inputs`` are plain JSON values, ``made_by`` digests of the jobs that make its inputs,
+    by the name of the input, ``variants`` names of the modules that the settings choose; see
+    :func:`reached_code`.
 
     Raises:
         TypeError: settings or inputs contain something that JSON cannot represent.
@@ -69,13 +65,10 @@ def job_stamp(
 
 @cache
 def reached_code(root: Path, script: str, variants: frozenset[str] = frozenset()) -> Code:
-    """Digest a script and every module that it reaches.
+    """Digest a script (its path absolute or relative to ``root``) and every module that it reaches.
 
-    Args:
-        root: folder that contains the package.
-        script: path of the script, absolute or relative to root.
-        variants: dotted names of modules that the script loads by name, ``name:facts`` if it only reads their
-            constants.
+    ``variants`` are dotted names of modules that it loads by name, ``name:facts`` if it only reads their
+    constants.
     """
     modules = reached_modules(root, script, variants)
     chosen = _chosen_definitions(modules)

@@ -50,11 +50,8 @@ _LOOP = (
 class Stages(Views):
     """Every job of a study except those that report results.
 
-    Args:
-        study: the checked configuration.
-        root: folder that contains the package.
-        workflow_file: gives a file of the workflow, by its path in the project; by default those beside the
-            package.
+    ``root`` contains the package. ``workflow_file`` gives a file of the workflow, by its path in the project;
+    by default those beside the package.
     """
 
     def __init__(self, study: Study, root: Path, workflow_file: Callable[[str], Path] | None = None) -> None:
@@ -427,13 +424,8 @@ class Stages(Views):
     ) -> Job:
         """Complete a job with its stamp.
 
-        Args:
-            rule: its rule.
-            settings: its settings.
-            inputs: files that it reads, by name.
-            parents: the jobs that make its inputs, by the name of the input.
-            variants: modules that its settings choose.
-            outside: digest of anything else that it reads.
+        ``inputs`` are the files that it reads and ``parents`` the jobs that make them, by name; ``variants``
+        are the modules that its settings choose, and ``outside`` is a digest of anything else that it reads.
         """
         script = self.workflow_file(f"workflow/scripts/{rule}.py")
         job = Job(rule, script, (), settings, UNSTAMPED, dict(inputs), frozenset(variants))

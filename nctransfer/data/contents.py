@@ -34,8 +34,7 @@ SAID = 2e9  # bytes; hashing more takes seconds
 class Contents:
     """Digests of files and folders, each computed once, however many jobs read it.
 
-    Args:
-        identity: what is digested beside the names in a folder: ``contents``, or ``size`` alone.
+    ``identity`` is what is digested beside the names in a folder: ``contents``, or ``size`` alone.
     """
 
     def __init__(self, identity: Literal["contents", "size"] = "contents") -> None:

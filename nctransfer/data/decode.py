@@ -66,11 +66,7 @@ class Picture(NamedTuple):
 
 
 def eight_bits(pixels: np.ndarray, white_level: float | None) -> np.ndarray:
-    """Pixels of a :class:`Picture` as uint8, shape (H, W, 3), RGB, contiguous.
-
-    Args:
-        pixels: those of the picture.
-        white_level: value, of images of more than 8 bits, that becomes 255.
+    """Pixels of a :class:`Picture` as uint8, shape (H, W, 3), RGB, contiguous; ``white_level`` becomes 255.
 
     Raises:
         DeepImageError: more than 8 bits, without a ``white_level``.

@@ -109,11 +109,7 @@ def write_columns(
 
 
 class FeatureStore:
-    """Features of a split, by unit and pooling.
-
-    Raises:
-        StoreError: the store is missing or of another kind; on reading, it was altered.
-    """
+    """Features of a split, by unit and pooling; StoreError: missing, of another kind, or altered."""
 
     def __init__(self, manifest: Path) -> None:
         self._store = Store(manifest, "features")

@@ -49,12 +49,7 @@ def _shuffled(values: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def require_enough(labels: np.ndarray, class_names: Sequence[str], shape: Shape) -> None:
-    """Refuse data too small for an episode of a shape.
-
-    Raises:
-        DegenerateInputError: fewer classes than ways, or classes with too few images; all such classes are
-            named.
-    """
+    """DegenerateInputError, naming all classes too small, for data too small for an episode of a shape."""
     present, counts = np.unique(labels, return_counts=True)
     if len(present) < shape.ways:
         raise DegenerateInputError(

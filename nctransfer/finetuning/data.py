@@ -19,18 +19,8 @@ class Pixels:
     """A split of a data set: uint8 in memory or on disk, read as pixels at the model's input size.
 
     Images are on the GPU where they fit; otherwise they are read from the store, whose pages the operating
-    system caches.
-
-    Args:
-        store: the images.
-        geometry: brings them to the input size of the model.
-        augmentation: of training images.
-        device: of the pixels.
-        per_class: number of images of each class, drawn with ``seed``; None takes all.
-        seed: of that draw.
-
-    Raises:
-        DataError: a class has fewer images.
+    system caches. Of each class ``per_class`` images are drawn with ``seed`` (None: all); DataError where it
+    has fewer.
     """
 
     def __init__(

@@ -37,11 +37,7 @@ class Method:
 
 
 def method_facts(name: str) -> Method:
-    """Facts about a method, ``METHOD`` of its module.
-
-    Raises:
-        ConfigError: there is no such method, or it has no ``METHOD``.
-    """
+    """``METHOD`` of a method's module; ConfigError if there is no such method, or none in it."""
     facts: Method = variants.load(methods, name, needs=["METHOD"]).METHOD
     return facts
 

@@ -53,12 +53,9 @@ def _below(tuned: TunedNetwork) -> int | None:
 
 
 class Prefix:
-    """The part of a network below its shallowest tuned unit.
+    """The part of a network, for which :func:`why_not` returns None, below its shallowest tuned unit.
 
-    Args:
-        tuned: a network for which :func:`why_not` returns None.
-        half: whether to compute in bfloat16.
-        layout: memory format of the images.
+    It is computed in bfloat16 if ``half``; ``layout`` is the memory format of the images.
     """
 
     def __init__(

@@ -17,15 +17,11 @@ class TunedNetwork(nn.Module):
 
     In training mode, only modules that train are in training mode; of dropout, only that inside units: frozen
     modules never drop anything, and dropout in front of the source classifier is removed for all methods.
-    Normalisation layers use and update the statistics of the batch under ``update``, whether they train or
-    not (the paper, Appendix E.2), and running statistics otherwise.
+    Normalisation layers use and update the statistics of the batch under ``statistics: update``, whether they
+    train or not (the paper, Appendix E.2), and running statistics otherwise.
 
-    Args:
-        backbone: without its source head (``models.tuned.without_head``).
-        classifier: of the feature, (N, d) to (N, K).
-        units: the tuned units.
-        statistics: ``update``, ``recalibrated`` or ``frozen``.
-        last: the deepest unit of the shortened network, None for all.
+    The ``backbone`` has no source head (``models.tuned.without_head``), the ``classifier`` is of the feature,
+    (N, d) to (N, K); ``last`` is the deepest unit of the shortened network, None for all.
     """
 
     def __init__(

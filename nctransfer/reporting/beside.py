@@ -20,10 +20,8 @@ NUMBER = re.compile(r"([-+]?\d+(?:\.(?P<decimals>\d+))?(?P<exponent>e[-+]?\d+)?)
 def with_published(numbers: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """The numbers of a table with published ones.
 
-    Args:
-        numbers: the numbers of a table.
-        published: published numbers, with some of its columns: those of :data:`KEYS` name the row, those of
-            :data:`VALUES`, and their standard deviations ``<value>_std``, are compared.
+    Columns of ``published`` among :data:`KEYS` name the row, those among :data:`VALUES`, and their standard
+    deviations ``<value>_std``, are compared.
 
     Returns:
         the same rows with ``<value>_published``, ``<value>_std_published`` and ``<value>_difference`` (ours
@@ -54,15 +52,10 @@ def with_published(numbers: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
 
 
 def present_beside(numbers: pd.DataFrame, present: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
-    """The readable form of a table beside published numbers.
+    """The readable form, given by ``present``, of a table of :func:`with_published`.
 
-    Args:
-        numbers: the table of :func:`with_published`.
-        present: gives the readable form of a table's numbers.
-
-    Returns:
-        the readable form; below each row of which numbers are published, these and the differences, of the
-        numbers as they are written.
+    Below each row of which numbers are published stand these and the differences, of the numbers as they are
+    written.
     """
     ours, theirs = present(numbers), present(_as_published(numbers))
     rows: list[list[str | Cell]] = []

@@ -114,11 +114,7 @@ def _collapse(metrics: pd.DataFrame | None, name: str) -> dict[str, Any]:
 
 
 def one_unit(run: Mapping[Any, Any]) -> int:
-    """The single unit that a run (a row of :func:`runs_table`) tunes.
-
-    Raises:
-        DegenerateInputError: it tunes none or several.
-    """
+    """The unit that a run (a row of :func:`runs_table`) tunes; DegenerateInputError for none or several."""
     units = run["units"].split()
     if len(units) != 1:
         tunes = f"units {run['units']}" if units else "no unit"

@@ -52,14 +52,9 @@ def save_table(
 ) -> None:
     """Write a table as CSV, Markdown and LaTeX (booktabs), with digest and library version as a comment.
 
-    Args:
-        numbers: every number, in full precision, for the CSV.
-        readable: the readable form, text and :class:`~nctransfer.reporting.table_cells.Cell`; the first
-            column names the row. Columns in ``attrs["text"]`` are left-aligned like it.
-        csv: path of the numbers.
-        md: path of the Markdown.
-        tex: path of the LaTeX, a bare ``tabular``.
-        digest: digest of the job.
+    ``numbers`` go to the CSV in full precision. ``readable`` holds texts and
+    :class:`~nctransfer.reporting.table_cells.Cell`; its first column names the row, and those in
+    ``attrs["text"]`` are left-aligned like it. The LaTeX is a bare ``tabular``.
     """
     note = f"digest {digest}; pandas {version('pandas')}"
     save_numbers(numbers, csv)

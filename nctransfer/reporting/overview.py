@@ -17,14 +17,10 @@ TABLE_FILES = {"text": "md", "page": "html", "LaTeX": "tex", "numbers": "csv", "
 def overview(
     settings: OverviewJobSettings, scorecard: Path, adopted: int, mixtures: Sequence[str], stamp: Stamp
 ) -> str:
-    """Text of REPORT.md.
+    """Text of REPORT.md, which lies beside the scorecard's CSV.
 
-    Args:
-        settings: of its job.
-        scorecard: path of the scorecard's CSV, beside which the text will lie.
-        adopted: number of adoptions (results kept after a code change).
-        mixtures: in what software and devices differ that made the results.
-        stamp: of its job.
+    ``adopted`` is the number of adoptions (results kept after a code change), ``mixtures`` say in what
+    software and devices differ that made the results.
     """
     results = settings.results
     parts = [

@@ -225,15 +225,9 @@ def panels_of_lines(
 ) -> Iterator[tuple[Figure, Panels, int]]:
     """A figure with titled axes for every panel, to draw on; then it gets a legend below and its layout.
 
-    Args:
-        table: means over seeds.
-        style: style of the figure.
-        tall: height of axes, relative to their width.
-        legend: inches for the legend.
-        narrowest: smallest width of axes in inches.
-        shape: rows and columns of axes, instead of those from ``narrowest``.
-        lowest: smallest height of axes in inches.
-        options: options of matplotlib's ``subplots``.
+    ``table`` holds means over seeds. ``tall`` is the height of axes relative to their width; ``legend``,
+    ``narrowest`` and ``lowest`` (width and height of axes) are inches. ``shape`` is the number of rows and
+    columns of axes, instead of those from ``narrowest``; ``options`` are those of matplotlib's ``subplots``.
 
     Yields:
         the figure, axes with their panel's rows, and the number of columns of axes.

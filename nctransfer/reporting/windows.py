@@ -14,15 +14,9 @@ LOOK: Any = {"gid": "window", "linestyle": (0, (4, 3)), "linewidth": 0.7, "alpha
 def frame(
     axes: Axes, windows: Iterable[Window], part: pd.DataFrame, x: str, y: str, color: str = "0.6"
 ) -> None:
-    """Draw the published window of a panel, if it has one, and make the axes reach it.
+    """Draw the published window of a panel (``part``), if it has one, and make the axes reach it.
 
-    Args:
-        axes: axes of the panel.
-        windows: windows of the figure's panels.
-        part: the panel's rows.
-        x: column on the horizontal axis.
-        y: column on the vertical axis; without a range of x, its range is two horizontal lines.
-        color: colour of the frame.
+    ``x`` and ``y`` are columns; without a range of x, that of y is two horizontal lines.
     """
     first = part.iloc[0]
     for window in windows:

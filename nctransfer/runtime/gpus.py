@@ -90,10 +90,8 @@ def installed() -> list[str]:
 def usable(listed: Sequence[str] | None, uuids: Sequence[str]) -> list[str]:
     """Identifiers of the devices that the job may use.
 
-    Args:
-        listed: entries of CUDA_VISIBLE_DEVICES, None if it is not set.
-        uuids: identifiers of the machine's GPUs; if there are none (no NVIDIA driver), devices are named by
-            the entries.
+    ``listed`` are the entries of CUDA_VISIBLE_DEVICES, None if it is not set, ``uuids`` identify the
+    machine's GPUs; if there are none (no NVIDIA driver), devices are named by the entries.
     """
     if listed is None:
         return list(uuids)

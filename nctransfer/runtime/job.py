@@ -66,11 +66,7 @@ class Job:
         return self.made_with.threads
 
     def device(self) -> "torch.device":
-        """Device for this job alone; also sets torch's thread count. Waits if all GPUs are in use.
-
-        Raises:
-            NCTransferError: ``device: cuda`` without a usable GPU.
-        """
+        """Device for this job alone (may wait); sets torch's threads. NCTransferError: cuda without a GPU."""
         import torch
 
         from nctransfer.runtime import gpus

@@ -164,11 +164,7 @@ def create_store(manifest: Path, kind: str, stamp: Stamp = UNSTAMPED) -> Iterato
 
 
 class Store:
-    """A finished store, opened lazily: an array is verified and mapped when first requested.
-
-    Raises:
-        StoreError: the manifest is missing, unreadable or of another kind.
-    """
+    """A finished store; arrays are verified and mapped on request. StoreError: unreadable or another kind."""
 
     def __init__(self, manifest: Path, kind: str) -> None:
         self.manifest_path = Path(manifest)
@@ -196,11 +192,7 @@ class Store:
             raise StoreError(f"{self.manifest_path}: carries no stamp; delete it and run again") from None
 
     def path(self, name: str) -> Path:
-        """Path of one of the store's files, whose checksum is verified once.
-
-        Raises:
-            StoreError: the store has no such file, or its bytes have changed.
-        """
+        """Path of a file of the store, verified once; StoreError: there is none, or its bytes changed."""
         entry = self.manifest["files"].get(name)
         if entry is None:
             raise StoreError(f"{self.folder}: no file {name!r}; there are {sorted(self.manifest['files'])}")

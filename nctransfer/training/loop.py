@@ -55,15 +55,9 @@ def memory_format(settings: LoopSettings, device: torch.device) -> torch.memory_
 class Training:
     """One training in progress.
 
-    Args:
-        network: takes what the splits provide, for example pixels in [0, 1]; parameters with
-            ``requires_grad`` are trained in place.
-        objective: the loss.
-        data: the splits, on the network's device.
-        settings: see :class:`~nctransfer.training.settings.LoopSettings`.
-        checkpoints: where the training writes and finds its checkpoints.
-        weights: returns the weights for a snapshot.
-        advice: remedy in the message when the training diverges.
+    ``network`` takes what the splits provide, for example pixels in [0, 1]; parameters with ``requires_grad``
+    are trained in place. ``weights`` returns the weights for a snapshot, ``advice`` is the remedy in the
+    message when the training diverges.
 
     Raises:
         TrainingError: the training split has fewer than two images.

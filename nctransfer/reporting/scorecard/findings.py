@@ -95,11 +95,7 @@ def nothing(note: str, points: int = 0, parts: Iterable[Part] = ()) -> Finding:
 
 
 def read_numbers(path: Path) -> pd.DataFrame:
-    """Read the numbers of a figure or table, or published ones; texts such as ``none`` stay texts.
-
-    Raises:
-        StoreError: the file is not CSV, or has no panels.
-    """
+    """Numbers of a figure or table; texts such as ``none`` stay texts. StoreError: no CSV, or no panels."""
     try:
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])
     except (ValueError, pd.errors.ParserError) as error:

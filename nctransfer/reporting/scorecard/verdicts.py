@@ -106,11 +106,7 @@ def narrow(table: pd.DataFrame, claims: Sequence[JudgedClaimSettings]) -> pd.Dat
 
 
 def read_options(claim: JudgedClaimSettings) -> Settings:
-    """A claim's options, as the class ``Options`` of its statistic.
-
-    Raises:
-        ConfigError: options are missing, unknown or not allowed; the message names all of them.
-    """
+    """A claim's options, as ``Options`` of its statistic; ConfigError, naming all that are wrong."""
     kind: type[Settings] = variants.load(statistics, claim.statistic, needs=["Options"]).Options
     try:
         return kind.read(claim.options)
@@ -133,11 +129,7 @@ def _set_up(claim: JudgedClaimSettings, set_ups: Mapping[str, str]) -> str:
 
 
 def _selected(claim: JudgedClaimSettings, picture: str, table: pd.DataFrame) -> pd.DataFrame:
-    """The claim's rows of a figure or table.
-
-    Raises:
-        ConfigError: the claim names a column that does not exist.
-    """
+    """The claim's rows of a figure or table; ConfigError for a column that does not exist."""
     for field, selection in (("only", claim.only), ("above", claim.above)):
         for column in selection:
             if column not in table:

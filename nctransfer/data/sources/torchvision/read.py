@@ -54,11 +54,7 @@ class _Set:
 
 
 def open_split(options: TorchvisionSettings, split: str, root: Path) -> RawSplit:
-    """Open one split, after downloading the data set into ``root`` where needed.
-
-    Raises:
-        DataError: unknown name, failed download, or files that torchvision cannot open.
-    """
+    """Open a split, downloaded into ``root`` if need be; DataError if that or the opening fails."""
     name = options.name
     if name == "ImageNet":
         if options.path is None:
