@@ -149,10 +149,7 @@ def family_text(judged: Sequence[Judged]) -> str:
 
 
 def setting_text(judged: Sequence[Judged], study: str | None, paper: str) -> str:
-    """A sentence about the set-up of the whole scorecard: the paper's, or another one.
-
-    ``paper`` is the name of the paper's own set-up.
-    """
+    """A sentence about the set-up of all: the paper's own, named ``paper``, or another one."""
     tested = [one for one in judged if one.set_up != ABSENT]
     others = [one for one in tested if one.set_up != paper]
     if not others:

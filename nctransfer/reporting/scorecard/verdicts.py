@@ -57,10 +57,7 @@ def judge(
     published: Mapping[str, pd.DataFrame],
     set_ups: Mapping[str, str],
 ) -> list[Judged]:
-    """Test every claim.
-
-    Tables and set-ups are given by key of the figure or table, published numbers by the name used in the
-    claims.
+    """Test every claim on tables and set-ups by key of the picture, and published numbers by their name.
 
     Raises:
         ConfigError: a claim's options are not those of its statistic, or ``only`` or ``above`` name a column
@@ -229,7 +226,7 @@ def scorecard_table(judged: Sequence[Judged]) -> pd.DataFrame:
     rows = []
     for one in judged:
         claim, found = one.claim, one.finding
-        row = {
+        rows.append({
             "row": claim.row, "claim": claim.claim, "where": " ".join(claim.where),
             "statement": claim.statement, "statistic": claim.statistic, "test": claim.effect,
             "direction": claim.direction, "threshold": threshold_text(claim), "verdict": one.verdict,
@@ -238,8 +235,7 @@ def scorecard_table(judged: Sequence[Judged]) -> pd.DataFrame:
             "varies": found.varies, "p": found.supported, "p_refuted": found.refuted, "note": found.note,
             "published": published_text(one), "published_verdict": published_verdict(one),
             "source": claim.source, "set_up": one.set_up,
-        }  # fmt: skip
-        rows.append(row)
+        })  # fmt: skip
     return pd.DataFrame(rows)
 
 

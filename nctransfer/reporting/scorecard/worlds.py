@@ -18,21 +18,6 @@ class Truth:
     spread: float = 1.0  # its standard deviation between parts or seeds, as the statistic says
 
 
-def correlated(
-    table: pd.DataFrame, x: str, y: str, unit: tuple[str, ...], rho: float, generator: np.random.Generator
-) -> pd.DataFrame:
-    """A table whose ``x`` and ``y`` are normal with a correlation over units.
-
-    Panels with the same units have the same x and half of the remainder of y in common.
-    """
-    codes, count = unit_codes(table, unit)
-    positions, common = generator.normal(size=(2, count))
-    own = generator.normal(size=len(table))
-    remainder = np.sqrt(0.5) * (common[codes] + own)
-    values = positions[codes]
-    return table.assign(**{x: values, y: rho * values + np.sqrt(1 - rho**2) * remainder})
-
-
 def unit_codes(table: pd.DataFrame, unit: tuple[str, ...]) -> tuple[NDArray[np.int64], int]:
     """Numbers of the units of all rows, the same only in panels with the same units; and their count."""
     names = names_of(table, unit)

@@ -54,12 +54,8 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         return nothing("the panels have different points", parts=shown)
     null = np.mean(gaps, axis=0)
     mean = np.mean([part.effect for part in shown])
-    return finding_of(
-        shifted(float(null[0]), null, shown[0].points, options.varies),
-        bound,
-        shown,
-        f"{mean:.2f} points on average",
-    )
+    estimate = shifted(float(null[0]), null, shown[0].points, options.varies)
+    return finding_of(estimate, bound, shown, f"{mean:.2f} points on average")
 
 
 def _gaps(values: Numbers, middle: int) -> Numbers:

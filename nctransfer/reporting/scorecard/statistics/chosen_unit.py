@@ -10,7 +10,6 @@ from nctransfer.reporting.scorecard.findings import (
     Part,
     accuracy_gap,
     finding_of,
-    lacks_seeds,
     nothing,
     numbers,
     paired_gap,
@@ -66,8 +65,8 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     p = random.above(0.0)
     findings = []
     for gap, places in found:
-        said = places, f"p = {p:.2g} against units at random", lacks_seeds(gap.varies)
-        findings.append(finding_of(gap, bound, shown, "; ".join(filter(None, said)), [p], random.least))
+        said = f"{places}; p = {p:.2g} against units at random"
+        findings.append(finding_of(gap, bound, shown, said, [p], random.least))
     return weakest(findings)
 
 

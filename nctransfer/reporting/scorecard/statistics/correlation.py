@@ -19,7 +19,7 @@ from nctransfer.reporting.scorecard.findings import (
     plural,
 )
 from nctransfer.reporting.scorecard.settings import PointsSettings
-from nctransfer.reporting.scorecard.worlds import Truth, correlated
+from nctransfer.reporting.scorecard.worlds import Truth, unit_codes
 
 Points = tuple[str, tuple[str, ...], pd.DataFrame]  # panel, its units, their x and y
 FEWEST = 4  # points; any three lie close to some line
@@ -106,6 +106,10 @@ def _part(name: str, related: float, points: int, ranks: bool) -> Part:
 def simulate(
     table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
 ) -> pd.DataFrame:
-    """Points of two normals; panels with the same units share half of what the correlation leaves open."""
+    """Two normals; panels with the same units share x and half of what the correlation leaves open."""
     rho = 2 * np.sin(np.pi * truth.effect / 6) if options.ranks else truth.effect
-    return correlated(table, options.x, options.y, options.unit, rho, generator)
+    codes, count = unit_codes(table, options.unit)
+    positions, common = generator.normal(size=(2, count))
+    remainder = np.sqrt(0.5) * (common[codes] + generator.normal(size=len(table)))
+    y = rho * positions[codes] + np.sqrt(1 - rho**2) * remainder
+    return table.assign(**{options.x: positions[codes], options.y: y})

@@ -16,19 +16,15 @@ from nctransfer.reporting.scorecard.findings import (
     accuracy_gap,
     described,
     finding_of,
-    lacks_seeds,
     names_of,
     nothing,
     plural,
     select,
     weakest,
 )
-from nctransfer.reporting.scorecard.settings import ComparisonSettings, Selection
+from nctransfer.reporting.scorecard.settings import ComparisonSettings as Options
+from nctransfer.reporting.scorecard.settings import Selection
 from nctransfer.reporting.scorecard.worlds import Truth, runs
-
-
-class Options(ComparisonSettings):
-    """Rows to compare: one of each selection at every place."""
 
 
 def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
@@ -51,29 +47,24 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         values = values.groupby(names_of(first, options.cluster).to_numpy(), sort=False).mean()
     if len(values) >= FEW:
         whole = mean(values, plural(options.cluster or options.over))
-        positive = (
-            f"{sum(values > 0)} of {len(values)} {'above 1' if options.scale == 'ratio' else 'positive'}"
-        )
-        return finding_of(_scaled(whole, options), bound, shown, positive)
+        which = "above 1" if options.scale == "ratio" else "positive"
+        note = f"{sum(values > 0)} of {len(values)} {which}"
+        return finding_of(_scaled(whole, options), bound, shown, note)
     if any(np.isnan(estimate.low) for estimate in estimates):
         return nothing(f"single runs of {len(values)} parts: no interval", parts=shown)
-    return weakest(
-        [finding_of(_scaled(each, options), bound, shown, lacks_seeds(each.varies)) for each in estimates]
-    )
+    return weakest([finding_of(_scaled(each, options), bound, shown) for each in estimates])
 
 
-def _scaled(estimate: Estimate, options: ComparisonSettings) -> Estimate:
-    if options.scale == "difference":
-        return estimate
-    return estimate.exponential()
+def _scaled(estimate: Estimate, options: Options) -> Estimate:
+    return estimate if options.scale == "difference" else estimate.exponential()
 
 
-def counting(table: pd.DataFrame, options: ComparisonSettings) -> pd.DataFrame:
+def counting(table: pd.DataFrame, options: Options) -> pd.DataFrame:
     """The rows that count."""
     return table.drop(index=select(table, options.not_at).index) if options.not_at else table
 
 
-def differences(table: pd.DataFrame, options: ComparisonSettings) -> list[tuple[Part, Estimate | None]]:
+def differences(table: pd.DataFrame, options: Options) -> list[tuple[Part, Estimate | None]]:
     """The difference at every place (of logarithms for ratios), with its own interval."""
     found: list[tuple[Part, Estimate | None]] = []
     firsts, seconds = (_by_place(table, rows, options.over) for rows in (options.of, options.minus))
@@ -117,7 +108,7 @@ def logarithm(row: Row, value: str) -> Row:
 
 
 def simulate(
-    table: pd.DataFrame, options: ComparisonSettings, truth: Truth, generator: np.random.Generator
+    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
 ) -> pd.DataFrame:
     """Differences that are normal over parts, about the effect and with the spread; accuracies about 70 %."""
     ratio = options.scale == "ratio"

@@ -66,12 +66,8 @@ def _curves(part: pd.DataFrame, options: Options, rows: Selection) -> pd.DataFra
     """The quantity by curve and place, averaged over rows of one place."""
     chosen = select(part, rows)
     points = chosen.assign(place=pd.to_numeric(chosen[options.place], errors="coerce")).dropna(subset="place")
-    return (
-        points.groupby(["panel", "place"], sort=False)[options.value]
-        .mean()
-        .unstack("place")
-        .sort_index(axis=1)
-    )
+    means = points.groupby(["panel", "place"], sort=False)[options.value].mean()
+    return means.unstack("place").sort_index(axis=1)
 
 
 def simulate(
@@ -84,12 +80,10 @@ def simulate(
         places = np.sort(pd.to_numeric(of_network[options.place], errors="coerce").dropna().unique())
         walk = np.cumsum(effect + truth.spread * generator.normal(size=len(places)))
         walk = walk if options.minus is None else walk + 70
-        values = pd.to_numeric(of_network[options.place], errors="coerce").map(
-            dict(zip(places, walk, strict=True))
-        )
+        by_place = dict(zip(places, walk, strict=True))
+        values = pd.to_numeric(of_network[options.place], errors="coerce").map(by_place)
         if options.minus is not None:
             values = values.where(~of_network.index.isin(select(of_network, options.minus).index), 70.0)
-        worlds.append(
-            of_network.assign(**{options.value: np.exp(values) if options.scale == "ratio" else values})
-        )
+        values = np.exp(values) if options.scale == "ratio" else values
+        worlds.append(of_network.assign(**{options.value: values}))
     return pd.concat(worlds)

@@ -9,7 +9,6 @@ from nctransfer.reporting.scorecard.findings import (
     Part,
     accuracy_gap,
     finding_of,
-    lacks_seeds,
     nothing,
     one_row,
     parts,
@@ -55,10 +54,9 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         for first, second in ((below.iloc[0], low), (high, above.iloc[-1])):
             gap = accuracy_gap(first, second, options.value)
             if np.isnan(gap.low):
-                return nothing(
-                    f"{name}: single runs without a number of test images have no interval", parts=shown
-                )
-            found.append((gap, f"{note}; {lacks_seeds(gap.varies)}"))
+                lacking = f"{name}: single runs without a number of test images have no interval"
+                return nothing(lacking, parts=shown)
+            found.append((gap, note))
             shown.append(Part(name, gap.value, gap.low, gap.high, len(rows)))
     if not found:
         return nothing("no panels")

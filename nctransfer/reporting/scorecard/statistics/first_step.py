@@ -13,19 +13,14 @@ from nctransfer.reporting.scorecard.findings import (
     Part,
     accuracy_error,
     finding_of,
-    lacks_seeds,
     nothing,
     parts,
     weakest,
 )
-from nctransfer.reporting.scorecard.settings import PointsSettings
+from nctransfer.reporting.scorecard.settings import PointsSettings as Options
 from nctransfer.reporting.scorecard.worlds import Truth, runs
 
 FEWEST = 4  # places
-
-
-class Options(PointsSettings):
-    """Curve: accuracy over the number of tuned units."""
 
 
 def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
@@ -45,9 +40,8 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         errors = [accuracy_error(row, options.y) for row in (start, first, last)]
         variances, varies = np.array([error for error, _, _ in errors]), errors[0][2]
         if np.isnan(variances).any():
-            return nothing(
-                f"{name}: single runs without a number of test images have no interval", parts=shown
-            )
+            lacking = f"{name}: single runs without a number of test images have no interval"
+            return nothing(lacking, parts=shown)
         y = np.array([row[options.y] for row in (start, first, last)], np.float64)
         rest = rows[options.y].to_numpy(float)[1:]
         spread = rest.std(ddof=1) * np.sqrt(1 + 1 / len(rest))
@@ -58,9 +52,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
             images = int(first.get("test_samples", 0) or 0) if varies == IMAGES else len(rows)
             gap = student(float(np.array(weights) @ y), error, freedom, images, varies)
             steps = f"first step {y[1] - y[0]:+.2f}, all others {y[2] - y[1]:+.2f} points"
-            note = "; ".join(
-                filter(None, [steps, f"p = {p:.2g} of the start against the rest", lacks_seeds(varies)])
-            )
+            note = f"{steps}; p = {p:.2g} of the start against the rest"
             found.append(finding_of(gap, bound, note=note, also=[p]))
         shown.append(Part(name, y[1] - y[0], points=len(rows), note=steps))
     if not found:

@@ -45,9 +45,8 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
             return nothing(f"{name}: no common places", parts=shown)
         logs.append(float(np.log(ratio.max())))
         clusters.append(" ".join(str(part[column].iloc[0]) for column in options.cluster))
-        shown.append(
-            Part(name, float(ratio.max()), points=len(ratio), note=f"at {options.place} {ratio.idxmax():g}")
-        )
+        note = f"at {options.place} {ratio.idxmax():g}"
+        shown.append(Part(name, float(ratio.max()), points=len(ratio), note=note))
     values = pd.Series(logs).groupby(clusters).mean().to_numpy()
     varies = plural(options.cluster)
     if len(values) < FEWEST:

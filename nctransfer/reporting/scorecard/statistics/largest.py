@@ -28,11 +28,10 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     base = 1.0 if options.over is None else select(table, options.over).groupby("panel")[options.value].max()
     titles = table.groupby("panel", sort=False)["title"].first()
     ratios = (found["max"] / base).reindex(titles.index)
+    counts = found["count"].reindex(titles.index).fillna(0)
     shown = [
         Part(str(title), float(ratio), points=int(count))
-        for title, ratio, count in zip(
-            titles, ratios, found["count"].reindex(titles.index).fillna(0), strict=True
-        )
+        for title, ratio, count in zip(titles, ratios, counts, strict=True)
     ]
     if any(np.isnan(part.effect) for part in shown):
         return nothing("a panel has no numbers", parts=shown)

@@ -12,7 +12,6 @@ from nctransfer.reporting.scorecard.findings import (
     Part,
     accuracy_gap,
     finding_of,
-    lacks_seeds,
     nothing,
     one_row,
     parts,
@@ -55,7 +54,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
                 return nothing(f"{name}: no interval of single runs", parts=shown)
             label = f"{name}, {size:g} samples a class"
             shown.append(Part(label, gap.value, gap.low, gap.high, gap.points, turn))
-            note = "; ".join(filter(None, [label, turn, lacks_seeds(gap.varies)]))
+            note = "; ".join(filter(None, [label, turn]))
             found.append(finding_of(gap, bound, note=note))
     if not found:
         return nothing(f"no rows of {options.method}")
@@ -70,10 +69,8 @@ def _pairs(part: pd.DataFrame, options: Options) -> dict | str:
     chosen = sizes[: options.sizes] if options.sizes else sizes[sizes <= (options.until or 1) * sizes[0]]
     pairs = {}
     for size in chosen:
-        (full, reason), (row, other) = (
-            one_row(part, {"method": "full_ft", "per_class": float(size)}),
-            _of_method(part, options.method, float(size)),
-        )
+        full, reason = one_row(part, {"method": "full_ft", "per_class": float(size)})
+        row, other = _of_method(part, options.method, float(size))
         if full is None or row is None:
             return reason or other
         pairs[float(size)] = accuracy_gap(row, full, VALUE)
@@ -93,17 +90,11 @@ def _crossing(part: pd.DataFrame, method: str) -> str:
         rows.dropna(subset="per_class").drop_duplicates("per_class", keep=False).sort_values("per_class")
         for rows in (part[part["method"] == method], part[part["method"] == "full_ft"])
     )
-    of_method, full = (
-        rows[rows["per_class"].isin(other["per_class"])]
-        for rows, other in ((of_method, full), (full, of_method))
-    )
-    if of_method.empty:
+    sizes = np.intersect1d(of_method["per_class"], full["per_class"]).astype(float)
+    if not len(sizes):
         return ""
-    sizes = full["per_class"].to_numpy(float)
-    gaps = [
-        accuracy_gap(a, b, VALUE)
-        for (_, a), (_, b) in zip(of_method.iterrows(), full.iterrows(), strict=True)
-    ]
+    of_method, full = (rows.set_index("per_class") for rows in (of_method, full))
+    gaps = [accuracy_gap(of_method.loc[size], full.loc[size], VALUE) for size in sizes]
     values = np.array([gap.value for gap in gaps])
     half = np.array([gap.high - gap.low for gap in gaps]) / 2
     point = _text(crossing(sizes, values))

@@ -47,9 +47,8 @@ def simulate(
     """Logarithms that grow by that of the effect from one to the next, with the spread between parts."""
     worlds = []
     for _, part in table.groupby("panel", sort=False):
-        steps = np.log(truth.effect) * np.arange(len(options.order)) + truth.spread * generator.normal(
-            size=len(options.order)
-        )
+        count = len(options.order)
+        steps = np.log(truth.effect) * np.arange(count) + truth.spread * generator.normal(size=count)
         by_entry = dict(zip(map(str, options.order), np.exp(steps), strict=True))
         truths = part[options.along].astype(str).map(by_entry).fillna(1.0).to_numpy()
         worlds.append(runs(part, options.value, truths, 0.0, generator))

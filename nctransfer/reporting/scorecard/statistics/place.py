@@ -68,8 +68,7 @@ def simulate(
             claimed = places >= options.beyond * places.max() - 1e-9
             wanted = claimed if generator.random() < claimed.mean() + truth.effect else ~claimed
             walk[generator.choice(np.flatnonzero(wanted))] = walk.min() - 1
-        values = pd.to_numeric(part[options.place], errors="coerce").map(
-            dict(zip(places, np.exp(walk), strict=True))
-        )
+        by_place = dict(zip(places, np.exp(walk), strict=True))
+        values = pd.to_numeric(part[options.place], errors="coerce").map(by_place)
         worlds.append(part.assign(**{options.value: values}))
     return pd.concat(worlds)

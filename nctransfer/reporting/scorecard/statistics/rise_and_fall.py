@@ -46,7 +46,8 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     x = np.mean([curve[options.x].to_numpy(float) for curve in curves], axis=0)
     order = np.argsort(x, kind="stable")
     x, (low, high) = x[order], options.between or (-np.inf, np.inf)
-    turns = [t for t in range(SIDE, len(x) - SIDE + 1) if _within(x, t, low, high)]
+    # those between two points that can lie in the range
+    turns = [t for t in range(SIDE, len(x) - SIDE + 1) if x[t] >= low and x[t - 1] <= high]
     if not turns or len(x) < 2 * SIDE + 1:
         reason = "of the turn" if len(x) >= 2 * SIDE + 1 else "at all"
         return nothing(f"{len(x)} points: fewer than {SIDE} on each side {reason}", len(x), shown)
@@ -69,11 +70,6 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         value, value - float(reach), value + float(reach), len(x), plural(options.unit),
         supported=max(ps), refuted=min(opposite), least=1 / len(most), note=note, parts=tuple(shown),
     )  # fmt: skip
-
-
-def _within(x: Numbers, turn: int, low: float, high: float) -> bool:
-    """Whether a turn between two points can lie in the range."""
-    return bool(x[turn] >= low and x[turn - 1] <= high)
 
 
 def _sides(x: Numbers, y: Numbers, turns: list[int]) -> Numbers:

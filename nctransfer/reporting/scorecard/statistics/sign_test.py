@@ -40,6 +40,5 @@ def simulate(
     for _, part in table.groupby(list(options.over), sort=False):
         ahead = generator.random() < truth.effect
         gap = Truth(options.reach + (1 if ahead else -1) * (0.1 + generator.random()), 0.0)
-        world = difference.simulate(part, options, gap, generator)
-        worlds.append(world)
+        worlds.append(difference.simulate(part, options, gap, generator))
     return pd.concat(worlds)
