@@ -45,10 +45,9 @@ def with_published(numbers: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
     names = {column: f"{column}_{PUBLISHED}" for column in (*values, *spreads)}
     theirs = published[[*keys, *names]].rename(columns=names)
     merged = numbers.merge(theirs, on=keys, how="left")
-    differences = {
-        f"{value}_{DIFFERENCE}": merged[value] - merged[f"{value}_{PUBLISHED}"] for value in values
-    }
-    return merged.assign(**differences)
+    for value in values:
+        merged[f"{value}_{DIFFERENCE}"] = merged[value] - merged[f"{value}_{PUBLISHED}"]
+    return merged
 
 
 def present_beside(numbers: pd.DataFrame, present: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
@@ -57,7 +56,10 @@ def present_beside(numbers: pd.DataFrame, present: Callable[[pd.DataFrame], pd.D
     Below each row of which numbers are published stand these and the differences, of the numbers as they are
     written.
     """
-    ours, theirs = present(numbers), present(_as_published(numbers))
+    # the published numbers in place of ours; other measurements are missing
+    measured = numbers.select_dtypes("float").columns
+    published = {column: numbers.get(f"{column}_{PUBLISHED}", np.nan) for column in measured}
+    ours, theirs = present(numbers), present(numbers.assign(**published))
     rows: list[list[str | Cell]] = []
     for own, other in zip(ours.to_numpy().tolist(), theirs.to_numpy().tolist(), strict=True):
         rows.append(own)
@@ -68,12 +70,6 @@ def present_beside(numbers: pd.DataFrame, present: Callable[[pd.DataFrame], pd.D
     readable = pd.DataFrame(rows, columns=ours.columns, dtype=object)
     readable.attrs |= ours.attrs
     return readable
-
-
-def _as_published(numbers: pd.DataFrame) -> pd.DataFrame:
-    """A table with the published numbers in place of ours; other measurements are missing."""
-    measured = numbers.select_dtypes("float").columns
-    return numbers.assign(**{column: numbers.get(f"{column}_{PUBLISHED}", np.nan) for column in measured})
 
 
 def _difference(own: str | Cell, other: str | Cell) -> str:

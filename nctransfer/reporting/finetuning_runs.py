@@ -32,9 +32,8 @@ WHOLE = (SAMPLES, "per_class", "rank", "epochs", "trained", "parameters", *FEATU
 
 
 def runs_table(settings: PictureSettings[Any], tables: Tables) -> pd.DataFrame:
-    """Every run of every panel.
+    """Every run of every panel (:class:`~nctransfer.reporting.settings.RunsPanel`).
 
-    The panels are :class:`~nctransfer.reporting.settings.RunsPanel`.
     ``tables`` has ``finetuning`` of every run (its key as the model, no view), and ``metrics`` of its
     features on the panel's view if the kind reads them.
 
@@ -57,12 +56,9 @@ def runs_table(settings: PictureSettings[Any], tables: Tables) -> pd.DataFrame:
         of_panel = {"panel": letter(index), **named}
         for run in panel.runs:
             name = run_name(panel.title, run.run)
-            rows.append(
-                of_panel
-                | _coordinates(run)
-                | _trained(tables["finetuning", run.run, ""], name)
-                | _collapse(tables.get(("metrics", run.model, panel.view)), name)
-            )
+            trained = _trained(tables["finetuning", run.run, ""], name)
+            collapse = _collapse(tables.get(("metrics", run.model, panel.view)), name)
+            rows.append(of_panel | _coordinates(run) | trained | collapse)
     table = pd.DataFrame(rows)
     numbers: Any = {"learning_rate": float, "weight_decay": float, **dict.fromkeys(WHOLE, "Int64")}
     return table.astype(numbers)
@@ -185,9 +181,8 @@ def over_seeds(
     groups = table.groupby(keys, sort=False, dropna=False)
     for _, part in groups:
         _require_seeds(part)
-    constant = [
-        key for key in (*COORDINATES, "trained", "parameters", "share", SAMPLES, *sizes) if key not in by
-    ]
+    kept = (*COORDINATES, "trained", "parameters", "share", SAMPLES, *sizes)
+    constant = [key for key in kept if key not in by]
     means = groups[constant].first()
     means["seeds"] = groups.size()
     for value in values:
@@ -217,7 +212,5 @@ def _require_seeds(part: pd.DataFrame) -> None:
         raise DegenerateInputError(f"{names}: one method, one place and one seed; they cannot be told apart")
     for key in COORDINATES:
         if part[key].nunique(dropna=False) > 1:
-            values = ", ".join(map(str, part[key].unique()))
-            raise DegenerateInputError(
-                f"{names}: not repetitions with different seeds; their {key} differ: {values}"
-            )
+            differ = f"their {key} differ: {', '.join(map(str, part[key].unique()))}"
+            raise DegenerateInputError(f"{names}: not repetitions with different seeds; {differ}")

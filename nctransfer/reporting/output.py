@@ -26,10 +26,7 @@ LATEX = str.maketrans({"±": r"$\pm$", "|": r"\textbar{}", "<": r"\textless{}", 
 def save_figure(
     figure: Figure, pdf: Path, png: Path, dpi: int, digest: str, framed: Figure | None = None
 ) -> None:
-    """Write a figure as PDF and PNG without times; job digest and versions are in the metadata.
-
-    ``framed`` is the same figure for the PNG, if that shows published windows.
-    """
+    """Write a figure as PDF, and as PNG (``framed``, with published windows, if given) without times."""
     libraries = library_versions(("matplotlib", "seaborn", "numpy", "pandas"))
     versions = {"nctransfer": package_version()} | libraries
     note = "; ".join([f"digest {digest}", *(f"{name} {number}" for name, number in versions.items())])
@@ -86,10 +83,7 @@ def save_sidecar(
     files: Iterable[Path],
     seed: int | None = None,
 ) -> None:
-    """Write what made a figure or table: stamp, versions, seed; and the checksums of its files.
-
-    ``inputs`` are paths by name; ``files`` are all files of the figure or table and may include the sidecar.
-    """
+    """Write stamp, versions and seed of a figure or table, and the checksums of its files but the sidecar."""
     facts = {
         "name": name,
         "kind": kind,
@@ -106,9 +100,8 @@ def _html_cells(row: list[str | table_cells.Cell]) -> str:
     first, *others = row
     if table_cells.is_heading(first):
         return f'<th class=block colspan="{len(row)}">{pages.escape(str(first))}</th>'
-    return f'<th scope="row">{table_cells.html(first)}</th>' + "".join(
-        f"<td>{table_cells.html(cell)}</td>" for cell in others
-    )
+    cells = "".join(f"<td>{table_cells.html(cell)}</td>" for cell in others)
+    return f'<th scope="row">{table_cells.html(first)}</th>{cells}'
 
 
 def _latex(readable: pd.DataFrame, columns: str) -> str:

@@ -39,9 +39,8 @@ def overview(
 
 def _about(settings: OverviewJobSettings) -> str:
     page, study = f"{settings.results}/report.html", settings.study
-    whose = (
-        f"Study `{study}`, an overlay of the paper's configuration." if study else "The paper's own folders."
-    )
+    of_study = f"Study `{study}`, an overlay of the paper's configuration."
+    whose = of_study if study else "The paper's own folders."
     return (
         f"{whose} {settings.setting} The page with all pictures is `{page}` after the command of this run "
         f"with `--report {page}` in place of targets."
@@ -52,9 +51,8 @@ def _adopted(times: int) -> str:
     if not times:
         return ""
     often = "Once" if times == 1 else f"{times} times"
-    return (
-        f" {often}, results were kept after a change of code: provenance.html says why, and by which commit."
-    )
+    kept = "results were kept after a change of code: provenance.html says why, and by which commit."
+    return f" {often}, {kept}"
 
 
 def _mixed(mixtures: Sequence[str]) -> str:

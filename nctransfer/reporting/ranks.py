@@ -154,7 +154,5 @@ def _ordered(rows: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
     """Accuracies first, scores in the order of the configuration, models by accuracy."""
     names = {name: place for place, name in enumerate(dict.fromkeys(rows["name"]))}
     models = {name: place for place, name in enumerate(models_by_accuracy(part))}
-    order = pd.DataFrame(
-        {"kind": rows["kind"], "name": rows["name"].map(names), "model": rows["model"].map(models)}
-    )
+    order = rows[["kind"]].assign(name=rows["name"].map(names), model=rows["model"].map(models))
     return rows.loc[order.sort_values(["kind", "name", "model"]).index].reset_index(drop=True)

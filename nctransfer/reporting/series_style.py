@@ -20,6 +20,7 @@ from nctransfer.reporting.tuning_methods import facts_of, places
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 MARKER_SIZES = {"p": 5.5, "*": 7}  # for markers that look smaller than they are
 ONE_COLUMN = 3.25  # inches of a paper's column
+MOST = 7  # looks in a row of a legend
 GREY = "0.45"  # for methods without training
 BARS: dict[str, Any] = {"fmt": "none", "elinewidth": 0.7, "capsize": 0}
 
@@ -119,10 +120,7 @@ def draw_points(axes: Axes, part: pd.DataFrame, looks: PointLooks, x: str, y: st
 
 
 def draw_mean(axes: Axes, part: pd.DataFrame, x: str, y: str, look: Look, **changes: Any) -> None:
-    """Draw means as a line, with the bars of :func:`reach`.
-
-    ``changes`` to the look are arguments of matplotlib's ``plot``.
-    """
+    """Draw means as a line, with the bars of :func:`reach`; ``changes`` are arguments of ``plot``."""
     style, across, mean = look.line() | changes, part[x].to_numpy(float), part[y].to_numpy(float)
     axes.plot(across, mean, **style)
     axes.errorbar(across, mean, yerr=reach(part, y), ecolor=style["color"], **BARS)
@@ -154,21 +152,22 @@ def draw_lines(axes: Axes, part: pd.DataFrame, x: str, looks: Mapping[str, Look]
             axes.axhline(mean, color=look.color, label=look.name, **level)
 
 
-def legend_of_points(figure: Figure, looks: PointLooks, beside: bool = False, most: int = 7) -> None:
+def legend_of_points(figure: Figure, looks: PointLooks, beside: bool = False) -> None:
     """Name every look once: below the axes in one row per group, or to their right in one column per group.
 
-    Below, a group of more than ``most`` continues in the next row; if there are more groups than looks in any
-    of them, each group is a column, which makes fewer rows. If that is wider than the figure, looks follow
-    one another in as few rows as fit.
+    Below, a group of more than :data:`MOST` continues in the next row; if there are more groups than looks in
+    any of them, each group is a column, which makes fewer rows. If that is wider than the figure, looks
+    follow one another in as few rows as fit.
     """
     by_group: dict[str, dict[str, Look]] = {}
     for look in looks.values():
         by_group.setdefault(look.group, {})[look.name] = look
     groups = [list(group.values()) for group in by_group.values()]
-    if beside or max(map(len, groups)) < len(groups) <= most:
+    if beside or max(map(len, groups)) < len(groups) <= MOST:
         columns: Iterable[Any] = zip(*zip_longest(*groups), strict=True)
     else:
-        rows = [group[start : start + most] for group in groups for start in range(0, len(group), most)]
+        starts = [(group, start) for group in groups for start in range(0, len(group), MOST)]
+        rows = [group[start : start + MOST] for group, start in starts]
         columns = zip_longest(*rows)
     # a legend fills its columns first; blank entries keep the rows aligned
     blank = Line2D([], [], linestyle="none", label="")
@@ -189,7 +188,12 @@ def legend_of_lines(figure: Figure, axes: Sequence[Axes]) -> None:
     for line in [line for ax in axes for line in ax.lines]:
         if not str(line.get_label()).startswith("_"):
             handles.setdefault(str(line.get_label()), line)
-    shown = [_placed_nowhere(line) for line in handles.values()]
+    shown = []
+    for name, line in handles.items():  # the same looks, wherever the line is on its axes
+        handle = Line2D([], [])
+        handle.update_from(line)
+        handle.set_label(name)
+        shown.append(handle)
     _legend_below(figure, shown, columnspacing=1.4, handlelength=2.2)
 
 
@@ -202,14 +206,6 @@ def _legend_below(figure: Figure, handles: Sequence[Line2D], **apart: Any) -> No
         if columns == 1 or legend.get_window_extent().width < figure.bbox.width:
             return
         legend.remove()
-
-
-def _placed_nowhere(line: Line2D) -> Line2D:
-    """A line with the same look for the legend, wherever it is on its axes."""
-    handle = Line2D([], [])
-    handle.update_from(line)
-    handle.set_label(str(line.get_label()))
-    return handle
 
 
 @contextmanager

@@ -48,7 +48,9 @@ def tabulate(settings: FigureSettings[RunsPanel], tables: Tables) -> pd.DataFram
     merged = runs.drop(columns=list(MEASURED)).merge(units, on=["panel", "run"])
     values, by = (*MEASURED, "transfer_accuracy"), ("unit", "module")
     table = runs_of.over_seeds(merged, values, by, ("samples", "classes"))
-    tuned = runs.groupby("panel")["units"].agg(lambda texts: _in_order(" ".join(texts)))
+    tuned = runs.groupby("panel")["units"].agg(
+        lambda texts: " ".join(sorted(set(" ".join(texts).split()), key=int))
+    )
     table.insert(len(runs_of.PANEL), "tuned", table["panel"].map(tuned))
     return table
 
@@ -64,10 +66,6 @@ def _by_unit(run: Mapping[Any, Any], tables: Tables) -> pd.DataFrame:
     wide = pd.concat([units, last]).pivot(index=["unit", "module"], columns="metric", values="value")
     by_unit = wide.reindex(columns=list(MEASURED)).reset_index()
     return by_unit.assign(panel=run["panel"], run=run["run"])
-
-
-def _in_order(units: str) -> str:
-    return " ".join(sorted(set(units.split()), key=int))
 
 
 def draw(numbers: pd.DataFrame, settings: FigureSettings[RunsPanel]) -> Figure:

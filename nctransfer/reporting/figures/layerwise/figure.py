@@ -62,9 +62,8 @@ def tabulate(settings: FigureSettings[UnitsPanel], tables: Tables) -> pd.DataFra
         tested = accuracy[accuracy["split"] == "test"].groupby("unit")
         table[SAMPLES] = tested["samples"].first()
         table[PAIRED] = tested[PAIRED].first().where(table["seeds"] == 1)  # of single probes
-        table = with_intervals(
-            table.reset_index().sort_values("unit").rename_axis(columns=None), TRANSFER, SAMPLES
-        )
+        table = table.reset_index().sort_values("unit").rename_axis(columns=None)
+        table = with_intervals(table, TRANSFER, SAMPLES)
         for name, transform in FITS.items():
             nc1, transfer = transform(table["nc1"].to_numpy()), table["transfer_accuracy"].to_numpy()
             line = fit_line(nc1, transfer)
@@ -77,13 +76,11 @@ def tabulate(settings: FigureSettings[UnitsPanel], tables: Tables) -> pd.DataFra
 
 def _collapse(metrics: pd.DataFrame, panel: UnitsPanel) -> pd.DataFrame:
     # the stem (0) is not a unit; the penultimate feature has no pooling of its own
-    rows = metrics[
-        (metrics["split"] == "train") & (metrics["pooling"] == panel.pooling) & (metrics["unit"] > 0)
-    ]
+    train = metrics[metrics["split"] == "train"]
+    rows = train[(train["pooling"] == panel.pooling) & (train["unit"] > 0)]
     if rows.empty:
-        raise DegenerateInputError(
-            f"panel {panel.title!r}: no unit with pooling {panel.pooling!r} in the metrics"
-        )
+        missing = f"no unit with pooling {panel.pooling!r} in the metrics"
+        raise DegenerateInputError(f"panel {panel.title!r}: {missing}")
     of_unit = ["unit", "module", "width", *(size for size in SIZES if size != "width")]
     wide = rows[rows["metric"].isin(["nc1", "nc1_shuffled"])]
     return wide.pivot_table(index=of_unit, columns="metric", values="value").reset_index().set_index("unit")
