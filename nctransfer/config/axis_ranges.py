@@ -11,12 +11,9 @@ COLUMNS = ("figure", "panel", "title", *(f"{axis}{end}" for axis in AXES for end
 
 
 def read_windows(path: Path) -> dict[str, tuple[Window, ...]]:
-    """Windows of published panels, by the key of the figure; an axis without numbers has none.
+    """Windows of published panels by key of the figure, from a CSV file like config/published/paper/axes.csv.
 
-    ``path`` is a CSV file like ``config/published/paper/axes.csv``.
-
-    Raises:
-        ConfigError: the file is not such a table.
+    An axis without numbers has no window. ConfigError if the file is not such a table.
     """
     rows = csv_files.read(path, "style.windows", COLUMNS)
     windows: dict[str, list[Window]] = {}
@@ -26,9 +23,8 @@ def read_windows(path: Path) -> dict[str, tuple[Window, ...]]:
         except (TypeError, ValueError):
             allowed = "allowed are a low end and a higher one, or nothing"
             raise ConfigError(f"style.windows: {path}: line {line}: {allowed}") from None
-        windows.setdefault(row["figure"], []).append(
-            Window(panel=row["panel"], title=row["title"], ranges=ranges)
-        )
+        window = Window(panel=row["panel"], title=row["title"], ranges=ranges)
+        windows.setdefault(row["figure"], []).append(window)
     return {figure: tuple(found) for figure, found in windows.items()}
 
 

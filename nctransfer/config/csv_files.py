@@ -16,7 +16,6 @@ def read(path: Path, where: str, columns: Iterable[str]) -> list[dict[str, str]]
     except (OSError, ValueError, csv.Error) as error:
         raise ConfigError(f"{where}: {str(path)!r} cannot be read ({error})") from None
     if lacking := [column for column in columns if column not in present]:
-        raise ConfigError(
-            f"{where}: {path}: no column {lacking[0]!r}; it has: {', '.join(present) or 'none'}"
-        )
+        has = ", ".join(present) or "none"
+        raise ConfigError(f"{where}: {path}: no column {lacking[0]!r}; it has: {has}")
     return rows

@@ -148,10 +148,7 @@ def options_of(study: FineTuningSettings, run: Run) -> FineTuningSettings:
 
 
 def run_key(study: FineTuningSettings, run: Run) -> str:
-    """Key of a run: everything that distinguishes it, except the paper's mode of statistics.
-
-    ``study`` is the section ``finetuning:``.
-    """
+    """Key of a run: everything that distinguishes it, except the paper's mode of statistics."""
     parts = [run.model, run.dataset]
     parts += [f"{run.per_class}pc"] if run.per_class else []
     parts += [run.method]
@@ -160,7 +157,9 @@ def run_key(study: FineTuningSettings, run: Run) -> str:
         return ".".join(parts)
     statistics = options_of(study, run).statistics
     parts += [] if statistics == "update" else [statistics]
-    parts += [f"{name}{_text(value)}" for name, value in _leaves(run.options) if name != "statistics"]
+    for name, value in _leaves(run.options):
+        if name != "statistics":
+            parts.append(name + (f"{value:g}" if isinstance(value, float) else str(value).lower()))
     parts += [f"lr{run.learning_rate:g}", f"wd{run.weight_decay:g}", f"s{run.seed}"]
     return ".".join(parts)
 
@@ -178,21 +177,12 @@ def _leaves(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{name}", value
 
 
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value).lower()
-
-
 def derive_tuned(
-    configuration: Configuration,
-    models: Mapping[str, Model],
-    panels: Iterable[tuple[str, RunsPanelSettings]],
+    configuration: Configuration, models: Mapping[str, Model], panels: Iterable[tuple[str, RunsPanelSettings]]
 ) -> tuple[dict[str, Model], list[str]]:
-    """A model for every run that has a name or is asked for, by key.
+    """A model, by key, for every run that has a name or is asked for by one of the panels (by their paths).
 
-    ``models`` are all others, ``panels`` the configuration path and settings of all panels that ask for runs.
-
-    Returns:
-        the models, and one line per mistake; mistakes that other checks report (unknown names) are skipped.
+    Also one line per mistake; mistakes that other checks report (unknown names) are skipped.
     """
     tuned: dict[str, Model] = {}
     mistakes: list[str] = []
@@ -236,10 +226,9 @@ def _rate_mistakes(finetuning: FineTuningSettings, run: Run, where: str) -> Iter
     """A cosine schedule that rises, or a warm-up that leaves it no epoch."""
     if run.learning_rate is None:
         return
-    options = options_of(finetuning, run)
-    for key, message in schedule_problems(
-        options.epochs, options.warmup_epochs, run.learning_rate, options.learning_rate_min
-    ):
+    options, rate = options_of(finetuning, run), run.learning_rate
+    schedule = options.epochs, options.warmup_epochs, rate, options.learning_rate_min
+    for key, message in schedule_problems(*schedule):
         yield f"{where}: method {run.method!r}, {key}: {message}"
 
 

@@ -56,10 +56,8 @@ def derive_ranked(
         except ConfigError as error:
             mistakes.append(f"rank.models: {name!r}: {error}")
             continue
-        entry = LibraryModelSettings.read(
-            {"source": library, "name": model, "preprocess": "native", "weights": weights or None}
-        )
-        ranked[key] = Model(entry, ranked_as=name)
+        values = {"source": library, "name": model, "preprocess": "native", "weights": weights or None}
+        ranked[key] = Model(LibraryModelSettings.read(values), ranked_as=name)
     return ranked, mistakes
 
 
@@ -81,10 +79,7 @@ def picture_keys(configuration: Configuration, section: str) -> list[str]:
 
 
 def ranking_pictures(configuration: Configuration) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Figures and tables of every ranking, by section and key, as in a configuration.
-
-    The second value is one line per key that is already used.
-    """
+    """Figures and tables of every ranking by section and key, as configured; and a line per key in use."""
     pictures: dict[str, dict[str, Any]] = {section: {} for section in KINDS}
     mistakes: list[str] = []
     for dataset, (section, kinds) in product(dict.fromkeys(configuration.rank.datasets), KINDS.items()):
@@ -128,9 +123,8 @@ def ranked_model(study: Study, key: str, view: str) -> RankedModel:
         return RankedModel(model=key, view=view, data=entry.dataset, history=trained, epoch=model.epoch)
     if isinstance(entry, LibraryModelSettings):
         published = _published().get(weights_of(entry))
-        return RankedModel(
-            model=key, view=view, data=None if published is None else IMAGENET, accuracy=published
-        )
+        data = None if published is None else IMAGENET
+        return RankedModel(model=key, view=view, data=data, accuracy=published)
     return RankedModel(model=key, view=view)
 
 
@@ -144,10 +138,8 @@ def weights_of(entry: LibraryModelSettings) -> tuple[str, str, str]:
 def _published() -> dict[tuple[str, str, str], float]:
     """ImageNet-1k top-1 accuracy (%) that libraries publish with their weights."""
     with ACCURACIES.open(newline="") as file:
-        return {
-            (row["source"], row["name"], row["weights"]): float(row["accuracy"])
-            for row in csv.DictReader(file)
-        }
+        rows = list(csv.DictReader(file))
+    return {(row["source"], row["name"], row["weights"]): float(row["accuracy"]) for row in rows}
 
 
 def measured_accuracies(study: Study, dataset: str) -> MeasuredAccuracies | None:
@@ -177,9 +169,8 @@ def measured_accuracies(study: Study, dataset: str) -> MeasuredAccuracies | None
             f"{suggestion(dataset, datasets)}; it has data sets: {', '.join(datasets)}"
         )
     if all(0 < value <= 1 for value in accuracies.values()):
-        raise ConfigError(
-            f"rank.measured: {path}: accuracies of {dataset} are shares; they must be percentages"
-        )
+        shares = f"accuracies of {dataset} are shares; they must be percentages"
+        raise ConfigError(f"rank.measured: {path}: {shares}")
     return MeasuredAccuracies(name=path.stem, accuracies=accuracies)
 
 

@@ -147,20 +147,17 @@ def describe(entry: Entry, dataset: str | None = None) -> ModelFacts:
     Raises:
         ConfigError: the name, weights or architecture is unknown, or a pooling does not suit its units.
     """
-    return describe_model(
-        entry.known(),
-        entry.source,
-        entry.unit_layout,
-        entry.side(dataset),
-        entry.poolings,
-        entry.build_options,
-    )
+    side, options = entry.side(dataset), entry.build_options
+    return describe_model(entry.known(), entry.source, entry.unit_layout, side, entry.poolings, options)
 
 
 def group_members(configuration: Configuration) -> dict[str, dict[str, str]]:
     """Keys of all family members by group (``<family>-<member>``) and label (level or head)."""
+    # a label is the number of a level, or a head as figures write it (MLP-2)
     return {
-        group: {_label(value): _key(group, axis, value) for value in getattr(member, axis)}
+        group: {
+            str(value).replace("mlp", "MLP-"): _key(group, axis, value) for value in getattr(member, axis)
+        }
         for _, group, _, member in _groups(configuration)
         for axis in _axes(member)
     }
@@ -190,12 +187,13 @@ def derive_members(
             if key in members or key in models:
                 mistakes.append(f"{where}: {key!r} is also the key of another model; rename one of them")
                 continue
-            training = overridden(overridden(family.training, member.training), _chosen(axis, value))
-            entry = PretrainedModelSettings(
-                source="pretraining",
-                training=training,
-                **{name: getattr(family, name) for name in family.model_fields_set - {"training", "members"}},
-            )
+            place = AXES[axis]
+            chosen = TrainingSettings.read({place[0]: {place[1]: value}} if place else {})
+            training = overridden(overridden(family.training, member.training), chosen)
+            shared = {
+                name: getattr(family, name) for name in family.model_fields_set - {"training", "members"}
+            }
+            entry = PretrainedModelSettings(source="pretraining", training=training, **shared)
             members[key] = Model(entry, group=where, axis=axis)
     return members, mistakes
 
@@ -220,23 +218,10 @@ def _sets(training: TrainingSettings, axis: str) -> bool:
     return section in training.model_fields_set and key in getattr(training, section).model_fields_set
 
 
-def _label(value: int | str) -> str:
-    """A level as its number, a head as figures write it (``MLP-2``)."""
-    return str(value).replace("mlp", "MLP-")
-
-
 def _key(group: str, axis: str, value: int | str) -> str:
     if axis != "heads":
         return f"{group}{value}"
     return group if value == "none" else f"{group}-{value}"
-
-
-def _chosen(axis: str, value: int | str) -> TrainingSettings:
-    """Training settings in which a member differs from the others."""
-    if (place := AXES[axis]) is None:
-        return TrainingSettings()
-    section, key = place
-    return TrainingSettings.read({section: {key: value}})
 
 
 def derive_snapshots(

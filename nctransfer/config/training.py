@@ -195,22 +195,16 @@ def training_problems(training: TrainingSettings) -> Iterator[tuple[str, str]]:
     if training.epochs and training.decay_epochs:
         yield from _decay_problems(training, training.decay_epochs)
     elif training.epochs:  # an untrained network has no schedule
-        yield from schedule_problems(
-            training.epochs, training.warmup_epochs, training.learning_rate, training.learning_rate_min
-        )
+        rates = training.learning_rate, training.learning_rate_min
+        yield from schedule_problems(training.epochs, training.warmup_epochs, *rates)
     if training.loss in variants.names(losses) and loss_class(training.loss).embeds:
+        unsuited = f"does not suit loss {training.loss}"
         if training.augmentation.level == 1:
-            yield (
-                "augmentation.level",
-                f"1 does not suit loss {training.loss}, whose two views would be the same",
-            )
+            yield "augmentation.level", f"1 {unsuited}, whose two views would be the same"
         if training.projection.head == "none":
-            yield (
-                "projection.head",
-                f"none does not suit loss {training.loss}; allowed: linear, mlp1, mlp2, ...",
-            )
+            yield "projection.head", f"none {unsuited}; allowed: linear, mlp1, mlp2, ..."
         if level:
-            yield "adversary.level", f"{level} does not suit loss {training.loss}, which has no classifier"
+            yield "adversary.level", f"{level} {unsuited}, which has no classifier"
 
 
 def schedule_problems(
