@@ -36,9 +36,7 @@ def layouts(plan: Plan, keys: Iterable[str]) -> dict[str, pd.DataFrame]:
         section = "figures" if key in plan.configuration.figures else "tables"
         settings: Any = plan.picture(section, key).settings
         package, part = (figures, "figure") if section == "figures" else (tables, "table")
-        read = {
-            (name, model, view): placeholder(name, model, view, plan) for name, model, view in settings.tables
-        }
+        read = {names: placeholder(*names, plan) for names in settings.tables}
         found[key] = variants.load(package, settings.kind, part).tabulate(settings, read)
     return found
 
@@ -48,14 +46,9 @@ def placeholder(name: str, model: str, view: str, plan: Plan) -> pd.DataFrame:
     images = next((count for dataset, count in TEST_IMAGES.items() if dataset in f"{model}-{view}"), 2000)
     number = np.random.default_rng(zlib.crc32(f"{name}/{model}/{view}".encode()))
     if name == "finetuning":
-        constant: dict[str, Any] = {"statistics": "update", "epochs": 200, "trained": 50, "parameters": 100}
-        rows = {
-            "split": ["train", "test"],
-            "samples": images,
-            "accuracy": number.uniform(40, 90, 2),
-            "loss": 1.0,
-        }
-        return pd.DataFrame(rows | constant | {"share": 50.0})
+        constant = {"statistics": "update", "epochs": 200, "trained": 50, "parameters": 100, "share": 50.0}
+        measured = {"samples": images, "accuracy": number.uniform(40, 90, 2), "loss": 1.0}
+        return pd.DataFrame({"split": ["train", "test"]} | measured | constant)
     if name == "few_shot":
         shots = {"model": model, "view": view, "shots": [1, 5], "accuracy": number.uniform(40, 90, 2)}
         return pd.DataFrame(shots | {"nc1": number.uniform(1, 9)})

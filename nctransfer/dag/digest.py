@@ -73,7 +73,11 @@ def reached_code(root: Path, script: str, variants: frozenset[str] = frozenset()
     modules = reached_modules(root, script, variants)
     chosen = _chosen_definitions(modules)
     used = _used_words(list(modules.values()))
-    parts = {name: _short(_whole(module, used)) for name, module in modules.items() if module.text != EMPTY}
+    parts = {}
+    for name, module in modules.items():
+        if module.text != EMPTY:  # with the error messages that count
+            words = [text for exception, text in module.words if exception in used]
+            parts[name] = _short("\n".join([module.text, *words]))
     edges = [
         f"{parts[name]} {what} {_target(root, target)}"
         for name, module in modules.items()
@@ -138,11 +142,6 @@ def _used_words(modules: list[Module]) -> frozenset[str]:
         return any(above.__name__ in read for above in builtin.__mro__)
 
     return frozenset(name for name in raised if counts(name))
-
-
-def _whole(module: Module, used: frozenset[str]) -> str:
-    """Text of a module, including the error messages that count."""
-    return "\n".join([module.text, *(text for name, text in module.words if name in used)])
 
 
 def _target(root: Path, name: str) -> str:
