@@ -213,8 +213,11 @@ def _study(values: Mapping[str, Any]) -> tuple[Study, list[str]]:
         derived, further = derive(configuration, models)
         models |= derived
         # what is missing because a mistake left it out is no mistake of its own
-        wrong = [[told.startswith(f"{line.partition(':')[0]}.") for told in lines] for line in further]
-        clashes += [line for line, reported in zip(further, wrong, strict=True) if not any(reported)]
+        clashes += [
+            line
+            for line in further
+            if not any(told.startswith(f"{line.partition(':')[0]}.") for told in lines)
+        ]
     tuned, further = derive_tuned(configuration, models, _runs_panels(configuration, models))
     clashes += further
     study = Study(configuration, models | tuned)

@@ -93,17 +93,14 @@ class DataSet(Generic[S]):
 
     def key(self, dataset: str) -> str:
         """Name of the images in paths: ``cifar10``, ``cifar10.100pc``, ``vtab-dtd.1000n.val200``."""
-        parts = [
-            form.format(getattr(self.entry, key)) for key, form in _IN_KEY.items() if getattr(self.entry, key)
-        ]
-        return ".".join([dataset, *parts])
+        values = [(form, getattr(self.entry, key)) for key, form in _IN_KEY.items()]
+        return ".".join([dataset, *(form.format(value) for form, value in values if value)])
 
     def draw_name(self, dataset: str) -> str:
         """Name from which the seed of the image draw follows.
 
-        Draws by ``count`` and ``validation`` have the same name for all entries of a study. Two entries of
-        one source that differ only in ``validation`` thus share their images, so that hyper-parameters chosen
-        with ``count: 1000, validation: 200`` are chosen on exactly the images of ``count: 1000``.
+        The same for all draws by ``count`` and ``validation`` of a study: hyper-parameters chosen with
+        ``count: 1000, validation: 200`` are chosen on exactly the images of ``count: 1000``.
         """
         return "drawn" if self.entry.count or self.entry.validation else dataset
 
@@ -139,21 +136,14 @@ class DataSet(Generic[S]):
 
     def _subset_problems(self) -> Iterator[Problem]:
         if self.entry.count and self.entry.per_class:
-            yield (
-                ("count",),
-                "excludes per_class: give a number of images either in total or per class",
-            )
+            yield ("count",), "excludes per_class: give a number of images either in total or per class"
         if self.entry.validation and self.entry.test_per_class:
-            yield (
-                ("test_per_class",),
-                "has no meaning beside validation, which leaves the test split untouched",
-            )
+            meaningless = "has no meaning beside validation, which leaves the test split untouched"
+            yield ("test_per_class",), meaningless
         count, validation = self.entry.count, self.entry.validation
         if count and validation and validation >= count:
-            yield (
-                ("validation",),
-                f"{validation} of {count} images (count) leave none to train on; give fewer than {count}",
-            )
+            none_left = f"{validation} of {count} images (count) leave none to train on"
+            yield ("validation",), f"{none_left}; give fewer than {count}"
 
     def class_problems(self, names: list[str] | None, count: int) -> Iterator[Problem]:
         """Chosen classes that the data set does not have; ``names`` is None where they are unknown."""

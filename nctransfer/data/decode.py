@@ -98,8 +98,10 @@ def read_picture(data: bytes, max_megapixels: int = MAX_MEGAPIXELS) -> Picture:
                 raise _RefusedError(f"{size}, more than max_megapixels: {max_megapixels}")
             # cameras append previews to photographs (MPO), which are no animation
             animated = getattr(image, "is_animated", False) and image.format != "MPO"
-            pixels = _deep_colours(data, image) if _has_deep_colours(image) else _pixels(image)
-            return Picture(pixels, animated)
+            # of formats that PIL decodes itself: 16 bits a channel, which it would reduce to 8
+            is_deep = any(";16" in str(tile.args) for tile in getattr(image, "tile", []))
+            is_deep = is_deep and image.mode in ("RGB", "RGBA")
+            return Picture(_deep_colours(data, image) if is_deep else _pixels(image), animated)
     except Image.UnidentifiedImageError:
         raise ValueError(f"not an image in a supported format ({', '.join(FORMATS)})") from None
     except _RefusedError as error:
@@ -107,19 +109,12 @@ def read_picture(data: bytes, max_megapixels: int = MAX_MEGAPIXELS) -> Picture:
     # PIL's readers raise many kinds of errors (OSError, SyntaxError, struct.error, IndexError, ...);
     # each of them means that this file cannot be read.
     except Exception as error:
-        raise ValueError(
-            f"corrupt or truncated ({' '.join(str(error).split()) or type(error).__name__})"
-        ) from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"corrupt or truncated ({reason})") from None
 
 
 class _RefusedError(Exception):
     """The message of a ValueError that is not one of PIL's."""
-
-
-def _has_deep_colours(image: Image.Image) -> bool:
-    """Whether a file has 16 bits a channel that PIL would reduce to 8."""
-    stored = [str(tile.args) for tile in getattr(image, "tile", [])]  # of formats that PIL decodes itself
-    return image.mode in ("RGB", "RGBA") and any(";16" in mode for mode in stored)
 
 
 def _deep_colours(data: bytes, image: Image.Image) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Arrays in ``.npz`` files: ``images`` (uint8, NHWC or grey NHW), ``labels``, optional ``class_names``."""
 
-import hashlib
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from nctransfer.data.raw_split import RawSplit, check_labels
 from nctransfer.data.sources.arrays.settings import ArraysSettings
 from nctransfer.data.subset import split_by_fraction
 from nctransfer.errors import DataError
+from nctransfer.storage.files import file_checksum
 from nctransfer.suggestions import suggestion
 
 
@@ -56,7 +56,7 @@ def _split(
     return RawSplit(
         labels=labels.astype(np.int64),
         class_names=names,
-        provenance={"options": options.options(), "file": pack.path.name, "sha256": _digest(pack.path)},
+        provenance={"options": options.options(), "file": pack.path.name, "sha256": file_checksum(pack.path)},
         images=images,
         locate=lambda row: f"{pack.path}, image {row}",
     )
@@ -107,9 +107,8 @@ def _labels_and_names(path: Path, pack: NpzFile) -> tuple[np.ndarray, tuple[str,
 
 def _required(path: Path, pack: NpzFile, key: str) -> np.ndarray:
     if key not in pack.files:
-        raise DataError(
-            f"{path}: no array {key!r}{suggestion(key, pack.files)}; there are {', '.join(pack.files)}"
-        )
+        close = f"{suggestion(key, pack.files)}; there are {', '.join(pack.files)}"
+        raise DataError(f"{path}: no array {key!r}{close}")
     return pack[key]
 
 
@@ -128,8 +127,3 @@ def _opened(path: Path) -> Iterator[NpzFile]:
         pickled = "allow_pickle" in str(error)
         reason = "not an .npz file of plain arrays (pickled objects are not read)" if pickled else str(error)
         raise DataError(f"{path}: cannot be read: {reason}") from None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
