@@ -39,7 +39,8 @@ class Pixels:
         self._geometry = store.pending(geometry)
         self.labels = torch.from_numpy(store.labels[rows].astype("int64")).to(device)
         self._resident: Tensor | None = None
-        if device.type == "cuda" and self._bytes <= SHARE * torch.cuda.mem_get_info(device)[0]:
+        size = len(self) * int(self._images[0].size)  # bytes
+        if device.type == "cuda" and size <= SHARE * torch.cuda.mem_get_info(device)[0]:
             self._resident = self._load(device)
 
     def __len__(self) -> int:
@@ -56,10 +57,6 @@ class Pixels:
         for rows in torch.arange(len(self)).split(BLOCK):
             resident[rows[0] : rows[-1] + 1] = self._read(rows).to(device)
         return resident
-
-    @property
-    def _bytes(self) -> int:
-        return len(self) * int(self._images[0].size)
 
     @property
     def numbers(self) -> int:

@@ -43,9 +43,8 @@ def method_facts(name: str) -> Method:
 
 
 def _by_method(values: Any) -> Any:
-    if isinstance(values, MethodSettings) or not isinstance(values, dict) or "name" not in values:
-        return values
-    return method_facts(values["name"]).settings.read(values)
+    is_plain = isinstance(values, dict) and "name" in values
+    return method_facts(values["name"]).settings.read(values) if is_plain else values
 
 
 AnyMethodSettings = Annotated[SerializeAsAny[MethodSettings], BeforeValidator(_by_method)]

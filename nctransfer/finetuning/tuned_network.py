@@ -70,12 +70,9 @@ class TunedNetwork(nn.Module):
         return self._norms
 
     def _norms_in_use(self) -> list[nn.Module]:
-        norms = [
-            module
-            for module in self.backbone.network.modules()
-            if getattr(module, "track_running_stats", False)
-            and getattr(module, "running_mean", None) is not None
-        ]
+        modules = self.backbone.network.modules()
+        tracking = [module for module in modules if getattr(module, "track_running_stats", False)]
+        norms = [module for module in tracking if getattr(module, "running_mean", None) is not None]
         if self.last is None:
             return norms
         used: set[int] = set()
@@ -132,7 +129,5 @@ class TunedNetwork(nn.Module):
 
     def tensors(self) -> dict[str, Tensor]:
         """The changed tensors and the classifier, by the names of ``models.tuned``."""
-        network = {f"{NETWORK}{name}": value for name, value in self.kept().items()}
-        return network | {
-            f"{CLASSIFIER}{name}": value for name, value in self.classifier.state_dict().items()
-        }
+        parts = (NETWORK, self.kept()), (CLASSIFIER, self.classifier.state_dict())
+        return {f"{part}{name}": value for part, tensors in parts for name, value in tensors.items()}
