@@ -145,11 +145,8 @@ def _hub(download: Download) -> Iterator[None]:
     set_client_factory(lambda: httpx.Client(transport=transport, follow_redirects=True, timeout=None))
     verified = partial(_get_verified, download, file_download.http_get)
     try:
-        with (
-            client,
-            replaced(constants, "HF_HUB_DISABLE_XET", True),
-            replaced(file_download, "http_get", verified),
-        ):
+        plain = replaced(constants, "HF_HUB_DISABLE_XET", True)
+        with client, plain, replaced(file_download, "http_get", verified):
             yield
     finally:
         set_client_factory(factory)

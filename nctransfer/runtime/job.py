@@ -77,18 +77,14 @@ class Job:
             gpus.claim(self.gpus)
         usable = self.gpus > 0 and torch.cuda.is_available()
         if requested == "cuda" and not usable:
-            raise NCTransferError(
-                "device: 'cuda' is asked for, but this job has no usable GPU; allowed: auto, cpu"
-            )
+            lacking = "this job has no usable GPU; allowed: auto, cpu"
+            raise NCTransferError(f"device: 'cuda' is asked for, but {lacking}")
         device = torch.device("cuda" if usable and requested != "cpu" else "cpu")
         logger.info("device %s, %d threads", device, self.threads)
         if device.type == "cuda":
-            versions = {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
-            self.made_with = replace(
-                self.made_with,
-                device=torch.cuda.get_device_name(device),
-                versions={**self.made_with.versions, **versions},
-            )
+            own = {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
+            name, versions = torch.cuda.get_device_name(device), {**self.made_with.versions, **own}
+            self.made_with = replace(self.made_with, device=name, versions=versions)
         return device
 
 
@@ -103,30 +99,31 @@ def job(snakemake: Any) -> Iterator[Job]:
         _log_to(Path(snakemake.log[0]), snakemake.rule)
         _refuse_other_package(snakemake.config["package"])
         downloads.limits = DownloadSettings.read(snakemake.config["operation"]["downloads"])
-        parameter = snakemake.params.job
-        stamp = Stamp.from_json(parameter["stamp"])
+        parameter, config = snakemake.params.job, snakemake.config
+        stamp, settings = Stamp.from_json(parameter["stamp"]), parameter["settings"]
+        # arithmetic of the forward pass: a setting of features, and of trainings
+        precision = settings.get("precision") or settings.get("training", {}).get("precision", "float32")
         task = Job(
-            settings=parameter["settings"],
+            settings=settings,
             planned=replace(stamp, made_with=_made_inputs_with(snakemake.input, stamp)),
             made_with=MadeWith(
                 versions=numerical_versions(),
                 device="cpu",
                 # those of the configuration, at most as many as the machine has, independent of ``-j``,
                 # because sums over more threads differ in their last bits
-                threads=min(snakemake.config["resources"]["threads"], _processors()),
-                precision=_precision(parameter["settings"]),
-                identity=snakemake.config["reruns"]["identity"],
+                threads=min(config["resources"]["threads"], _processors()),
+                precision=str(precision),
+                identity=config["reruns"]["identity"],
                 rules=(_script_name(),),
             ),
             gpus=snakemake.resources.get("gpu", 0),
             # not among the parameters, because no result depends on them
-            downloads=Path(snakemake.config["paths"]["downloads"]),
-            operation=dict(snakemake.config["operation"]),
+            downloads=Path(config["paths"]["downloads"]),
+            operation=dict(config["operation"]),
         )
         yield task
-        job_log.write_line(
-            snakemake.config["study"], _script_name(), snakemake.wildcards, stamp.digest, task.made_with
-        )
+        script, wildcards = _script_name(), snakemake.wildcards
+        job_log.write_line(config["study"], script, wildcards, stamp.digest, task.made_with)
         logger.info("done")
     except (StoppedError, signals.Stopped) as error:
         _end_stopped(snakemake, error)
@@ -147,11 +144,6 @@ def job(snakemake: Any) -> Iterator[Job]:
 def _script_name() -> str:
     """Name of the running script, which is that of its rule, also where a module renames the rule."""
     return Path(getattr(sys.modules["__main__"], "__file__", None) or "").name.partition(".")[0]
-
-
-def _precision(settings: Mapping[str, Any]) -> str:
-    """Arithmetic of the forward pass: a setting of features, and of trainings."""
-    return str(settings.get("precision") or settings.get("training", {}).get("precision", "float32"))
 
 
 def _processors() -> int:

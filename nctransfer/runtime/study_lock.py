@@ -17,7 +17,7 @@ from typing import Any
 
 from nctransfer.errors import NCTransferError
 from nctransfer.runtime.locks import UNSUPPORTED, Lock
-from nctransfer.storage.files import atomic_path
+from nctransfer.storage.files import save_text
 
 FOLDER = Path(".snakemake/nctransfer")
 SNAKEMAKE_LOCKS = Path(".snakemake/locks")
@@ -56,7 +56,9 @@ def begin(study: str | None, tell: Callable[[str], None], folder: Path = Path())
     before = _read(record)
     if not _runs:  # one for all studies of this process
         os.environ[TOKEN] = uuid.uuid4().hex
-    _write(record)
+    now = time.strftime("%Y-%m-%d %H:%M:%S")
+    own_run = {"pid": os.getpid(), "host": socket.gethostname(), "since": now, "token": os.environ[TOKEN]}
+    save_text(json.dumps(own_run), record)
     try:
         _await_jobs(own / f"{name}.jobs", tell, _where(study, folder))
     except BaseException:
@@ -119,13 +121,6 @@ def _read(record: Path) -> dict[str, Any]:
         return {}
 
 
-def _write(record: Path) -> None:
-    now = time.strftime("%Y-%m-%d %H:%M:%S")
-    contents = {"pid": os.getpid(), "host": socket.gethostname(), "since": now, "token": os.environ[TOKEN]}
-    with atomic_path(record) as partial:
-        partial.write_text(json.dumps(contents))
-
-
 def _await_jobs(path: Path, tell: Callable[[str], None], where: str) -> None:
     jobs = Lock(path)
     if not jobs.take():
@@ -165,15 +160,14 @@ def _who(record: Path) -> dict[str, Any]:
 
 def _remove_stale(study: str | None, folder: Path) -> bool:
     """Remove Snakemake's locks of a killed run of this study; locks of other studies may be in use."""
-    in_use = _other_studies(Path(folder) / FOLDER, _name(study))
-    stale = [
-        path
-        for path in (Path(folder) / SNAKEMAKE_LOCKS).glob("*.lock")
-        if not in_use or _of_study(path, study, in_use)
-    ]
-    for path in stale:
-        path.unlink(missing_ok=True)
-    return bool(stale)
+    in_use, found = _other_studies(Path(folder) / FOLDER, _name(study)), False
+    for path in (Path(folder) / SNAKEMAKE_LOCKS).glob("*.lock"):
+        # a lock is a list of files, whose paths contain results/<study>/
+        of = re.findall(r"^(?:.*/)?(?:results|figures|tables)/([^/\n]+)/", path.read_text(), re.MULTILINE)
+        if not in_use or (study in of if study else not set(of) & in_use):
+            path.unlink(missing_ok=True)
+            found = True
+    return found
 
 
 def _other_studies(own: Path, name: str) -> set[str]:
@@ -186,11 +180,3 @@ def _other_studies(own: Path, name: str) -> set[str]:
                 active.add(path.stem)
             other.release()
     return active
-
-
-def _of_study(path: Path, study: str | None, in_use: set[str]) -> bool:
-    """Whether a Snakemake lock (a list of files) belongs to this study: paths contain results/<study>/."""
-    studies = set(
-        re.findall(r"^(?:.*/)?(?:results|figures|tables)/([^/\n]+)/", path.read_text(), re.MULTILINE)
-    )
-    return study in studies if study else not studies & in_use
