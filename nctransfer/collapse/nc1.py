@@ -4,6 +4,8 @@ Every function takes the statistics of :func:`~nctransfer.collapse.class_statist
 notation is used here; smaller values mean more collapse.
 """
 
+import math
+
 import torch
 
 from nctransfer.collapse.class_statistics import ClassStatistics, class_statistics
@@ -112,8 +114,7 @@ def vci(statistics: ClassStatistics) -> float:
 
 
 def _finite(value: float, metric: str, statistics: ClassStatistics) -> float:
-    if value != value or value in (float("inf"), float("-inf")):
-        raise DegenerateInputError(
-            f"{statistics.name}: {metric} is {value}; are the features' scales extreme?"
-        )
+    if not math.isfinite(value):
+        name = statistics.name
+        raise DegenerateInputError(f"{name}: {metric} is {value}; are the features' scales extreme?")
     return value

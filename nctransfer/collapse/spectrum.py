@@ -146,9 +146,8 @@ def second_moment(residuals: Iterable[Tensor], samples: int) -> Tensor:
             width = block.shape[1]
             if block.device.type == "cpu":  # BLAS computes one half of a symmetric product
                 moment = np.zeros((width, width), order="F") if moment is None else moment
-                moment = linalg.blas.dsyrk(
-                    1 / samples, block.numpy().T, 1.0, moment, lower=True, overwrite_c=True
-                )
+                rows = block.numpy().T
+                moment = linalg.blas.dsyrk(1 / samples, rows, 1.0, moment, lower=True, overwrite_c=True)
             else:
                 moment = block.new_zeros(width, width) if moment is None else moment
                 moment.addmm_(block.T, block, alpha=1 / samples)

@@ -26,9 +26,8 @@ def terms(problem: Problem) -> dict[str, float]:
     DegenerateInputError: fewer than three classes, or a class without variance.
     """
     if len(problem.counts) < 3:
-        raise DegenerateInputError(
-            f"{problem.name}: two classes, of which fairness says nothing; it needs three"
-        )
+        silent = "two classes, of which fairness says nothing; it needs three"
+        raise DegenerateInputError(f"{problem.name}: {silent}")
     shares = (-bhattacharyya(problem)).log_softmax(1).fill_diagonal_(0.0)
     others = shares.exp().fill_diagonal_(0.0)
     entropy = -(others * shares).sum(1)
@@ -47,12 +46,8 @@ def _balanced_nc1(problem: Problem) -> float:
     """(1/K) tr(S_W S_B^+), S_W the mean of the classes' covariances."""
     statistics, targets, axes = problem.statistics, problem.targets, problem.statistics.axes
     weights = 1 / problem.counts.double()
-    total = sum(
-        float(
-            (
-                ((block - statistics.means[targets[part]]) @ axes).square().sum(1) * weights[targets[part]]
-            ).sum()
-        )
-        for part, block in problem.blocks()
-    )
+    total = 0.0
+    for part, block in problem.blocks():
+        squares = ((block - statistics.means[targets[part]]) @ axes).square().sum(1)
+        total += float((squares * weights[targets[part]]).sum())
     return total / len(weights)
