@@ -36,7 +36,9 @@ def layouts(plan: Plan, keys: Iterable[str]) -> dict[str, pd.DataFrame]:
         section = "figures" if key in plan.configuration.figures else "tables"
         settings: Any = plan.picture(section, key).settings
         package, part = (figures, "figure") if section == "figures" else (tables, "table")
-        read = {names: placeholder(*names, plan) for names in settings.tables}
+        read = {
+            (name, model, view): placeholder(name, model, view, plan) for name, model, view in settings.tables
+        }
         found[key] = variants.load(package, settings.kind, part).tabulate(settings, read)
     return found
 

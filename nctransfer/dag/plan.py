@@ -122,7 +122,7 @@ class Plan(Stages):
             probes = self.configuration.probes
             options["learning_rate"] = probes.learning_rates[0]
             options["weight_decay"] = probes.weight_decays[0]
-        shown = {"kind": entry.kind, "panels": tuple(panels), "tables": tuple(inputs.tables)}
+        shown: dict[str, Any] = {"kind": entry.kind, "panels": tuple(panels), "tables": tuple(inputs.tables)}
         settings = kind.settings(**shown, **options)
         modules = [variants.module_name(SECTIONS[f"{rule}s"], entry.kind, rule)]
         parts = [part for panel in panels for part in (panel, *getattr(panel, "runs", ()))]

@@ -121,10 +121,8 @@ def forward_pass(
             capture = _capture(backbone, pixels, geometry, poolings, settings.channels_last)
             if capture is None:
                 if len(batch) == 1:
-                    raise ModelError(
-                        f"{backbone.identity.name}: a single image of {settings.geometry} "
-                        "does not fit in memory"
-                    )
+                    image = f"a single image of {settings.geometry}"
+                    raise ModelError(f"{backbone.identity.name}: {image} does not fit in memory")
                 size = len(batch) // 2
                 logger.warning("out of memory: continuing with batches of %d images", size)
                 torch.cuda.empty_cache()
@@ -157,23 +155,17 @@ def _capture(
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return backbone.capture(inputs, units=None if poolings else [], poolings=poolings)
     except RuntimeError as error:
-        if not _out_of_memory(error):
+        if not isinstance(error, torch.OutOfMemoryError) and "not enough memory" not in str(error):
             raise
         return None
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
 
 
 def _checked(poolings: Sequence[str], backbone: Backbone) -> tuple[str, ...]:
     allowed = backbone.layout.poolings
     for pooling in poolings:
         if pooling not in allowed:
-            raise ModelError(
-                f"{backbone.identity.name}: pooling {pooling!r} does not suit its units; "
-                f"allowed: {', '.join(allowed)}"
-            )
+            unsuited = f"pooling {pooling!r} does not suit its units; allowed: {', '.join(allowed)}"
+            raise ModelError(f"{backbone.identity.name}: {unsuited}")
     return tuple(poolings)
 
 

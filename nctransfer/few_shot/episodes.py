@@ -37,9 +37,8 @@ def draw_episodes(labels: np.ndarray, shape: Shape, count: int, seed: int) -> It
     for number in range(count):
         random = np.random.default_rng([seed, number])
         classes = _shuffled(np.array(list(pools)), random)[: shape.ways]
-        rows = np.stack(
-            [_shuffled(pools[label], random)[: shape.queries + shape.shots] for label in classes.tolist()]
-        )
+        images = shape.queries + shape.shots
+        rows = np.stack([_shuffled(pools[label], random)[:images] for label in classes.tolist()])
         yield Episode(classes, support=rows[:, shape.queries :], query=rows[:, : shape.queries])
 
 

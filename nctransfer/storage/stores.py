@@ -126,18 +126,11 @@ class StoreWriter:
 
 @contextmanager
 def create_store(manifest: Path, kind: str, stamp: Stamp = UNSTAMPED) -> Iterator[StoreWriter]:
-    """Build a store that appears under its final name only when it is complete.
+    """Build a store, the folder of ``.../manifest.json``, that appears there only when it is complete.
 
-    Args:
-        manifest: final path of the manifest, ``.../manifest.json``; the store is its folder.
-        kind: what the store contains (``images``, ``features``, ...), checked when it is opened.
-        stamp: stamp of the job that makes the store.
-
-    Yields:
-        a writer; plain JSON values in ``writer.meta`` are written into the manifest.
-
-    Raises:
-        StoreError: an array is incomplete. Any error leaves nothing under the final name.
+    ``kind`` says what it contains (``images``, ``features``, ...) and is checked when it is opened. Yields a
+    writer; plain JSON values in ``writer.meta`` are written into the manifest. StoreError if an array is
+    incomplete; any error leaves nothing under the final name.
     """
     manifest = Path(manifest)
     final = manifest.parent

@@ -55,13 +55,7 @@ def metric_rows(
     names: ViewNames, split: str, column: Column, measurement: Measurement
 ) -> list[dict[str, Any]]:
     """Rows of one measurement."""
-    shared = {
-        **names.told(),
-        "split": split,
-        "unit": column.unit,
-        "module": column.module,
-        "pooling": column.pooling,
-    }
+    shared = {**names.told(), "split": split, **column.place}
     sizes = {
         "samples": measurement.samples,
         "classes": measurement.classes,
@@ -69,6 +63,5 @@ def metric_rows(
         "width": measurement.width,
         "rank": measurement.rank,
     }
-    return [
-        shared | {"metric": metric, "value": value} | sizes for metric, value in measurement.values.items()
-    ]
+    values = measurement.values.items()
+    return [shared | {"metric": metric, "value": value} | sizes for metric, value in values]

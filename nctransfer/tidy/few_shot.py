@@ -44,43 +44,26 @@ def _table(stores: Mapping[str, FeatureStore], settings: FewShotJobSettings) -> 
         number: list(draw_episodes(labels, shape, settings.episodes, settings.seed))
         for number, shape in shapes.items()
     }
-    collapse = _collapse(features, labels, settings.permutations, settings.seed)
+    statistics = class_statistics(features, labels, name="all images, penultimate feature")
+    collapse = {
+        "nc1": nc1(statistics),
+        "nc1_shuffled": shuffled_nc1(statistics, permutations=settings.permutations, seed=settings.seed),
+        "samples": statistics.samples,
+        "classes": len(statistics.means),
+        "width": statistics.width,
+        "rank": statistics.rank,
+    }
     queries = query_nc1(features, labels, episodes_by_shots[shots[0]])  # the same for every number of shots
+    mean_nc1 = float(queries.mean()) if len(queries) else np.nan
+    of_queries = {"nc1_query": mean_nc1, "nc1_query_episodes": len(queries)}
     inputs = unit_length(features) if settings.normalise else features
     rows = []
     for number, episodes in episodes_by_shots.items():
         accuracies = episode_accuracies(inputs, labels, episodes)
         accuracy, (low, high) = float(accuracies.mean()), mean_interval(accuracies)
         logger.info("%d shots: %.2f %% (%.2f to %.2f)", number, accuracy, low, high)
-        rows.append(
-            {
-                **settings.names.told(),
-                "ways": settings.ways,
-                "shots": number,
-                "queries": settings.queries,
-                "episodes": len(episodes),
-                "normalise": settings.normalise,
-                "accuracy": accuracy,
-                "accuracy_low": low,
-                "accuracy_high": high,
-                **collapse,
-                "nc1_query": float(queries.mean()) if len(queries) else np.nan,
-                "nc1_query_episodes": len(queries),
-            }
-        )
+        shape = {"ways": settings.ways, "shots": number, "queries": settings.queries}
+        drawn = {"episodes": len(episodes), "normalise": settings.normalise}
+        found = {"accuracy": accuracy, "accuracy_low": low, "accuracy_high": high}
+        rows.append(settings.names.told() | shape | drawn | found | collapse | of_queries)
     return pd.DataFrame(rows)
-
-
-def _collapse(
-    features: np.ndarray, labels: np.ndarray, permutations: int, seed: int
-) -> dict[str, float | int]:
-    """NC1 of all images, its value under shuffled labels, and the sizes on which they depend."""
-    statistics = class_statistics(features, labels, name="all images, penultimate feature")
-    return {
-        "nc1": nc1(statistics),
-        "nc1_shuffled": shuffled_nc1(statistics, permutations=permutations, seed=seed),
-        "samples": statistics.samples,
-        "classes": len(statistics.means),
-        "width": statistics.width,
-        "rank": statistics.rank,
-    }

@@ -251,7 +251,8 @@ def _cifar_archives(loader: Any) -> list[Archive]:
     return [Archive(loader.filename, loader.url, loader.tgz_md5)]
 
 
-_TRAIN, _TEST, _WHOLE = [{"train": True}], [{"train": False}], [{}]
+_TRAIN, _TEST = [{"train": True}], [{"train": False}]
+_WHOLE: list[dict[str, Any]] = [{}]
 SETS: dict[str, _Set] = {
     "CIFAR10": _Set(_TRAIN, _TEST, _cifar, _cifar_archives),
     "CIFAR100": _Set(_TRAIN, _TEST, _cifar, _cifar_archives),
