@@ -4,18 +4,8 @@ import numpy as np
 import pandas as pd
 
 from nctransfer.intervals import Numbers
+from nctransfer.reporting.scorecard import findings
 from nctransfer.reporting.scorecard.estimates import Bound, certain, shifted, sums
-from nctransfer.reporting.scorecard.findings import (
-    Finding,
-    Part,
-    accuracy_gap,
-    finding_of,
-    nothing,
-    numbers,
-    paired_gap,
-    parts,
-    weakest,
-)
 from nctransfer.reporting.scorecard.worlds import Truth, runs
 from nctransfer.reporting.tidy_rows import PAIRED, SAMPLES
 from nctransfer.settings import Settings
@@ -32,7 +22,7 @@ class Options(Settings):
     """Column of the accuracy."""
 
 
-def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
+def measure(table: pd.DataFrame, options: Options, bound: Bound) -> findings.Finding:
     """Accuracy of the chosen unit less that of the last, in every network; the least of them counts.
 
     It must exceed the bound over test images (paired, where there is one probe each), and what a unit chosen
@@ -40,34 +30,34 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     the chosen ones.
     """
     found, shown, better = [], [], []
-    for name, part in parts(table):
-        points = numbers(part, (options.place, options.lowest, options.value))
+    for name, part in findings.parts(table):
+        points = findings.numbers(part, (options.place, options.lowest, options.value))
         if len(points) < 2:
-            return nothing(f"{name}: {len(points)} units", len(points))
+            return findings.nothing(f"{name}: {len(points)} units", len(points))
         rows = part.loc[points.index].sort_values(options.place)
         chosen, last = rows.iloc[int(rows[options.lowest].argmin())], rows.iloc[-1]
         if chosen.name == last.name:
             gap = certain(0.0, len(points), "units")
         elif pd.notna(chosen.get(PAIRED)):
-            gap = paired_gap(chosen, last, options.value, float(chosen[PAIRED]))
+            gap = findings.paired_gap(chosen, last, options.value, float(chosen[PAIRED]))
         else:
-            gap = accuracy_gap(chosen, last, options.value)
+            gap = findings.accuracy_gap(chosen, last, options.value)
         places = f"{options.place} {chosen[options.place]:g}, the last is {last[options.place]:g}"
-        shown.append(Part(name, gap.value, gap.low, gap.high, len(points), places))
+        shown.append(findings.Part(name, gap.value, gap.low, gap.high, len(points), places))
         better.append(_against_random(rows, chosen, options.value))
         if np.isnan(gap.low):
-            return nothing(f"{name}: number of test images unknown", parts=shown)
+            return findings.nothing(f"{name}: number of test images unknown", parts=shown)
         found.append((gap, places))
     if not found:
-        return nothing("no units")
+        return findings.nothing("no units")
     null = sums(better)
     random = shifted(float(null[0]), null, 0, "units")
     p = random.above(0.0)
-    findings = []
+    tested = []
     for gap, places in found:
         said = f"{places}; p = {p:.2g} against units at random"
-        findings.append(finding_of(gap, bound, shown, said, [p], random.least))
-    return weakest(findings)
+        tested.append(findings.finding_of(gap, bound, shown, said, [p], random.least))
+    return findings.weakest(tested)
 
 
 def _against_random(rows: pd.DataFrame, chosen: pd.Series, value: str) -> Numbers:
