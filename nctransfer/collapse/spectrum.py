@@ -4,16 +4,17 @@ Used by VCI, the H-score, and every score that starts with a principal component
 computed once, at the first access.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nctransfer.collapse.blas import torch_threads
 from nctransfer.collapse.rounding import eigenvalue_rounding, relative_rounding, rounding_along
 from nctransfer.collapse.rows import ClassSortedRows
 
@@ -131,6 +132,19 @@ def _largest(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
     else:
         values, vectors = (part[..., size - count :] for part in torch.linalg.eigh(matrix))
     return values.flip(0), vectors.flip(1)
+
+
+@contextmanager
+def torch_threads() -> Iterator[ModuleType]:
+    """``scipy.linalg`` with torch's number of threads, on which the last bits of sums depend.
+
+    It is imported here because most jobs that measure features do not need it.
+    """
+    import scipy.linalg
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(torch.get_num_threads()):
+        yield scipy.linalg
 
 
 def covariance_rows(features: Tensor) -> int:

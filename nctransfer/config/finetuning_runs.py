@@ -13,10 +13,9 @@ from nctransfer import variants
 from nctransfer.catalog.model_facts import ModelFacts
 from nctransfer.config.configuration import Configuration
 from nctransfer.config.finetuning import FineTunedSettings, FineTuningSettings, RatesSettings, SweepSettings
-from nctransfer.config.overrides import overridden
 from nctransfer.config.panels import RunsPanelSettings
 from nctransfer.config.study import Model, Run, Study, describe
-from nctransfer.config.training import as_read, schedule_problems
+from nctransfer.config.training import as_read, overridden, schedule_problems
 from nctransfer.config.yaml_files import merge
 from nctransfer.errors import ConfigError
 from nctransfer.features.settings import KeptUnits

@@ -16,8 +16,7 @@ from nctransfer.config.models import (
     MemberSettings,
     PretrainedModelSettings,
 )
-from nctransfer.config.overrides import overridden
-from nctransfer.config.training import TrainingSettings
+from nctransfer.config.training import TrainingSettings, overridden
 from nctransfer.data.settings import Geometry
 from nctransfer.errors import ConfigError
 from nctransfer.features.settings import KeptUnits
@@ -153,14 +152,13 @@ def describe(entry: Entry, dataset: str | None = None) -> ModelFacts:
 
 def group_members(configuration: Configuration) -> dict[str, dict[str, str]]:
     """Keys of all family members by group (``<family>-<member>``) and label (level or head)."""
-    # a label is the number of a level, or a head as figures write it (MLP-2)
-    return {
-        group: {
-            str(value).replace("mlp", "MLP-"): _key(group, axis, value) for value in getattr(member, axis)
-        }
-        for _, group, _, member in _groups(configuration)
-        for axis in _axes(member)
-    }
+    members = {}
+    for _, group, _, member in _groups(configuration):
+        for axis in _axes(member):
+            keys = {str(value): _key(group, axis, value) for value in getattr(member, axis)}
+            # heads as figures write them: MLP-2
+            members[group] = {label.replace("mlp", "MLP-"): key for label, key in keys.items()}
+    return members
 
 
 def derive_members(

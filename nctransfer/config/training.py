@@ -1,7 +1,7 @@
 """The section `training:`: how source models are trained, and the settings of the training loop."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -20,6 +20,7 @@ from nctransfer.training.settings import (
     StepDecaySettings,
 )
 
+S = TypeVar("S", bound=Settings)
 Head = Annotated[str, Field(pattern=r"^(none|linear|mlp[1-9])$")]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 BatchSize = Annotated[Integer, Field(ge=2)]
@@ -178,6 +179,16 @@ def _projection_head(projection: ProjectionSettings) -> ProjectionHeadSettings |
     layers = 0 if projection.head == "linear" else int(projection.head.removeprefix("mlp"))
     hidden = projection.hidden if layers else None
     return ProjectionHeadSettings(layers=layers, hidden=hidden, output=projection.output)
+
+
+def overridden(settings: S, by: S) -> S:
+    """Settings overridden by those fields of ``by`` that were set explicitly, at every depth."""
+    changes = {}
+    for name in by.model_fields_set:
+        value, below = getattr(by, name), getattr(settings, name)
+        both = isinstance(value, Settings) and type(below) is type(value)
+        changes[name] = overridden(below, value) if both else value
+    return settings.model_copy(update=changes)
 
 
 def keeps_classifier(training: TrainingSettings) -> bool:

@@ -1,7 +1,7 @@
 """Estimates of the host memory and time that a job needs, computed from what it does.
 
 They use sizes of data sets (``data.dataset``), costs of networks (``catalog.network_costs``) and the speed of
-a modest GPU (``dag.device_speeds``). Estimates should be sufficient rather than close: a job that is killed
+a modest GPU (:data:`GPU`). Estimates should be sufficient rather than close: a job that is killed
 at its limit costs more than one that waits a little longer.
 
 Memory is host memory. With a GPU it holds the process, images in transit and features; the network's
@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from nctransfer.catalog.network_costs import NetworkCosts, network_costs
 from nctransfer.config.finetuning_runs import options_of
 from nctransfer.config.training import loss_class
-from nctransfer.dag import device_speeds
 from nctransfer.dag.stages import Stages
 from nctransfer.dag.views import View
 from nctransfer.data.dataset import DataSetSize, data_set
@@ -52,6 +51,38 @@ COPIES = 4  # float32 copies of a feature matrix that a metric has in memory: ma
 SCORES, SCORES_EACH, MIXTURE = 30.0, 4e-9, 10_000
 SCORE_COPIES = 6  # from the same measurements: 2.7 and 4.7 GiB
 EPISODE = 0.2  # seconds per few-shot episode: a logistic regression and the NC1 of its queries
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device as the estimates see it."""
+
+    flops: float  # sustained floating-point operations per second
+    bandwidth: float  # sustained bytes per second
+    launch: float  # minimum seconds for one pass of a batch through a network
+
+    def passes(self, multiply_adds: float, activations: float, images: int, batch: int) -> float:
+        """Seconds to pass images through a network once.
+
+        Arithmetic and memory traffic are added, as if they never overlapped; the activations kept of an image
+        are written and read once. A backward pass takes two such passes. Multiply-adds (billions) and
+        activations (MB) are per image.
+        """
+        image = 2e9 * multiply_adds / self.flops + 2e6 * activations / self.bandwidth
+        return max(images * image, -(-images // batch) * self.launch)
+
+
+# A GPU of 2017 (V100): it trains ResNet50 at about 380 images/s in float32 (NVIDIA's DeepLearningExamples),
+# 24.5 GFLOP each; less than half of its 900 GB/s. Networks for small images are limited by kernel launches.
+GPU = Device(flops=10e12, bandwidth=400e9, launch=0.01)
+
+
+def cpu(threads: int) -> Device:
+    """A CPU, about 25 (8 threads) to 200 times (one) slower than the GPU.
+
+    One core reached 25 (MobileNetV2) to 110 (ViT-Ti) GFLOP/s in the runs of docs/real-input.md.
+    """
+    return Device(flops=threads * 50e9, bandwidth=threads * 5e9, launch=0.01)
 
 
 @dataclass(frozen=True)
@@ -208,8 +239,8 @@ class Needs:
         return self.plan.configuration.resources.threads
 
     @property
-    def _device(self) -> device_speeds.Device:
-        return device_speeds.cpu(self._threads) if self.on_cpu else device_speeds.GPU
+    def _device(self) -> Device:
+        return cpu(self._threads) if self.on_cpu else GPU
 
     def _passes(self, costs: NetworkCosts, images: int, batch: int) -> float:
         return self._device.passes(costs.multiply_adds, costs.activations, images, batch)

@@ -6,7 +6,7 @@ makes no job out of date.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -14,7 +14,6 @@ from nctransfer import variants
 from nctransfer.data import sources
 from nctransfer.data.class_names import class_index
 from nctransfer.data.contents import Contents
-from nctransfer.data.dataset_size import UNKNOWN, DataSetSize
 from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings, SubsetSettings
 from nctransfer.errors import DataError
 
@@ -23,6 +22,26 @@ Problem = tuple[tuple[str, ...], str]  # path of the key in the entry, and the m
 # How each subset option is written into the keys of views and image stores.
 _IN_KEY = {"per_class": "{}pc", "test_per_class": "test{}pc", "count": "{}n", "validation": "val{}"}
 
+
+@dataclass(frozen=True)
+class DataSetSize:
+    """Size of a data set, or of the subset in use; only the resources that jobs ask for depend on it."""
+
+    train: int  # train, test: number of images of each split
+    test: int
+    classes: int
+    download: int = 0  # size of its download, in MB
+    # height and width where all images are stored at one size, else None
+    pixels: tuple[int, int] | None = None
+
+    @property
+    def images(self) -> int:
+        """Images of both splits."""
+        return self.train + self.test
+
+
+# An unknown data set is taken to be large, because a job that asks for too little memory is killed.
+UNKNOWN = DataSetSize(100_000, 50_000, 1_000, 20_000)
 
 S = TypeVar("S", bound=DataSetSettings)
 

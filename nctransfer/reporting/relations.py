@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nctransfer.reporting.fits import CORRELATION, FITS, Line, Parabola, correlation, fit_line, fit_parabola
-from nctransfer.reporting.panels import break_texts, by_panel, grid, new_figure, panel_axes
+from nctransfer.reporting.panels import break_texts, by_panel, frame, grid, new_figure, panel_axes
 from nctransfer.reporting.series_style import ONE_COLUMN, PointLooks, draw_points, legend_of_points, reach
 from nctransfer.reporting.settings import FigureSettings, PointsPanel
 from nctransfer.reporting.style import (
@@ -26,7 +26,6 @@ from nctransfer.reporting.style import (
     related,
     round_ticks,
 )
-from nctransfer.reporting.windows import frame
 
 # without the interval of r2, which is too narrow for few points; the correlation has a better one
 LINE = ("slope", "intercept", "r2")

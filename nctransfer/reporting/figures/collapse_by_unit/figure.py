@@ -15,12 +15,11 @@ from matplotlib.figure import Figure
 
 from nctransfer.errors import DegenerateInputError
 from nctransfer.reporting import finetuning_runs as runs_of
-from nctransfer.reporting.panels import grid
+from nctransfer.reporting.panels import frame, grid
 from nctransfer.reporting.series_style import Look, looks_of_runs, panels_of_lines
 from nctransfer.reporting.settings import FigureSettings, RunsPanel
 from nctransfer.reporting.style import NC1, plain_ticks
 from nctransfer.reporting.tidy_rows import PENULTIMATE, Tables
-from nctransfer.reporting.windows import frame
 
 SETTINGS = FigureSettings[RunsPanel]
 

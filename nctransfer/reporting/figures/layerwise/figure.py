@@ -20,12 +20,11 @@ from matplotlib.ticker import MaxNLocator
 from nctransfer.errors import DegenerateInputError
 from nctransfer.intervals import with_intervals
 from nctransfer.reporting.fits import CORRELATION, FITS, Line, correlation, fit_line
-from nctransfer.reporting.panels import by_panel, led_by, letter, new_figure, panel_title
+from nctransfer.reporting.panels import by_panel, frame, led_by, letter, new_figure, panel_title
 from nctransfer.reporting.series_style import BARS, Look, draw_mean, reach
 from nctransfer.reporting.settings import FigureSettings, StyleSettings, UnitsPanel
 from nctransfer.reporting.style import LEAST, NC1, clearance, correlation_text, headroom, related, round_ticks
 from nctransfer.reporting.tidy_rows import PAIRED, SAMPLES, SIZES, TRANSFER, Tables, probe_rows
-from nctransfer.reporting.windows import frame
 
 SETTINGS = FigureSettings[UnitsPanel]
 

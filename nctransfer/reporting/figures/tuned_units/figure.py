@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nctransfer.reporting.finetuning_runs import ACCURACIES, name_series, one_unit, over_seeds, runs_table
+from nctransfer.reporting.panels import frame
 from nctransfer.reporting.series_style import (
     DASHES,
     Look,
@@ -27,7 +28,6 @@ from nctransfer.reporting.settings import FigureSettings, RunsPanel
 from nctransfer.reporting.style import round_ticks
 from nctransfer.reporting.tidy_rows import Tables
 from nctransfer.reporting.tuning_methods import FULL_FT
-from nctransfer.reporting.windows import frame
 
 SETTINGS = FigureSettings[RunsPanel]
 
