@@ -35,11 +35,7 @@ def _are_folders(package: ModuleType) -> dict[str, bool]:
 
 
 def module_name(package: ModuleType, name: str, part: str = "") -> str:
-    """Dotted name of a variant's module; a variant that is one module holds all parts itself.
-
-    Raises:
-        ConfigError: there is no such variant.
-    """
+    """Dotted name of a variant's module, or of the one that holds all parts; ConfigError if there is none."""
     are_folders = _are_folders(package)
     if name not in are_folders:
         kind = package.__name__.rpartition(".")[2]
@@ -50,11 +46,7 @@ def module_name(package: ModuleType, name: str, part: str = "") -> str:
 
 
 def load(package: ModuleType, name: str, part: str = "", needs: Iterable[str] = ()) -> ModuleType:
-    """Import a variant, or a part of it, that must define ``needs``.
-
-    Raises:
-        ConfigError: there is no such variant, or it lacks the module or a name that it must define.
-    """
+    """Import a variant, or a part of it, that must define ``needs``; ConfigError if anything is missing."""
     dotted = module_name(package, name, part)
     try:
         module = importlib.import_module(dotted)

@@ -87,10 +87,7 @@ class ClassSortedRows:
 def class_sorted_rows(
     features: Tensor | NDArray, labels: Tensor | NDArray, *, classes: int | None, name: str
 ) -> ClassSortedRows:
-    """Sort the rows by class, without copying them; arguments and errors as :func:`class_statistics`.
-
-    The values of the features are not checked.
-    """
+    """The rows sorted by class, neither copied nor checked for finite values."""
     matrix = checked_features(features, name)
     targets = checked_labels(labels, matrix, classes, name)
     order = None if bool((targets[1:] >= targets[:-1]).all()) else torch.argsort(targets, stable=True)

@@ -78,10 +78,7 @@ class Covariance:
         return self.matrix.diagonal() + self.centre.square()
 
     def significant(self, values: Tensor, vectors: Tensor) -> Tensor:
-        """Which eigenvalues are more than rounding, (r,) bool.
-
-        ``values`` (r,) and ``vectors`` are those of :attr:`matrix`, or of the same without centring.
-        """
+        """Which eigenvalues (r,) of :attr:`matrix`, or of it uncentred, are more than rounding, (r,) bool."""
         features = self.rows.features
         samples, width = features.shape
         relative = relative_rounding(features.dtype)
@@ -108,10 +105,7 @@ class Covariance:
         return Spectrum(values, explained, float(self.matrix.trace()))
 
     def leading(self, count: int) -> tuple[Tensor, Tensor]:
-        """The ``count`` largest variances (p,), descending, and their directions (d, p), both float64.
-
-        There are at most as many as the rank. The signs of the directions are arbitrary.
-        """
+        """The ``count`` largest variances (p,), descending, p <= rank, and their directions (d, p)."""
         values, vectors = _largest(self.matrix, count)
         significant = self.significant(values, vectors)
         values, vectors = values[significant], vectors[:, significant]

@@ -11,10 +11,7 @@ COLUMNS = ("figure", "panel", "title", *(f"{axis}{end}" for axis in AXES for end
 
 
 def read_windows(path: Path) -> dict[str, tuple[Window, ...]]:
-    """Windows of published panels by key of the figure, from a CSV file like config/published/paper/axes.csv.
-
-    An axis without numbers has no window. ConfigError if the file is not such a table.
-    """
+    """Windows of published panels by key of the figure, from a CSV like config/published/paper/axes.csv."""
     rows = csv_files.read(path, "style.windows", COLUMNS)
     windows: dict[str, list[Window]] = {}
     for line, row in enumerate(rows, start=2):

@@ -32,10 +32,7 @@ SHARED = (
 def network_rates(
     finetuning: FineTuningSettings, facts: ModelFacts
 ) -> tuple[str, Mapping[str, RatesSettings]]:
-    """The kind of a network and its rates by method.
-
-    A network whose units output feature maps is convolutional, all others are transformers (Table 4's kinds).
-    """
+    """The kind of a network (convolutional if units output feature maps, else transformer) and its rates."""
     network = "convolutional" if "avg" in facts.known.poolings else "transformer"
     return network, getattr(finetuning.rates, network)
 
@@ -112,10 +109,7 @@ def run_of(configuration: Configuration, models: Mapping[str, Model], entry: Fin
 
 
 def own_options(study: FineTuningSettings, method: str, options: FineTuningSettings) -> dict[str, Any]:
-    """The options of a run that its method reads and that differ from the study's section ``finetuning:``.
-
-    Thus a training has the same key however it is asked for.
-    """
+    """Options of a run, however it is asked for, that its method reads and that differ from the study's."""
     read = {*SHARED, *method_facts(method).options}
     defaults = study.model_dump(mode="json")
     overrides = options.model_dump(mode="json", exclude_unset=True)
@@ -179,10 +173,7 @@ def _leaves(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 def derive_tuned(
     configuration: Configuration, models: Mapping[str, Model], panels: Iterable[tuple[str, RunsPanelSettings]]
 ) -> tuple[dict[str, Model], list[str]]:
-    """A model, by key, for every run that has a name or is asked for by one of the panels (by their paths).
-
-    Also one line per mistake; mistakes that other checks report (unknown names) are skipped.
-    """
+    """A model, by key, for every named run and every run of these panels; one line per new mistake."""
     tuned: dict[str, Model] = {}
     mistakes: list[str] = []
 

@@ -108,10 +108,7 @@ def runs_panels(
 
 
 def ranked_model(study: Study, key: str, view: str) -> RankedModel:
-    """A model of a ranking, with its accuracy (%) on its source data or the training whose history has it.
-
-    A fine-tuned model gets the accuracy of its base model.
-    """
+    """A model with its accuracy (%) on its source data, or the training (its base model's) that has it."""
     base = study.base(key)
     model = study.models[base]
     entry = model.entry

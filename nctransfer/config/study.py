@@ -50,7 +50,7 @@ class Run:
 
     @property
     def facts(self) -> Method:
-        """Facts about its method."""
+        """Facts about a model, a fine-tuned one's of its base model; ConfigError as :func:`describe`."""
         return method_facts(self.method)
 
 
@@ -123,10 +123,7 @@ class Study:
         return getattr(entry, "preprocess", None) or self.configuration.preprocess
 
     def kept_units(self, model: str, features: KeptUnits | None = None) -> KeptUnits:
-        """Which features of a model are kept; ``features`` is the choice of a run, if it makes one.
-
-        A key that is not in the study gets the study's default.
-        """
+        """Which features of a model are kept: the run's choice, the model's, or the study's default."""
         entry = self.models.get(model)
         own = (entry.kept or entry.entry.units) if entry else None
         return features or own or self.configuration.features.units
@@ -141,11 +138,7 @@ class Study:
 
 
 def describe(entry: Entry, dataset: str | None = None) -> ModelFacts:
-    """Facts about a model, from its entry, with the input size for a data set.
-
-    Raises:
-        ConfigError: the name, weights or architecture is unknown, or a pooling does not suit its units.
-    """
+    """Facts about a model, from its entry; ConfigError for an unknown name or weights, or a wrong pooling."""
     side, options = entry.side(dataset), entry.build_options
     return describe_model(entry.known(), entry.source, entry.unit_layout, side, entry.poolings, options)
 

@@ -209,10 +209,7 @@ class Plan(Stages):
 
     @cached_property
     def _paper(self) -> "Plan":
-        """The plan of config.yaml alone, with this configuration's output folders, device and style.
-
-        These are part of digests too, but do not make it another study.
-        """
+        """The plan of config.yaml alone, but this one's folders, device and style, which digests include."""
         values = self.configuration.model_dump(mode="json", include={"study", "device", "style"})
         overrides = [f"{name}={json.dumps(value)}" for name, value in values.items()]
         paper = load(self.workflow_file("config.yaml"), [], overrides)

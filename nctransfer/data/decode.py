@@ -40,11 +40,9 @@ def is_image_name(name: str) -> bool:
 
 
 def read_file(path: Path, max_megapixels: int = MAX_MEGAPIXELS) -> bytes:
-    """The bytes of a file.
+    """The bytes of a file; OSError if not readable.
 
-    Raises:
-        ValueError: no regular file (a pipe, a device), or larger than an image of so many megapixels.
-        OSError: not readable.
+    ValueError: no regular file (a pipe, a device), or larger than an image of so many megapixels.
     """
     # a pipe without a writer would wait for one
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
@@ -66,11 +64,9 @@ class Picture(NamedTuple):
 
 
 def eight_bits(pixels: np.ndarray, white_level: float | None) -> np.ndarray:
-    """Pixels of a :class:`Picture` as uint8, shape (H, W, 3), RGB, contiguous; ``white_level`` becomes 255.
+    """Pixels (H, W, 3) uint8 RGB, contiguous; ``white_level`` becomes 255.
 
-    Raises:
-        DeepImageError: more than 8 bits, without a ``white_level``.
-        ValueError: a pixel is above the white level.
+    DeepImageError: more than 8 bits without a ``white_level``. ValueError: a pixel is above it.
     """
     if pixels.dtype == np.uint8:
         return pixels

@@ -13,10 +13,7 @@ from nctransfer.errors import DataError
 
 @dataclass(frozen=True)
 class RawSplit:
-    """A split before subset and geometry; its images are one array, or are read one by one.
-
-    DataError if the fields do not agree with each other.
-    """
+    """A split before subset and geometry, in one array or read one by one; DataError if fields disagree."""
 
     labels: np.ndarray  # int64, shape (N,), each in 0..K-1
     class_names: tuple[str, ...]  # K distinct names, in the order of the labels

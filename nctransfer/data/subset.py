@@ -89,8 +89,7 @@ def subset_rows(
 ) -> np.ndarray:
     """Rows of the chosen classes, ``per_class`` of each (None: all), ascending; only from ``among``, if set.
 
-    Raises:
-        DataError: a class has fewer images than ``per_class``; all such classes are named.
+    DataError names all classes that have fewer images.
     """
     if among is not None:
         allowed = np.full(len(labels), -1, np.int64)

@@ -73,10 +73,7 @@ def extract_features(
 
 
 def describe_columns(backbone: Backbone, poolings: Sequence[str]) -> list[Column]:
-    """Columns of a feature store: stem and units (by pooling, if any), penultimate, summed, logits.
-
-    The stem has no column of its class token, which is the same for all images before the first layer.
-    """
+    """Columns of a store; the stem has none of its class token, which is the same for all images."""
     units = [backbone.stem, *backbone.units]
     columns = [
         Column(column_name(unit.index, pooling), unit.index, unit.name, pooling, unit.width)

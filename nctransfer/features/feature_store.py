@@ -101,10 +101,7 @@ class _ParquetColumns:
 def write_columns(
     store: StoreWriter, widths: Mapping[str, int], rows: int, dtype: str, file_format: str
 ) -> Iterator[_NpyColumns | _ParquetColumns]:
-    """Open columns of these widths and N rows for writing block by block.
-
-    ``dtype`` is ``float32`` or ``float16``, ``file_format`` is ``npy`` or ``parquet``.
-    """
+    """Open columns of these widths and N rows for writing block by block, as ``npy`` or ``parquet``."""
     kind = _NpyColumns if file_format == "npy" else _ParquetColumns
     columns = kind(store, widths, rows, np.dtype(dtype).newbyteorder("<"))
     yield columns

@@ -48,10 +48,7 @@ def _below(tuned: TunedNetwork) -> int | None:
 
 
 class Prefix:
-    """The part of a network, for which :func:`why_not` returns None, below its shallowest tuned unit.
-
-    It is computed in bfloat16 if ``half``; ``layout`` is the memory format of the images.
-    """
+    """The part of a network below its shallowest tuned unit, in bfloat16 if ``half``; see :func:`why_not`."""
 
     def __init__(
         self, tuned: TunedNetwork, half: bool = False, layout: torch.memory_format = torch.contiguous_format
@@ -76,11 +73,7 @@ class Prefix:
         return entering
 
     def of(self, split: Pixels, rows: Tensor, size: int) -> Tensor:
-        """Output of the prefix for samples ``rows``, computed ``size`` at a time.
-
-        A last, smaller batch is filled up, because the last bits of a sample's numbers may depend on the size
-        of its batch.
-        """
+        """Output for samples ``rows``, in batches of one ``size``, on which the last bits may depend."""
         parts = []
         for part in rows.split(size):
             missing = size - len(part)

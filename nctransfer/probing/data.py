@@ -95,10 +95,7 @@ def row_slices(samples: int, width: int, device: torch.device) -> Iterator[slice
 
 
 def check_labels(labels: Array, class_count: int | None = None) -> Tensor:
-    """Labels as an int64 tensor, (N,); DegenerateInputError if empty, not 1-D, not integers, or out of range.
-
-    Without a class count, any index from 0 is allowed.
-    """
+    """Labels (N,) int64; DegenerateInputError if empty, not 1-D, not integers, or no index of a class."""
     targets = torch.as_tensor(labels)
     if targets.ndim != 1 or len(targets) == 0:
         raise DegenerateInputError(f"labels: shape {tuple(targets.shape)}, allowed is (N,) with N > 0")

@@ -51,11 +51,7 @@ def with_published(numbers: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
 
 
 def present_beside(numbers: pd.DataFrame, present: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
-    """The readable form, given by ``present``, of a table of :func:`with_published`.
-
-    Below each row of which numbers are published stand these and the differences, of the numbers as they are
-    written.
-    """
+    """``present`` of :func:`with_published`'s table: below rows the published numbers and differences."""
     # the published numbers in place of ours; other measurements are missing
     measured = numbers.select_dtypes("float").columns
     published = {column: numbers.get(f"{column}_{PUBLISHED}", np.nan) for column in measured}

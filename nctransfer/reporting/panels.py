@@ -59,10 +59,7 @@ def new_figure(style: StyleSettings, width: float, height: float, lay_out: bool 
 
 
 def panel_axes(figure: Figure, table: pd.DataFrame, shape: tuple[int, int], **options: Any) -> Panels:
-    """Axes with a title for every panel of a table; superfluous ones are removed.
-
-    ``shape`` is the number of rows and columns of axes, ``options`` are those of matplotlib's ``subplots``.
-    """
+    """Axes, ``shape`` rows and columns, with a title for every panel; ``options`` of ``subplots``."""
     panels = by_panel(table)
     axes = list(figure.subplots(*shape, squeeze=False, **options).flat)
     for spare in axes[len(panels) :]:

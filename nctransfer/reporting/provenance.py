@@ -91,10 +91,7 @@ def gather(root: Path, results: Path, logs: Path, config: Mapping[str, Any], sho
 
 
 def mixtures(records: Sequence[MadeWith]) -> list[str]:
-    """In what records differ, in words: versions of a library, devices or threads of a rule.
-
-    What draws figures and writes tables does not count.
-    """
+    """How records differ in versions, devices or threads of a rule, in words; drawing does not count."""
     rules = {record: tuple(rule for rule in record.rules if rule not in DRAWING) for record in records}
     computing = [record for record in records if rules[record] or record == UNRECORDED]
     found = []

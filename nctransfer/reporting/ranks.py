@@ -37,13 +37,9 @@ def panels_table(
 
 
 def main_accuracy(ranking: pd.DataFrame) -> tuple[str, str]:
-    """Name and label of the accuracy by which models are judged.
+    """Name and label of the accuracy measured for most models; DegenerateInputError if there is none.
 
-    It is the one measured for most models; in case of a tie full fine-tuning first, then other runs,
-    accuracies measured elsewhere, probes.
-
-    Raises:
-        DegenerateInputError: no accuracy was measured.
+    In case of a tie full fine-tuning first, then other runs, accuracies measured elsewhere, probes.
     """
     part = ranking[(ranking["kind"] == "accuracy") & (ranking["comparison"] == MODELS)]
     counts = part.groupby(["name", "label"], sort=False)["value"].count()

@@ -90,10 +90,7 @@ def looks_of_labels(table: pd.DataFrame) -> PointLooks:
 
 
 def looks_of_runs(table: pd.DataFrame) -> Mapping[str, Look]:
-    """Looks by name, in the order of the rows: the look of the method, with different dashes.
-
-    ``table`` holds means over seeds (``finetuning_runs.over_seeds``).
-    """
+    """Looks by name, in the order of the rows of a table of means: that of the method, in other dashes."""
     series = table.drop_duplicates("name")[["name", "method"]]
     place = places(series["method"])
     looks: dict[str, Look] = {}
@@ -127,11 +124,7 @@ def draw_mean(axes: Axes, part: pd.DataFrame, x: str, y: str, look: Look, **chan
 
 
 def reach(part: pd.DataFrame, y: str) -> np.ndarray:
-    """Lengths of the bars below and above every ``y``, (2, rows).
-
-    One standard deviation over seeds where there are several, else the 95 % interval over test images; none
-    for a single NC1.
-    """
+    """Bars below and above every ``y``, (2, rows): deviation over seeds, else 95 % interval, none of NC1."""
     lengths = np.zeros((2, len(part)))
     if f"{y}_low" in part:
         lengths = np.stack([part[y] - part[f"{y}_low"], part[f"{y}_high"] - part[y]]).astype(float)

@@ -129,11 +129,7 @@ def related(row: pd.Series, prefix: str = "") -> bool:
 
 
 def correlation_text(row: pd.Series, count: int, prefix: str = "", of: str = "") -> str:
-    """Pearson's r of ``count`` points with its interval; empty for too few points to tell anything.
-
-    ``row`` has the columns of :data:`~nctransfer.reporting.fits.CORRELATION` after ``prefix``; ``of`` is
-    added.
-    """
+    """Pearson's r of ``count`` points, ``of`` something, with its interval; empty for too few of them."""
     r, low, high = (row[f"{prefix}{field}"] for field in CORRELATION[:3])
     if count < LEAST:
         return ""

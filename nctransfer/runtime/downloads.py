@@ -29,11 +29,7 @@ _urlopen = urllib.request.urlopen
 
 @contextmanager
 def downloading() -> Iterator[None]:
-    """Hold the downloads of all libraries to the limits; not in two threads at a time.
-
-    Raises:
-        DownloadError: instead of what a library makes of a failed download; it names file, server and reason.
-    """
+    """Hold downloads to the limits, in one thread at a time; DownloadError says file, server and reason."""
     download = Download(limits)
     with ExitStack() as stack:
         for module in (urllib.request, sys.modules.get("torch.hub")):

@@ -77,8 +77,8 @@ class Job:
             gpus.claim(self.gpus)
         usable = self.gpus > 0 and torch.cuda.is_available()
         if requested == "cuda" and not usable:
-            lacking = "this job has no usable GPU; allowed: auto, cpu"
-            raise NCTransferError(f"device: 'cuda' is asked for, but {lacking}")
+            message = "'cuda' is asked for, but this job has no usable GPU; allowed: auto, cpu"
+            raise NCTransferError(f"device: {message}")
         device = torch.device("cuda" if usable and requested != "cpu" else "cpu")
         logger.info("device %s, %d threads", device, self.threads)
         if device.type == "cuda":

@@ -34,12 +34,9 @@ _job: Lock | None = None
 
 
 def begin(study: str | None, tell: Callable[[str], None], folder: Path = Path()) -> None:
-    """Become the only run of a study in a folder, until this process ends; nothing to do if it is already.
+    """Become the only run of a study in a folder until this process ends; ``tell`` reports waits.
 
-    ``tell`` reports what is waited for and what was removed.
-
-    Raises:
-        NCTransferError: another run is active there, or jobs of a killed one still are.
+    NCTransferError: another run is active there, or jobs of a killed one still are.
     """
     own, name = Path(folder) / FOLDER, _name(study)
     if (run := (name, own.resolve())) in _runs:
@@ -77,11 +74,7 @@ def end() -> None:
 
 
 def join(study: str | None) -> None:
-    """Count as a job of a study's run in this folder, until this process ends.
-
-    Raises:
-        NCTransferError: the run that submitted the job was killed, and another one has started since.
-    """
+    """Count as a job of a study's run until this process ends; NCTransferError if another run started."""
     global _job
     FOLDER.mkdir(parents=True, exist_ok=True)
     lock, name = Lock(FOLDER / f"{_name(study)}.jobs"), _name(study)

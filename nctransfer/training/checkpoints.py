@@ -67,10 +67,7 @@ class Checkpoints:
         return self.minutes == 0 or self.due()
 
     def save(self, epoch: int, step: int, state: Mapping[str, Any]) -> Path:
-        """Write a checkpoint after ``epoch`` complete epochs and ``step`` steps; returns its manifest.
-
-        Only the newest ones are kept. ``state`` holds tensors and plain values.
-        """
+        """Write a checkpoint of tensors and plain values and delete old ones; returns its manifest."""
         manifest = self.folder / f"epoch{epoch:05d}-step{step:07d}" / "manifest.json"
         with create_store(manifest, "checkpoint", self.stamp) as store, store.file(STATE).open("wb") as file:
             # opened here, because torch does not say why it cannot write to a file that it opens itself
@@ -86,10 +83,7 @@ class Checkpoints:
         return manifest
 
     def load(self) -> dict[str, Any] | None:
-        """The newest undamaged checkpoint, or None; others are deleted.
-
-        A checkpoint whose snapshots are missing or altered counts as damaged.
-        """
+        """The newest checkpoint that is undamaged, as are its snapshots, or None; others are deleted."""
         for manifest in reversed(self._manifests()):
             try:
                 store = Store(manifest, "checkpoint")

@@ -25,10 +25,9 @@ def projection_head(width: int, layers: int, hidden: int, output: int) -> nn.Seq
 def attach_head(
     network: nn.Module, path: str, projection: ProjectionHeadSettings, classes: int | None
 ) -> None:
-    """Replace a classification layer by the head for a pre-training, in place.
+    """Replace the ``nn.Linear`` at ``path`` (else ModelError) by a pre-training's head, in place.
 
-    With ``classes``, a linear classifier follows the projection. ModelError where there is no ``nn.Linear``
-    at ``path``.
+    With ``classes``, a linear classifier follows the projection.
     """
     try:
         layer = network.get_submodule(path) if path else None

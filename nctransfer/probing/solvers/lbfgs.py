@@ -133,11 +133,7 @@ def second_moment(features: Tensor) -> Tensor:
 
 
 def inverse_factor(moment: Tensor, decay: float) -> Tensor:
-    """L^-1 with L L^T = c M + wd I, (d + 1, d + 1) float64.
-
-    Rounding can make eigenvalues of M slightly negative, so the diagonal is increased until the factor
-    exists.
-    """
+    """L^-1 with L L^T = c M + wd I, (d + 1, d + 1) float64; the diagonal grows where rounding made M < 0."""
     identity = torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
     ridge = max(decay, CURVATURE * float(moment.diagonal().mean()) * 1e-6)
     while True:

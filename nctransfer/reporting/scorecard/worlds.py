@@ -29,11 +29,7 @@ def unit_codes(table: pd.DataFrame, unit: tuple[str, ...]) -> tuple[NDArray[np.i
 def runs(
     table: pd.DataFrame, value: str, truths: Numbers, spread: float, generator: np.random.Generator
 ) -> pd.DataFrame:
-    """A table whose ``value`` is what runs with these true means give.
-
-    Runs of several seeds differ by ``spread``; accuracies of single runs (percent) differ because so many
-    test images are drawn.
-    """
+    """A table of runs with these true means, ``spread`` over seeds; single runs (percent) vary by images."""
     seeds = table.get("seeds", pd.Series(1, table.index)).fillna(1).to_numpy(int)
     found, spreads = np.array(truths, np.float64), np.full(len(table), np.nan)
     for place, count in enumerate(seeds):

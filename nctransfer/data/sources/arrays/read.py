@@ -29,8 +29,7 @@ class _Pack:
 def open_split(options: ArraysSettings, split: str, root: Path) -> RawSplit:
     """Open one split of a pair of files, or of one file that is split here; ``root`` is not used.
 
-    Raises:
-        DataError: a file is missing or broken, or its arrays have the wrong kind or shape.
+    DataError: a file is missing or broken, or its arrays have the wrong kind or shape.
     """
     if options.path is not None:
         assert options.test_fraction is not None  # checked with the configuration

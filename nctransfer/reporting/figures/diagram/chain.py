@@ -87,10 +87,7 @@ class Chain:
 
 
 def place_chain(part: pd.DataFrame, width: float, y: float) -> Chain:
-    """Place the boxes of a panel's parts within a width, their middles at the height ``y`` (inches).
-
-    The last is the classifier or else the source head.
-    """
+    """Place a panel's boxes, the (source) head last, within a width, their middles at ``y`` (inches)."""
     units, names = unit_rows(part), set(part["part"])
     last = CLASSIFIER if CLASSIFIER in names else HEAD
     behind = [PENULTIMATE, *([SUM] if part["skip"].any() else []), *([last] if last in names else [])]
