@@ -1,6 +1,9 @@
 """Worlds in which the truth about a claim is known, for the calibration of its test."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,6 +11,8 @@ from numpy.typing import NDArray
 
 from nctransfer.intervals import Numbers
 from nctransfer.reporting.scorecard.findings import names_of
+
+Random = np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,16 @@ class Truth:
     spread: float = 1.0  # its standard deviation between parts or seeds, as the statistic says
 
 
+def panel_by_panel(simulate: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFrame]:
+    """Worlds of all panels from a function that simulates one."""
+
+    @wraps(simulate)
+    def simulated(table: pd.DataFrame, *known: Any) -> pd.DataFrame:
+        return pd.concat([simulate(part, *known) for _, part in table.groupby("panel", sort=False)])
+
+    return simulated
+
+
 def unit_codes(table: pd.DataFrame, unit: tuple[str, ...]) -> tuple[NDArray[np.int64], int]:
     """Numbers of the units of all rows, the same only in panels with the same units; and their count."""
     names = names_of(table, unit)
@@ -26,9 +41,7 @@ def unit_codes(table: pd.DataFrame, unit: tuple[str, ...]) -> tuple[NDArray[np.i
     return np.asarray(codes, np.int64), len(found)
 
 
-def runs(
-    table: pd.DataFrame, value: str, truths: Numbers, spread: float, generator: np.random.Generator
-) -> pd.DataFrame:
+def runs(table: pd.DataFrame, value: str, truths: Numbers, spread: float, generator: Random) -> pd.DataFrame:
     """A table of runs with these true means, ``spread`` over seeds; single runs (percent) vary by images."""
     seeds = table.get("seeds", pd.Series(1, table.index)).fillna(1).to_numpy(int)
     found, spreads = np.array(truths, np.float64), np.full(len(table), np.nan)

@@ -6,7 +6,7 @@ import pandas as pd
 from nctransfer.intervals import Numbers
 from nctransfer.reporting.scorecard import findings
 from nctransfer.reporting.scorecard.estimates import Bound, certain, shifted, sums
-from nctransfer.reporting.scorecard.worlds import Truth, runs
+from nctransfer.reporting.scorecard.worlds import Random, Truth, panel_by_panel, runs
 from nctransfer.reporting.tidy_rows import PAIRED, SAMPLES
 from nctransfer.settings import Settings
 
@@ -67,31 +67,27 @@ def _against_random(rows: pd.DataFrame, chosen: pd.Series, value: str) -> Number
     return np.roll(scaled.to_numpy(np.float64), -int(own))
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+@panel_by_panel
+def simulate(part: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """A random unit is the lowest and ahead of the last by the effect; all others are behind.
 
     Where pairs are known the unit gets nine in ten of the images right that the last one does.
     """
-    worlds = []
-    for _, part in table.groupby("panel", sort=False):
-        rows = part.sort_values(options.place)
-        nc1 = generator.random(len(rows)) + 1.0
-        chosen = int(generator.integers(len(rows) - 1))
-        nc1[chosen] = 0.5
-        truths = np.full(len(rows), 70.0)
-        if truth.effect != 0:
-            truths[:-1] -= truth.spread * (1 + generator.random(len(rows) - 1))
-            truths[chosen] = 70.0 + truth.effect
-        world = runs(rows.assign(**{options.lowest: nc1}), options.value, truths, 0.2, generator)
-        if PAIRED in world and world[PAIRED].notna().all():
-            images = int(world[SAMPLES].iloc[chosen])
-            of_last = round(world[options.value].iloc[-1] / 100 * images)
-            gained = (truths[chosen] - 0.9 * truths[-1]) / (100 - truths[-1])
-            both = generator.binomial(of_last, 0.9)
-            right = both + generator.binomial(images - of_last, gained)
-            name = world.index[chosen]
-            world.loc[name, [options.value, PAIRED]] = 100 * right / images, both
-        worlds.append(world)
-    return pd.concat(worlds)
+    rows = part.sort_values(options.place)
+    nc1 = generator.random(len(rows)) + 1.0
+    chosen = int(generator.integers(len(rows) - 1))
+    nc1[chosen] = 0.5
+    truths = np.full(len(rows), 70.0)
+    if truth.effect != 0:
+        truths[:-1] -= truth.spread * (1 + generator.random(len(rows) - 1))
+        truths[chosen] = 70.0 + truth.effect
+    world = runs(rows.assign(**{options.lowest: nc1}), options.value, truths, 0.2, generator)
+    if PAIRED in world and world[PAIRED].notna().all():
+        images = int(world[SAMPLES].iloc[chosen])
+        of_last = round(world[options.value].iloc[-1] / 100 * images)
+        gained = (truths[chosen] - 0.9 * truths[-1]) / (100 - truths[-1])
+        both = generator.binomial(of_last, 0.9)
+        right = both + generator.binomial(images - of_last, gained)
+        name = world.index[chosen]
+        world.loc[name, [options.value, PAIRED]] = 100 * right / images, both
+    return world

@@ -10,7 +10,7 @@ from nctransfer.intervals import Numbers, next_order, orders, pearson_interval, 
 from nctransfer.reporting.scorecard import findings
 from nctransfer.reporting.scorecard.estimates import Bound, correlation, sums
 from nctransfer.reporting.scorecard.settings import PointsSettings
-from nctransfer.reporting.scorecard.worlds import Truth, unit_codes
+from nctransfer.reporting.scorecard.worlds import Random, Truth, unit_codes
 
 Points = tuple[str, tuple[str, ...], pd.DataFrame]  # panel, its units, their x and y
 FEWEST = 4  # points; any three lie close to some line
@@ -96,9 +96,7 @@ def _part(name: str, related: float, points: int, ranks: bool) -> findings.Part:
     return findings.Part(name, related, *interval, points=points)
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Two normals; panels with the same units share x and half of what the correlation leaves open."""
     rho = 2 * np.sin(np.pi * truth.effect / 6) if options.ranks else truth.effect
     codes, count = unit_codes(table, options.unit)

@@ -10,7 +10,7 @@ from nctransfer.intervals import Numbers
 from nctransfer.reporting.scorecard import findings
 from nctransfer.reporting.scorecard.estimates import Bound, shifted, sums
 from nctransfer.reporting.scorecard.settings import PointsSettings
-from nctransfer.reporting.scorecard.worlds import Truth, unit_codes
+from nctransfer.reporting.scorecard.worlds import Random, Truth, unit_codes
 
 FEWEST = 5
 ENUMERATED = 11  # points; 2^n exchanges of at most so many are enumerated
@@ -91,9 +91,7 @@ def _related(rows: Numbers, y: Numbers) -> Numbers:
     return related
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Two normals whose correlations with a third differ by the effect, about a mean of one half."""
     codes, count = unit_codes(table, options.unit)
     y = generator.normal(size=count)[codes]

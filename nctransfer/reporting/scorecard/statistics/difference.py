@@ -10,7 +10,7 @@ from nctransfer.reporting.scorecard import findings
 from nctransfer.reporting.scorecard.estimates import Bound, Estimate, mean
 from nctransfer.reporting.scorecard.settings import ComparisonSettings as Options
 from nctransfer.reporting.scorecard.settings import Selection
-from nctransfer.reporting.scorecard.worlds import Truth, runs
+from nctransfer.reporting.scorecard.worlds import Random, Truth, runs
 
 
 def measure(table: pd.DataFrame, options: Options, bound: Bound) -> findings.Finding:
@@ -95,9 +95,7 @@ def logarithm(row: findings.Row, value: str) -> findings.Row:
     return changed
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Differences that are normal over parts, about the effect and with the spread; accuracies about 70 %."""
     ratio = options.scale == "ratio"
     effect = float(np.log(truth.effect)) if ratio else truth.effect

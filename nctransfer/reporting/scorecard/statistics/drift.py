@@ -10,7 +10,7 @@ from pydantic import Field
 from nctransfer.reporting.scorecard.estimates import Bound, mean
 from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, select, weakest
 from nctransfer.reporting.scorecard.settings import PlacesSettings, Selection
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth
 
 FEWEST = 4  # units
 
@@ -70,9 +70,7 @@ def _curves(part: pd.DataFrame, options: Options, rows: Selection) -> pd.DataFra
     return means.unstack("place").sort_index(axis=1)
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Random walks whose mean increment is the effect; the curves of one network share theirs."""
     effect = np.log(truth.effect) if options.scale == "ratio" else truth.effect
     worlds = []

@@ -6,7 +6,7 @@ import pandas as pd
 from nctransfer.reporting.scorecard import findings
 from nctransfer.reporting.scorecard.estimates import Bound, Estimate
 from nctransfer.reporting.scorecard.settings import Selection
-from nctransfer.reporting.scorecard.worlds import Truth, runs
+from nctransfer.reporting.scorecard.worlds import Random, Truth, panel_by_panel, runs
 from nctransfer.settings import Settings
 
 
@@ -56,16 +56,12 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> findings.Fin
     return findings.weakest([findings.finding_of(gap, bound, shown, note, [chance]) for gap, note in found])
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+@panel_by_panel
+def simulate(part: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Rows apart by the effect, in both quantities; with the effect 0 both scatter by the spread."""
-    worlds = []
-    for _, part in table.groupby("panel", sort=False):
-        places = np.zeros(len(part))
-        for chosen, place in ((options.lowest, -1.0), (options.highest, 1.0)):
-            places[part.index.isin(findings.select(part, chosen).index)] = place
-        noise = generator.normal(size=(2, len(part))) * (truth.spread if truth.effect == 0 else 0.0)
-        world = runs(part, options.value, 70 + places * truth.effect + noise[0], 0.2, generator)
-        worlds.append(world.assign(**{options.other: 5 + places * np.sign(truth.effect) + noise[1]}))
-    return pd.concat(worlds)
+    places = np.zeros(len(part))
+    for chosen, place in ((options.lowest, -1.0), (options.highest, 1.0)):
+        places[part.index.isin(findings.select(part, chosen).index)] = place
+    noise = generator.normal(size=(2, len(part))) * (truth.spread if truth.effect == 0 else 0.0)
+    world = runs(part, options.value, 70 + places * truth.effect + noise[0], 0.2, generator)
+    return world.assign(**{options.other: 5 + places * np.sign(truth.effect) + noise[1]})

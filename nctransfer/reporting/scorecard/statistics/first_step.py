@@ -9,7 +9,7 @@ from scipy import stats
 from nctransfer.reporting.scorecard import findings
 from nctransfer.reporting.scorecard.estimates import Bound, student
 from nctransfer.reporting.scorecard.settings import PointsSettings as Options
-from nctransfer.reporting.scorecard.worlds import Truth, runs
+from nctransfer.reporting.scorecard.worlds import Random, Truth, panel_by_panel, runs
 
 FEWEST = 4  # places
 
@@ -51,18 +51,14 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> findings.Fin
     return replace(findings.weakest(found), parts=tuple(shown))
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+@panel_by_panel
+def simulate(part: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """A first step of the effect and then a plateau; pure noise for 0, equal steps for less."""
-    worlds = []
-    for _, part in table.groupby("panel", sort=False):
-        rows = part.sort_values(options.x)
-        truths = 80.0 + truth.spread * generator.normal(size=len(rows))
-        if truth.effect > 0:
-            truths = np.full(len(rows), 80.0) + 0.1 * truth.spread * generator.normal(size=len(rows))
-            truths[0] = 80.0 - truth.effect
-        elif truth.effect < 0:
-            truths = 80.0 - truth.effect * np.arange(len(rows)) / len(rows)
-        worlds.append(runs(rows, options.y, truths, 0.1, generator))
-    return pd.concat(worlds)
+    rows = part.sort_values(options.x)
+    truths = 80.0 + truth.spread * generator.normal(size=len(rows))
+    if truth.effect > 0:
+        truths = np.full(len(rows), 80.0) + 0.1 * truth.spread * generator.normal(size=len(rows))
+        truths[0] = 80.0 - truth.effect
+    elif truth.effect < 0:
+        truths = 80.0 - truth.effect * np.arange(len(rows)) / len(rows)
+    return runs(rows, options.y, truths, 0.1, generator)

@@ -12,7 +12,7 @@ from nctransfer.intervals import Numbers
 from nctransfer.reporting.scorecard import findings
 from nctransfer.reporting.scorecard.estimates import Bound, shifted
 from nctransfer.reporting.scorecard.settings import DifferenceSettings
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth
 
 MOST = 20_000  # divisions of the networks into two groups
 
@@ -71,9 +71,7 @@ def _divisions(points: int, first: int) -> NDArray[np.int64]:
     return np.concatenate([np.arange(first)[None], drawn[:, :first]])
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Networks that scatter about two levels, with the spread; half of it is the same in all panels."""
     ratio, worlds, networks = options.scale == "ratio", [], generator.normal(size=100)
     effect = np.log(truth.effect) if ratio else truth.effect

@@ -6,7 +6,7 @@ import pandas as pd
 from nctransfer.reporting.scorecard.estimates import Bound, mean
 from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, plural, select
 from nctransfer.reporting.scorecard.settings import DifferenceSettings
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth
 
 FEWEST = 2  # parts
 
@@ -55,9 +55,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     return finding_of(estimate, bound, shown)
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """The one method's curve is the other's times the effect, with the spread between data sets."""
     worlds = []
     for _, cluster in table.groupby(list(options.cluster), sort=False):

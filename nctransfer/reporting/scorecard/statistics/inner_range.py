@@ -6,7 +6,7 @@ import pandas as pd
 from nctransfer.reporting.scorecard.estimates import Bound
 from nctransfer.reporting.scorecard.findings import Finding, Part, nothing, numbers, over_panels, parts
 from nctransfer.reporting.scorecard.settings import PlacesSettings as Options
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth, panel_by_panel
 
 
 def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
@@ -25,12 +25,8 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     return over_panels(ranges, bound, shown)
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+@panel_by_panel
+def simulate(part: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Two values apart by the effect, with the spread over panels."""
-    worlds = []
-    for _, part in table.groupby("panel", sort=False):
-        apart = max(truth.effect + truth.spread * generator.normal(), 0.0)
-        worlds.append(part.assign(**{options.value: 70 + apart * (np.arange(len(part)) % 2)}))
-    return pd.concat(worlds)
+    apart = max(truth.effect + truth.spread * generator.normal(), 0.0)
+    return part.assign(**{options.value: 70 + apart * (np.arange(len(part)) % 2)})

@@ -7,7 +7,7 @@ from pydantic import Field
 from nctransfer.reporting.scorecard.estimates import Bound, certain
 from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, select
 from nctransfer.reporting.scorecard.settings import Selection
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth
 from nctransfer.settings import Settings
 
 
@@ -40,9 +40,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     return finding_of(certain(max(part.effect for part in shown), len(shown), "nothing"), bound, shown)
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """The numbers are the effect, or that multiple of 1."""
     values = np.ones(len(table))
     values[table.index.isin(select(table, options.of).index)] = truth.effect

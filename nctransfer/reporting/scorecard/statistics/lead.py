@@ -8,7 +8,7 @@ import pandas as pd
 from nctransfer.reporting.fits import crossing
 from nctransfer.reporting.scorecard import findings
 from nctransfer.reporting.scorecard.estimates import Bound
-from nctransfer.reporting.scorecard.worlds import Truth, runs
+from nctransfer.reporting.scorecard.worlds import Random, Truth, runs
 from nctransfer.settings import Count, Settings
 
 VALUE = "transfer_accuracy"
@@ -98,9 +98,7 @@ def _text(size: float) -> str:
     return "at none of the numbers" if np.isnan(size) else f"from {size:.3g} samples a class"
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Full fine-tuning is behind by the effect at all numbers of samples; the spread is over seeds."""
     truths = np.where(table["method"] == options.method, 70.0 + truth.effect, 70.0)
     return runs(table, VALUE, truths, truth.spread, generator)

@@ -9,7 +9,7 @@ from scipy import special
 from nctransfer.reporting.scorecard.estimates import Bound, share
 from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, numbers, plural
 from nctransfer.reporting.scorecard.settings import PlacesSettings
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth
 from nctransfer.settings import Share
 
 
@@ -56,9 +56,7 @@ def _walk_minimum(places: int) -> np.ndarray:
     return chances
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Random walks; with an effect, minima in the range are that much more probable."""
     worlds = []
     for _, part in table.groupby(list(options.cluster), sort=False):

@@ -6,7 +6,7 @@ import pandas as pd
 from nctransfer.reporting.scorecard import findings
 from nctransfer.reporting.scorecard.estimates import Bound
 from nctransfer.reporting.scorecard.settings import PointsSettings
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth, panel_by_panel
 from nctransfer.settings import Share
 
 
@@ -37,16 +37,12 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> findings.Fin
     return findings.weakest([findings.over_panels(side, bound, shown) for side in zip(*margins, strict=True)])
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+@panel_by_panel
+def simulate(part: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """A rise by 4 whose last step stays below the limit by the effect; the spread is of single points."""
-    worlds = []
-    for _, part in table.groupby("panel", sort=False):
-        places = pd.to_numeric(part[options.x], errors="coerce").rank(method="dense").to_numpy(int) - 1
-        last = int(places.max())
-        rise = np.full(last + 1, 4.0)
-        rise[0], rise[-2] = 0.0, 4.0 - (options.share * 4.0 - truth.effect)
-        y = 70 + rise[places] + truth.spread * generator.normal(size=len(part))
-        worlds.append(part.assign(**{options.y: y}))
-    return pd.concat(worlds)
+    places = pd.to_numeric(part[options.x], errors="coerce").rank(method="dense").to_numpy(int) - 1
+    last = int(places.max())
+    rise = np.full(last + 1, 4.0)
+    rise[0], rise[-2] = 0.0, 4.0 - (options.share * 4.0 - truth.effect)
+    y = 70 + rise[places] + truth.spread * generator.normal(size=len(part))
+    return part.assign(**{options.y: y})

@@ -11,7 +11,7 @@ from nctransfer.intervals import Numbers, orders
 from nctransfer.reporting.scorecard.estimates import ALPHA, TINY, Bound
 from nctransfer.reporting.scorecard.findings import Finding, Part, names_of, nothing, numbers, parts, plural
 from nctransfer.reporting.scorecard.settings import PointsSettings
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth
 
 SIDE = 3  # points on each side of the turn
 
@@ -90,9 +90,7 @@ def _sides(x: Numbers, y: Numbers, turns: list[int]) -> Numbers:
     return found
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """A rise to the middle of the range, then a fall by the effect, in deviations of the points' scatter.
 
     With the effect 0 the curve levels off; panels share half of the scatter.

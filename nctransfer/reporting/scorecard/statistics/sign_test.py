@@ -7,7 +7,7 @@ from nctransfer.reporting.scorecard.estimates import Bound, share
 from nctransfer.reporting.scorecard.findings import Finding, finding_of, nothing, plural
 from nctransfer.reporting.scorecard.settings import ComparisonSettings
 from nctransfer.reporting.scorecard.statistics import difference
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth
 
 
 class Options(ComparisonSettings):
@@ -32,9 +32,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     return finding_of(share(wins, cases, bound.ends[0], plural(options.over)), bound, shown, note)
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Cases that are ahead with the probability of the effect."""
     worlds = []
     for _, part in table.groupby(list(options.over), sort=False):
