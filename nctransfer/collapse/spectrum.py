@@ -41,7 +41,7 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class Covariance:
-    """S_T of the samples in float64; for N <= d represented by the N x N Gram matrix of the centred rows.
+    """S_T of the samples, float64; for N <= d by the N x N Gram matrix of the centred rows.
 
     ``rows`` are the features, ``means`` (K, d) float64 the class means.
     """

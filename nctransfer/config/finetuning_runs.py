@@ -14,7 +14,7 @@ from nctransfer.catalog.model_facts import ModelFacts
 from nctransfer.config.configuration import Configuration
 from nctransfer.config.finetuning import FineTunedSettings, FineTuningSettings, RatesSettings, SweepSettings
 from nctransfer.config.panels import RunsPanelSettings
-from nctransfer.config.study import Model, Run, Study, describe
+from nctransfer.config.study import Derived, Model, Models, Run, Study, describe
 from nctransfer.config.training import as_read, overridden, schedule_problems
 from nctransfer.config.yaml_files import merge
 from nctransfer.errors import ConfigError
@@ -58,7 +58,7 @@ def with_options(finetuning: FineTuningSettings, options: FineTuningSettings) ->
 
 
 def expand(
-    configuration: Configuration, models: Mapping[str, Model], panel: RunsPanelSettings
+    configuration: Configuration, models: Models, panel: RunsPanelSettings
 ) -> Iterator[tuple[Run, KeptUnits | None]]:
     """Runs of a panel, each with its features to keep; ConfigError for an unknown model, or without rates."""
     facts = describe(models[panel.model].entry)
@@ -91,7 +91,7 @@ def _sweep(
             yield Run(*shared, units, per_class, rate, decay, seed, options)
 
 
-def run_of(configuration: Configuration, models: Mapping[str, Model], entry: FineTunedSettings) -> Run:
+def run_of(configuration: Configuration, models: Models, entry: FineTunedSettings) -> Run:
     """The run of an entry of ``finetuned:``; ConfigError for an unknown model, or a method without rates."""
     shared = entry.model, entry.dataset, entry.method, tuple(sorted(entry.units or ()))
     if not method_facts(entry.method).trains:
@@ -171,8 +171,8 @@ def _leaves(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 
 
 def derive_tuned(
-    configuration: Configuration, models: Mapping[str, Model], panels: Iterable[tuple[str, RunsPanelSettings]]
-) -> tuple[dict[str, Model], list[str]]:
+    configuration: Configuration, models: Models, panels: Iterable[tuple[str, RunsPanelSettings]]
+) -> Derived:
     """A model, by key, for every named run and every run of these panels; one line per new mistake."""
     tuned: dict[str, Model] = {}
     mistakes: list[str] = []
@@ -203,7 +203,7 @@ def derive_tuned(
     return tuned, sorted(set(mistakes))
 
 
-def is_described(models: Mapping[str, Model], model: str) -> bool:
+def is_described(models: Models, model: str) -> bool:
     """Whether a model exists, is valid and is not itself fine-tuned."""
     try:
         describe(models[model].entry)

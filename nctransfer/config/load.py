@@ -21,7 +21,7 @@ from nctransfer.config.panels import RunsPanelSettings
 from nctransfer.config.ranking import derive_ranked, ranking_pictures, runs_panels
 from nctransfer.config.references import Named
 from nctransfer.config.renamed import with_new_names
-from nctransfer.config.study import Model, Study, derive_members, derive_snapshots
+from nctransfer.config.study import Model, Models, Study, derive_members, derive_snapshots
 from nctransfer.errors import ConfigError
 from nctransfer.settings import EXPONENT
 
@@ -229,9 +229,7 @@ def _study(values: Mapping[str, Any]) -> tuple[Study, list[str]]:
     return study, [*lines, *taken]
 
 
-def _runs_panels(
-    configuration: Configuration, models: Mapping[str, Model]
-) -> Iterable[tuple[str, RunsPanelSettings]]:
+def _runs_panels(configuration: Configuration, models: Models) -> Iterable[tuple[str, RunsPanelSettings]]:
     """Configuration path and panel of every request for runs of a valid model, including rankings."""
     for section in ("figures", "tables"):
         for key, picture in configuration.pictures(section).items():

@@ -18,7 +18,7 @@ from nctransfer.config import csv_files
 from nctransfer.config.configuration import Configuration
 from nctransfer.config.models import LIBRARIES, LibraryModelSettings, PretrainedModelSettings
 from nctransfer.config.panels import RunsPanelSettings
-from nctransfer.config.study import Model, Study, group_members
+from nctransfer.config.study import Derived, Model, Models, Study, group_members
 from nctransfer.errors import ConfigError
 from nctransfer.suggestions import suggestion
 from nctransfer.transferability.settings import MeasuredAccuracies, RankedModel
@@ -28,7 +28,7 @@ IMAGENET = "ImageNet-1k"
 ACCURACIES = Path(__file__).resolve().parents[1] / "catalog" / "source_accuracies.csv"
 
 
-def ranked_models(configuration: Configuration, models: Mapping[str, Model]) -> list[str]:
+def ranked_models(configuration: Configuration, models: Models) -> list[str]:
     """Keys of the ranked models, each once, groups replaced by their members."""
     groups, own = group_members(configuration), own_keys(configuration, models)
     names: dict[str, None] = {}
@@ -40,9 +40,7 @@ def ranked_models(configuration: Configuration, models: Mapping[str, Model]) -> 
     return list(names)
 
 
-def derive_ranked(
-    configuration: Configuration, models: Mapping[str, Model]
-) -> tuple[dict[str, Model], list[str]]:
+def derive_ranked(configuration: Configuration, models: Models) -> Derived:
     """Models that ``rank.models`` lists as ``library/name``, by key, and one line per mistake."""
     ranked: dict[str, Model] = {}
     mistakes: list[str] = []
@@ -61,7 +59,7 @@ def derive_ranked(
     return ranked, mistakes
 
 
-def own_keys(configuration: Configuration, models: Mapping[str, Model]) -> dict[str, str]:
+def own_keys(configuration: Configuration, models: Models) -> dict[str, str]:
     """Keys of the models listed as ``library/name``: the name, prefixed by the library if it is taken."""
     keys: dict[str, str] = {}
     for name in configuration.rank.models:
@@ -97,9 +95,7 @@ def runs_panel(configuration: Configuration, model: str, dataset: str) -> RunsPa
     return RunsPanelSettings(model=model, dataset=dataset, runs=sweeps) if sweeps else None
 
 
-def runs_panels(
-    configuration: Configuration, models: Mapping[str, Model]
-) -> Iterator[tuple[str, RunsPanelSettings]]:
+def runs_panels(configuration: Configuration, models: Models) -> Iterator[tuple[str, RunsPanelSettings]]:
     """Configuration path and panel of all fine-tuning runs with which rankings are compared."""
     for dataset in configuration.rank.datasets:
         for model in ranked_models(configuration, models):

@@ -85,12 +85,16 @@ class Model:
         return self.entry.dataset if isinstance(self.entry, PretrainedModelSettings) else None
 
 
+Models = Mapping[str, Model]  # by key
+Derived = tuple[dict[str, Model], list[str]]  # models, by key, that follow from a configuration; mistakes
+
+
 @dataclass(frozen=True)
 class Study:
     """A configuration with all models derived from it."""
 
     configuration: Configuration  # the configuration; its figures and tables include those of rankings
-    models: Mapping[str, Model]  # all models, by key
+    models: Models  # all models, by key
     notes: tuple[str, ...] = ()  # warnings for the user, such as renamed keys
 
     def facts(self, model: str, dataset: str | None = None) -> ModelFacts:
@@ -154,9 +158,7 @@ def group_members(configuration: Configuration) -> dict[str, dict[str, str]]:
     return members
 
 
-def derive_members(
-    configuration: Configuration, models: Mapping[str, Model]
-) -> tuple[dict[str, Model], list[str]]:
+def derive_members(configuration: Configuration, models: Models) -> Derived:
     """Models of all members of families, by key, and one line per mistake."""
     members: dict[str, Model] = {}
     mistakes: list[str] = []
@@ -215,9 +217,7 @@ def _key(group: str, axis: str, value: int | str) -> str:
     return group if value == "none" else f"{group}-{value}"
 
 
-def derive_snapshots(
-    configuration: Configuration, models: Mapping[str, Model]
-) -> tuple[dict[str, Model], list[str]]:
+def derive_snapshots(configuration: Configuration, models: Models) -> Derived:
     """A model for every snapshot of every training, by key, and one line per clash of keys."""
     snapshots: dict[str, Model] = {}
     mistakes: list[str] = []

@@ -119,10 +119,9 @@ def loss_class(name: str) -> type[LossSettings]:
 
 
 def loop_settings(training: TrainingSettings) -> PretrainingLoopSettings:
-    """Settings of the training loop for a complete section.
+    """Settings of the training loop for a complete section, with levels resolved to what they mean.
 
-    Levels are resolved to what they mean. Options that have no effect with the chosen settings get their
-    default values, so that changing them reruns no training.
+    Options without effect get their defaults, so that changing them reruns no training.
     """
     decay = None
     cosine: dict[str, Any] = {}

@@ -398,10 +398,7 @@ def _mentioned(tree: ast.AST, others: Collection[str] = ()) -> Iterator[str]:
 
 
 def _reads_all(call: ast.Call, others: Collection[str]) -> bool:
-    """Whether a call may read any attribute of settings.
-
-    ``others`` are names that are not settings: libraries, and ``self`` in a module without settings.
-    """
+    """Whether a call may read any attribute of settings; ``others`` (libraries, ``self``) are none."""
     keywords = {keyword.arg: keyword.value for keyword in call.keywords}
     match _last(call.func):
         case "getattr":

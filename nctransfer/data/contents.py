@@ -32,10 +32,7 @@ SAID = 2e9  # bytes; hashing more takes seconds
 
 
 class Contents:
-    """Digests of files and folders, each computed once, however many jobs read it.
-
-    ``identity`` is what is digested beside the names in a folder: ``contents``, or ``size`` alone.
-    """
+    """Digests of files and folders, each computed once, of names and ``identity``: contents or size."""
 
     def __init__(self, identity: Literal["contents", "size"] = "contents") -> None:
         self._identity = identity

@@ -17,10 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class ImageStore:
-    """One split of a data set at one geometry; see ``images.prepare_images``.
-
-    StoreError if it is missing or of another kind, or (on first access to its arrays) was altered.
-    """
+    """One split at one geometry (``prepare_images``); StoreError if missing, of another kind or altered."""
 
     def __init__(self, manifest: Path) -> None:
         self._store = Store(Path(manifest), "images")

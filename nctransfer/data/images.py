@@ -144,10 +144,7 @@ def _warn_of_classes(subsets: Mapping[str, "_Subset"]) -> None:
 def _open(
     settings: ImagesJobSettings, splits: Iterable[str], downloads: Path
 ) -> tuple[dict[str, RawSplit], ReadingSettings]:
-    """The source split of each split, and how its files are read.
-
-    With ``validation``, the training split is the source of both.
-    """
+    """The source split of each split (``validation``'s is the training split), and how its files are read."""
     source: ModuleType = variants.load(sources, settings.source, "read", ["open_split"])
     options = variants.settings_class(sources, settings.source, DataSetSettings).read(
         {"source": settings.source, **settings.options}

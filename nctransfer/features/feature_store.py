@@ -149,3 +149,6 @@ class FeatureStore:
     def dtype(self) -> np.dtype:
         """Dtype of the stored features."""
         return np.dtype(self._store.manifest["dtype"])
+
+
+Stores = Mapping[str, FeatureStore]  # of a model on a data set, by split

@@ -192,11 +192,7 @@ def over_seeds(
 
 
 def with_correlation(table: pd.DataFrame) -> pd.DataFrame:
-    """Add the correlation of nc1 with transfer_accuracy over a panel's rows that have both, on all its rows.
-
-    The columns are pearson, its interval (95 %) pearson_low and pearson_high, and spearman
-    (:func:`~nctransfer.reporting.fits.correlation`). ``table`` holds means over seeds.
-    """
+    """Add the correlation (:data:`CORRELATION`) of nc1 with transfer_accuracy over a panel's rows."""
     parts = []
     for part in by_panel(table):
         both = part.dropna(subset=["nc1", "transfer_accuracy"])

@@ -61,11 +61,10 @@ def _pair(place: int) -> tuple[str, str]:
 
 
 def looks_of_points(table: pd.DataFrame) -> PointLooks:
-    """Looks of the points (:func:`~nctransfer.reporting.points.points_table`) by (series, label).
+    """Looks of the points of :func:`~nctransfer.reporting.points.points_table` by (series, label).
 
     A series has a marker and a colour, its points are shades of it from light to dark. If every panel has one
-    series of its own models, named by the panel's title, looks distinguish the labels instead: the same label
-    has the same look in all panels.
+    series of its own models, named by the panel's title, looks distinguish the labels instead.
     """
     apart = table["panel"].nunique() > 1 and (table.groupby("model")["panel"].nunique() == 1).all()
     if apart and (table.groupby("panel")["series"].nunique() == 1).all():

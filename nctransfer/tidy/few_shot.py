@@ -1,7 +1,6 @@
 """The table of few-shot episodes: one row per number of shots."""
 
 import logging
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,7 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from nctransfer.collapse.class_statistics import class_statistics
 from nctransfer.collapse.nc1 import nc1, shuffled_nc1
-from nctransfer.features.feature_store import PENULTIMATE, FeatureStore
+from nctransfer.features.feature_store import PENULTIMATE, Stores
 from nctransfer.few_shot.episodes import Shape, draw_episodes, require_enough
 from nctransfer.few_shot.evaluation import episode_accuracies, query_nc1, unit_length
 from nctransfer.few_shot.settings import FewShotJobSettings
@@ -18,7 +17,7 @@ from nctransfer.intervals import mean_interval
 logger = logging.getLogger(__name__)
 
 
-def few_shot_table(stores: Mapping[str, FeatureStore], settings: FewShotJobSettings) -> pd.DataFrame:
+def few_shot_table(stores: Stores, settings: FewShotJobSettings) -> pd.DataFrame:
     """Draw and evaluate episodes from all images of a view, both splits together.
 
     Returns:
@@ -34,7 +33,7 @@ def few_shot_table(stores: Mapping[str, FeatureStore], settings: FewShotJobSetti
         return _table(stores, settings)
 
 
-def _table(stores: Mapping[str, FeatureStore], settings: FewShotJobSettings) -> pd.DataFrame:
+def _table(stores: Stores, settings: FewShotJobSettings) -> pd.DataFrame:
     class_names, shots = next(iter(stores.values())).class_names, settings.shots
     features = np.concatenate([store[PENULTIMATE] for store in stores.values()]).astype(np.float64)
     labels = np.concatenate([store.labels for store in stores.values()])

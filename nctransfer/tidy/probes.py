@@ -1,7 +1,6 @@
 """Linear probes of a model on a view: their weights, and the table of their accuracies."""
 
 import logging
-from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nctransfer.features.feature_store import FeatureStore
+from nctransfer.features.feature_store import FeatureStore, Stores
 from nctransfer.intervals import with_intervals
 from nctransfer.probing.probes import Probe, Score, score, train_probes
 from nctransfer.probing.settings import ProbeSettings, ProbesJobSettings
@@ -23,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 def write_probes(
-    stores: Mapping[str, FeatureStore],
+    stores: Stores,
     manifest: Path,
     settings: ProbesJobSettings,
     device: torch.device,

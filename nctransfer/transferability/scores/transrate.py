@@ -28,10 +28,7 @@ def terms(problem: Problem) -> dict[str, float]:
 
 
 def _rate(moment: Tensor) -> Tensor:
-    """R of rows with this second moment.
-
-    Directions of rounding count in the whole and in the classes alike, so that the difference has none.
-    """
+    """R of rows with this second moment; directions of rounding cancel in the difference."""
     inner = moment / EPSILON
     rounding = eigenvalue_rounding(*moment.shape)
     if rounding * float(inner.trace()) > LOST:  # the identity would be lost in the rounding of large features
