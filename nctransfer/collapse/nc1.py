@@ -115,6 +115,7 @@ def vci(statistics: ClassStatistics) -> float:
 
 def _finite(value: float, metric: str, statistics: ClassStatistics) -> float:
     if not math.isfinite(value):
-        name = statistics.name
-        raise DegenerateInputError(f"{name}: {metric} is {value}; are the features' scales extreme?")
+        raise DegenerateInputError(
+            f"{statistics.name}: {metric} is {value}; are the features' scales extreme?"
+        )
     return value

@@ -105,8 +105,9 @@ def read_picture(data: bytes, max_megapixels: int = MAX_MEGAPIXELS) -> Picture:
     # PIL's readers raise many kinds of errors (OSError, SyntaxError, struct.error, IndexError, ...);
     # each of them means that this file cannot be read.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"corrupt or truncated ({reason})") from None
+        raise ValueError(
+            f"corrupt or truncated ({' '.join(str(error).split()) or type(error).__name__})"
+        ) from None
 
 
 class _RefusedError(Exception):

@@ -162,8 +162,9 @@ def _check_same_classes(raw: Mapping[str, RawSplit]) -> None:
             pairs = (first, expected, part), (split, part, expected)
             own = {name: sorted(set(a.class_names) - set(b.class_names)) for name, a, b in pairs}
             only = [f"only in {name}: {', '.join(names)}" for name, names in own.items() if names]
-            differ = "; ".join(only) or "in another order"
-            raise DataError(f"{first} and {split} split have different classes ({differ})")
+            raise DataError(
+                f"{first} and {split} split have different classes ({'; '.join(only) or 'in another order'})"
+            )
 
 
 def _subset(raw: RawSplit, split: str, settings: ImagesJobSettings) -> _Subset:

@@ -28,8 +28,9 @@ def apply_geometry(images: Tensor, geometry: Geometry | None) -> Tensor:
     if geometry is None:
         return images
     if images.dtype != torch.uint8 or images.ndim != 4:
-        found = f"{images.dtype} {tuple(images.shape)}"
-        raise DataError(f"images must be uint8 of shape (N, 3, H, W), not {found}")
+        raise DataError(
+            f"images must be uint8 of shape (N, 3, H, W), not {images.dtype} {tuple(images.shape)}"
+        )
     if geometry.resize is not None:
         size = resized_size(geometry.resize, *images.shape[-2:])
         images = _RESIZES[geometry.rounding](images, size, geometry.interpolation)

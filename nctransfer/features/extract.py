@@ -118,8 +118,10 @@ def forward_pass(
             capture = _capture(backbone, pixels, geometry, poolings, settings.channels_last)
             if capture is None:
                 if len(batch) == 1:
-                    image = f"a single image of {settings.geometry}"
-                    raise ModelError(f"{backbone.identity.name}: {image} does not fit in memory")
+                    raise ModelError(
+                        f"{backbone.identity.name}: a single image of {settings.geometry} "
+                        "does not fit in memory"
+                    )
                 size = len(batch) // 2
                 logger.warning("out of memory: continuing with batches of %d images", size)
                 torch.cuda.empty_cache()
@@ -161,8 +163,10 @@ def _checked(poolings: Sequence[str], backbone: Backbone) -> tuple[str, ...]:
     allowed = backbone.layout.poolings
     for pooling in poolings:
         if pooling not in allowed:
-            unsuited = f"pooling {pooling!r} does not suit its units; allowed: {', '.join(allowed)}"
-            raise ModelError(f"{backbone.identity.name}: {unsuited}")
+            raise ModelError(
+                f"{backbone.identity.name}: pooling {pooling!r} does not suit its units; "
+                f"allowed: {', '.join(allowed)}"
+            )
     return tuple(poolings)
 
 

@@ -98,8 +98,9 @@ def _check_prompts(class_names: Sequence[str], templates: Sequence[str]) -> None
         raise ConfigError(f"zero_shot: templates {templates!r}; expected a list of texts, at least one")
     for template in templates:
         if template.count("{}") != 1 or set("{}") & set(template.replace("{}", "")):
-            expected = "expected one {} in the class's place, no other braces"
-            raise ConfigError(f"zero_shot: template {template!r}; {expected}")
+            raise ConfigError(
+                f"zero_shot: template {template!r}; expected one {{}} in the class's place, no other braces"
+            )
 
 
 def _model(settings: TextTowerSettings, checkpoint: Path | None) -> tuple[Any, Tokenizer, str]:

@@ -72,11 +72,13 @@ def gather(
     members: dict[int, list[str]] = {}
     for name, array in features.items():
         if array.ndim != 2 or array.shape[1] == 0:
-            shape = f"features of shape {tuple(array.shape)}, allowed is (N, d)"
-            raise DegenerateInputError(f"unit {name}: {shape}")
+            raise DegenerateInputError(
+                f"unit {name}: features of shape {tuple(array.shape)}, allowed is (N, d)"
+            )
         if array.shape[0] != len(targets):
-            rows = f"{array.shape[0]} rows of features for {len(targets)} labels"
-            raise DegenerateInputError(f"unit {name}: {rows}")
+            raise DegenerateInputError(
+                f"unit {name}: {array.shape[0]} rows of features for {len(targets)} labels"
+            )
         members.setdefault(int(array.shape[1]), []).append(name)
     groups, start = [], 0
     for width, names in sorted(members.items()):

@@ -102,8 +102,9 @@ def score(probes: Sequence[Probe], features: Mapping[str, Array], labels: Array)
         indices = [index for index, probe in enumerate(probes) if probe.unit == unit]
         first = probes[indices[0]]
         if unit not in features:
-            there = ", ".join(features)
-            raise DataError(f"unit {unit}: no features to score its probe on; there are: {there}")
+            raise DataError(
+                f"unit {unit}: no features to score its probe on; there are: {', '.join(features)}"
+            )
         width = first.weights.shape[0]
         if features[unit].ndim == 2 and features[unit].shape[1] != width:
             raise DataError(f"unit {unit}: {features[unit].shape[1]} features, its probe has {width}")

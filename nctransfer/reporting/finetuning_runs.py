@@ -208,5 +208,7 @@ def _require_seeds(part: pd.DataFrame) -> None:
         raise DegenerateInputError(f"{names}: one method, one place and one seed; they cannot be told apart")
     for key in COORDINATES:
         if part[key].nunique(dropna=False) > 1:
-            differ = f"their {key} differ: {', '.join(map(str, part[key].unique()))}"
-            raise DegenerateInputError(f"{names}: not repetitions with different seeds; {differ}")
+            values = ", ".join(map(str, part[key].unique()))
+            raise DegenerateInputError(
+                f"{names}: not repetitions with different seeds; their {key} differ: {values}"
+            )

@@ -77,8 +77,9 @@ class Job:
             gpus.claim(self.gpus)
         usable = self.gpus > 0 and torch.cuda.is_available()
         if requested == "cuda" and not usable:
-            message = "'cuda' is asked for, but this job has no usable GPU; allowed: auto, cpu"
-            raise NCTransferError(f"device: {message}")
+            raise NCTransferError(
+                "device: 'cuda' is asked for, but this job has no usable GPU; allowed: auto, cpu"
+            )
         device = torch.device("cuda" if usable and requested != "cpu" else "cpu")
         logger.info("device %s, %d threads", device, self.threads)
         if device.type == "cuda":

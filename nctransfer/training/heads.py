@@ -35,8 +35,9 @@ def attach_head(
         layer = None
     if not isinstance(layer, nn.Linear):
         kind = "nothing" if layer is None else type(layer).__name__
-        name = type(network).__name__
-        raise ModelError(f"{name}: there is {kind} at {path!r}; only an nn.Linear can be replaced")
+        raise ModelError(
+            f"{type(network).__name__}: there is {kind} at {path!r}; only an nn.Linear can be replaced"
+        )
     width, output = layer.in_features, projection.output
     parts: list[nn.Module] = [projection_head(width, projection.layers, projection.hidden or width, output)]
     if classes is not None:

@@ -65,8 +65,9 @@ def _fit_unit(name: str, features: Tensor, data: ProbeData, decays: list[float])
     """Theta of one unit for each weight decay, (P, K, d + 1)."""
     moment = second_moment(features)
     if not torch.isfinite(moment).all():
-        overflow = f"their squares overflow {features.dtype}"
-        raise DegenerateInputError(f"unit {name}: features too large, {overflow}")
+        raise DegenerateInputError(
+            f"unit {name}: features too large, their squares overflow {features.dtype}"
+        )
     solutions = [_minimise(name, features, data, decay, inverse_factor(moment, decay)) for decay in decays]
     return torch.stack(solutions).to(data.dtype)
 

@@ -26,8 +26,9 @@ def terms(problem: Problem) -> dict[str, float]:
     DegenerateInputError: fewer than three classes, or a class without variance.
     """
     if len(problem.counts) < 3:
-        silent = "two classes, of which fairness says nothing; it needs three"
-        raise DegenerateInputError(f"{problem.name}: {silent}")
+        raise DegenerateInputError(
+            f"{problem.name}: two classes, of which fairness says nothing; it needs three"
+        )
     shares = (-bhattacharyya(problem)).log_softmax(1).fill_diagonal_(0.0)
     others = shares.exp().fill_diagonal_(0.0)
     entropy = -(others * shares).sum(1)

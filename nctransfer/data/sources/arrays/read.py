@@ -106,8 +106,9 @@ def _labels_and_names(path: Path, pack: NpzFile) -> tuple[np.ndarray, tuple[str,
 
 def _required(path: Path, pack: NpzFile, key: str) -> np.ndarray:
     if key not in pack.files:
-        close = f"{suggestion(key, pack.files)}; there are {', '.join(pack.files)}"
-        raise DataError(f"{path}: no array {key!r}{close}")
+        raise DataError(
+            f"{path}: no array {key!r}{suggestion(key, pack.files)}; there are {', '.join(pack.files)}"
+        )
     return pack[key]
 
 

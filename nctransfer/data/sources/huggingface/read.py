@@ -111,8 +111,10 @@ def _column(
     columns = list(data.column_names)
     if name is not None:
         if name not in columns:
-            close = f"{suggestion(name, columns)}; there are {', '.join(columns)}"
-            raise DataError(f"huggingface data set {where}: {key} {name!r} is not a column{close}")
+            raise DataError(
+                f"huggingface data set {where}: {key} {name!r} is not a column{suggestion(name, columns)}; "
+                f"there are {', '.join(columns)}"
+            )
         return name
     typed = [column for column, feature in data.features.items() if isinstance(feature, kind)]
     named = [[column for column in names if column in columns] for names in usual]
@@ -138,8 +140,9 @@ def _labels(
         return np.asarray(values, np.int64), tuple(feature.names)
     classes = sorted(set(train.with_format(None)[column][:]))
     if not all(isinstance(value, str | int) for value in classes):
-        held = f"{column!r} holds {feature}, not class names or numbers"
-        raise DataError(f"huggingface data set {where}: {held}")
+        raise DataError(
+            f"huggingface data set {where}: {column!r} holds {feature}, not class names or numbers"
+        )
     index = {value: label for label, value in enumerate(classes)}
     unknown = sorted({str(value) for value in values if value not in index})
     if unknown:
@@ -174,8 +177,9 @@ def _raw(
     try:
         encoded = data.select_columns([column]).cast_column(column, library.Image(decode=False))
     except (TypeError, ValueError) as error:
-        held = f"column {column!r} holds no images ({error})"
-        raise DataError(f"huggingface data set {where}: {held}") from None
+        raise DataError(
+            f"huggingface data set {where}: column {column!r} holds no images ({error})"
+        ) from None
 
     def read(row: int) -> bytes:
         cell = encoded[row][column]

@@ -78,8 +78,9 @@ def _collapse(metrics: pd.DataFrame, panel: UnitsPanel) -> pd.DataFrame:
     train = metrics[metrics["split"] == "train"]
     rows = train[(train["pooling"] == panel.pooling) & (train["unit"] > 0)]
     if rows.empty:
-        missing = f"no unit with pooling {panel.pooling!r} in the metrics"
-        raise DegenerateInputError(f"panel {panel.title!r}: {missing}")
+        raise DegenerateInputError(
+            f"panel {panel.title!r}: no unit with pooling {panel.pooling!r} in the metrics"
+        )
     of_unit = ["unit", "module", "width", *(size for size in SIZES if size != "width")]
     wide = rows[rows["metric"].isin(["nc1", "nc1_shuffled"])]
     return wide.pivot_table(index=of_unit, columns="metric", values="value").reset_index().set_index("unit")
