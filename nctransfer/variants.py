@@ -73,26 +73,18 @@ def optional(package: ModuleType, name: str, part: str, attribute: str, usual: T
     if is_folder and importlib.util.find_spec(dotted) is None:
         return usual
     module = load(package, name, part, [attribute] if is_folder else ())
-    value: T = module.__dict__.get(
-        attribute, usual
-    )  # getattr could read any setting, for all that a digest sees
+    # getattr could read any setting, for all that a digest sees
+    value: T = module.__dict__.get(attribute, usual)
     return value
 
 
 def settings_class(package: ModuleType, name: str, base: type[Settings]) -> type[Settings]:
-    """The class of a variant's settings, ``SETTINGS`` of its ``settings.py``; the base where it has none.
-
-    Raises:
-        ConfigError: there is no such variant, or its ``settings.py`` has no ``SETTINGS``.
-    """
+    """The class of a variant's settings, or the base; ConfigError: no variant, or no ``SETTINGS``."""
     return optional(package, name, "settings", "SETTINGS", base)
 
 
 def settings_reader(package: ModuleType, key: str, base: type[Settings]) -> Callable[[Any], Any]:
-    """A validator that reads values by the class of the variant that they name under ``key``.
-
-    ``base`` is the class of the settings of variants that have none of their own.
-    """
+    """A validator that reads values by the class of the variant under ``key``; ``base`` if it has none."""
 
     def read(values: Any) -> Any:
         if isinstance(values, base) or not isinstance(values, dict) or key not in values:

@@ -192,10 +192,7 @@ def load() -> None:
 
 
 def start_jobs(requests: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """Fork a job for every request and report how it ended.
-
-    Returns its request and files in a job; None when no more requests can come and all jobs have ended.
-    """
+    """Fork a job for every request and report its end; returns request and files in it, None at the end."""
     jobs: dict[int, tuple[int, socket.socket]] = {}
     with selectors.DefaultSelector() as ready:
         ready.register(requests, selectors.EVENT_READ)

@@ -25,10 +25,7 @@ def projection_head(width: int, layers: int, hidden: int, output: int) -> nn.Seq
 def attach_head(
     network: nn.Module, path: str, projection: ProjectionHeadSettings, classes: int | None
 ) -> None:
-    """Replace the ``nn.Linear`` at ``path`` (else ModelError) by a pre-training's head, in place.
-
-    With ``classes``, a linear classifier follows the projection.
-    """
+    """Replace the ``nn.Linear`` at ``path`` (else ModelError) by a head, in place, before any classifier."""
     try:
         layer = network.get_submodule(path) if path else None
     except AttributeError:

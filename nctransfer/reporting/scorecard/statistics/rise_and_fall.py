@@ -91,10 +91,7 @@ def _sides(x: Numbers, y: Numbers, turns: list[int]) -> Numbers:
 
 
 def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
-    """A rise to the middle of the range, then a fall by the effect, in deviations of the points' scatter.
-
-    With the effect 0 the curve levels off; panels share half of the scatter.
-    """
+    """A rise, then a fall by the effect (0: level), in deviations of the scatter, half of it shared."""
     codes, names = pd.factorize(names_of(table, options.unit))
     between = options.between or (0.5, 2.0)
     low, high = between[0] * 0.4, between[1] * 1.2
