@@ -34,10 +34,7 @@ def accuracy_interval(accuracy: ArrayLike, samples: ArrayLike) -> tuple[Numbers,
 
 
 def with_intervals(table: pd.DataFrame, accuracy: str = "accuracy", samples: str = "samples") -> pd.DataFrame:
-    """Add the columns <accuracy>_low and <accuracy>_high to a table of accuracies on so many images.
-
-    The interval is about the images, not the training: for that there is the deviation over seeds.
-    """
+    """Add <accuracy>_low and <accuracy>_high, over so many test images, to a table of accuracies."""
     low, high = accuracy_interval(table[accuracy].to_numpy(float), table[samples].to_numpy(float))
     return table.assign(**{f"{accuracy}_low": low, f"{accuracy}_high": high})
 

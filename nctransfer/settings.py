@@ -74,11 +74,7 @@ class Settings(BaseModel):
 
     @classmethod
     def read(cls, values: Any) -> Self:
-        """Settings from plain values, such as those of :meth:`told` or of a manifest.
-
-        Raises:
-            pydantic.ValidationError: values are missing, unknown or not allowed.
-        """
+        """Settings from plain values, as of :meth:`told`; ValidationError: missing, unknown or wrong ones."""
         return cls.model_validate(values)
 
 

@@ -35,16 +35,7 @@ def _are_folders(package: ModuleType) -> dict[str, bool]:
 
 
 def module_name(package: ModuleType, name: str, part: str = "") -> str:
-    """Dotted name of a variant's module.
-
-    Args:
-        package: that holds the variants.
-        name: of the variant.
-        part: module of the variant's folder; a variant that is one module holds all parts itself.
-
-    Raises:
-        ConfigError: there is no such variant.
-    """
+    """Dotted name of a variant's module, or of the one that holds all parts; ConfigError if there is none."""
     are_folders = _are_folders(package)
     if name not in are_folders:
         kind = package.__name__.rpartition(".")[2]
@@ -55,17 +46,7 @@ def module_name(package: ModuleType, name: str, part: str = "") -> str:
 
 
 def load(package: ModuleType, name: str, part: str = "", needs: Iterable[str] = ()) -> ModuleType:
-    """Import a variant, or a part of it.
-
-    Args:
-        package: that holds the variants.
-        name: of the variant.
-        part: module of the variant's folder.
-        needs: what the module must define.
-
-    Raises:
-        ConfigError: there is no such variant, or it lacks the module or a name that it must define.
-    """
+    """Import a variant, or a part of it, that must define ``needs``; ConfigError if anything is missing."""
     dotted = module_name(package, name, part)
     try:
         module = importlib.import_module(dotted)
@@ -80,14 +61,9 @@ def load(package: ModuleType, name: str, part: str = "", needs: Iterable[str] = 
 
 
 def optional(package: ModuleType, name: str, part: str, attribute: str, usual: T) -> T:
-    """What a variant says of itself in a module that its folder may leave out.
+    """What a variant says of itself by an attribute of a module that its folder may leave out.
 
-    Args:
-        package: that holds the variants.
-        name: of the variant.
-        part: module of the variant's folder.
-        attribute: of the module.
-        usual: what holds where a folder has no such module, or one module for all says nothing.
+    ``usual`` holds where a folder has no such module, or one module for all says nothing.
 
     Raises:
         ConfigError: there is no such variant, or the module is there and does not define it.
@@ -97,29 +73,18 @@ def optional(package: ModuleType, name: str, part: str, attribute: str, usual: T
     if is_folder and importlib.util.find_spec(dotted) is None:
         return usual
     module = load(package, name, part, [attribute] if is_folder else ())
-    value: T = module.__dict__.get(
-        attribute, usual
-    )  # getattr could read any setting, for all that a digest sees
+    # getattr could read any setting, for all that a digest sees
+    value: T = module.__dict__.get(attribute, usual)
     return value
 
 
 def settings_class(package: ModuleType, name: str, base: type[Settings]) -> type[Settings]:
-    """The class of a variant's settings, ``SETTINGS`` of its ``settings.py``; the base where it has none.
-
-    Raises:
-        ConfigError: there is no such variant, or its ``settings.py`` has no ``SETTINGS``.
-    """
+    """The class of a variant's settings, or the base; ConfigError: no variant, or no ``SETTINGS``."""
     return optional(package, name, "settings", "SETTINGS", base)
 
 
 def settings_reader(package: ModuleType, key: str, base: type[Settings]) -> Callable[[Any], Any]:
-    """A validator that reads values by the class of the variant that they name.
-
-    Args:
-        package: that holds the variants.
-        key: of the variant's name among the values.
-        base: class of the settings of variants that have none of their own.
-    """
+    """A validator that reads values by the class of the variant under ``key``; ``base`` if it has none."""
 
     def read(values: Any) -> Any:
         if isinstance(values, base) or not isinstance(values, dict) or key not in values:

@@ -10,11 +10,10 @@ from nctransfer.config.axis_ranges import read_windows
 from nctransfer.config.load import load
 from nctransfer.dag.plan import Plan
 from nctransfer.errors import ConfigError
-from nctransfer.reporting.panels import letter
+from nctransfer.reporting.panels import frame, letter
 from nctransfer.reporting.scorecard import windows
 from nctransfer.reporting.scorecard.findings import read_numbers
 from nctransfer.reporting.settings import Window
-from nctransfer.reporting.windows import frame
 
 AXES = ROOT / "config" / "published" / "paper" / "axes.csv"
 

@@ -94,13 +94,9 @@ def class_statistics(
 ) -> ClassStatistics:
     """Means and scatter of the classes, on the device of the features.
 
-    Args:
-        features: (N, d) float64, float32, float16 or bfloat16, in any row order; rows sorted by class save a
-            gather. More than a million numbers of less than float64 are multiplied in float32.
-        labels: (N,) integers.
-        classes: number of classes that labels may name; None: the largest label + 1. Classes without samples
-            are dropped and counted.
-        name: of the features in messages.
+    Features are (N, d) float64, float32, float16 or bfloat16, in any row order; rows sorted by class save a
+    gather. More than a million numbers of less than float64 are multiplied in float32. Labels are (N,)
+    integers below ``classes`` (None: the largest label + 1); classes without samples are dropped and counted.
 
     Raises:
         DegenerateInputError: fewer than two classes, no class with two samples, features that are empty, not
@@ -112,14 +108,8 @@ def class_statistics(
     directions, singular_values = discriminant_directions(means, rows.features.dtype)
     axes = directions / singular_values
     scatter, whitened_scatter = _residual_pass(rows, means, axes)
-    statistics = ClassStatistics(
-        rows=rows,
-        means=means,
-        scatter=scatter,
-        squared_norms=scatter + rows.counts * means.square().sum(1),
-        axes=axes,
-        whitened_scatter=whitened_scatter,
-    )
+    squared_norms = scatter + rows.counts * means.square().sum(1)
+    statistics = ClassStatistics(rows, means, scatter, squared_norms, axes, whitened_scatter)
     _refuse_rounding_noise(statistics)
     if statistics.rank == 0:
         raise DegenerateInputError(
@@ -168,7 +158,10 @@ def _residual_pass(rows: ClassSortedRows, means: Tensor, projection: Tensor) -> 
     the subtraction; the rounding error of the mean is added back after the product, where a row has only r
     numbers.
     """
-    dtype = _residual_dtype(rows, means)
+    # float64 where squares could exceed the range of float32
+    spread = float((means - means.mean(0)).square().sum(1).mean().sqrt())
+    inside = FLOAT32_RANGE[0] < spread < FLOAT32_RANGE[1]
+    dtype = product_dtype(rows.features) if inside else torch.float64
     wide = torch.nn.functional.pad(projection, (0, -projection.shape[1] % PRODUCT_COLUMNS))
     factor = wide.to(dtype).contiguous()
     centres = means.to(dtype)
@@ -198,13 +191,6 @@ def _residual_pass(rows: ClassSortedRows, means: Tensor, projection: Tensor) -> 
 def _squared_lengths(block: Tensor) -> Tensor:
     """Squared lengths (B,) float64 of rows; one sum over a block of float32 would lose five digits."""
     return torch.linalg.vector_norm(block, dim=1).double().square()
-
-
-def _residual_dtype(rows: ClassSortedRows, means: Tensor) -> torch.dtype:
-    """The features' precision, or float64 where squares could exceed the range of float32."""
-    spread = float((means - means.mean(0)).square().sum(1).mean().sqrt())
-    inside = FLOAT32_RANGE[0] < spread < FLOAT32_RANGE[1]
-    return product_dtype(rows.features) if inside else torch.float64
 
 
 def _refuse_rounding_noise(statistics: ClassStatistics) -> None:

@@ -37,11 +37,7 @@ def checked_features(features: Tensor | NDArray, name: str) -> Tensor:
 
 
 def checked_labels(labels: Tensor | NDArray, features: Tensor, classes: int | None, name: str) -> Tensor:
-    """Labels (N,) as int64 on the device of the features (N, d).
-
-    Raises:
-        DegenerateInputError: wrong shape or dtype, or a label not in 0..classes - 1 (None: negative).
-    """
+    """Labels (N,) as int64 on the features' device; DegenerateInputError: no integers, or out of range."""
     targets = as_tensor(labels)
     if targets.shape != features.shape[:1]:
         raise DegenerateInputError(

@@ -99,12 +99,5 @@ def _measured(
             values[metric] = function(statistics)
         except DegenerateInputError as error:
             undefined[metric] = str(error)
-    return Measurement(
-        values=values,
-        undefined=undefined,
-        samples=statistics.samples,
-        classes=len(statistics.means),
-        dropped_classes=statistics.rows.dropped_classes,
-        width=statistics.width,
-        rank=statistics.rank,
-    )
+    sizes = statistics.samples, len(statistics.means), statistics.rows.dropped_classes
+    return Measurement(values, undefined, *sizes, statistics.width, statistics.rank)

@@ -4,6 +4,8 @@ Every function takes the statistics of :func:`~nctransfer.collapse.class_statist
 notation is used here; smaller values mean more collapse.
 """
 
+import math
+
 import torch
 
 from nctransfer.collapse.class_statistics import ClassStatistics, class_statistics
@@ -112,7 +114,7 @@ def vci(statistics: ClassStatistics) -> float:
 
 
 def _finite(value: float, metric: str, statistics: ClassStatistics) -> float:
-    if value != value or value in (float("inf"), float("-inf")):
+    if not math.isfinite(value):
         raise DegenerateInputError(
             f"{statistics.name}: {metric} is {value}; are the features' scales extreme?"
         )

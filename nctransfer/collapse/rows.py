@@ -62,9 +62,8 @@ class ClassSortedRows:
         def visit(start: int) -> R:
             stop = min(start + size, samples)
             if not hasattr(local, "scratch"):
-                local.scratch = torch.empty(
-                    min(size, samples), width, dtype=dtype, device=self.features.device
-                )
+                shape = min(size, samples), width
+                local.scratch = torch.empty(shape, dtype=dtype, device=self.features.device)
             block = local.scratch[: stop - start]
             if self.order is not None and self.features.dtype == dtype:
                 torch.index_select(self.features, 0, self.order[start:stop], out=block)
@@ -88,10 +87,7 @@ class ClassSortedRows:
 def class_sorted_rows(
     features: Tensor | NDArray, labels: Tensor | NDArray, *, classes: int | None, name: str
 ) -> ClassSortedRows:
-    """Sort the rows by class, without copying them; arguments and errors as :func:`class_statistics`.
-
-    The values of the features are not checked.
-    """
+    """The rows sorted by class, neither copied nor checked for finite values."""
     matrix = checked_features(features, name)
     targets = checked_labels(labels, matrix, classes, name)
     order = None if bool((targets[1:] >= targets[:-1]).all()) else torch.argsort(targets, stable=True)
@@ -122,9 +118,8 @@ def class_sorted_rows(
 
 def block_rows(features: Tensor, dtype: torch.dtype) -> int:
     """Number of rows of ``features`` in one block of ``dtype``."""
-    return max(
-        1, BLOCK_BYTES.get(features.device.type, BLOCK_BYTES["cpu"]) // (features.shape[1] * dtype.itemsize)
-    )
+    size = BLOCK_BYTES.get(features.device.type, BLOCK_BYTES["cpu"])
+    return max(1, size // (features.shape[1] * dtype.itemsize))
 
 
 def product_dtype(features: Tensor) -> torch.dtype:

@@ -4,16 +4,17 @@ Used by VCI, the H-score, and every score that starts with a principal component
 computed once, at the first access.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nctransfer.collapse.blas import torch_threads
 from nctransfer.collapse.rounding import eigenvalue_rounding, relative_rounding, rounding_along
 from nctransfer.collapse.rows import ClassSortedRows
 
@@ -40,7 +41,7 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class Covariance:
-    """S_T of the samples in float64; for N <= d represented by the N x N Gram matrix of the centred rows.
+    """S_T of the samples, float64; for N <= d by the N x N Gram matrix of the centred rows.
 
     ``rows`` are the features, ``means`` (K, d) float64 the class means.
     """
@@ -77,10 +78,7 @@ class Covariance:
         return self.matrix.diagonal() + self.centre.square()
 
     def significant(self, values: Tensor, vectors: Tensor) -> Tensor:
-        """Which eigenvalues are more than rounding, (r,) bool.
-
-        ``values`` (r,) and ``vectors`` are those of :attr:`matrix`, or of the same without centring.
-        """
+        """Which eigenvalues (r,) of :attr:`matrix`, or of it uncentred, are more than rounding, (r,) bool."""
         features = self.rows.features
         samples, width = features.shape
         relative = relative_rounding(features.dtype)
@@ -107,10 +105,7 @@ class Covariance:
         return Spectrum(values, explained, float(self.matrix.trace()))
 
     def leading(self, count: int) -> tuple[Tensor, Tensor]:
-        """The ``count`` largest variances (p,), descending, and their directions (d, p), both float64.
-
-        There are at most as many as the rank. The signs of the directions are arbitrary.
-        """
+        """The ``count`` largest variances (p,), descending, p <= rank, and their directions (d, p)."""
         values, vectors = _largest(self.matrix, count)
         significant = self.significant(values, vectors)
         values, vectors = values[significant], vectors[:, significant]
@@ -133,6 +128,19 @@ def _largest(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return values.flip(0), vectors.flip(1)
 
 
+@contextmanager
+def torch_threads() -> Iterator[ModuleType]:
+    """``scipy.linalg`` with torch's number of threads, on which the last bits of sums depend.
+
+    It is imported here because most jobs that measure features do not need it.
+    """
+    import scipy.linalg
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(torch.get_num_threads()):
+        yield scipy.linalg
+
+
 def covariance_rows(features: Tensor) -> int:
     """Number of rows (N, d) in a block for :func:`second_moment`."""
     return max(1, COVARIANCE_BYTES // (features.shape[1] * torch.float64.itemsize))
@@ -146,9 +154,8 @@ def second_moment(residuals: Iterable[Tensor], samples: int) -> Tensor:
             width = block.shape[1]
             if block.device.type == "cpu":  # BLAS computes one half of a symmetric product
                 moment = np.zeros((width, width), order="F") if moment is None else moment
-                moment = linalg.blas.dsyrk(
-                    1 / samples, block.numpy().T, 1.0, moment, lower=True, overwrite_c=True
-                )
+                rows = block.numpy().T
+                moment = linalg.blas.dsyrk(1 / samples, rows, 1.0, moment, lower=True, overwrite_c=True)
             else:
                 moment = block.new_zeros(width, width) if moment is None else moment
                 moment.addmm_(block.T, block, alpha=1 / samples)

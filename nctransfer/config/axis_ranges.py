@@ -11,13 +11,7 @@ COLUMNS = ("figure", "panel", "title", *(f"{axis}{end}" for axis in AXES for end
 
 
 def read_windows(path: Path) -> dict[str, tuple[Window, ...]]:
-    """Windows of published panels, by the key of the figure; an axis without numbers has none.
-
-    ``path`` is a CSV file like ``config/published/paper/axes.csv``.
-
-    Raises:
-        ConfigError: the file is not such a table.
-    """
+    """Windows of published panels by key of the figure, from a CSV like config/published/paper/axes.csv."""
     rows = csv_files.read(path, "style.windows", COLUMNS)
     windows: dict[str, list[Window]] = {}
     for line, row in enumerate(rows, start=2):
@@ -26,9 +20,8 @@ def read_windows(path: Path) -> dict[str, tuple[Window, ...]]:
         except (TypeError, ValueError):
             allowed = "allowed are a low end and a higher one, or nothing"
             raise ConfigError(f"style.windows: {path}: line {line}: {allowed}") from None
-        windows.setdefault(row["figure"], []).append(
-            Window(panel=row["panel"], title=row["title"], ranges=ranges)
-        )
+        window = Window(panel=row["panel"], title=row["title"], ranges=ranges)
+        windows.setdefault(row["figure"], []).append(window)
     return {figure: tuple(found) for figure, found in windows.items()}
 
 

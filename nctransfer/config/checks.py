@@ -64,11 +64,9 @@ def check(named: Named) -> Iterator[str]:
 def _check_report(study: Study) -> Iterator[str]:
     """The figures and tables of the report must exist; those of rankings do."""
     configuration = study.configuration
-    keys = [
-        key
-        for section in ("figures", "tables")
-        for key in (*configuration.pictures(section), *picture_keys(configuration, section))
-    ]
+    keys: list[str] = []
+    for section in ("figures", "tables"):
+        keys += [*configuration.pictures(section), *picture_keys(configuration, section)]
     for index, key in enumerate(configuration.report.pictures or ()):
         if key not in keys:
             close = f"{suggestion(key, keys)}; there are: {', '.join(keys)}"
@@ -155,12 +153,13 @@ def _check_episodes(where: str, key: str, study: Study) -> Iterator[str]:
     dataset, episodes = study.configuration.datasets.get(key), study.configuration.few_shot
     if dataset is None:
         return  # reported by other checks
-    classes = len(dataset.classes) if dataset.classes else _known_classes(study, key)
+    facts = data_set(dataset)
+    # the user's own files are only read when a target needs them
+    are_own = any(getattr(dataset, name) for name in facts.paths)
+    classes = len(dataset.classes) if dataset.classes else None if are_own else facts.class_count()
     if classes is not None and classes < episodes.ways:
-        yield (
-            f"{where}.dataset: {key!r} has {classes} classes; an episode takes {episodes.ways} "
-            "(few_shot.ways)"
-        )
+        takes = f"an episode takes {episodes.ways} (few_shot.ways)"
+        yield f"{where}.dataset: {key!r} has {classes} classes; {takes}"
     needed = max(episodes.shots) + episodes.queries
     images = dataset.per_class, dataset.test_per_class
     if images[0] is not None and images[1] is not None and sum(images) < needed:
@@ -168,12 +167,6 @@ def _check_episodes(where: str, key: str, study: Study) -> Iterator[str]:
             f"{where}.dataset: {key!r} has {sum(images)} images per class (per_class, test_per_class); an "
             f"episode takes {needed} (the most of few_shot.shots, and few_shot.queries)"
         )
-
-
-def _known_classes(study: Study, key: str) -> int | None:
-    """Number of classes; None for the user's own files, which are only read when a target needs them."""
-    dataset = data_set(study.configuration.datasets[key])
-    return None if any(getattr(dataset.entry, name) for name in dataset.paths) else dataset.class_count()
 
 
 def _check_datasets(where: str, panel: panels.DataSetsPanelSettings, named: Named) -> Iterator[str]:
@@ -223,12 +216,6 @@ def _check_training(where: str, training: TrainingSettings) -> Iterator[str]:
         yield f"{where}.{key}: {message}"
 
 
-def _with_family_key(line: str, axis: str) -> str:
-    """Replace the key in which family members differ by the key that the family uses for it."""
-    inner = {"heads": "projection.head"}.get(axis, f"{axis}.level")
-    return line.replace(f".training.{inner}:", f".{axis}:") if axis else line
-
-
 def _check_model(key: str, model: Model, named: Named) -> Iterator[str]:
     if model.is_derived:
         return  # the model that it is derived from is checked
@@ -246,9 +233,12 @@ def _check_model(key: str, model: Model, named: Named) -> Iterator[str]:
         for dataset in entry.sizes:
             yield from named.check(f"{where}.sizes", dataset, "datasets")
         shared = set(_check_training("", study.configuration.training))  # the study's own are reported once
+        # the key in which family members differ is named as the family does
+        inner = {"heads": "projection.head"}.get(model.axis, f"{model.axis}.level")
         for line in _check_training("", study.training(entry)):
             if line not in shared:
-                yield _with_family_key(f"{member}.training{line}", model.axis)
+                own = f"{member}.training{line}"
+                yield own.replace(f".training.{inner}:", f".{model.axis}:") if model.axis else own
     try:
         describe(entry)
         for dataset in getattr(entry, "sizes", {}):

@@ -36,13 +36,9 @@ def claims_file(path: str | None) -> Path:
 
 
 def read_claims(path: Path) -> tuple[JudgedClaimSettings, ...]:
-    """Read a file of claims.
+    """The rows of a file of claims; ConfigError with one line per mistake.
 
-    Returns:
-        its rows in order, each named by the number of its claim, with a letter if a claim has several rows.
-
-    Raises:
-        ConfigError: one line per mistake.
+    Each is named by the number of its claim, with a letter if a claim has several rows.
     """
     values = {"claims": yaml_files.read(path)}
     if lines := [f"{path}: {line}" for line in unspeakable(values)]:

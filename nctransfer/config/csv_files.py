@@ -8,11 +8,7 @@ from nctransfer.errors import ConfigError
 
 
 def read(path: Path, where: str, columns: Iterable[str]) -> list[dict[str, str]]:
-    """Rows of a CSV file that must have some columns.
-
-    Raises:
-        ConfigError: the file cannot be read, or lacks a column; the message starts with the key ``where``.
-    """
+    """Rows of a CSV file with these columns; ConfigError, led by the key ``where``, if not such a file."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
@@ -20,7 +16,6 @@ def read(path: Path, where: str, columns: Iterable[str]) -> list[dict[str, str]]
     except (OSError, ValueError, csv.Error) as error:
         raise ConfigError(f"{where}: {str(path)!r} cannot be read ({error})") from None
     if lacking := [column for column in columns if column not in present]:
-        raise ConfigError(
-            f"{where}: {path}: no column {lacking[0]!r}; it has: {', '.join(present) or 'none'}"
-        )
+        has = ", ".join(present) or "none"
+        raise ConfigError(f"{where}: {path}: no column {lacking[0]!r}; it has: {has}")
     return rows

@@ -13,10 +13,9 @@ from nctransfer import variants
 from nctransfer.catalog.model_facts import ModelFacts
 from nctransfer.config.configuration import Configuration
 from nctransfer.config.finetuning import FineTunedSettings, FineTuningSettings, RatesSettings, SweepSettings
-from nctransfer.config.overrides import overridden
 from nctransfer.config.panels import RunsPanelSettings
-from nctransfer.config.study import Model, Run, Study, describe
-from nctransfer.config.training import as_read, schedule_problems
+from nctransfer.config.study import Derived, Model, Models, Run, Study, describe
+from nctransfer.config.training import as_read, overridden, schedule_problems
 from nctransfer.config.yaml_files import merge
 from nctransfer.errors import ConfigError
 from nctransfer.features.settings import KeptUnits
@@ -33,20 +32,13 @@ SHARED = (
 def network_rates(
     finetuning: FineTuningSettings, facts: ModelFacts
 ) -> tuple[str, Mapping[str, RatesSettings]]:
-    """The kind of a network and its rates by method.
-
-    A network whose units output feature maps is convolutional, all others are transformers (Table 4's kinds).
-    """
+    """The kind of a network (convolutional if units output feature maps, else transformer) and its rates."""
     network = "convolutional" if "avg" in facts.known.poolings else "transformer"
     return network, getattr(finetuning.rates, network)
 
 
 def rates(finetuning: FineTuningSettings, facts: ModelFacts, method: str) -> RatesSettings:
-    """Learning rate and weight decay of a method on a kind of network.
-
-    Raises:
-        ConfigError: there are none for it.
-    """
+    """Rates of a method on a kind of network; ConfigError if the section has none for it."""
     network, table = network_rates(finetuning, facts)
     if method not in table:
         raise ConfigError(f"finetuning.rates.{network}.{method}: missing; there are: {', '.join(table)}")
@@ -66,13 +58,9 @@ def with_options(finetuning: FineTuningSettings, options: FineTuningSettings) ->
 
 
 def expand(
-    configuration: Configuration, models: Mapping[str, Model], panel: RunsPanelSettings
+    configuration: Configuration, models: Models, panel: RunsPanelSettings
 ) -> Iterator[tuple[Run, KeptUnits | None]]:
-    """The runs that a panel asks for, each with its choice of the features to keep.
-
-    Raises:
-        ConfigError: the model is not known, or a method has no rates.
-    """
+    """Runs of a panel, each with its features to keep; ConfigError for an unknown model, or without rates."""
     facts = describe(models[panel.model].entry)
     for sweep in panel.runs:
         for run in _sweep(configuration.finetuning, facts, panel, sweep):
@@ -103,12 +91,8 @@ def _sweep(
             yield Run(*shared, units, per_class, rate, decay, seed, options)
 
 
-def run_of(configuration: Configuration, models: Mapping[str, Model], entry: FineTunedSettings) -> Run:
-    """The run of an entry of ``finetuned:``.
-
-    Raises:
-        ConfigError: the model is not known, or its method has no rates.
-    """
+def run_of(configuration: Configuration, models: Models, entry: FineTunedSettings) -> Run:
+    """The run of an entry of ``finetuned:``; ConfigError for an unknown model, or a method without rates."""
     shared = entry.model, entry.dataset, entry.method, tuple(sorted(entry.units or ()))
     if not method_facts(entry.method).trains:
         return Run(*shared, None, None, None, 0, {})
@@ -125,10 +109,7 @@ def run_of(configuration: Configuration, models: Mapping[str, Model], entry: Fin
 
 
 def own_options(study: FineTuningSettings, method: str, options: FineTuningSettings) -> dict[str, Any]:
-    """The options of a run that its method reads and that differ from the study's section ``finetuning:``.
-
-    Thus a training has the same key however it is asked for.
-    """
+    """Options of a run, however it is asked for, that its method reads and that differ from the study's."""
     read = {*SHARED, *method_facts(method).options}
     defaults = study.model_dump(mode="json")
     overrides = options.model_dump(mode="json", exclude_unset=True)
@@ -160,10 +141,7 @@ def options_of(study: FineTuningSettings, run: Run) -> FineTuningSettings:
 
 
 def run_key(study: FineTuningSettings, run: Run) -> str:
-    """Key of a run: everything that distinguishes it, except the paper's mode of statistics.
-
-    ``study`` is the section ``finetuning:``.
-    """
+    """Key of a run: everything that distinguishes it, except the paper's mode of statistics."""
     parts = [run.model, run.dataset]
     parts += [f"{run.per_class}pc"] if run.per_class else []
     parts += [run.method]
@@ -172,7 +150,9 @@ def run_key(study: FineTuningSettings, run: Run) -> str:
         return ".".join(parts)
     statistics = options_of(study, run).statistics
     parts += [] if statistics == "update" else [statistics]
-    parts += [f"{name}{_text(value)}" for name, value in _leaves(run.options) if name != "statistics"]
+    for name, value in _leaves(run.options):
+        if name != "statistics":
+            parts.append(name + (f"{value:g}" if isinstance(value, float) else str(value).lower()))
     parts += [f"lr{run.learning_rate:g}", f"wd{run.weight_decay:g}", f"s{run.seed}"]
     return ".".join(parts)
 
@@ -190,22 +170,10 @@ def _leaves(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{name}", value
 
 
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value).lower()
-
-
 def derive_tuned(
-    configuration: Configuration,
-    models: Mapping[str, Model],
-    panels: Iterable[tuple[str, RunsPanelSettings]],
-) -> tuple[dict[str, Model], list[str]]:
-    """A model for every run that has a name or is asked for, by key.
-
-    ``models`` are all others, ``panels`` the configuration path and settings of all panels that ask for runs.
-
-    Returns:
-        the models, and one line per mistake; mistakes that other checks report (unknown names) are skipped.
-    """
+    configuration: Configuration, models: Models, panels: Iterable[tuple[str, RunsPanelSettings]]
+) -> Derived:
+    """A model, by key, for every named run and every run of these panels; one line per new mistake."""
     tuned: dict[str, Model] = {}
     mistakes: list[str] = []
 
@@ -235,7 +203,7 @@ def derive_tuned(
     return tuned, sorted(set(mistakes))
 
 
-def is_described(models: Mapping[str, Model], model: str) -> bool:
+def is_described(models: Models, model: str) -> bool:
     """Whether a model exists, is valid and is not itself fine-tuned."""
     try:
         describe(models[model].entry)
@@ -248,10 +216,9 @@ def _rate_mistakes(finetuning: FineTuningSettings, run: Run, where: str) -> Iter
     """A cosine schedule that rises, or a warm-up that leaves it no epoch."""
     if run.learning_rate is None:
         return
-    options = options_of(finetuning, run)
-    for key, message in schedule_problems(
-        options.epochs, options.warmup_epochs, run.learning_rate, options.learning_rate_min
-    ):
+    options, rate = options_of(finetuning, run), run.learning_rate
+    schedule = options.epochs, options.warmup_epochs, rate, options.learning_rate_min
+    for key, message in schedule_problems(*schedule):
         yield f"{where}: method {run.method!r}, {key}: {message}"
 
 

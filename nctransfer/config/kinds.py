@@ -39,10 +39,6 @@ class Kind:
 
 
 def kind_of(section: str, name: str) -> Kind:
-    """The record of a kind of figure or table.
-
-    Raises:
-        ConfigError: there is no such kind, or its module has no ``KIND``.
-    """
+    """The record of a kind of figure or table; ConfigError if there is no such kind or no ``KIND``."""
     kind: Kind = variants.load(SECTIONS[section], name, "kind", ["KIND"]).KIND
     return kind

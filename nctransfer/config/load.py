@@ -21,7 +21,7 @@ from nctransfer.config.panels import RunsPanelSettings
 from nctransfer.config.ranking import derive_ranked, ranking_pictures, runs_panels
 from nctransfer.config.references import Named
 from nctransfer.config.renamed import with_new_names
-from nctransfer.config.study import Model, Study, derive_members, derive_snapshots
+from nctransfer.config.study import Model, Models, Study, derive_members, derive_snapshots
 from nctransfer.errors import ConfigError
 from nctransfer.settings import EXPONENT
 
@@ -35,21 +35,12 @@ def load(
     settings: Iterable[str] = (),
     config: Mapping[str, Any] | None = None,
 ) -> Study:
-    """Check and complete a configuration.
+    """Check a configuration, and derive all that follows from it; ConfigError has one line per mistake.
 
-    Args:
-        base: the files of ``configfile:``.
-        overlays: the files of ``--configfile``.
-        settings: the ``KEY=VALUE`` entries of ``--config``.
-        config: Snakemake's configuration. If it is not what the files and settings give, it is loaded as it
-            is. If it is, it is read from them once more, because Snakemake keeps neither the types of values
-            (``1e-3``) nor repeated keys, nor which overlay set what. None: what they give.
-
-    Returns:
-        the configuration, including the figures and tables of rankings, and all models derived from it.
-
-    Raises:
-        ConfigError: one line per mistake.
+    It is given by the files of ``configfile:`` and ``--configfile``, and the ``KEY=VALUE`` settings of
+    ``--config``. ``config`` is Snakemake's own: if it is not what these give, it is loaded as it is. If it
+    is, they are read once more, because Snakemake keeps neither the types of values (``1e-3``) nor repeated
+    keys, nor which overlay set what.
     """
     files = [base] if isinstance(base, Path) else list(base)
     read = _merged(files, overlays, settings)
@@ -57,19 +48,14 @@ def load(
         values, notes = with_new_names(_with_numbers(config))
         read = _Read({}, values, [], notes)
     study, mistakes_of_study = _study(read.values)
-    lines = [*read.lines, *mistakes_of_study]
-    if lines:
+    if lines := [*read.lines, *mistakes_of_study]:
         count = "one mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
         raise ConfigError("\n".join([f"{count} in the configuration:", *(f"  {line}" for line in lines)]))
     return Study(study.configuration, study.models, tuple(read.notes))
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
-    """Read ``KEY=VALUE`` settings of ``--config``; values are YAML.
-
-    Raises:
-        ConfigError: an entry does not have the form ``KEY=VALUE``.
-    """
+    """Values (YAML) of ``--config KEY=VALUE``; ConfigError for an entry of another form."""
     merged: dict[str, Any] = {}
     for entry in settings:
         key, equals, text = entry.partition("=")
@@ -176,16 +162,12 @@ def _mapping(part: Any) -> dict[str, Any]:
 
 
 def validate(values: Mapping[str, Any]) -> tuple[Configuration, dict[str, Any], list[str]]:
-    """Read plain values as a configuration.
+    """The valid part of a configuration, as settings and as plain values, and one line per mistake.
 
     One mistake does not hide others: an entry (`models.x`) or section with a mistake is left out and the rest
     is checked.
-
-    Returns:
-        the valid part, as settings and as plain values, and one line per mistake.
     """
-    lines = list(unspeakable(values))
-    if lines:
+    if lines := list(unspeakable(values)):
         return Configuration(), {}, lines
     sound = dict(values)
     while True:
@@ -247,9 +229,7 @@ def _study(values: Mapping[str, Any]) -> tuple[Study, list[str]]:
     return study, [*lines, *taken]
 
 
-def _runs_panels(
-    configuration: Configuration, models: Mapping[str, Model]
-) -> Iterable[tuple[str, RunsPanelSettings]]:
+def _runs_panels(configuration: Configuration, models: Models) -> Iterable[tuple[str, RunsPanelSettings]]:
     """Configuration path and panel of every request for runs of a valid model, including rankings."""
     for section in ("figures", "tables"):
         for key, picture in configuration.pictures(section).items():

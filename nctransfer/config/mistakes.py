@@ -25,6 +25,8 @@ _TYPES = {
 }
 _SIGNS = {"greater_than_equal": ">=", "greater_than": ">", "less_than_equal": "<=", "less_than": "<"}
 _LIMITS = {"greater_than_equal": "ge", "greater_than": "gt", "less_than_equal": "le", "less_than": "lt"}
+# pydantic's names of types in a location
+TYPES = ("int", "str", "float", "bool", "constrained-int", "constrained-str")
 
 Path = tuple[str | int, ...]
 
@@ -65,10 +67,7 @@ class Mistake:
 
 
 def mistakes(error: ValidationError, values: Any, model: type[BaseModel]) -> list[Mistake]:
-    """Every mistake that a validation found.
-
-    ``values`` are the validated plain values, ``model`` is the class that they were validated as.
-    """
+    """Every mistake that the validation of plain values as a ``model`` found."""
     unique: dict[Mistake, None] = {}
     unions: dict[Path, str] = {}
     misspelt: set[Path] = set()  # required keys that are present under another name
@@ -112,19 +111,14 @@ def _tags(detail: Any) -> list[str]:
 
 
 def _follow(loc: Sequence[str | int], values: Any) -> tuple[Path, tuple[int, str] | None]:
-    """Remove the class names that pydantic puts between the keys of a location.
-
-    Returns:
-        the keys, and for an alternative of a union its position and name.
-    """
+    """Keys of a location without pydantic's class names; of a union's alternative also position and name."""
     path: list[str | int] = []
     choice: tuple[int, str] | None = None
     here = values
     for index, part in enumerate(loc):
-        last = index == len(loc) - 1
-        if isinstance(here, dict) and (
-            part in here or (last and isinstance(part, str) and not _is_class(part))
-        ):
+        # the last part may be a missing key, if it names no type
+        is_key = index == len(loc) - 1 and isinstance(part, str) and "[" not in part and part not in TYPES
+        if isinstance(here, dict) and (part in here or is_key):
             here = here.get(part)
         elif isinstance(here, list) and isinstance(part, int) and part < len(here):
             here = here[part]
@@ -135,11 +129,6 @@ def _follow(loc: Sequence[str | int], values: Any) -> tuple[Path, tuple[int, str
             continue
         path.append(part)
     return tuple(path), choice
-
-
-def _is_class(part: str) -> bool:
-    """Whether a part of a location names a type, not a key."""
-    return "[" in part or part in ("int", "str", "float", "bool", "constrained-int", "constrained-str")
 
 
 def _message(detail: Any, path: Path, values: Any, model: type[BaseModel]) -> str:
@@ -173,10 +162,8 @@ def _message(detail: Any, path: Path, values: Any, model: type[BaseModel]) -> st
         case "string_pattern_mismatch" if context["pattern"].startswith("^(none|linear|"):
             return f"{where}: {value!r} is no projection head; allowed: none, linear, mlp1, mlp2, ..., mlp9"
         case "string_pattern_mismatch":
-            return (
-                f"{where}: {value!r} cannot be a name; allowed are letters, digits, '.', '_' and '-', the "
-                "first a letter or digit"
-            )
+            allowed = "letters, digits, '.', '_' and '-', the first a letter or digit"
+            return f"{where}: {value!r} cannot be a name; allowed are {allowed}"
         case "too_short" | "string_too_short":
             return f"{where}: {value!r} is too short; it must hold {context['min_length']} or more"
         case "too_long" if context["max_length"] == 0:
@@ -241,11 +228,8 @@ def _at(model: type[BaseModel], loc: Sequence[str | int]) -> list[type[BaseModel
 
 def _tag(kind: type[BaseModel], part: str | int) -> bool:
     """Whether a tag selects this class as the alternative of a union."""
-    return any(
-        part in get_args(field.annotation)
-        for name, field in kind.model_fields.items()
-        if name in ("source", "kind")
-    )
+    fields = [kind.model_fields[name] for name in ("source", "kind") if name in kind.model_fields]
+    return any(part in get_args(field.annotation) for field in fields)
 
 
 def _classes(annotation: Any) -> list[type[BaseModel]]:

@@ -57,11 +57,7 @@ class ModelSettings(NetworkSettings):
         return values | ({"options": self.build_options} if "options" in values else {})
 
     def known(self) -> KnownModel:
-        """The network's row in the table of known models.
-
-        Raises:
-            ConfigError: name, weights or architecture are not known.
-        """
+        """The network's row in the table of known models; ConfigError if the table has none."""
         return lookup_architecture(self.network)
 
 

@@ -18,7 +18,7 @@ from nctransfer.config import csv_files
 from nctransfer.config.configuration import Configuration
 from nctransfer.config.models import LIBRARIES, LibraryModelSettings, PretrainedModelSettings
 from nctransfer.config.panels import RunsPanelSettings
-from nctransfer.config.study import Model, Study, group_members
+from nctransfer.config.study import Derived, Model, Models, Study, group_members
 from nctransfer.errors import ConfigError
 from nctransfer.suggestions import suggestion
 from nctransfer.transferability.settings import MeasuredAccuracies, RankedModel
@@ -28,7 +28,7 @@ IMAGENET = "ImageNet-1k"
 ACCURACIES = Path(__file__).resolve().parents[1] / "catalog" / "source_accuracies.csv"
 
 
-def ranked_models(configuration: Configuration, models: Mapping[str, Model]) -> list[str]:
+def ranked_models(configuration: Configuration, models: Models) -> list[str]:
     """Keys of the ranked models, each once, groups replaced by their members."""
     groups, own = group_members(configuration), own_keys(configuration, models)
     names: dict[str, None] = {}
@@ -40,9 +40,7 @@ def ranked_models(configuration: Configuration, models: Mapping[str, Model]) -> 
     return list(names)
 
 
-def derive_ranked(
-    configuration: Configuration, models: Mapping[str, Model]
-) -> tuple[dict[str, Model], list[str]]:
+def derive_ranked(configuration: Configuration, models: Models) -> Derived:
     """Models that ``rank.models`` lists as ``library/name``, by key, and one line per mistake."""
     ranked: dict[str, Model] = {}
     mistakes: list[str] = []
@@ -56,14 +54,12 @@ def derive_ranked(
         except ConfigError as error:
             mistakes.append(f"rank.models: {name!r}: {error}")
             continue
-        entry = LibraryModelSettings.read(
-            {"source": library, "name": model, "preprocess": "native", "weights": weights or None}
-        )
-        ranked[key] = Model(entry, ranked_as=name)
+        values = {"source": library, "name": model, "preprocess": "native", "weights": weights or None}
+        ranked[key] = Model(LibraryModelSettings.read(values), ranked_as=name)
     return ranked, mistakes
 
 
-def own_keys(configuration: Configuration, models: Mapping[str, Model]) -> dict[str, str]:
+def own_keys(configuration: Configuration, models: Models) -> dict[str, str]:
     """Keys of the models listed as ``library/name``: the name, prefixed by the library if it is taken."""
     keys: dict[str, str] = {}
     for name in configuration.rank.models:
@@ -81,10 +77,7 @@ def picture_keys(configuration: Configuration, section: str) -> list[str]:
 
 
 def ranking_pictures(configuration: Configuration) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Figures and tables of every ranking, by section and key, as in a configuration.
-
-    The second value is one line per key that is already used.
-    """
+    """Figures and tables of every ranking by section and key, as configured; and a line per key in use."""
     pictures: dict[str, dict[str, Any]] = {section: {} for section in KINDS}
     mistakes: list[str] = []
     for dataset, (section, kinds) in product(dict.fromkeys(configuration.rank.datasets), KINDS.items()):
@@ -102,9 +95,7 @@ def runs_panel(configuration: Configuration, model: str, dataset: str) -> RunsPa
     return RunsPanelSettings(model=model, dataset=dataset, runs=sweeps) if sweeps else None
 
 
-def runs_panels(
-    configuration: Configuration, models: Mapping[str, Model]
-) -> Iterator[tuple[str, RunsPanelSettings]]:
+def runs_panels(configuration: Configuration, models: Models) -> Iterator[tuple[str, RunsPanelSettings]]:
     """Configuration path and panel of all fine-tuning runs with which rankings are compared."""
     for dataset in configuration.rank.datasets:
         for model in ranked_models(configuration, models):
@@ -113,10 +104,7 @@ def runs_panels(
 
 
 def ranked_model(study: Study, key: str, view: str) -> RankedModel:
-    """A model of a ranking, with its accuracy (%) on its source data or the training whose history has it.
-
-    A fine-tuned model gets the accuracy of its base model.
-    """
+    """A model with its accuracy (%) on its source data, or the training (its base model's) that has it."""
     base = study.base(key)
     model = study.models[base]
     entry = model.entry
@@ -128,9 +116,8 @@ def ranked_model(study: Study, key: str, view: str) -> RankedModel:
         return RankedModel(model=key, view=view, data=entry.dataset, history=trained, epoch=model.epoch)
     if isinstance(entry, LibraryModelSettings):
         published = _published().get(weights_of(entry))
-        return RankedModel(
-            model=key, view=view, data=None if published is None else IMAGENET, accuracy=published
-        )
+        data = None if published is None else IMAGENET
+        return RankedModel(model=key, view=view, data=data, accuracy=published)
     return RankedModel(model=key, view=view)
 
 
@@ -144,10 +131,8 @@ def weights_of(entry: LibraryModelSettings) -> tuple[str, str, str]:
 def _published() -> dict[tuple[str, str, str], float]:
     """ImageNet-1k top-1 accuracy (%) that libraries publish with their weights."""
     with ACCURACIES.open(newline="") as file:
-        return {
-            (row["source"], row["name"], row["weights"]): float(row["accuracy"])
-            for row in csv.DictReader(file)
-        }
+        rows = list(csv.DictReader(file))
+    return {(row["source"], row["name"], row["weights"]): float(row["accuracy"]) for row in rows}
 
 
 def measured_accuracies(study: Study, dataset: str) -> MeasuredAccuracies | None:
@@ -177,9 +162,8 @@ def measured_accuracies(study: Study, dataset: str) -> MeasuredAccuracies | None
             f"{suggestion(dataset, datasets)}; it has data sets: {', '.join(datasets)}"
         )
     if all(0 < value <= 1 for value in accuracies.values()):
-        raise ConfigError(
-            f"rank.measured: {path}: accuracies of {dataset} are shares; they must be percentages"
-        )
+        shares = f"accuracies of {dataset} are shares; they must be percentages"
+        raise ConfigError(f"rank.measured: {path}: {shares}")
     return MeasuredAccuracies(name=path.stem, accuracies=accuracies)
 
 

@@ -132,23 +132,17 @@ def page() -> str:
     json_schema = schema(Configuration)
     for node in _nodes(json_schema):
         node.pop("pattern", None)  # the introduction explains `<key>`
-        entries = node.get("additionalProperties") or next(
-            iter(node.get("patternProperties", {}).values()), None
-        )
+        by_pattern = iter(node.get("patternProperties", {}).values())
+        entries = node.get("additionalProperties") or next(by_pattern, None)
         if isinstance(entries, dict) and "description" in node:
-            links = ", ".join(f"[{name}](#{name.lower()})" for name in sorted(set(_references(entries))))
+            names = {part["$ref"].rpartition("/")[2] for part in _nodes(entries) if "$ref" in part}
+            links = ", ".join(f"[{name}](#{name.lower()})" for name in sorted(names))
             node["description"] += f" Entries: {links}." if links else ""
     options = {"footer": False, "replace_refs": False, "hide_empty_columns": True}
     body = jsonschema_markdown.generate(json_schema, **options)
     for repeated in ("# Definitions\n\n", "#### Type: `object`\n\n", CLOSED):
         body = body.replace(repeated, "")
     return INTRODUCTION + body[body.index("|") :].rstrip() + "\n"
-
-
-def _references(node: Any) -> Iterator[str]:
-    for part in _nodes(node):
-        if "$ref" in part:
-            yield part["$ref"].rpartition("/")[2]
 
 
 def main() -> None:

@@ -13,10 +13,7 @@ from nctransfer.suggestions import suggestion
 
 @dataclass(frozen=True)
 class Named:
-    """Names used in a configuration, including those of entries with mistakes.
-
-    The study has the valid entries; ``values`` is the configuration as written.
-    """
+    """Names used in a configuration (``values``, as written), including those of entries with mistakes."""
 
     study: Study
     values: Mapping[str, Any]

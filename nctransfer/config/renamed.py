@@ -24,10 +24,7 @@ _UNTIL = "the old name works until the next release"
 
 
 def with_new_names(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A configuration or overlay with old names replaced, and a warning for each.
-
-    If both names of a key are present, both are kept; the old one is then refused as unknown.
-    """
+    """Old names replaced, and a warning for each; where both names stand, the old one is refused later."""
     notes: list[str] = []
     renewed = _renamed(values, SECTIONS, "", notes)
     for section in ("models", "families", "figures", "tables"):

@@ -43,15 +43,12 @@ def check_runs(where: str, kind: str, panel: RunsPanelSettings, study: Study) ->
     """What a kind of figure requires of a panel's runs; reported before the runs are computed."""
     used = [method for sweep in panel.runs for method in sweep.methods if is_method(method)]
     if kind == "collapse_by_unit":
-        idle = [method for method in used if not method_facts(method).trains]
-        if idle:
+        if idle := [method for method in used if not method_facts(method).trains]:
             yield f"{where}.runs: {idle[0]!r} tunes nothing, so kind {kind!r} cannot show it"
         for index, sweep in enumerate(panel.runs):
             if study.kept_units(panel.model, sweep.features) != "all":
-                yield (
-                    f"{where}.runs[{index}].features: only the penultimate feature is kept, but kind "
-                    f"{kind!r} shows those of all units; set features: all"
-                )
+                lacking = f"only the penultimate feature is kept, but kind {kind!r} shows those of all units"
+                yield f"{where}.runs[{index}].features: {lacking}; set features: all"
     if isinstance(panel, SearchPanelSettings):
         dataset = study.configuration.datasets.get(panel.dataset)
         if dataset is not None and dataset.validation is None:

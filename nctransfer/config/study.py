@@ -16,8 +16,7 @@ from nctransfer.config.models import (
     MemberSettings,
     PretrainedModelSettings,
 )
-from nctransfer.config.overrides import overridden
-from nctransfer.config.training import TrainingSettings
+from nctransfer.config.training import TrainingSettings, overridden
 from nctransfer.data.settings import Geometry
 from nctransfer.errors import ConfigError
 from nctransfer.features.settings import KeptUnits
@@ -51,7 +50,7 @@ class Run:
 
     @property
     def facts(self) -> Method:
-        """Facts about its method."""
+        """Facts about a model, a fine-tuned one's of its base model; ConfigError as :func:`describe`."""
         return method_facts(self.method)
 
 
@@ -86,12 +85,16 @@ class Model:
         return self.entry.dataset if isinstance(self.entry, PretrainedModelSettings) else None
 
 
+Models = Mapping[str, Model]  # by key
+Derived = tuple[dict[str, Model], list[str]]  # models, by key, that follow from a configuration; mistakes
+
+
 @dataclass(frozen=True)
 class Study:
     """A configuration with all models derived from it."""
 
     configuration: Configuration  # the configuration; its figures and tables include those of rankings
-    models: Mapping[str, Model]  # all models, by key
+    models: Models  # all models, by key
     notes: tuple[str, ...] = ()  # warnings for the user, such as renamed keys
 
     def facts(self, model: str, dataset: str | None = None) -> ModelFacts:
@@ -112,11 +115,7 @@ class Study:
         return model if run is None else run.model
 
     def geometry(self, model: str, dataset: str) -> Geometry:
-        """How images of a data set are brought to a model's size.
-
-        Raises:
-            ConfigError: the library's transform cannot be expressed, or is for another image size.
-        """
+        """How a data set's images get a model's size; ConfigError for a library's transform that cannot."""
         entry, facts = self.models[model].entry, self.facts(model, dataset)
         try:
             return facts.geometry(self.preprocess(entry))
@@ -128,10 +127,7 @@ class Study:
         return getattr(entry, "preprocess", None) or self.configuration.preprocess
 
     def kept_units(self, model: str, features: KeptUnits | None = None) -> KeptUnits:
-        """Which features of a model are kept; ``features`` is the choice of a run, if it makes one.
-
-        A key that is not in the study gets the study's default.
-        """
+        """Which features of a model are kept: the run's choice, the model's, or the study's default."""
         entry = self.models.get(model)
         own = (entry.kept or entry.entry.units) if entry else None
         return features or own or self.configuration.features.units
@@ -146,33 +142,23 @@ class Study:
 
 
 def describe(entry: Entry, dataset: str | None = None) -> ModelFacts:
-    """Facts about a model, from its entry, with the input size for a data set.
-
-    Raises:
-        ConfigError: the name, weights or architecture is unknown, or a pooling does not suit its units.
-    """
-    return describe_model(
-        entry.known(),
-        entry.source,
-        entry.unit_layout,
-        entry.side(dataset),
-        entry.poolings,
-        entry.build_options,
-    )
+    """Facts about a model, from its entry; ConfigError for an unknown name or weights, or a wrong pooling."""
+    side, options = entry.side(dataset), entry.build_options
+    return describe_model(entry.known(), entry.source, entry.unit_layout, side, entry.poolings, options)
 
 
 def group_members(configuration: Configuration) -> dict[str, dict[str, str]]:
     """Keys of all family members by group (``<family>-<member>``) and label (level or head)."""
-    return {
-        group: {_label(value): _key(group, axis, value) for value in getattr(member, axis)}
-        for _, group, _, member in _groups(configuration)
-        for axis in _axes(member)
-    }
+    members = {}
+    for _, group, _, member in _groups(configuration):
+        for axis in _axes(member):
+            keys = {str(value): _key(group, axis, value) for value in getattr(member, axis)}
+            # heads as figures write them: MLP-2
+            members[group] = {label.replace("mlp", "MLP-"): key for label, key in keys.items()}
+    return members
 
 
-def derive_members(
-    configuration: Configuration, models: Mapping[str, Model]
-) -> tuple[dict[str, Model], list[str]]:
+def derive_members(configuration: Configuration, models: Models) -> Derived:
     """Models of all members of families, by key, and one line per mistake."""
     members: dict[str, Model] = {}
     mistakes: list[str] = []
@@ -194,12 +180,13 @@ def derive_members(
             if key in members or key in models:
                 mistakes.append(f"{where}: {key!r} is also the key of another model; rename one of them")
                 continue
-            training = overridden(overridden(family.training, member.training), _chosen(axis, value))
-            entry = PretrainedModelSettings(
-                source="pretraining",
-                training=training,
-                **{name: getattr(family, name) for name in family.model_fields_set - {"training", "members"}},
-            )
+            place = AXES[axis]
+            chosen = TrainingSettings.read({place[0]: {place[1]: value}} if place else {})
+            training = overridden(overridden(family.training, member.training), chosen)
+            shared = {
+                name: getattr(family, name) for name in family.model_fields_set - {"training", "members"}
+            }
+            entry = PretrainedModelSettings(source="pretraining", training=training, **shared)
             members[key] = Model(entry, group=where, axis=axis)
     return members, mistakes
 
@@ -224,28 +211,13 @@ def _sets(training: TrainingSettings, axis: str) -> bool:
     return section in training.model_fields_set and key in getattr(training, section).model_fields_set
 
 
-def _label(value: int | str) -> str:
-    """A level as its number, a head as figures write it (``MLP-2``)."""
-    return str(value).replace("mlp", "MLP-")
-
-
 def _key(group: str, axis: str, value: int | str) -> str:
     if axis != "heads":
         return f"{group}{value}"
     return group if value == "none" else f"{group}-{value}"
 
 
-def _chosen(axis: str, value: int | str) -> TrainingSettings:
-    """Training settings in which a member differs from the others."""
-    if (place := AXES[axis]) is None:
-        return TrainingSettings()
-    section, key = place
-    return TrainingSettings.read({section: {key: value}})
-
-
-def derive_snapshots(
-    configuration: Configuration, models: Mapping[str, Model]
-) -> tuple[dict[str, Model], list[str]]:
+def derive_snapshots(configuration: Configuration, models: Models) -> Derived:
     """A model for every snapshot of every training, by key, and one line per clash of keys."""
     snapshots: dict[str, Model] = {}
     mistakes: list[str] = []

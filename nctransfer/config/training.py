@@ -1,7 +1,7 @@
 """The section `training:`: how source models are trained, and the settings of the training loop."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -20,6 +20,7 @@ from nctransfer.training.settings import (
     StepDecaySettings,
 )
 
+S = TypeVar("S", bound=Settings)
 Head = Annotated[str, Field(pattern=r"^(none|linear|mlp[1-9])$")]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 BatchSize = Annotated[Integer, Field(ge=2)]
@@ -118,10 +119,9 @@ def loss_class(name: str) -> type[LossSettings]:
 
 
 def loop_settings(training: TrainingSettings) -> PretrainingLoopSettings:
-    """Settings of the training loop for a complete section.
+    """Settings of the training loop for a complete section, with levels resolved to what they mean.
 
-    Levels are resolved to what they mean. Options that have no effect with the chosen settings get their
-    default values, so that changing them reruns no training.
+    Options without effect get their defaults, so that changing them reruns no training.
     """
     decay = None
     cosine: dict[str, Any] = {}
@@ -180,6 +180,16 @@ def _projection_head(projection: ProjectionSettings) -> ProjectionHeadSettings |
     return ProjectionHeadSettings(layers=layers, hidden=hidden, output=projection.output)
 
 
+def overridden(settings: S, by: S) -> S:
+    """Settings overridden by those fields of ``by`` that were set explicitly, at every depth."""
+    changes = {}
+    for name in by.model_fields_set:
+        value, below = getattr(by, name), getattr(settings, name)
+        both = isinstance(value, Settings) and type(below) is type(value)
+        changes[name] = overridden(below, value) if both else value
+    return settings.model_copy(update=changes)
+
+
 def keeps_classifier(training: TrainingSettings) -> bool:
     """Whether the pre-trained model keeps its classifier."""
     return not loss_class(training.loss).embeds and training.projection.head == "none"
@@ -195,22 +205,16 @@ def training_problems(training: TrainingSettings) -> Iterator[tuple[str, str]]:
     if training.epochs and training.decay_epochs:
         yield from _decay_problems(training, training.decay_epochs)
     elif training.epochs:  # an untrained network has no schedule
-        yield from schedule_problems(
-            training.epochs, training.warmup_epochs, training.learning_rate, training.learning_rate_min
-        )
+        rates = training.learning_rate, training.learning_rate_min
+        yield from schedule_problems(training.epochs, training.warmup_epochs, *rates)
     if training.loss in variants.names(losses) and loss_class(training.loss).embeds:
+        unsuited = f"does not suit loss {training.loss}"
         if training.augmentation.level == 1:
-            yield (
-                "augmentation.level",
-                f"1 does not suit loss {training.loss}, whose two views would be the same",
-            )
+            yield "augmentation.level", f"1 {unsuited}, whose two views would be the same"
         if training.projection.head == "none":
-            yield (
-                "projection.head",
-                f"none does not suit loss {training.loss}; allowed: linear, mlp1, mlp2, ...",
-            )
+            yield "projection.head", f"none {unsuited}; allowed: linear, mlp1, mlp2, ..."
         if level:
-            yield "adversary.level", f"{level} does not suit loss {training.loss}, which has no classifier"
+            yield "adversary.level", f"{level} {unsuited}, which has no classifier"
 
 
 def schedule_problems(

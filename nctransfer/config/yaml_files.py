@@ -31,19 +31,11 @@ class _Loader(yaml.CSafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    EXPONENT,
-    list("-+0123456789."),
-)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+0123456789."))
 
 
 def parse(text: str, origin: str) -> Any:
-    """Parse a YAML text; ``origin`` names its source in messages.
-
-    Raises:
-        ConfigError: the text is not YAML, or keys are repeated (all of them are named).
-    """
+    """Parse YAML of ``origin``; ConfigError if it is none, or repeats keys (all of them are named)."""
     try:
         loader = _Loader(text)
         try:
@@ -73,11 +65,7 @@ def read(path: Path) -> Any:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds one mapping; an empty file gives an empty one.
-
-    Raises:
-        ConfigError: as :func:`read`, or the file does not hold a mapping.
-    """
+    """Read a YAML file, empty or of one mapping; ConfigError as :func:`read`, or for anything else."""
     value = read(path)
     if value is None:
         return {}

@@ -114,10 +114,9 @@ class Inventory:
 
     def _files(self) -> Iterator[tuple[Path, Job]]:
         """Every existing file that carries the stamp of a job of the plan."""
-        for rule, patterns in STAMPED.items():
-            for pattern in patterns:
-                yield from self._matching(pattern, rule)
-        yield from self._matching(CHECKPOINTS, None)
+        patterns = [(pattern, rule) for rule, several in STAMPED.items() for pattern in several]
+        for pattern, rule in (*patterns, (CHECKPOINTS, None)):
+            yield from self._matching(pattern, rule)
 
     def _matching(self, pattern: str, rule: str | None) -> Iterator[tuple[Path, Job]]:
         plan = self.plan
@@ -176,10 +175,10 @@ class Inventory:
 def adopt(inventory: Inventory, reason: str) -> Adoption:
     """Keep the outputs that can be kept: write the ledger, then the stamps, then Snakemake's records.
 
-    Stamps are written downstream first, so that an interrupted command can simply be repeated. ``reason``
-    says why the change affects no result.
+    Stamps are written downstream first, so that an interrupted command can simply be repeated.
     """
     plan = inventory.plan
+    jobs = {(one.job.rule, one.job.keys, one.old.digest, one.job.stamp.digest) for one in inventory.kept}
     entry = Adoption(
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         revision=revision(plan.root),
@@ -187,12 +186,7 @@ def adopt(inventory: Inventory, reason: str) -> Adoption:
         modules=inventory.modules(),
         jobs=[
             {"rule": rule, "keys": list(keys), "old": old, "new": new}
-            for rule, keys, old, new in sorted(
-                {
-                    (output.job.rule, output.job.keys, output.old.digest, output.job.stamp.digest)
-                    for output in inventory.kept
-                }
-            )
+            for rule, keys, old, new in sorted(jobs)
         ],
     )
     write_ledger(Path(plan.results), entry)
@@ -264,8 +258,10 @@ def _refresh_pages(plan: Plan, arguments: argparse.Namespace) -> None:
     pages = (f"{plan.results}/REPORT.md", f"{plan.results}/provenance.json")
     targets = [page for page in pages if Path(page).is_file()]
     shown = plan.overview()
-    if not all(_is_made_by(Path(shown.inputs[name]), made) for name, made in shown.stamp.made_by.items()):
-        return  # they are rewritten together with what runs again
+    for name, digest in shown.stamp.made_by.items():
+        path = Path(shown.inputs[name])
+        if not path.is_file() or read_stamp(path).digest != digest:
+            return  # they are rewritten together with what runs again
     if not targets:
         return
     options = ["--configfile", *map(str, arguments.configfile)] if arguments.configfile else []
@@ -274,24 +270,14 @@ def _refresh_pages(plan: Plan, arguments: argparse.Namespace) -> None:
     subprocess.run([*command, *options, "--allowed-rules", *ABOUT, "--", *targets], check=True)
 
 
-def _is_made_by(path: Path, digest: str) -> bool:
-    return path.is_file() and read_stamp(path).digest == digest
-
-
-def _print_error(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-
-
 def main(words: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m nctransfer.dag.adopt", description=__doc__.split("\n")[0]
-    )
+    about = __doc__.split("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m nctransfer.dag.adopt", description=about)
     parser.add_argument("--configfile", nargs="+", type=Path, default=[], help="overlays, as for snakemake")
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for snakemake")
-    parser.add_argument(
-        "--yes", action="store_true", help="keep the outputs; without it they are only listed"
-    )
+    keep = "keep the outputs; without it they are only listed"
+    parser.add_argument("--yes", action="store_true", help=keep)
     parser.add_argument("--reason", help="why no result depends on the change; goes into the ledger")
     arguments = parser.parse_args(words)
     if arguments.yes and not (arguments.reason or "").strip():
@@ -300,15 +286,13 @@ def main(words: Sequence[str] | None = None) -> int:
         study = load(ROOT / "config.yaml", arguments.configfile, arguments.config)
         plan = Plan(study, ROOT)
         if arguments.yes:
-            study_lock.begin(study.configuration.study, _print_error)
+            study_lock.begin(study.configuration.study, lambda text: print(text, file=sys.stderr))
         inventory = Inventory(plan)
         sys.stdout.write("".join(f"{line}\n" for line in listing(inventory)))
         if not inventory.kept:
             return 0
         if not arguments.yes:
-            sys.stdout.write(
-                'Nothing was changed. To keep them, repeat the command with --yes --reason "..."\n'
-            )
+            print('Nothing was changed. To keep them, repeat the command with --yes --reason "..."')
             return 0
         entry = adopt(inventory, arguments.reason.strip())
         study_lock.end()

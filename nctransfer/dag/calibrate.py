@@ -48,14 +48,9 @@ def placeholder(name: str, model: str, view: str, plan: Plan) -> pd.DataFrame:
     images = next((count for dataset, count in TEST_IMAGES.items() if dataset in f"{model}-{view}"), 2000)
     number = np.random.default_rng(zlib.crc32(f"{name}/{model}/{view}".encode()))
     if name == "finetuning":
-        constant: dict[str, Any] = {"statistics": "update", "epochs": 200, "trained": 50, "parameters": 100}
-        rows = {
-            "split": ["train", "test"],
-            "samples": images,
-            "accuracy": number.uniform(40, 90, 2),
-            "loss": 1.0,
-        }
-        return pd.DataFrame(rows | constant | {"share": 50.0})
+        constant = {"statistics": "update", "epochs": 200, "trained": 50, "parameters": 100, "share": 50.0}
+        measured = {"samples": images, "accuracy": number.uniform(40, 90, 2), "loss": 1.0}
+        return pd.DataFrame({"split": ["train", "test"]} | measured | constant)
     if name == "few_shot":
         shots = {"model": model, "view": view, "shots": [1, 5], "accuracy": number.uniform(40, 90, 2)}
         return pd.DataFrame(shots | {"nc1": number.uniform(1, 9)})

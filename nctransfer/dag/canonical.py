@@ -27,7 +27,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 # Fields that differ between Python versions or do not change the behaviour.
 _IGNORED = {"ctx", "kind", "type_comment", "type_ignores", "type_params"}
@@ -68,15 +68,11 @@ def read_module(
     is_outside: Callable[[str], bool],
     facts_only: bool = False,
 ) -> Module:
-    """Read a source file.
+    """Read a source file; ``module`` is its dotted name, ``__main__`` for a script.
 
-    Args:
-        path: path of the file.
-        module: its dotted name, ``__main__`` for a script.
-        is_own: whether a dotted name is a module of this project.
-        is_outside: whether no result depends on a module.
-        facts_only: leave out its functions, for readers that only use its constants; if a constant or class
-            uses one of them, all count.
+    ``is_own`` tells modules of this project, ``is_outside`` those on which no result depends. ``facts_only``
+    leaves out functions, for readers that only use constants; if a constant or class uses one of them, all
+    count.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     if facts_only:
@@ -139,10 +135,9 @@ def printed(node: Any) -> str:
 @cache
 def is_exception(name: str) -> bool:
     """Whether a class of this name is an exception: a built-in one, or named like one."""
-    builtin = getattr(builtins, name, None)
-    return name.endswith(("Error", "Exception")) or (
-        isinstance(builtin, type) and issubclass(builtin, BaseException)
-    )
+    kind = getattr(builtins, name, None)
+    is_builtin = isinstance(kind, type) and issubclass(kind, BaseException)
+    return name.endswith(("Error", "Exception")) or is_builtin
 
 
 # --- leaving out -------------------------------------------------------------------------
@@ -157,38 +152,26 @@ class _Pruner(ast.NodeTransformer):
         self.imports: list[ast.Import | ast.ImportFrom] = []
 
     def visit_Module(self, node: ast.Module) -> ast.Module:
-        self.exceptions = [
-            part for part in node.body if isinstance(part, ast.ClassDef) and _is_exception_class(part)
-        ]
+        self.exceptions = [part for part in node.body if _is_exception_class(part)]
         self.generic_visit(node)
         return node
 
-    def visit_Import(self, node: ast.Import) -> None:
+    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
         self.imports.append(node)
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        self.imports.append(node)
+    visit_ImportFrom = visit_Import  # noqa: N815
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        return self._function(node)
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        return self._function(node)
-
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
-        decorators = {
-            _last(part.func if isinstance(part, ast.Call) else part) for part in node.decorator_list
-        }
-        if not decorators & _READS_ANNOTATIONS:
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        decorators = (part.func if isinstance(part, ast.Call) else part for part in node.decorator_list)
+        if not set(map(_last, decorators)) & _READS_ANNOTATIONS:
             node.returns = None
-            arguments = node.args
-            for argument in (
-                *arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg,
-                arguments.kwarg,
-            ):  # fmt: skip
+            own = node.args
+            for argument in (*own.posonlyargs, *own.args, *own.kwonlyargs, own.vararg, own.kwarg):
                 if argument is not None:
                     argument.annotation = None
         return self.generic_visit(node)
+
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         body: list[ast.stmt] = []
@@ -341,13 +324,13 @@ def _bound(alias: ast.alias) -> str:
 # --- definitions that count where they are named ----------------------------------------------
 
 
-def _is_exception_class(node: ast.ClassDef) -> bool:
-    return any(is_exception(_last(base)) for base in node.bases)
+def _is_exception_class(node: ast.stmt) -> TypeGuard[ast.ClassDef]:
+    return isinstance(node, ast.ClassDef) and any(is_exception(_last(base)) for base in node.bases)
 
 
 def _exception_classes(tree: ast.Module) -> Iterator[tuple[str, str, frozenset[str], str]]:
     """Remove the exception classes from a tree and return them."""
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and _is_exception_class(node)]
+    classes = [node for node in tree.body if _is_exception_class(node)]
     tree.body = [node for node in tree.body if node not in classes]
     for node in classes:
         yield node.name, node.name, frozenset(_mentioned(node)), printed(node)
@@ -418,10 +401,7 @@ def _mentioned(tree: ast.AST, others: Collection[str] = ()) -> Iterator[str]:
 
 
 def _reads_all(call: ast.Call, others: Collection[str]) -> bool:
-    """Whether a call may read any attribute of settings.
-
-    ``others`` are names that are not settings: libraries, and ``self`` in a module without settings.
-    """
+    """Whether a call may read any attribute of settings; ``others`` (libraries, ``self``) are none."""
     keywords = {keyword.arg: keyword.value for keyword in call.keywords}
     match _last(call.func):
         case "getattr":
@@ -431,9 +411,8 @@ def _reads_all(call: ast.Call, others: Collection[str]) -> bool:
         case "model_dump" | "model_dump_json":
             included = keywords.get("include")
             names = included.elts if isinstance(included, ast.Set) else [included]
-            return "exclude_defaults" not in keywords and not all(
-                isinstance(key, ast.Constant) for key in names
-            )
+            are_told = all(isinstance(key, ast.Constant) for key in names)
+            return "exclude_defaults" not in keywords and not are_told
         case "vars":
             return True
     return False

@@ -57,13 +57,9 @@ def job_stamp(
 ) -> Stamp:
     """The stamp of a job's outputs: digests of its code, its settings and its inputs.
 
-    Args:
-        root: folder that contains the package.
-        script: path of the job's script, absolute or relative to root.
-        settings: plain JSON values, those that differ from their defaults; key order does not matter.
-        inputs: plain JSON values that describe its inputs.
-        made_by: digests of the jobs that make its inputs, by the name of the input.
-        variants: dotted names of the modules that the settings choose.
+    ``settings`` and ``inputs`` are plain JSON values, ``made_by`` digests of the jobs that make its inputs,
+    by the name of the input, ``variants`` names of the modules that the settings choose; see
+    :func:`reached_code`.
 
     Raises:
         TypeError: settings or inputs contain something that JSON cannot represent.
@@ -77,18 +73,19 @@ def job_stamp(
 
 @cache
 def reached_code(root: Path, script: str, variants: frozenset[str] = frozenset()) -> Code:
-    """Digest a script and every module that it reaches.
+    """Digest a script (its path absolute or relative to ``root``) and every module that it reaches.
 
-    Args:
-        root: folder that contains the package.
-        script: path of the script, absolute or relative to root.
-        variants: dotted names of modules that the script loads by name, ``name:facts`` if it only reads their
-            constants.
+    ``variants`` are dotted names of modules that it loads by name, ``name:facts`` if it only reads their
+    constants.
     """
     modules = reached_modules(root, script, variants)
     chosen = _chosen_definitions(modules)
     used = _used_words(list(modules.values()))
-    parts = {name: _short(_whole(module, used)) for name, module in modules.items() if module.text != EMPTY}
+    parts = {}
+    for name, module in modules.items():
+        if module.text != EMPTY:  # with the error messages that count
+            words = [text for exception, text in module.words if exception in used]
+            parts[name] = _short("\n".join([module.text, *words]))
     edges = [
         f"{parts.get(name)} {what} {_target(root, target)}"  # a module may hold imports alone
         for name, module in modules.items()
@@ -155,11 +152,6 @@ def _used_words(modules: list[Module]) -> frozenset[str]:
         return any(above.__name__ in read for above in builtin.__mro__)
 
     return frozenset(name for name in raised if counts(name))
-
-
-def _whole(module: Module, used: frozenset[str]) -> str:
-    """Text of a module, including the error messages that count."""
-    return "\n".join([module.text, *(text for name, text in module.words if name in used)])
 
 
 def _target(root: Path, name: str) -> str:

@@ -1,7 +1,7 @@
 """Estimates of the host memory and time that a job needs, computed from what it does.
 
 They use sizes of data sets (``data.dataset``), costs of networks (``catalog.network_costs``) and the speed of
-a modest GPU (``dag.device_speeds``). Estimates should be sufficient rather than close: a job that is killed
+a modest GPU (:data:`GPU`). Estimates should be sufficient rather than close: a job that is killed
 at its limit costs more than one that waits a little longer.
 
 Memory is host memory. With a GPU it holds the process, images in transit and features; the network's
@@ -15,9 +15,7 @@ from dataclasses import dataclass
 
 from nctransfer.catalog.network_costs import NetworkCosts, network_costs
 from nctransfer.config.finetuning_runs import options_of
-from nctransfer.config.study import Run
 from nctransfer.config.training import loss_class
-from nctransfer.dag import device_speeds
 from nctransfer.dag.stages import Stages
 from nctransfer.dag.views import View
 from nctransfer.data.dataset import DataSetSize, data_set
@@ -43,7 +41,7 @@ FETCHED = 5e6  # bytes per second of a download, including verification and unpa
 DECODED = 50  # photographs of some megapixels that one thread decodes and resizes per second
 BLOCK = 32 * 3  # images that a decoding thread has in memory: in preparation and waiting
 MB = 1e6
-FLOAT32, FLOAT64 = 4, 8
+FLOAT32, FLOAT64 = 4, 8  # bytes; networks have millions of parameters
 
 LAUNCHES = 0.005  # seconds per step of the probes: up to five groups of units of one width, 1 ms each
 ALGEBRA = 20e9  # FLOP/s of products and decompositions in float64, one core
@@ -53,6 +51,38 @@ COPIES = 4  # float32 copies of a feature matrix that a metric has in memory: ma
 SCORES, SCORES_EACH, MIXTURE = 30.0, 4e-9, 10_000
 SCORE_COPIES = 6  # from the same measurements: 2.7 and 4.7 GiB
 EPISODE = 0.2  # seconds per few-shot episode: a logistic regression and the NC1 of its queries
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device as the estimates see it."""
+
+    flops: float  # sustained floating-point operations per second
+    bandwidth: float  # sustained bytes per second
+    launch: float  # minimum seconds for one pass of a batch through a network
+
+    def passes(self, multiply_adds: float, activations: float, images: int, batch: int) -> float:
+        """Seconds to pass images through a network once.
+
+        Arithmetic and memory traffic are added, as if they never overlapped; the activations kept of an image
+        are written and read once. A backward pass takes two such passes. Multiply-adds (billions) and
+        activations (MB) are per image.
+        """
+        image = 2e9 * multiply_adds / self.flops + 2e6 * activations / self.bandwidth
+        return max(images * image, -(-images // batch) * self.launch)
+
+
+# A GPU of 2017 (V100): it trains ResNet50 at about 380 images/s in float32 (NVIDIA's DeepLearningExamples),
+# 24.5 GFLOP each; less than half of its 900 GB/s. Networks for small images are limited by kernel launches.
+GPU = Device(flops=10e12, bandwidth=400e9, launch=0.01)
+
+
+def cpu(threads: int) -> Device:
+    """A CPU, about 25 (8 threads) to 200 times (one) slower than the GPU.
+
+    One core reached 25 (MobileNetV2) to 110 (ViT-Ti) GFLOP/s in the runs of docs/real-input.md.
+    """
+    return Device(flops=threads * 50e9, bandwidth=threads * 5e9, launch=0.01)
 
 
 @dataclass(frozen=True)
@@ -102,12 +132,12 @@ class Needs:
             + attack * self._passes(costs, attacked, batch)
         )
         images = size.images * 3 * math.prod(self.plan.facts(model, entry.dataset).size) / MB
-        memory = PROCESS + 2 * images + 4 * self._weights(costs)
+        memory = PROCESS + 2 * images + 4 * FLOAT32 * costs.parameters
         return Need(memory + self._activations(costs, views * batch, SCORED_BATCHES * batch, 1.0), seconds)
 
     def model(self, model: str) -> Need:
         """Fetch the weights, possibly with a text tower, and inspect the network's units."""
-        weights = self._weights(self._costs(model))
+        weights = FLOAT32 * self._costs(model).parameters
         return Need(PROCESS + 4 * weights, 60 + 2 * weights * MB / FETCHED)
 
     def features(self, model: str, view: str) -> Need:
@@ -117,7 +147,9 @@ class Needs:
         batch = self.plan.configuration.features.batch_size
         written = size.images * self._stored_width(model) * FLOAT32
         seconds = self._passes(costs, size.images, batch) + written / (50 * MB) + size.images / 1_000
-        memory = PROCESS + 2 * self._weights(costs) + 4 * batch * self._stored_width(model) * FLOAT32 / MB
+        memory = (
+            PROCESS + 2 * FLOAT32 * costs.parameters + 4 * batch * self._stored_width(model) * FLOAT32 / MB
+        )
         return Need(memory + self._activations(costs, 0, batch, 0.0), seconds)
 
     def finetune(self, run: str) -> Need:
@@ -131,7 +163,10 @@ class Needs:
         costs, size = self._costs(run, tuning.dataset), self._size(tuning.dataset)
         train = min(size.train, (tuning.per_class or size.train) * size.classes)
         epochs, batch = (options.epochs, options.batch_size) if tuning.facts.trains else (0, SCORED_IMAGES)
-        share = self._trained_share(tuning, costs.units)
+        # of the network from the lowest trained unit upwards: the part that a backward pass reaches
+        share = 1.0 if tuning.method == "full_ft" else 0.0
+        if tuning.facts.tunes_units:
+            share = max(costs.units - min(tuning.units, default=1) + 1, 1) / costs.units
         scored = (math.ceil(epochs / options.evaluate_every) + 1) * size.test + train
         seconds = (1 + (TRAINING - 1) * share) * self._passes(costs, epochs * train, batch)
         seconds += self._passes(costs, scored, SCORED_BATCHES * batch)
@@ -139,7 +174,7 @@ class Needs:
         activations = self._activations(costs, min(batch, train), scored_at_once, share)
         if tuning.method != "full_ft":
             activations *= 2
-        return Need(PROCESS + 4 * self._weights(costs) + activations, 120 + seconds)
+        return Need(PROCESS + 4 * FLOAT32 * costs.parameters + activations, 120 + seconds)
 
     def metrics(self, model: str, view: str) -> Need:
         """NC1 of every unit, with true and permuted labels, and decompositions of the covariance."""
@@ -204,8 +239,8 @@ class Needs:
         return self.plan.configuration.resources.threads
 
     @property
-    def _device(self) -> device_speeds.Device:
-        return device_speeds.cpu(self._threads) if self.on_cpu else device_speeds.GPU
+    def _device(self) -> Device:
+        return cpu(self._threads) if self.on_cpu else GPU
 
     def _passes(self, costs: NetworkCosts, images: int, batch: int) -> float:
         return self._device.passes(costs.multiply_adds, costs.activations, images, batch)
@@ -219,11 +254,6 @@ class Needs:
     def _costs(self, model: str, dataset: str | None = None) -> NetworkCosts:
         return network_costs(self.plan.facts(model, dataset))
 
-    @staticmethod
-    def _weights(costs: NetworkCosts) -> float:
-        """MB of the weights in float32."""
-        return costs.parameters * FLOAT32
-
     def _activations(self, costs: NetworkCosts, trained: int, scored: int, share: float) -> float:
         """MB of host memory for the activations of a batch: none on a GPU.
 
@@ -234,13 +264,6 @@ class Needs:
             return 0.0
         backward = trained * (share * BACKWARD + (1 - share) * INFERENCE_SHARE)
         return costs.activations * max(backward, scored * INFERENCE_SHARE)
-
-    @staticmethod
-    def _trained_share(run: Run, units: int) -> float:
-        """Share of a network from the lowest trained unit upwards: the part that a backward pass reaches."""
-        if run.facts.tunes_units:
-            return max(units - min(run.units, default=1) + 1, 1) / units
-        return 1.0 if run.method == "full_ft" else 0.0
 
     def _penultimate_only(self, model: str) -> bool:
         return self.plan.study.kept_units(model) == "penultimate"

@@ -1,8 +1,6 @@
 """Which figures and tables show NC1, and of what: the rows of the paper's Table 1, from the configuration."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal
 
 from nctransfer.config import panels
 from nctransfer.config.configuration import PictureSettings
@@ -13,28 +11,10 @@ from nctransfer.dag.shown_panels import labelled_models
 from nctransfer.dag.stages import Stages
 from nctransfer.reporting.settings import NC1Row
 
-Networks = Literal["pre-trained", "fine-tuned"]
-
-
-@dataclass
-class _Row:
-    """An incomplete :class:`nctransfer.reporting.settings.NC1Row`."""
-
-    section: str
-    networks: Networks
-    data: str
-    features: list[str] = field(default_factory=list)
-    images: list[str] = field(default_factory=list)
-    pictures: list[str] = field(default_factory=list)
-    what: list[str] = field(default_factory=list)
-    models: list[str] = field(default_factory=list)
-    runs: list[str] = field(default_factory=list)
-    datasets: list[str] = field(default_factory=list)
-
 
 def rows(plan: Stages) -> list[NC1Row]:
     """One row for all figures and tables of a section that show NC1 of the same networks on the same data."""
-    groups: dict[tuple[str, Networks, str], _Row] = {}
+    groups: dict[tuple[str, str, str], dict[str, list[str]]] = {}
     for section, key, picture in _pictures(plan):
         nc1 = kind_of(section, picture.kind).nc1
         shown = [panel for panel in picture.panels if getattr(panel, "abscissa", None) != "train_accuracy"]
@@ -43,20 +23,25 @@ def rows(plan: Stages) -> list[NC1Row]:
         measured = [pair for panel in shown for pair in _measured(plan, panel)]
         data = " and ".join(sorted({_role(plan, *pair) for pair in measured}, reverse=True))
         tuned = any(isinstance(panel, panels.RunsPanelSettings) for panel in shown)
-        networks: Networks = "fine-tuned" if tuned else "pre-trained"
-        group = picture.section or "", networks, data
-        row = groups.setdefault(group, _Row(*group))
-        _extend(row.features, [nc1.features])
-        _extend(row.images, [nc1.images])
-        _extend(row.pictures, [key])
-        _extend(row.what, [nc1.what])
-        _extend(row.models, [model for model, _ in measured])
-        _extend(row.runs, [run for panel in shown for run in _runs(plan, panel)])
-        _extend(row.datasets, [plan.configuration.style.title(dataset) for _, dataset in measured])
-    sections = list(dict.fromkeys(row.section for row in groups.values()))
+        group = picture.section or "", "fine-tuned" if tuned else "pre-trained", data
+        row = groups.setdefault(group, {})
+        for name, further in {
+            "features": [nc1.features],
+            "images": [nc1.images],
+            "pictures": [key],
+            "what": [nc1.what],
+            "models": [model for model, _ in measured],
+            "runs": [run for panel in shown for run in _runs(plan, panel)],
+            "datasets": [plan.configuration.style.title(dataset) for _, dataset in measured],
+        }.items():
+            row[name] = list(dict.fromkeys([*row.get(name, ()), *further]))
+    sections = list(dict.fromkeys(section for section, _, _ in groups))
     sections.sort(key=lambda section: not section)  # rows without a section come last
-    ordered = sorted(groups.values(), key=lambda row: sections.index(row.section))
-    return [NC1Row.read({**vars(row), "pool": _pool(plan, row.models)}) for row in ordered]
+    found = []
+    for (section, networks, data), row in sorted(groups.items(), key=lambda item: sections.index(item[0][0])):
+        about = {"section": section, "networks": networks, "data": data, "pool": _pool(plan, row["models"])}
+        found.append(NC1Row.read(about | row))
+    return found
 
 
 def _pool(plan: Stages, models: list[str]) -> list[str]:
@@ -98,8 +83,3 @@ def _runs(plan: Stages, panel: panels.PanelSettings) -> Iterator[str]:
 def _role(plan: Stages, model: str, dataset: str) -> str:
     """Whether a data set is a model's source data; for published weights this is not known."""
     return "source" if plan.study.models[model].source_dataset == dataset else "downstream"
-
-
-def _extend(entries: list[str], further: list[str]) -> None:
-    """Append the entries that are not in the list yet, in order."""
-    entries += [entry for entry in dict.fromkeys(further) if entry not in entries]

@@ -54,15 +54,12 @@ class Plan(Stages):
     @cached_property
     def shown(self) -> list[str]:
         """``model/view`` of everything whose probe accuracy a figure or table shows."""
-        return sorted(
-            {
-                f"{model}/{view}"
-                for section in SECTIONS
-                for picture in self.configuration.pictures(section).values()
-                for panel in picture.panels
-                for model, view in shown_panels.probed(self, panel)
-            }
-        )
+        found: set[str] = set()
+        for section in SECTIONS:
+            for picture in self.configuration.pictures(section).values():
+                for panel in picture.panels:
+                    found |= {f"{model}/{view}" for model, view in shown_panels.probed(self, panel)}
+        return sorted(found)
 
     def reported(self, section: str) -> list[str]:
         """Keys of the figures or tables in the report."""
@@ -125,17 +122,12 @@ class Plan(Stages):
             probes = self.configuration.probes
             options["learning_rate"] = probes.learning_rates[0]
             options["weight_decay"] = probes.weight_decays[0]
-        settings = kind.settings(
-            kind=entry.kind, panels=tuple(panels), tables=tuple(inputs.tables), **options
-        )
+        shown: dict[str, Any] = {"kind": entry.kind, "panels": tuple(panels), "tables": tuple(inputs.tables)}
+        settings = kind.settings(**shown, **options)
         modules = [variants.module_name(SECTIONS[f"{rule}s"], entry.kind, rule)]
-        shown_methods = {
-            part.method
-            for panel in panels
-            for part in (panel, *getattr(panel, "runs", ()))
-            if getattr(part, "method", None) is not None
-        }
-        modules += sorted(f"nctransfer.finetuning.methods.{method}{FACTS}" for method in shown_methods)
+        parts = [part for panel in panels for part in (panel, *getattr(panel, "runs", ()))]
+        methods = {getattr(part, "method", None) for part in parts} - {None}
+        modules += sorted(f"nctransfer.finetuning.methods.{method}{FACTS}" for method in methods)
         return self._job(rule, settings, inputs.paths, inputs.parents, modules, outside)
 
     @once
@@ -217,10 +209,7 @@ class Plan(Stages):
 
     @cached_property
     def _paper(self) -> "Plan":
-        """The plan of config.yaml alone, with this configuration's output folders, device and style.
-
-        These are part of digests too, but do not make it another study.
-        """
+        """The plan of config.yaml alone, but this one's folders, device and style, which digests include."""
         values = self.configuration.model_dump(mode="json", include={"study", "device", "style"})
         overrides = [f"{name}={json.dumps(value)}" for name, value in values.items()]
         paper = load(self.workflow_file("config.yaml"), [], overrides)
@@ -250,14 +239,11 @@ class Plan(Stages):
     def _listed(self, section: str) -> tuple[Listed, ...]:
         """Figures or tables as a reader sees them listed, in order."""
         folder, entries = getattr(self, section), self.configuration.pictures(section)
-        return tuple(
-            Listed(
-                path=f"{folder}/{key}",
-                name=titles.name_of(key),
-                shows=kind_of(section, entries[key].kind).shows,
-            )
-            for key in sorted(self.reported(section), key=titles.order)
-        )
+        listed = []
+        for key in sorted(self.reported(section), key=titles.order):
+            shows = kind_of(section, entries[key].kind).shows
+            listed.append(Listed(path=f"{folder}/{key}", name=titles.name_of(key), shows=shows))
+        return tuple(listed)
 
     def _of_all(self, rule: str, settings: Settings) -> Job:
         """A job that reads the scorecard, the ledger and the sidecars of all figures and tables."""

@@ -39,10 +39,7 @@ class Requests:
         return 0 if Needs(self.plan).on_cpu else 1
 
     def request(self, stage: str, *keys: str, attempt: int = 1) -> Request:
-        """What a job requests.
-
-        Each ``attempt`` (from 1) doubles memory and time, up to the largest estimates.
-        """
+        """What a job requests; each ``attempt`` (from 1) doubles it, up to the largest estimates."""
         fixed, growth = self.plan.configuration.resources, 2 ** (attempt - 1)
         mem_mb, runtime = fixed.mem_mb, fixed.runtime
         if mem_mb is None:

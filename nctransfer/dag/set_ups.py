@@ -17,10 +17,7 @@ def is_papers(paper: Job | None, own: Job) -> bool:
 def set_up(
     study: str | None, panels: tuple[PanelSettings, ...], papers: int, titles: Mapping[str, str]
 ) -> str:
-    """How the set-up of a figure or table differs from the paper's.
-
-    ``papers`` is the number of panels of the paper's figure or table, 0 if there is none.
-    """
+    """How the set-up of a figure or table differs from the paper's, of so many panels (0: it has none)."""
     datasets = dict.fromkeys(titles.get(name, name) for panel in panels for name in _datasets(panel))
     count = f"{len(panels)} panel{'s' * (len(panels) != 1)}"
     counts = f"{count} of the paper's {papers}" if 0 < papers != len(panels) else count

@@ -15,13 +15,12 @@ from nctransfer.data.dataset import data_set
 from nctransfer.finetuning.method import method_facts
 from nctransfer.reporting import settings as shown
 
+OF_RUN = ("method", "units", "per_class", "learning_rate", "weight_decay", "seed")
+
 
 @singledispatch
 def show(panel: panels.PanelSettings, plan: Stages, kind: Kind, inputs: TidyInputs) -> shown.ShownPanel:
-    """Settings of a panel for the job that draws it.
-
-    ``inputs`` are the tidy tables of the whole figure or table; those of the panel are added.
-    """
+    """Settings of a panel for the job that draws it, whose tidy tables are added to ``inputs``."""
     raise TypeError(f"unknown class of panels: {type(panel).__name__}")
 
 
@@ -156,17 +155,9 @@ def _runs(panel: panels.RunsPanelSettings, plan: Stages, kind: Kind, inputs: Tid
         inputs.add("finetuning", plan.finetune(store))
         if kind.collapse and run.facts.trains:
             inputs.add("metrics", plan.metrics(measured, view))
-        runs[store] = shown.ShownRun(
-            run=store,
-            model=measured,
-            method=run.method,
-            units=run.units,
-            per_class=run.per_class,
-            learning_rate=run.learning_rate,
-            weight_decay=run.weight_decay,
-            rank=getattr(plan.method_settings(run), "rank", None),
-            seed=run.seed,
-        )
+        own = {name: getattr(run, name) for name in OF_RUN}
+        rank = getattr(plan.method_settings(run), "rank", None)
+        runs[store] = shown.ShownRun(run=store, model=measured, rank=rank, **own)
     dataset = _title(plan, panel.dataset)
     return shown.RunsPanel(
         title=panel.title or f"{model} on {dataset}",

@@ -24,7 +24,7 @@ from nctransfer.data import sources
 from nctransfer.data.contents import Contents
 from nctransfer.data.dataset import data_set
 from nctransfer.errors import ConfigError
-from nctransfer.features.settings import FeaturesJobSettings
+from nctransfer.features.settings import FeatureSettings, FeaturesJobSettings
 from nctransfer.few_shot.settings import FewShotJobSettings
 from nctransfer.finetuning.method import MethodSettings
 from nctransfer.finetuning.settings import FineTuneJobSettings, RunNames
@@ -50,11 +50,8 @@ _LOOP = (
 class Stages(Views):
     """Every job of a study except those that report results.
 
-    Args:
-        study: the checked configuration.
-        root: folder that contains the package.
-        workflow_file: gives a file of the workflow, by its path in the project; by default those beside the
-            package.
+    ``root`` contains the package. ``workflow_file`` gives a file of the workflow, by its path in the project;
+    by default those beside the package.
     """
 
     def __init__(self, study: Study, root: Path, workflow_file: Callable[[str], Path] | None = None) -> None:
@@ -140,8 +137,7 @@ class Stages(Views):
         return str(path)
 
     def _fine_tuning_run(self, key: str) -> Run:
-        run = self.run(key)
-        if run is None:
+        if (run := self.run(key)) is None:
             raise ConfigError(f"{key!r} is no fine-tuning run")
         return run
 
@@ -180,7 +176,8 @@ class Stages(Views):
     def features(self, model: str, view: str) -> Job:
         """Extract the features of all units in one forward pass."""
         shown, facts = self.find_view(model, view), self.facts(model)
-        options = {name: getattr(self.configuration.features, name) for name in _fields(FeaturesJobSettings)}
+        section = self.configuration.features
+        options = {name: getattr(section, name) for name in FeatureSettings.model_fields}
         settings = FeaturesJobSettings(
             **options | {"units": self.study.kept_units(model)},
             geometry=shown.geometry,
@@ -228,18 +225,9 @@ class Stages(Views):
         inputs |= {split: self._store("images", view.images, split) for split in SPLITS}
         parents |= dict.fromkeys(SPLITS, self.images(view.images))
         options = options_of(self.configuration.finetuning, run)
+        names = {name: getattr(run, name) for name in set(RunNames.model_fields) - {"run", "units"}}
         settings = FineTuneJobSettings(
-            names=RunNames(
-                run=key,
-                model=run.model,
-                dataset=run.dataset,
-                method=run.method,
-                units=" ".join(map(str, run.units)),
-                per_class=run.per_class,
-                learning_rate=run.learning_rate,
-                weight_decay=run.weight_decay,
-                seed=run.seed,
-            ),
+            names=RunNames(run=key, units=" ".join(map(str, run.units)), **names),
             method=self.method_settings(run),
             statistics=options.statistics if run.facts.trains else "frozen",
             per_class=run.per_class,
@@ -425,29 +413,13 @@ class Stages(Views):
     ) -> Job:
         """Complete a job with its stamp.
 
-        Args:
-            rule: its rule.
-            settings: its settings.
-            inputs: files that it reads, by name.
-            parents: the jobs that make its inputs, by the name of the input.
-            variants: modules that its settings choose.
-            outside: digest of anything else that it reads.
+        ``inputs`` are the files that it reads and ``parents`` the jobs that make them, by name; ``variants``
+        are the modules that its settings choose, and ``outside`` is a digest of anything else that it reads.
         """
         script = self.workflow_file(f"workflow/scripts/{rule}.py")
         job = Job(rule, script, (), settings, UNSTAMPED, dict(inputs), frozenset(variants))
-        stamp = job_stamp(
-            self.root,
-            str(script.absolute()),
-            settings.told(),
-            [dict(sorted(inputs.items())), outside],
-            {name: parent.stamp.digest for name, parent in (parents or {}).items()},
-            job.variants,
-        )
-        return Job(rule, script, (), settings, stamp, job.inputs, job.variants)
-
-
-def _fields(job: type[Settings]) -> list[str]:
-    """Names of the settings that a job shares with its section of the configuration."""
-    section = job.__mro__[1]
-    assert issubclass(section, Settings)
-    return list(section.model_fields)
+        made_by = {name: parent.stamp.digest for name, parent in (parents or {}).items()}
+        read = [dict(sorted(inputs.items())), outside]
+        path = str(script.absolute())
+        stamp = job_stamp(self.root, path, settings.told(), read, made_by, job.variants)
+        return replace(job, stamp=stamp)

@@ -14,18 +14,12 @@ STAMPED = (".json", ".parquet")  # outputs that carry a stamp: manifests, tidy t
 def kept_stamps(
     outputs: Iterable[str], digest: str, recorded: Callable[[str], str | None]
 ) -> dict[str, Stamp]:
-    """Stamps of the existing outputs of a job that Snakemake will not make again by itself.
+    """Stamps, by path, of the existing outputs of a job that Snakemake will not make again by itself.
 
     Snakemake compares what it has recorded of an output with the plan, but takes a file without a record, or
-    one that was put in the place of the recorded one, for what is planned.
-
-    Args:
-        outputs: paths of the job's outputs.
-        digest: digest of the planned job.
-        recorded: what Snakemake has recorded of the parameters with which a file was made; None for nothing.
-
-    Returns:
-        stamps by path; not of files without a legible one: whoever reads them says so.
+    one that was put in the place of the recorded one, for what is planned. ``digest`` is the planned job's,
+    ``recorded`` gives the recorded parameters of a path. Files without a legible stamp are left out: whoever
+    reads them says so.
     """
     found = {}
     for path in outputs:

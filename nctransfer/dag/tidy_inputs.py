@@ -18,18 +18,12 @@ FILES = {
 
 
 class TidyInputs:
-    """The tidy tables that a figure, table or ranking reads, each once.
-
-    Attributes:
-        tables: (name, model, view) of each, in the order of the inputs ``table_0``, ``table_1``, ...
-        paths: their files, by the name of the input.
-        parents: the jobs that make them, by the name of the input.
-    """
+    """The tidy tables that a figure, table or ranking reads, each once, and the jobs that make them."""
 
     def __init__(self, results: str) -> None:
         self._results = results
-        self.tables: list[tuple[str, str, str]] = []
-        self.paths: dict[str, str] = {}
+        self.tables: list[tuple[str, str, str]] = []  # name, model and view of table_0, table_1, ...
+        self.paths: dict[str, str] = {}  # their files, by the name of the input
         self.parents: dict[str, Job] = {}
 
     def add(self, name: str, job: Job) -> None:

@@ -95,7 +95,5 @@ def _claim(claimed: dict[Name, View], name: Name, view: View, kind: str, key: st
     """Reserve a name for the data set of a view; another data set must not use it."""
     other = claimed.setdefault(name, view)
     if other.dataset != view.dataset:
-        raise ConfigError(
-            f"datasets.{view.dataset}: its {kind} {key!r} is also that of {other.dataset!r}; "
-            "rename one of them"
-        )
+        also = f"is also that of {other.dataset!r}; rename one of them"
+        raise ConfigError(f"datasets.{view.dataset}: its {kind} {key!r} {also}")

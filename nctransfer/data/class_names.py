@@ -15,11 +15,7 @@ def plain(name: str) -> str:
 
 
 def class_index(entry: str | int, names: Sequence[str]) -> int:
-    """Index of a class that is given by name, or by index from 0.
-
-    Raises:
-        DataError: there is no such class, or a number is no index for sure because names are numbers.
-    """
+    """Index of a class given by name or index from 0; DataError if there is none, or a number may be both."""
     known = [plain(name) for name in names]
     if isinstance(entry, str) and plain(entry) in known:
         return known.index(plain(entry))
@@ -47,11 +43,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def class_indices(classes: Sequence[str | int] | None, names: Sequence[str]) -> list[int]:
-    """Original indices of the chosen classes, in the given order; all where ``classes`` is None.
-
-    Raises:
-        DataError: a name or index is unknown or occurs twice.
-    """
+    """Original indices of the chosen classes, in order (None: all); DataError: unknown, or listed twice."""
     if classes is None:
         return list(range(len(names)))
     chosen: list[int] = []

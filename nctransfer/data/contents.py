@@ -32,11 +32,7 @@ SAID = 2e9  # bytes; hashing more takes seconds
 
 
 class Contents:
-    """Digests of files and folders, each computed once, however many jobs read it.
-
-    Args:
-        identity: what is digested beside the names in a folder: ``contents``, or ``size`` alone.
-    """
+    """Digests of files and folders, each computed once, of names and ``identity``: contents or size."""
 
     def __init__(self, identity: Literal["contents", "size"] = "contents") -> None:
         self._identity = identity
@@ -62,10 +58,8 @@ class Contents:
 
     def _folder(self, path: Path) -> str:
         files = list(_files(str(path), ()))
-        names = (file.path[len(str(path)) :] for file in files)
-        lines = sorted(
-            f"{name}\t{digest}\n" for name, digest in zip(names, self._digests(files), strict=True)
-        )
+        pairs = zip(files, self._digests(files), strict=True)
+        lines = sorted(f"{file.path[len(str(path)) :]}\t{digest}\n" for file, digest in pairs)
         return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
     @cached_property
@@ -152,9 +146,8 @@ def _recorded() -> dict[bytes, tuple[str, str]]:
         return {}
     try:
         with closing(sqlite3.connect(RECORDS, timeout=60)) as records:
-            return {
-                path: (state, digest) for path, state, digest in records.execute("SELECT * FROM contents")
-            }
+            rows = records.execute("SELECT * FROM contents")
+            return {path: (state, digest) for path, state, digest in rows}
     except sqlite3.Error as error:
         logger.warning("%s: unreadable (%s), made again", RECORDS, error)
         RECORDS.unlink(missing_ok=True)
@@ -167,9 +160,8 @@ def _record(rows: Sequence[tuple[bytes, str, str]]) -> None:
     try:
         RECORDS.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(RECORDS, timeout=60)) as records, records:
-            records.execute(
-                "CREATE TABLE IF NOT EXISTS contents (path TEXT PRIMARY KEY, state TEXT, digest TEXT)"
-            )
+            columns = "path TEXT PRIMARY KEY, state TEXT, digest TEXT"
+            records.execute(f"CREATE TABLE IF NOT EXISTS contents ({columns})")
             records.executemany("INSERT OR REPLACE INTO contents VALUES (?, ?, ?)", rows)
     except (sqlite3.Error, OSError) as error:
         logger.warning("%s: not writable (%s); files are read again by every run", RECORDS, error)

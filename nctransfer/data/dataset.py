@@ -6,7 +6,7 @@ makes no job out of date.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -14,7 +14,6 @@ from nctransfer import variants
 from nctransfer.data import sources
 from nctransfer.data.class_names import class_index
 from nctransfer.data.contents import Contents
-from nctransfer.data.dataset_size import UNKNOWN, DataSetSize
 from nctransfer.data.settings import DataSetSettings, Geometry, ImagesJobSettings, SubsetSettings
 from nctransfer.errors import DataError
 
@@ -23,6 +22,26 @@ Problem = tuple[tuple[str, ...], str]  # path of the key in the entry, and the m
 # How each subset option is written into the keys of views and image stores.
 _IN_KEY = {"per_class": "{}pc", "test_per_class": "test{}pc", "count": "{}n", "validation": "val{}"}
 
+
+@dataclass(frozen=True)
+class DataSetSize:
+    """Size of a data set, or of the subset in use; only the resources that jobs ask for depend on it."""
+
+    train: int  # train, test: number of images of each split
+    test: int
+    classes: int
+    download: int = 0  # size of its download, in MB
+    # height and width where all images are stored at one size, else None
+    pixels: tuple[int, int] | None = None
+
+    @property
+    def images(self) -> int:
+        """Images of both splits."""
+        return self.train + self.test
+
+
+# An unknown data set is taken to be large, because a job that asks for too little memory is killed.
+UNKNOWN = DataSetSize(100_000, 50_000, 1_000, 20_000)
 
 S = TypeVar("S", bound=DataSetSettings)
 
@@ -93,17 +112,14 @@ class DataSet(Generic[S]):
 
     def key(self, dataset: str) -> str:
         """Name of the images in paths: ``cifar10``, ``cifar10.100pc``, ``vtab-dtd.1000n.val200``."""
-        parts = [
-            form.format(getattr(self.entry, key)) for key, form in _IN_KEY.items() if getattr(self.entry, key)
-        ]
-        return ".".join([dataset, *parts])
+        values = [(form, getattr(self.entry, key)) for key, form in _IN_KEY.items()]
+        return ".".join([dataset, *(form.format(value) for form, value in values if value)])
 
     def draw_name(self, dataset: str) -> str:
         """Name from which the seed of the image draw follows.
 
-        Draws by ``count`` and ``validation`` have the same name for all entries of a study. Two entries of
-        one source that differ only in ``validation`` thus share their images, so that hyper-parameters chosen
-        with ``count: 1000, validation: 200`` are chosen on exactly the images of ``count: 1000``.
+        The same for all draws by ``count`` and ``validation`` of a study: hyper-parameters chosen with
+        ``count: 1000, validation: 200`` are chosen on exactly the images of ``count: 1000``.
         """
         return "drawn" if self.entry.count or self.entry.validation else dataset
 
@@ -139,21 +155,14 @@ class DataSet(Generic[S]):
 
     def _subset_problems(self) -> Iterator[Problem]:
         if self.entry.count and self.entry.per_class:
-            yield (
-                ("count",),
-                "excludes per_class: give a number of images either in total or per class",
-            )
+            yield ("count",), "excludes per_class: give a number of images either in total or per class"
         if self.entry.validation and self.entry.test_per_class:
-            yield (
-                ("test_per_class",),
-                "has no meaning beside validation, which leaves the test split untouched",
-            )
+            meaningless = "has no meaning beside validation, which leaves the test split untouched"
+            yield ("test_per_class",), meaningless
         count, validation = self.entry.count, self.entry.validation
         if count and validation and validation >= count:
-            yield (
-                ("validation",),
-                f"{validation} of {count} images (count) leave none to train on; give fewer than {count}",
-            )
+            none_left = f"{validation} of {count} images (count) leave none to train on"
+            yield ("validation",), f"{none_left}; give fewer than {count}"
 
     def class_problems(self, names: list[str] | None, count: int) -> Iterator[Problem]:
         """Chosen classes that the data set does not have; ``names`` is None where they are unknown."""

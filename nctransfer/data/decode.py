@@ -40,11 +40,9 @@ def is_image_name(name: str) -> bool:
 
 
 def read_file(path: Path, max_megapixels: int = MAX_MEGAPIXELS) -> bytes:
-    """The bytes of a file.
+    """The bytes of a file; OSError if not readable.
 
-    Raises:
-        ValueError: no regular file (a pipe, a device), or larger than an image of so many megapixels.
-        OSError: not readable.
+    ValueError: no regular file (a pipe, a device), or larger than an image of so many megapixels.
     """
     # a pipe without a writer would wait for one
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
@@ -66,15 +64,9 @@ class Picture(NamedTuple):
 
 
 def eight_bits(pixels: np.ndarray, white_level: float | None) -> np.ndarray:
-    """Pixels of a :class:`Picture` as uint8, shape (H, W, 3), RGB, contiguous.
+    """Pixels (H, W, 3) uint8 RGB, contiguous; ``white_level`` becomes 255.
 
-    Args:
-        pixels: those of the picture.
-        white_level: value, of images of more than 8 bits, that becomes 255.
-
-    Raises:
-        DeepImageError: more than 8 bits, without a ``white_level``.
-        ValueError: a pixel is above the white level.
+    DeepImageError: more than 8 bits without a ``white_level``. ValueError: a pixel is above it.
     """
     if pixels.dtype == np.uint8:
         return pixels
@@ -109,8 +101,10 @@ def read_picture(data: bytes, max_megapixels: int = MAX_MEGAPIXELS) -> Picture:
                 raise _RefusedError(f"{size}, more than max_megapixels: {max_megapixels}")
             # cameras append previews to photographs (MPO), which are no animation
             animated = getattr(image, "is_animated", False) and image.format != "MPO"
-            pixels = _deep_colours(data, image) if _has_deep_colours(image) else _pixels(image)
-            return Picture(pixels, animated)
+            # of formats that PIL decodes itself: 16 bits a channel, which it would reduce to 8
+            is_deep = any(";16" in str(tile.args) for tile in getattr(image, "tile", []))
+            is_deep = is_deep and image.mode in ("RGB", "RGBA")
+            return Picture(_deep_colours(data, image) if is_deep else _pixels(image), animated)
     except Image.UnidentifiedImageError:
         raise ValueError(f"not an image in a supported format ({', '.join(FORMATS)})") from None
     except _RefusedError as error:
@@ -125,12 +119,6 @@ def read_picture(data: bytes, max_megapixels: int = MAX_MEGAPIXELS) -> Picture:
 
 class _RefusedError(Exception):
     """The message of a ValueError that is not one of PIL's."""
-
-
-def _has_deep_colours(image: Image.Image) -> bool:
-    """Whether a file has 16 bits a channel that PIL would reduce to 8."""
-    stored = [str(tile.args) for tile in getattr(image, "tile", [])]  # of formats that PIL decodes itself
-    return image.mode in ("RGB", "RGBA") and any(";16" in mode for mode in stored)
 
 
 def _deep_colours(data: bytes, image: Image.Image) -> np.ndarray:

@@ -29,10 +29,7 @@ def count_images(folder: str) -> tuple[int, int]:
     """Number of visible files in the class folders of a folder, and of class folders; at least 1 each."""
     if not os.path.isdir(folder):
         return 1, 1
-    classes = [
-        entry.path
-        for entry in os.scandir(folder)
-        if entry_kind(entry) == "folder" and not is_hidden(entry.name)
-    ]
+    visible = [entry for entry in os.scandir(folder) if not is_hidden(entry.name)]
+    classes = [entry.path for entry in visible if entry_kind(entry) == "folder"]
     files = sum(not is_hidden(name) for path in classes for _, _, names in os.walk(path) for name in names)
     return max(files, 1), max(len(classes), 1)

@@ -46,11 +46,7 @@ class Listing:
 
 
 def class_folders(root: Path) -> list[str]:
-    """Sorted names of the visible folders in root (links to folders too).
-
-    Raises:
-        DataError: root is not a folder, cannot be read or holds no folder.
-    """
+    """Sorted visible folders in root, links too; DataError: root is no readable folder, or holds none."""
     try:
         with os.scandir(root) as entries:
             folders = [entry.name for entry in entries if entry_kind(entry) == "folder"]

@@ -17,24 +17,15 @@ logger = logging.getLogger(__name__)
 
 
 class ImageStore:
-    """One split of a data set at one geometry; see ``images.prepare_images``.
-
-    Attributes:
-        manifest: contents of the manifest: source, provenance, counts, subset, ...
-        class_names: K names, in the order of the labels.
-        resolution: height and width of every image.
-
-    Raises:
-        StoreError: the store is missing or of another kind, or (on first access to its arrays) was altered.
-    """
+    """One split at one geometry (``prepare_images``); StoreError if missing, of another kind or altered."""
 
     def __init__(self, manifest: Path) -> None:
         self._store = Store(Path(manifest), "images")
-        self.manifest = self._store.manifest
-        self.class_names: tuple[str, ...] = tuple(self.manifest["class_names"])
+        self.manifest = self._store.manifest  # source, provenance, counts, subset, ...
+        self.class_names: tuple[str, ...] = tuple(self.manifest["class_names"])  # in the order of the labels
         logger.info("%s: %d classes: %s", manifest, len(self.class_names), listed(self.class_names))
         height, width = self.manifest["resolution"]
-        self.resolution: tuple[int, int] = (height, width)
+        self.resolution: tuple[int, int] = (height, width)  # of every image
 
     def __len__(self) -> int:
         return int(self.manifest["files"][array_file("labels")]["shape"][0])

@@ -115,14 +115,14 @@ def _write_stores(
     reading: ReadingSettings,
     stamp: Stamp,
 ) -> None:
-    unreadable: list[str] = []
+    found: list[str] = []
     for split, manifest in manifests.items():
         try:
             _write_store(Path(manifest), split, raw[split], subsets[split], settings, reading, stamp)
         except ExceptionGroup as group:
-            unreadable += map(str, group.exceptions)
-    unreadable = list(dict.fromkeys(unreadable))  # with validation, both splits report the same problems
-    if unreadable:
+            found += map(str, group.exceptions)
+    # with validation, both splits report the same problems
+    if unreadable := list(dict.fromkeys(found)):
         more = f"\n  ... and {len(unreadable) - NAMED} more" if len(unreadable) > NAMED else ""
         lines = "\n  ".join(unreadable[:NAMED])
         raise DataError(
@@ -144,10 +144,7 @@ def _warn_of_classes(subsets: Mapping[str, "_Subset"]) -> None:
 def _open(
     settings: ImagesJobSettings, splits: Iterable[str], downloads: Path
 ) -> tuple[dict[str, RawSplit], ReadingSettings]:
-    """The source split of each split, and how its files are read.
-
-    With ``validation``, the training split is the source of both.
-    """
+    """The source split of each split (``validation``'s is the training split), and how its files are read."""
     source: ModuleType = variants.load(sources, settings.source, "read", ["open_split"])
     options = variants.settings_class(sources, settings.source, DataSetSettings).read(
         {"source": settings.source, **settings.options}
@@ -162,11 +159,9 @@ def _check_same_classes(raw: Mapping[str, RawSplit]) -> None:
     (first, expected), *others = raw.items()
     for split, part in others:
         if part.class_names != expected.class_names:
-            only = [
-                f"only in {name}: {', '.join(sorted(set(a.class_names) - set(b.class_names)))}"
-                for name, a, b in ((first, expected, part), (split, part, expected))
-                if set(a.class_names) - set(b.class_names)
-            ]
+            pairs = (first, expected, part), (split, part, expected)
+            own = {name: sorted(set(a.class_names) - set(b.class_names)) for name, a, b in pairs}
+            only = [f"only in {name}: {', '.join(names)}" for name, names in own.items() if names]
             raise DataError(
                 f"{first} and {split} split have different classes ({'; '.join(only) or 'in another order'})"
             )
@@ -223,7 +218,7 @@ def _write_store(
         if animated:
             logger.info("%s: %d images are animated; their first frame is used", split, animated)
         writer.put("labels", subset.labels)
-        counts = np.bincount(subset.labels, minlength=len(subset.class_names))
+        counts = np.bincount(subset.labels, minlength=len(names))
         writer.meta |= {
             "split": split,
             "source": settings.source,

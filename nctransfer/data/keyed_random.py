@@ -84,10 +84,7 @@ def sample_keys(seed: int, epoch: int, samples: Tensor, view: int = 0) -> Tensor
 
 
 def uniform(keys: Tensor, stream: int, *shape: int) -> Tensor:
-    """Draw uniform numbers for each key (B,) int64: multiples of 2^-24 in [0, 1), (B, *shape), float32.
-
-    The streams, which stand for the purposes of the numbers (:class:`Stream`), are independent.
-    """
+    """Uniform multiples of 2^-24 in [0, 1), (B, *shape) float32, by keys (B,) int64 and stream."""
     start = _mix(keys + _signed(_GAMMA * (stream + 1)))
     places = torch.arange(1, math.prod(shape) + 1, device=keys.device).mul_(_signed(_GAMMA))
     words = _mix(start.unsqueeze(1) + places)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,37 +11,18 @@ from nctransfer.data.class_names import plain
 from nctransfer.errors import DataError
 
 
-def _by_row(row: int) -> str:
-    return f"image {row}"
-
-
 @dataclass(frozen=True)
 class RawSplit:
-    """A split before subset and geometry; its images are one array, or are read one by one.
+    """A split before subset and geometry, in one array or read one by one; DataError if fields disagree."""
 
-    Attributes:
-        labels: int64, shape (N,), each in 0..K-1.
-        class_names: K distinct names, in the order of the labels.
-        provenance: what was read, as plain JSON values, for the manifest.
-        images: uint8, shape (N, H, W, 3), if all images have one size; else None.
-        read: returns the encoded bytes of image i, where there is no array.
-        locate: names image i in messages; its path where it is a file.
-        problems: errors of a first check, one line per file; reported together with the images that cannot be
-            decoded.
-        skipped: names of files that were left out because they cannot be used.
-
-    Raises:
-        DataError: the fields do not agree with each other.
-    """
-
-    labels: np.ndarray
-    class_names: tuple[str, ...]
-    provenance: Mapping[str, Any]
-    images: np.ndarray | None = None
-    read: Callable[[int], bytes] | None = None
-    locate: Callable[[int], str] = _by_row
-    problems: tuple[str, ...] = field(default=())
-    skipped: tuple[str, ...] = ()
+    labels: np.ndarray  # int64, shape (N,), each in 0..K-1
+    class_names: tuple[str, ...]  # K distinct names, in the order of the labels
+    provenance: Mapping[str, Any]  # what was read, as plain JSON values, for the manifest
+    images: np.ndarray | None = None  # uint8, shape (N, H, W, 3), if all images have one size
+    read: Callable[[int], bytes] | None = None  # gives the encoded bytes of image i, where there is no array
+    locate: Callable[[int], str] = "image {}".format  # names image i in messages; the path of a file
+    problems: tuple[str, ...] = ()  # a first check's errors, one a file, beside images that cannot be decoded
+    skipped: tuple[str, ...] = ()  # names of files that were left out because they cannot be used
 
     def __post_init__(self) -> None:
         if (self.images is None) == (self.read is None):
@@ -50,8 +31,7 @@ class RawSplit:
         check_labels(self.labels, len(self.class_names), "labels")
         if self.images is not None and len(self.images) != len(self.labels):
             raise DataError(f"{len(self.images)} images, but {len(self.labels)} labels")
-        repeated = sorted(name for name, count in Counter(self.class_names).items() if count > 1)
-        if repeated:
+        if repeated := sorted(name for name, count in Counter(self.class_names).items() if count > 1):
             raise DataError(f"class names occur more than once: {', '.join(map(repr, repeated))}")
 
     def __len__(self) -> int:

@@ -43,11 +43,7 @@ def split_by_fraction(
 def split_by_count(
     labels: np.ndarray, class_names: Sequence[str], train: int, test: int | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Split rows into ``train`` per class for training and ``test`` (None: the rest) for testing, ascending.
-
-    Raises:
-        DataError: a class is too small.
-    """
+    """Ascending rows of ``train`` and ``test`` (None: the rest) a class; DataError: a class is too small."""
     splits: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for label, name in enumerate(class_names):
         rows = shuffled_rows(labels, label, seed)
@@ -93,8 +89,7 @@ def subset_rows(
 ) -> np.ndarray:
     """Rows of the chosen classes, ``per_class`` of each (None: all), ascending; only from ``among``, if set.
 
-    Raises:
-        DataError: a class has fewer images than ``per_class``; all such classes are named.
+    DataError names all classes that have fewer images.
     """
     if among is not None:
         allowed = np.full(len(labels), -1, np.int64)

@@ -18,16 +18,12 @@ BLOCK = 32  # files that a thread reads at once
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found.
+    """What was found."""
 
-    Attributes:
-        white_level: the largest value of the number of bits, 8 or more, that holds all grey levels of images
-            of more than 8 bits, or 1 where all of these are fractions; None if there is no such image.
-        unusable: by split, rows of the files that cannot be used; the log says why.
-    """
-
+    # the largest value of the number of bits, 8 or more, that holds all grey levels of images of more than 8
+    # bits, or 1 where all of these are fractions; None if there is no such image
     white_level: float | None
-    unusable: Mapping[str, list[int]]
+    unusable: Mapping[str, list[int]]  # by split, rows of the files that cannot be used; the log says why
 
 
 def survey(raw: Mapping[str, RawSplit], max_megapixels: int, threads: int) -> Survey:

@@ -76,7 +76,11 @@ def downloaded(name: str, archives: Sequence[Archive], fetch: Callable[[Path], N
             _check_unverified(partial, archives)
         except Exception as error:
             raise _explained(error, name, archives, partial, root) from error
-        _seal(partial, archives)
+        for archive in archives:
+            if not archive.is_data:  # it is unpacked
+                (partial / archive.path).unlink(missing_ok=True)
+        mark = json.dumps([asdict(archive) for archive in archives], indent=1) + "\n"
+        (partial / MARK).write_text(mark)
         partial.rename(final)
     return final
 
@@ -171,14 +175,6 @@ def _explained(
     return DataError(
         f"{name}: its archives are complete, but cannot be read: {type(error).__name__}: {reason}"
     )
-
-
-def _seal(partial: Path, archives: Sequence[Archive]) -> None:
-    """Delete the unpacked archives and write the marker file."""
-    for archive in archives:
-        if not archive.is_data:
-            (partial / archive.path).unlink(missing_ok=True)
-    (partial / MARK).write_text(json.dumps([asdict(archive) for archive in archives], indent=1) + "\n")
 
 
 def _md5(path: Path) -> str:

@@ -75,10 +75,7 @@ def extract_features(
 
 
 def describe_columns(backbone: Backbone, poolings: Sequence[str]) -> list[Column]:
-    """Columns of a feature store: stem and units (by pooling, if any), penultimate, summed, logits.
-
-    The stem has no column of its class token, which is the same for all images before the first layer.
-    """
+    """Columns of a store; the stem has none of its class token, which is the same for all images."""
     units = [backbone.stem, *backbone.units]
     columns = [
         Column(column_name(unit.index, pooling), unit.index, unit.name, pooling, unit.width)
@@ -159,13 +156,9 @@ def _capture(
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return backbone.capture(inputs, units=None if poolings else [], poolings=poolings)
     except RuntimeError as error:
-        if not _out_of_memory(error):
+        if not isinstance(error, torch.OutOfMemoryError) and "not enough memory" not in str(error):
             raise
         return None
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
 
 
 def _to_host(capture: Capture, poolings: Sequence[str], dtype: str) -> dict[str, np.ndarray]:

@@ -40,6 +40,11 @@ class Column:
     pooling: str  # how maps or tokens were reduced to one vector
     width: int  # length of the vector
 
+    @property
+    def place(self) -> dict[str, Any]:
+        """Unit, module and pooling, for the rows of tables."""
+        return {"unit": self.unit, "module": self.module, "pooling": self.pooling}
+
 
 def column_name(unit: int, pooling: str) -> str:
     """Name of a unit's column."""
@@ -78,16 +83,14 @@ class _ParquetColumns:
 
     def _flush(self) -> None:
         if self._blocks:
-            arrays = [
-                self._binary(np.concatenate([block[name] for block in self._blocks])) for name in self._names
-            ]
+            arrays = []
+            for name in self._names:
+                rows = np.concatenate([block[name] for block in self._blocks])
+                rows = np.ascontiguousarray(rows, self._dtype)
+                kind = pa.binary(rows.shape[1] * self._dtype.itemsize)
+                arrays.append(pa.Array.from_buffers(kind, len(rows), [None, pa.py_buffer(rows)]))
             self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._writer.schema))
         self._blocks, self._bytes = [], 0
-
-    def _binary(self, rows: np.ndarray) -> pa.Array:
-        rows = np.ascontiguousarray(rows, self._dtype)
-        kind = pa.binary(rows.shape[1] * self._dtype.itemsize)
-        return pa.Array.from_buffers(kind, len(rows), [None, pa.py_buffer(rows)])
 
     def close(self) -> None:
         self._flush()
@@ -98,10 +101,7 @@ class _ParquetColumns:
 def write_columns(
     store: StoreWriter, widths: Mapping[str, int], rows: int, dtype: str, file_format: str
 ) -> Iterator[_NpyColumns | _ParquetColumns]:
-    """Open columns of these widths and N rows for writing block by block.
-
-    ``dtype`` is ``float32`` or ``float16``, ``file_format`` is ``npy`` or ``parquet``.
-    """
+    """Open columns of these widths and N rows for writing block by block, as ``npy`` or ``parquet``."""
     kind = _NpyColumns if file_format == "npy" else _ParquetColumns
     columns = kind(store, widths, rows, np.dtype(dtype).newbyteorder("<"))
     yield columns
@@ -109,11 +109,7 @@ def write_columns(
 
 
 class FeatureStore:
-    """Features of a split, by unit and pooling.
-
-    Raises:
-        StoreError: the store is missing or of another kind; on reading, it was altered.
-    """
+    """Features of a split, by unit and pooling; StoreError: missing, of another kind, or altered."""
 
     def __init__(self, manifest: Path) -> None:
         self._store = Store(manifest, "features")
@@ -145,13 +141,14 @@ class FeatureStore:
         if self._store.manifest["format"] == "npy":
             return self._store.array(name)
         table = pq.read_table(self._store.path(_PARQUET), columns=[name], memory_map=True)
-        chunks = [
-            np.frombuffer(chunk.buffers()[1], self.dtype, len(chunk) * column.width)
-            for chunk in table[name].chunks
-        ]
-        return np.concatenate(chunks).reshape(-1, column.width)
+        width, chunks = column.width, table[name].chunks
+        parts = [np.frombuffer(part.buffers()[1], self.dtype, len(part) * width) for part in chunks]
+        return np.concatenate(parts).reshape(-1, width)
 
     @property
     def dtype(self) -> np.dtype:
         """Dtype of the stored features."""
         return np.dtype(self._store.manifest["dtype"])
+
+
+Stores = Mapping[str, FeatureStore]  # of a model on a data set, by split

@@ -37,9 +37,8 @@ def draw_episodes(labels: np.ndarray, shape: Shape, count: int, seed: int) -> It
     for number in range(count):
         random = np.random.default_rng([seed, number])
         classes = _shuffled(np.array(list(pools)), random)[: shape.ways]
-        rows = np.stack(
-            [_shuffled(pools[label], random)[: shape.queries + shape.shots] for label in classes.tolist()]
-        )
+        images = shape.queries + shape.shots
+        rows = np.stack([_shuffled(pools[label], random)[:images] for label in classes.tolist()])
         yield Episode(classes, support=rows[:, shape.queries :], query=rows[:, : shape.queries])
 
 
@@ -49,12 +48,7 @@ def _shuffled(values: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def require_enough(labels: np.ndarray, class_names: Sequence[str], shape: Shape) -> None:
-    """Refuse data too small for an episode of a shape.
-
-    Raises:
-        DegenerateInputError: fewer classes than ways, or classes with too few images; all such classes are
-            named.
-    """
+    """DegenerateInputError, naming all classes too small, for data too small for an episode of a shape."""
     present, counts = np.unique(labels, return_counts=True)
     if len(present) < shape.ways:
         raise DegenerateInputError(

@@ -19,18 +19,8 @@ class Pixels:
     """A split of a data set: uint8 in memory or on disk, read as pixels at the model's input size.
 
     Images are on the GPU where they fit; otherwise they are read from the store, whose pages the operating
-    system caches.
-
-    Args:
-        store: the images.
-        geometry: brings them to the input size of the model.
-        augmentation: of training images.
-        device: of the pixels.
-        per_class: number of images of each class, drawn with ``seed``; None takes all.
-        seed: of that draw.
-
-    Raises:
-        DataError: a class has fewer images.
+    system caches. Of each class ``per_class`` images are drawn with ``seed`` (None: all); DataError where it
+    has fewer.
     """
 
     def __init__(
@@ -49,7 +39,8 @@ class Pixels:
         self._geometry = store.pending(geometry)
         self.labels = torch.from_numpy(store.labels[rows].astype("int64")).to(device)
         self._resident: Tensor | None = None
-        if device.type == "cuda" and self._bytes <= SHARE * torch.cuda.mem_get_info(device)[0]:
+        size = len(self) * int(self._images[0].size)  # bytes
+        if device.type == "cuda" and size <= SHARE * torch.cuda.mem_get_info(device)[0]:
             self._resident = self._load(device)
 
     def __len__(self) -> int:
@@ -66,10 +57,6 @@ class Pixels:
         for rows in torch.arange(len(self)).split(BLOCK):
             resident[rows[0] : rows[-1] + 1] = self._read(rows).to(device)
         return resident
-
-    @property
-    def _bytes(self) -> int:
-        return len(self) * int(self._images[0].size)
 
     @property
     def numbers(self) -> int:

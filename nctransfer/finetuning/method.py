@@ -37,19 +37,14 @@ class Method:
 
 
 def method_facts(name: str) -> Method:
-    """Facts about a method, ``METHOD`` of its module.
-
-    Raises:
-        ConfigError: there is no such method, or it has no ``METHOD``.
-    """
+    """``METHOD`` of a method's module; ConfigError if there is no such method, or none in it."""
     facts: Method = variants.load(methods, name, needs=["METHOD"]).METHOD
     return facts
 
 
 def _by_method(values: Any) -> Any:
-    if isinstance(values, MethodSettings) or not isinstance(values, dict) or "name" not in values:
-        return values
-    return method_facts(values["name"]).settings.read(values)
+    is_plain = isinstance(values, dict) and "name" in values
+    return method_facts(values["name"]).settings.read(values) if is_plain else values
 
 
 AnyMethodSettings = Annotated[SerializeAsAny[MethodSettings], BeforeValidator(_by_method)]

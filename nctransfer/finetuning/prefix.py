@@ -28,10 +28,7 @@ def why_not(tuned: TunedNetwork, augmentation_level: int) -> str | None:
         return "its normalisation statistics are updated in every step"
     if augmentation_level >= CROP:
         return "its images are augmented"
-    below = _below(tuned)
-    if below is None:
-        return "everything trains"
-    return None
+    return "everything trains" if _below(tuned) is None else None
 
 
 def _below(tuned: TunedNetwork) -> int | None:
@@ -46,26 +43,15 @@ def _below(tuned: TunedNetwork) -> int | None:
             break
     else:
         return None if trained else len(layout.units) + 1
-    others = [
-        name for name in trained if not any(name.startswith(f"{path}.") for path in layout.units[first:])
-    ]
-    return None if others else first
+    above = tuple(f"{path}." for path in layout.units[first:])
+    return first if all(name.startswith(above) for name in trained) else None
 
 
 class Prefix:
-    """The part of a network below its shallowest tuned unit.
-
-    Args:
-        tuned: a network for which :func:`why_not` returns None.
-        half: whether to compute in bfloat16.
-        layout: memory format of the images.
-    """
+    """The part of a network below its shallowest tuned unit, in bfloat16 if ``half``; see :func:`why_not`."""
 
     def __init__(
-        self,
-        tuned: TunedNetwork,
-        half: bool = False,
-        layout: torch.memory_format = torch.contiguous_format,
+        self, tuned: TunedNetwork, half: bool = False, layout: torch.memory_format = torch.contiguous_format
     ) -> None:
         self.tuned, self.backbone, self.half, self.layout = tuned, tuned.backbone, half, layout
         first = _below(tuned)
@@ -87,11 +73,7 @@ class Prefix:
         return entering
 
     def of(self, split: Pixels, rows: Tensor, size: int) -> Tensor:
-        """Output of the prefix for samples ``rows``, computed ``size`` at a time.
-
-        A last, smaller batch is filled up, because the last bits of a sample's numbers may depend on the size
-        of its batch.
-        """
+        """Output for samples ``rows``, in batches of one ``size``, on which the last bits may depend."""
         parts = []
         for part in rows.split(size):
             missing = size - len(part)
@@ -105,7 +87,7 @@ class Prefix:
             self.tuned.begin_at(lambda entering: entering)
             return lambda: self.tuned.begin_at(None)
         network, layout = self.backbone.network, self.backbone.layout
-        blank = self._blank()
+        blank = torch.zeros(1, 3, *self.backbone.identity.size, device=self.tuned.device)
         below = {path: network.get_submodule(path) for path in layout.units[: self.first - 1]}
         blanks = self._blanks(below, blank)
         unit = network.get_submodule(layout.units[self.first - 1])
@@ -135,10 +117,6 @@ class Prefix:
     def _skipping(self, forward: Callable[..., Any], blank: Any) -> Callable[..., Any]:
         """The forward pass of a prefix unit, which computes nothing while the network starts above it."""
         return lambda *args, **options: forward(*args, **options) if self._entering is None else blank
-
-    def _blank(self) -> Tensor:
-        height, width = self.backbone.identity.size
-        return torch.zeros(1, 3, height, width, device=self.tuned.device)
 
     @torch.no_grad()
     def _blanks(self, below: Mapping[str, nn.Module], blank: Tensor) -> dict[str, Any]:

@@ -112,9 +112,7 @@ def cache_prefix(
             logger.info(
                 "%s: the frozen prefix is recomputed in every step: its cache would take %.2f GB (limits: "
                 "operation.prefix_cache_gb: %g, and half of the free space or of resources.mem_mb)",
-                name,
-                needed / GB,
-                room.budget_gb,
+                *(name, needed / GB, room.budget_gb),
             )
             entering[name] = RecomputedInputs(prefix, split, sizes[name], max(split.numbers, sample.numel()))
             continue

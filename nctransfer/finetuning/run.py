@@ -3,13 +3,12 @@
 import logging
 import resource
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 from nctransfer import variants
 from nctransfer.data.image_store import ImageStore
@@ -66,16 +65,9 @@ def finetune(
         TrainingError: the loss is not finite, or a stop was requested.
     """
     start, device = time.monotonic(), operation.device
-    names = list(stores["train"].class_names)
-    task = Task(
-        backbone=load_model(model, device),
-        class_names=names,
-        settings=settings.method,
-        statistics=settings.statistics,
-        seed=settings.seed,
-        checkpoint=checkpoint,
-    )
-    base = task.backbone.identity.fingerprint
+    names, backbone = list(stores["train"].class_names), load_model(model, device)
+    task = Task(backbone, names, settings.method, settings.statistics, settings.seed, checkpoint)
+    base = backbone.identity.fingerprint
     method = variants.load(methods, settings.method.name, needs=["prepare"])
     tuned: TunedNetwork = method.prepare(task).to(device)
     count = count_parameters(tuned)
@@ -138,17 +130,15 @@ def _train(
         return pd.DataFrame(rows), scores
     size = training.batch_size
     if settings.statistics == "recalibrated":
-        recalibrate(tuned, _batches(splits["train"], size))
+        # in batches; a last, smaller one is dropped, unless it is the only one
+        split = splits["train"]
+        whole = max(len(split) - len(split) % size, min(size, len(split)))
+        batches = torch.arange(whole, device=split.labels.device).split(size)
+        recalibrate(tuned, (split.clean(rows) for rows in batches))
     inputs = _network_inputs(tuned, splits, training, operation, contexts)
-    run = Training(
-        tuned,
-        objective,
-        Data(inputs["train"], inputs["test"], settings.seed),
-        training,
-        checkpoints,
-        tuned.kept,
-        advice="lower the run's learning rate (finetuning.rates) or set finetuning.warmup_epochs",
-    )
+    data = Data(inputs["train"], inputs["test"], settings.seed)
+    advice = "lower the run's learning rate (finetuning.rates) or set finetuning.warmup_epochs"
+    run = Training(tuned, objective, data, training, checkpoints, tuned.kept, advice)
     log = contexts.enter_context(tensorboard(operation.tensorboard))
     history = run.run(contexts.enter_context(stop_requests()), log)
     with run.autocast():
@@ -179,13 +169,6 @@ def _network_inputs(
     return inputs
 
 
-def _batches(split: Pixels, size: int) -> Iterator[Tensor]:
-    """Pixels of a split in order, by batch; a last, smaller batch is dropped, unless it is the only one."""
-    whole = max(len(split) - len(split) % size, min(size, len(split)))
-    for rows in torch.arange(whole, device=split.labels.device).split(size):
-        yield split.clean(rows)
-
-
 def _accuracies(
     settings: FineTuneJobSettings,
     count: ParameterCount,
@@ -202,16 +185,10 @@ def _accuracies(
         "parameters": count.all,
         "share": count.share,
     }
-    rows = [
-        {
-            **shared,
-            "split": name,
-            "samples": len(splits[name]),
-            "accuracy": score["accuracy"],
-            "loss": score["loss"],
-        }
-        for name, score in scores.items()
-    ]
+    rows = []
+    for name, score in scores.items():
+        own = {"split": name, "samples": len(splits[name])}
+        rows.append(shared | own | {key: score[key] for key in ("accuracy", "loss")})
     return with_intervals(pd.DataFrame(rows))
 
 

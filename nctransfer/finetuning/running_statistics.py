@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nctransfer.finetuning.tuned_network import TunedNetwork
 
@@ -29,16 +29,12 @@ def recalibrate(tuned: TunedNetwork, batches: Iterable[Tensor]) -> None:
     momenta = [norm.momentum for norm in norms]
     tuned.eval()
     for norm in norms:
-        _reset(norm)
+        norm.reset_running_stats()  # type: ignore[operator]
+        norm.momentum = None  # type: ignore[assignment]  # a cumulative mean
+        norm.train()
     for pixels in batches:
         tuned(pixels)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
     logger.info("statistics of %d normalisation layers recalibrated", len(norms))
-
-
-def _reset(norm: nn.Module) -> None:
-    norm.reset_running_stats()  # type: ignore[operator]
-    norm.momentum = None  # type: ignore[assignment]  # a cumulative mean
-    norm.train()

@@ -82,13 +82,9 @@ def text_classifier(
     model, tokenizer, where = _model(settings, checkpoint)
     model = model.float().to(device).eval()
     logger.info("%s: %d classes, %d prompts each", where, len(class_names), len(templates))
+    at_once, words = max(1, PROMPTS_AT_ONCE // len(templates)), (list(class_names), list(templates))
     columns = open_clip.build_zero_shot_classifier(
-        model,
-        tokenizer,
-        list(class_names),
-        list(templates),
-        num_classes_per_batch=max(1, PROMPTS_AT_ONCE // len(templates)),
-        device=device,
+        model, tokenizer, *words, num_classes_per_batch=at_once, device=device
     )
     scale = model.logit_scale.detach().exp()
     refuse_non_finite({"the text classifier": columns, "its logit scale": scale}, where)

@@ -17,15 +17,11 @@ class TunedNetwork(nn.Module):
 
     In training mode, only modules that train are in training mode; of dropout, only that inside units: frozen
     modules never drop anything, and dropout in front of the source classifier is removed for all methods.
-    Normalisation layers use and update the statistics of the batch under ``update``, whether they train or
-    not (the paper, Appendix E.2), and running statistics otherwise.
+    Normalisation layers use and update the statistics of the batch under ``statistics: update``, whether they
+    train or not (the paper, Appendix E.2), and running statistics otherwise.
 
-    Args:
-        backbone: without its source head (``models.tuned.without_head``).
-        classifier: of the feature, (N, d) to (N, K).
-        units: the tuned units.
-        statistics: ``update``, ``recalibrated`` or ``frozen``.
-        last: the deepest unit of the shortened network, None for all.
+    The ``backbone`` has no source head (``models.tuned.without_head``), the ``classifier`` is of the feature,
+    (N, d) to (N, K); ``last`` is the deepest unit of the shortened network, None for all.
     """
 
     def __init__(
@@ -74,12 +70,9 @@ class TunedNetwork(nn.Module):
         return self._norms
 
     def _norms_in_use(self) -> list[nn.Module]:
-        norms = [
-            module
-            for module in self.backbone.network.modules()
-            if getattr(module, "track_running_stats", False)
-            and getattr(module, "running_mean", None) is not None
-        ]
+        modules = self.backbone.network.modules()
+        tracking = [module for module in modules if getattr(module, "track_running_stats", False)]
+        norms = [module for module in tracking if getattr(module, "running_mean", None) is not None]
         if self.last is None:
             return norms
         used: set[int] = set()
@@ -136,7 +129,5 @@ class TunedNetwork(nn.Module):
 
     def tensors(self) -> dict[str, Tensor]:
         """The changed tensors and the classifier, by the names of ``models.tuned``."""
-        network = {f"{NETWORK}{name}": value for name, value in self.kept().items()}
-        return network | {
-            f"{CLASSIFIER}{name}": value for name, value in self.classifier.state_dict().items()
-        }
+        parts = (NETWORK, self.kept()), (CLASSIFIER, self.classifier.state_dict())
+        return {f"{part}{name}": value for part, tensors in parts for name, value in tensors.items()}

@@ -61,36 +61,28 @@ def tuned_units(
     check_units(task.backbone, task.units)
     backbone = without_head(task.backbone, skip, last)
     classifier = linear_classifier(backbone.width, len(task.class_names), task.seed)
-    units = task.units if trained is None else trained
-    paths = [backbone.units[index - 1].name for index in units]
-    train_only(backbone.network, paths)
+    backbone.network.requires_grad_(False)
+    for index in task.units if trained is None else trained:
+        backbone.network.get_submodule(backbone.units[index - 1].name).requires_grad_(True)
     return TunedNetwork(backbone, classifier, task.units, task.statistics, last)
 
 
 def check_units(backbone: Backbone, units: Iterable[int]) -> None:
     """Raise ModelError, with the allowed units, for units that do not exist or have no parameters."""
     name, last = backbone.identity.name, len(backbone.units)
+    modules = {unit.index: backbone.network.get_submodule(unit.name) for unit in backbone.units}
+    trainable = [
+        str(index) for index, module in modules.items() if next(module.parameters(), None) is not None
+    ]
     for index in units:
         if not 1 <= index <= last:
             raise ModelError(f"{name}: no unit {index} to tune; allowed are 1 to {last}")
         unit = backbone.units[index - 1]
-        if not any(True for _ in backbone.network.get_submodule(unit.name).parameters()):
-            trainable = [
-                str(other.index)
-                for other in backbone.units
-                if any(True for _ in backbone.network.get_submodule(other.name).parameters())
-            ]
+        if str(index) not in trainable:
             raise ModelError(
                 f"{name}: unit {index} ({unit.name}, {unit.type}) has no parameters to tune; allowed are "
                 f"{', '.join(trainable) or 'none'}"
             )
-
-
-def train_only(network: nn.Module, paths: Iterable[str]) -> None:
-    """Train only the parameters of the modules at ``paths``."""
-    network.requires_grad_(False)
-    for path in paths:
-        network.get_submodule(path).requires_grad_(True)
 
 
 def read_parameters(tuned: TunedNetwork) -> set[str]:
@@ -105,12 +97,11 @@ def read_parameters(tuned: TunedNetwork) -> set[str]:
     try:
         with torch.enable_grad():
             tuned.eval()
-            height, width = tuned.backbone.identity.size
-            logits: Tensor = tuned(torch.zeros(1, 3, height, width, device=tuned.device))
+            blank = torch.zeros(1, 3, *tuned.backbone.identity.size, device=tuned.device)
+            logits: Tensor = tuned(blank)
             names = list(required)
-            gradients = torch.autograd.grad(
-                logits.sum(), [network.get_parameter(name) for name in names], allow_unused=True
-            )
+            parameters = [network.get_parameter(name) for name in names]
+            gradients = torch.autograd.grad(logits.sum(), parameters, allow_unused=True)
     finally:
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(required[name])
@@ -134,8 +125,6 @@ def count_parameters(tuned: TunedNetwork) -> ParameterCount:
     """Count trained parameters and all on which the logits depend; both include LoRA's adapters."""
     names = read_parameters(tuned)
     network = [parameter for name, parameter in tuned.backbone.network.named_parameters() if name in names]
-    classifier = list(tuned.classifier.parameters())
-    return ParameterCount(
-        trained=sum(parameter.numel() for parameter in (*network, *classifier) if parameter.requires_grad),
-        all=sum(parameter.numel() for parameter in (*network, *classifier)),
-    )
+    parts = [*network, *tuned.classifier.parameters()]
+    trained = sum(parameter.numel() for parameter in parts if parameter.requires_grad)
+    return ParameterCount(trained, sum(parameter.numel() for parameter in parts))

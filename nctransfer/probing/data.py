@@ -55,11 +55,7 @@ class ProbeData:
 
 
 def gather(
-    features: Mapping[str, Array],
-    labels: Array,
-    class_count: int,
-    device: torch.device,
-    dtype: torch.dtype,
+    features: Mapping[str, Array], labels: Array, class_count: int, device: torch.device, dtype: torch.dtype
 ) -> ProbeData:
     """Check the features and copy them to the device once.
 
@@ -75,7 +71,14 @@ def gather(
     targets = check_labels(labels, class_count)
     members: dict[int, list[str]] = {}
     for name, array in features.items():
-        _check_shape(name, array, len(targets))
+        if array.ndim != 2 or array.shape[1] == 0:
+            raise DegenerateInputError(
+                f"unit {name}: features of shape {tuple(array.shape)}, allowed is (N, d)"
+            )
+        if array.shape[0] != len(targets):
+            raise DegenerateInputError(
+                f"unit {name}: {array.shape[0]} rows of features for {len(targets)} labels"
+            )
         members.setdefault(int(array.shape[1]), []).append(name)
     groups, start = [], 0
     for width, names in sorted(members.items()):
@@ -94,10 +97,7 @@ def row_slices(samples: int, width: int, device: torch.device) -> Iterator[slice
 
 
 def check_labels(labels: Array, class_count: int | None = None) -> Tensor:
-    """Labels as an int64 tensor, (N,); DegenerateInputError if empty, not 1-D, not integers, or out of range.
-
-    Without a class count, any index from 0 is allowed.
-    """
+    """Labels (N,) int64; DegenerateInputError if empty, not 1-D, not integers, or no index of a class."""
     targets = torch.as_tensor(labels)
     if targets.ndim != 1 or len(targets) == 0:
         raise DegenerateInputError(f"labels: shape {tuple(targets.shape)}, allowed is (N,) with N > 0")
@@ -109,13 +109,6 @@ def check_labels(labels: Array, class_count: int | None = None) -> Tensor:
         bound = "" if class_count is None else f" to {class_count - 1}"
         raise DegenerateInputError(f"labels: {low if low < 0 else high} found, allowed are 0{bound}")
     return targets
-
-
-def _check_shape(name: str, array: Array, samples: int) -> None:
-    if array.ndim != 2 or array.shape[1] == 0:
-        raise DegenerateInputError(f"unit {name}: features of shape {tuple(array.shape)}, allowed is (N, d)")
-    if array.shape[0] != samples:
-        raise DegenerateInputError(f"unit {name}: {array.shape[0]} rows of features for {samples} labels")
 
 
 def _side_by_side(

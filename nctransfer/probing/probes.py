@@ -81,12 +81,12 @@ def train_probes(
     probes_by_place: dict[tuple[str, int], Probe] = {}
     for name, module in modules.items():
         indices = [index for index, entry in enumerate(settings) if entry.solver == name]
-        solved = module.fit(data, [settings[index] for index in indices])
-        for group, weights in zip(data.groups, solved, strict=True):
-            for unit, probes in _probes(group, weights, data, [settings[index] for index in indices]).items():
-                probes_by_place.update(
-                    ((unit, index), probe) for index, probe in zip(indices, probes, strict=True)
-                )
+        own = [settings[index] for index in indices]
+        for group, weights in zip(data.groups, module.fit(data, own), strict=True):
+            for unit, probes in _probes(group, weights, data, own).items():
+                probes_by_place |= {
+                    (unit, index): probe for index, probe in zip(indices, probes, strict=True)
+                }
     return [probes_by_place[unit, index] for unit in features for index in range(len(settings))]
 
 
@@ -105,10 +105,9 @@ def score(probes: Sequence[Probe], features: Mapping[str, Array], labels: Array)
             raise DataError(
                 f"unit {unit}: no features to score its probe on; there are: {', '.join(features)}"
             )
-        if features[unit].ndim == 2 and features[unit].shape[1] != first.weights.shape[0]:
-            raise DataError(
-                f"unit {unit}: {features[unit].shape[1]} features, its probe has {first.weights.shape[0]}"
-            )
+        width = first.weights.shape[0]
+        if features[unit].ndim == 2 and features[unit].shape[1] != width:
+            raise DataError(f"unit {unit}: {features[unit].shape[1]} features, its probe has {width}")
         bias = first.bias
         data = gather({unit: features[unit]}, labels, first.class_count, bias.device, bias.dtype)
         weight = torch.stack([probes[index].weights.T for index in indices])

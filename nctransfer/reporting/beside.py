@@ -20,10 +20,8 @@ NUMBER = re.compile(r"([-+]?\d+(?:\.(?P<decimals>\d+))?(?P<exponent>e[-+]?\d+)?)
 def with_published(numbers: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """The numbers of a table with published ones.
 
-    Args:
-        numbers: the numbers of a table.
-        published: published numbers, with some of its columns: those of :data:`KEYS` name the row, those of
-            :data:`VALUES`, and their standard deviations ``<value>_std``, are compared.
+    Columns of ``published`` among :data:`KEYS` name the row, those among :data:`VALUES`, and their standard
+    deviations ``<value>_std``, are compared.
 
     Returns:
         the same rows with ``<value>_published``, ``<value>_std_published`` and ``<value>_difference`` (ours
@@ -47,24 +45,17 @@ def with_published(numbers: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
     names = {column: f"{column}_{PUBLISHED}" for column in (*values, *spreads)}
     theirs = published[[*keys, *names]].rename(columns=names)
     merged = numbers.merge(theirs, on=keys, how="left")
-    differences = {
-        f"{value}_{DIFFERENCE}": merged[value] - merged[f"{value}_{PUBLISHED}"] for value in values
-    }
-    return merged.assign(**differences)
+    for value in values:
+        merged[f"{value}_{DIFFERENCE}"] = merged[value] - merged[f"{value}_{PUBLISHED}"]
+    return merged
 
 
 def present_beside(numbers: pd.DataFrame, present: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
-    """The readable form of a table beside published numbers.
-
-    Args:
-        numbers: the table of :func:`with_published`.
-        present: gives the readable form of a table's numbers.
-
-    Returns:
-        the readable form; below each row of which numbers are published, these and the differences, of the
-        numbers as they are written.
-    """
-    ours, theirs = present(numbers), present(_as_published(numbers))
+    """``present`` of :func:`with_published`'s table: below rows the published numbers and differences."""
+    # the published numbers in place of ours; other measurements are missing
+    measured = numbers.select_dtypes("float").columns
+    published = {column: numbers.get(f"{column}_{PUBLISHED}", np.nan) for column in measured}
+    ours, theirs = present(numbers), present(numbers.assign(**published))
     rows: list[list[str | Cell]] = []
     for own, other in zip(ours.to_numpy().tolist(), theirs.to_numpy().tolist(), strict=True):
         rows.append(own)
@@ -75,12 +66,6 @@ def present_beside(numbers: pd.DataFrame, present: Callable[[pd.DataFrame], pd.D
     readable = pd.DataFrame(rows, columns=ours.columns, dtype=object)
     readable.attrs |= ours.attrs
     return readable
-
-
-def _as_published(numbers: pd.DataFrame) -> pd.DataFrame:
-    """A table with the published numbers in place of ours; other measurements are missing."""
-    measured = numbers.select_dtypes("float").columns
-    return numbers.assign(**{column: numbers.get(f"{column}_{PUBLISHED}", np.nan) for column in measured})
 
 
 def _difference(own: str | Cell, other: str | Cell) -> str:

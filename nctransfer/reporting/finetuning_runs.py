@@ -32,9 +32,8 @@ WHOLE = (SAMPLES, "per_class", "rank", "epochs", "trained", "parameters", *FEATU
 
 
 def runs_table(settings: PictureSettings[Any], tables: Tables) -> pd.DataFrame:
-    """Every run of every panel.
+    """Every run of every panel (:class:`~nctransfer.reporting.settings.RunsPanel`).
 
-    The panels are :class:`~nctransfer.reporting.settings.RunsPanel`.
     ``tables`` has ``finetuning`` of every run (its key as the model, no view), and ``metrics`` of its
     features on the panel's view if the kind reads them.
 
@@ -57,12 +56,9 @@ def runs_table(settings: PictureSettings[Any], tables: Tables) -> pd.DataFrame:
         of_panel = {"panel": letter(index), **named}
         for run in panel.runs:
             name = run_name(panel.title, run.run)
-            rows.append(
-                of_panel
-                | _coordinates(run)
-                | _trained(tables["finetuning", run.run, ""], name)
-                | _collapse(tables.get(("metrics", run.model, panel.view)), name)
-            )
+            trained = _trained(tables["finetuning", run.run, ""], name)
+            collapse = _collapse(tables.get(("metrics", run.model, panel.view)), name)
+            rows.append(of_panel | _coordinates(run) | trained | collapse)
     table = pd.DataFrame(rows)
     numbers: Any = {"learning_rate": float, "weight_decay": float, **dict.fromkeys(WHOLE, "Int64")}
     return table.astype(numbers)
@@ -114,11 +110,7 @@ def _collapse(metrics: pd.DataFrame | None, name: str) -> dict[str, Any]:
 
 
 def one_unit(run: Mapping[Any, Any]) -> int:
-    """The single unit that a run (a row of :func:`runs_table`) tunes.
-
-    Raises:
-        DegenerateInputError: it tunes none or several.
-    """
+    """The unit that a run (a row of :func:`runs_table`) tunes; DegenerateInputError for none or several."""
     units = run["units"].split()
     if len(units) != 1:
         tunes = f"units {run['units']}" if units else "no unit"
@@ -189,9 +181,8 @@ def over_seeds(
     groups = table.groupby(keys, sort=False, dropna=False)
     for _, part in groups:
         _require_seeds(part)
-    constant = [
-        key for key in (*COORDINATES, "trained", "parameters", "share", SAMPLES, *sizes) if key not in by
-    ]
+    kept = (*COORDINATES, "trained", "parameters", "share", SAMPLES, *sizes)
+    constant = [key for key in kept if key not in by]
     means = groups[constant].first()
     means["seeds"] = groups.size()
     for value in values:
@@ -201,11 +192,7 @@ def over_seeds(
 
 
 def with_correlation(table: pd.DataFrame) -> pd.DataFrame:
-    """Add the correlation of nc1 with transfer_accuracy over a panel's rows that have both, on all its rows.
-
-    The columns are pearson, its interval (95 %) pearson_low and pearson_high, and spearman
-    (:func:`~nctransfer.reporting.fits.correlation`). ``table`` holds means over seeds.
-    """
+    """Add the correlation (:data:`CORRELATION`) of nc1 with transfer_accuracy over a panel's rows."""
     parts = []
     for part in by_panel(table):
         both = part.dropna(subset=["nc1", "transfer_accuracy"])

@@ -162,11 +162,7 @@ class Correlation:
 
 
 def correlation(x: np.ndarray, y: np.ndarray) -> Correlation:
-    """Correlate x with y.
-
-    The interval is Fisher's (:func:`~nctransfer.intervals.pearson_interval`). All values are NaN if x or y is
-    constant, or n < 3; both have shape (n,).
-    """
+    """Correlation of x with y, both (n,), Fisher's interval; all NaN if one is constant, or n < 3."""
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if len(x) < 3 or _constant(x) or _constant(y):
         return Correlation(np.nan, np.nan, np.nan, np.nan, len(x))

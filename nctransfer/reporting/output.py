@@ -26,10 +26,7 @@ LATEX = str.maketrans({"±": r"$\pm$", "|": r"\textbar{}", "<": r"\textless{}", 
 def save_figure(
     figure: Figure, pdf: Path, png: Path, dpi: int, digest: str, framed: Figure | None = None
 ) -> None:
-    """Write a figure as PDF and PNG without times; job digest and versions are in the metadata.
-
-    ``framed`` is the same figure for the PNG, if that shows published windows.
-    """
+    """Write a figure as PDF, and as PNG (``framed``, with published windows, if given) without times."""
     libraries = library_versions(("matplotlib", "seaborn", "numpy", "pandas"))
     versions = {"nctransfer": package_version()} | libraries
     note = "; ".join([f"digest {digest}", *(f"{name} {number}" for name, number in versions.items())])
@@ -52,14 +49,9 @@ def save_table(
 ) -> None:
     """Write a table as CSV, Markdown and LaTeX (booktabs), with digest and library version as a comment.
 
-    Args:
-        numbers: every number, in full precision, for the CSV.
-        readable: the readable form, text and :class:`~nctransfer.reporting.table_cells.Cell`; the first
-            column names the row. Columns in ``attrs["text"]`` are left-aligned like it.
-        csv: path of the numbers.
-        md: path of the Markdown.
-        tex: path of the LaTeX, a bare ``tabular``.
-        digest: digest of the job.
+    ``numbers`` go to the CSV in full precision. ``readable`` holds texts and
+    :class:`~nctransfer.reporting.table_cells.Cell`; its first column names the row, and those in
+    ``attrs["text"]`` are left-aligned like it. The LaTeX is a bare ``tabular``.
     """
     note = f"digest {digest}; pandas {version('pandas')}"
     readable = readable.map(table_cells.on_one_line).rename(columns=table_cells.on_one_line)
@@ -92,10 +84,7 @@ def save_sidecar(
     files: Iterable[Path],
     seed: int | None = None,
 ) -> None:
-    """Write what made a figure or table: stamp, versions, seed; and the checksums of its files.
-
-    ``inputs`` are paths by name; ``files`` are all files of the figure or table and may include the sidecar.
-    """
+    """Write stamp, versions and seed of a figure or table, and the checksums of its files but the sidecar."""
     facts = {
         "name": name,
         "kind": kind,
@@ -112,9 +101,8 @@ def _html_cells(row: list[str | table_cells.Cell]) -> str:
     first, *others = row
     if table_cells.is_heading(first):
         return f'<th class=block colspan="{len(row)}">{pages.escape(str(first))}</th>'
-    return f'<th scope="row">{table_cells.html(first)}</th>' + "".join(
-        f"<td>{table_cells.html(cell)}</td>" for cell in others
-    )
+    cells = "".join(f"<td>{table_cells.html(cell)}</td>" for cell in others)
+    return f'<th scope="row">{table_cells.html(first)}</th>{cells}'
 
 
 def _latex(readable: pd.DataFrame, columns: str) -> str:

@@ -17,14 +17,10 @@ TABLE_FILES = {"text": "md", "page": "html", "LaTeX": "tex", "numbers": "csv", "
 def overview(
     settings: OverviewJobSettings, scorecard: Path, adopted: int, mixtures: Sequence[str], stamp: Stamp
 ) -> str:
-    """Text of REPORT.md.
+    """Text of REPORT.md, which lies beside the scorecard's CSV.
 
-    Args:
-        settings: of its job.
-        scorecard: path of the scorecard's CSV, beside which the text will lie.
-        adopted: number of adoptions (results kept after a code change).
-        mixtures: in what software and devices differ that made the results.
-        stamp: of its job.
+    ``adopted`` is the number of adoptions (results kept after a code change), ``mixtures`` say in what
+    software and devices differ that made the results.
     """
     results = settings.results
     parts = [
@@ -43,9 +39,8 @@ def overview(
 
 def _about(settings: OverviewJobSettings) -> str:
     page, study = f"{settings.results}/report.html", settings.study
-    whose = (
-        f"Study `{study}`, an overlay of the paper's configuration." if study else "The paper's own folders."
-    )
+    of_study = f"Study `{study}`, an overlay of the paper's configuration."
+    whose = of_study if study else "The paper's own folders."
     return (
         f"{whose} {settings.setting} The page with all pictures is `{page}` after the command of this run "
         f"with `--report {page}` in place of targets."
@@ -56,9 +51,8 @@ def _adopted(times: int) -> str:
     if not times:
         return ""
     often = "Once" if times == 1 else f"{times} times"
-    return (
-        f" {often}, results were kept after a change of code: provenance.html says why, and by which commit."
-    )
+    kept = "results were kept after a change of code: provenance.html says why, and by which commit."
+    return f" {often}, {kept}"
 
 
 def _mixed(mixtures: Sequence[str]) -> str:

@@ -1,8 +1,8 @@
-"""Panels of figures: letters, titles and axes."""
+"""Panels of figures: letters, titles, axes, and frames around the axis ranges of published panels."""
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from nctransfer.reporting.settings import StyleSettings
+from nctransfer.reporting.settings import StyleSettings, Window
 from nctransfer.reporting.style import styled
 
 Panels = list[tuple[Axes, pd.DataFrame]]  # axes and their rows
+WINDOW: Any = {"gid": "window", "linestyle": (0, (4, 3)), "linewidth": 0.7, "alpha": 0.7, "zorder": 0.4}
 
 
 def letter(index: int) -> str:
@@ -59,10 +60,7 @@ def new_figure(style: StyleSettings, width: float, height: float, lay_out: bool 
 
 
 def panel_axes(figure: Figure, table: pd.DataFrame, shape: tuple[int, int], **options: Any) -> Panels:
-    """Axes with a title for every panel of a table; superfluous ones are removed.
-
-    ``shape`` is the number of rows and columns of axes, ``options`` are those of matplotlib's ``subplots``.
-    """
+    """Axes, ``shape`` rows and columns, with a title for every panel; ``options`` of ``subplots``."""
     panels = by_panel(table)
     axes = list(figure.subplots(*shape, squeeze=False, **options).flat)
     for spare in axes[len(panels) :]:
@@ -89,3 +87,24 @@ def break_texts(figure: Figure, axes: Sequence[Axes]) -> None:
                 whole = FORMULA.sub(lambda formula: formula[0].translate(SOLID), text)
                 broken = textwrap.fill(whole, most, break_long_words=False)
                 said.set_text(broken.translate({new: old for old, new in SOLID.items()}))
+
+
+def frame(
+    axes: Axes, windows: Iterable[Window], part: pd.DataFrame, x: str, y: str, color: str = "0.6"
+) -> None:
+    """Draw the published window of a panel (``part``), if it has one, and make the axes reach it.
+
+    ``x`` and ``y`` are columns; without a range of x, that of y is two horizontal lines.
+    """
+    first = part.iloc[0]
+    for window in windows:
+        if (window.panel, window.title) != (first["panel"], first["title"]) or y not in window.ranges:
+            continue
+        bottom, top = window.ranges[y]
+        if x in window.ranges:
+            left, right = window.ranges[x]
+            corners = [left, right, right, left, left], [bottom, bottom, top, top, bottom]
+            axes.plot(*corners, color=color, **WINDOW)
+        else:
+            for level in (bottom, top):
+                axes.axhline(level, color=color, **WINDOW)

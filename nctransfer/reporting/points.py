@@ -56,9 +56,8 @@ def points_table(settings: PictureSettings[PointsPanel], tables: Tables) -> pd.D
 def _collapse(metrics: pd.DataFrame, split: str, name: str) -> dict[str, float]:
     names = ("nc1", "nc1_shuffled")
     rows = penultimate_metrics(metrics, split, name, names).set_index("metric")
-    return {metric: float(rows["value"][metric]) for metric in names} | {
-        size: int(rows[size]["nc1"]) for size in SIZES
-    }
+    sizes = {size: int(rows[size]["nc1"]) for size in SIZES}
+    return {metric: float(rows["value"][metric]) for metric in names} | sizes
 
 
 def _accuracy(probes: pd.DataFrame, settings: PictureSettings[Any], name: str) -> dict[str, float]:

@@ -67,10 +67,7 @@ class Times:
 
 
 def gather(root: Path, results: Path, logs: Path, config: Mapping[str, Any], shown: Stamp) -> Provenance:
-    """Collect provenance.
-
-    ``shown`` is the job's stamp: digests of all figures and tables by name, and what they were made with.
-    """
+    """Collect provenance; ``shown`` is the job's stamp, of all figures and tables."""
     mixed = mixtures(shown.made_with)
     for mixture in mixed:
         logger.warning("results made with different software or devices are shown together: %s", mixture)
@@ -92,10 +89,7 @@ def gather(root: Path, results: Path, logs: Path, config: Mapping[str, Any], sho
 
 
 def mixtures(records: Sequence[MadeWith]) -> list[str]:
-    """In what records differ, in words: versions of a library, devices or threads of a rule.
-
-    What draws figures and writes tables does not count.
-    """
+    """How records differ in versions, devices or threads of a rule, in words; drawing does not count."""
     rules = {record: tuple(rule for rule in record.rules if rule not in DRAWING) for record in records}
     computing = [record for record in records if rules[record] or record == UNRECORDED]
     found = []
@@ -120,9 +114,8 @@ def _differing(
         return []
     parts = []
     for value in distinct:
-        names = sorted(
-            {rule for record in values if values[record] == value for rule in (rules or {}).get(record, ())}
-        )
+        members = [record for record in values if values[record] == value]
+        names = sorted({rule for record in members for rule in (rules or {}).get(record, ())})
         parts.append(f"{value} ({', '.join(names)})" if names else value)
     return [f"{what} {' and '.join(parts)}"]
 
@@ -132,16 +125,11 @@ def summary(jobs: Sequence[Job]) -> list[Times]:
     groups: dict[tuple[str, str, str], list[Job]] = {}
     for job in jobs:
         groups.setdefault((job["rule"], job["host"], job["device_name"]), []).append(job)
-    return [
-        Times(
-            *place,
-            jobs=len(members),
-            threads=max(job["threads"] for job in members),
-            seconds=sum(job["seconds"] for job in members),
-            longest=max(job["seconds"] for job in members),
-        )
-        for place, members in groups.items()
-    ]
+    found = []
+    for place, members in groups.items():
+        threads, seconds = ([job[key] for job in members] for key in ("threads", "seconds"))
+        found.append(Times(*place, len(members), max(threads), sum(seconds), max(seconds)))
+    return found
 
 
 def write(provenance: Provenance, path: Path, html: Path, stamp: Stamp) -> None:
@@ -162,9 +150,8 @@ def _body(provenance: Provenance) -> str:
     rows = "".join(
         f"<tr><th scope=row>{name}</th><td>{pages.escape(text)}</td></tr>\n" for name, text in facts.items()
     )
-    configuration = yaml.safe_dump(
-        dict(provenance.configuration), sort_keys=False, allow_unicode=True, width=110
-    )
+    plain = dict(provenance.configuration)
+    configuration = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110)
     return (
         f"<table class='text facts'>\n<tbody>\n{rows}</tbody>\n</table>\n"
         f"<h2>What made the results</h2>\n{_made_with(provenance)}"

@@ -37,13 +37,9 @@ def panels_table(
 
 
 def main_accuracy(ranking: pd.DataFrame) -> tuple[str, str]:
-    """Name and label of the accuracy by which models are judged.
+    """Name and label of the accuracy measured for most models; DegenerateInputError if there is none.
 
-    It is the one measured for most models; in case of a tie full fine-tuning first, then other runs,
-    accuracies measured elsewhere, probes.
-
-    Raises:
-        DegenerateInputError: no accuracy was measured.
+    In case of a tie full fine-tuning first, then other runs, accuracies measured elsewhere, probes.
     """
     part = ranking[(ranking["kind"] == "accuracy") & (ranking["comparison"] == MODELS)]
     counts = part.groupby(["name", "label"], sort=False)["value"].count()
@@ -154,7 +150,5 @@ def _ordered(rows: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
     """Accuracies first, scores in the order of the configuration, models by accuracy."""
     names = {name: place for place, name in enumerate(dict.fromkeys(rows["name"]))}
     models = {name: place for place, name in enumerate(models_by_accuracy(part))}
-    order = pd.DataFrame(
-        {"kind": rows["kind"], "name": rows["name"].map(names), "model": rows["model"].map(models)}
-    )
+    order = rows[["kind"]].assign(name=rows["name"].map(names), model=rows["model"].map(models))
     return rows.loc[order.sort_values(["kind", "name", "model"]).index].reset_index(drop=True)

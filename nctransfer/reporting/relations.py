@@ -4,7 +4,7 @@ The abscissa is a scale: NC1 or its logarithm, or the accuracy on the training d
 parabolas and correlations in several scales (:func:`with_fits`); a figure shows those of one scale.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nctransfer.reporting.fits import CORRELATION, FITS, Line, Parabola, correlation, fit_line, fit_parabola
-from nctransfer.reporting.panels import break_texts, by_panel, grid, new_figure, panel_axes
+from nctransfer.reporting.panels import break_texts, by_panel, frame, grid, new_figure, panel_axes
 from nctransfer.reporting.series_style import ONE_COLUMN, PointLooks, draw_points, legend_of_points, reach
 from nctransfer.reporting.settings import FigureSettings, PointsPanel
 from nctransfer.reporting.style import (
@@ -26,7 +26,6 @@ from nctransfer.reporting.style import (
     related,
     round_ticks,
 )
-from nctransfer.reporting.windows import frame
 
 # without the interval of r2, which is too narrow for few points; the correlation has a better one
 LINE = ("slope", "intercept", "r2")
@@ -51,29 +50,20 @@ SCALES = {
 }
 
 
-@dataclass(frozen=True)
-class Abscissa:
-    """The scale of a panel, and the label of its axis."""
-
-    scale: str
-    label: str
+Abscissa = tuple[str, str]  # scale of a panel, and label of its axis
 
 
 def with_fits(table: pd.DataFrame, scales: Iterable[str], seed: int) -> pd.DataFrame:
-    """Fit transfer accuracy in each of some scales, panel by panel.
-
-    ``scales`` are names of :data:`SCALES`, ``seed`` is that of the resampling.
+    """Fit transfer accuracy in each of some scales (:data:`SCALES`), panel by panel.
 
     Returns:
         the points with their panel's fits as further columns: ``nc1_...`` in the scale nc1 and so on (turning
         points are NC1 in log_nc1 too).
     """
-    parts = []
-    for part in by_panel(table):
-        fits: dict[str, float | bool] = {}
-        for name in scales:
-            fits |= _fits(part, name, seed)
-        parts.append(part.assign(**fits))
+    parts = [
+        part.assign(**{key: value for name in scales for key, value in _fits(part, name, seed).items()})
+        for part in by_panel(table)
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -115,74 +105,61 @@ def draw_relations(
     with new_figure(style, width, tall * rows + (0 if beside else 0.45)) as figure:
         notes = []
         for index, (ax, part) in enumerate(panel_axes(figure, table, (rows, columns))):
-            horizontal = abscissa(part.iloc[0])
-            notes.append((ax, horizontal, *_draw_panel(ax, part, looks, horizontal, settings)))
+            scale, label = abscissa(part.iloc[0])
+            notes.append((ax, scale, *_draw_panel(ax, part, looks, scale, settings)))
+            ax.set_xlabel(label)
             if index % columns == 0:
                 ax.set_ylabel(ordinate)
-        _align(panels, [ax for ax, *_ in notes])
-        legend_of_points(figure, looks, beside)
         axes = [ax for ax, *_ in notes]
+        if len({tuple(part["transfer_accuracy"]) for part in panels}) == 1:  # the same accuracies in all
+            limits = np.array([ax.get_ylim() for ax in axes])
+            for ax in axes:
+                ax.set_ylim(limits.min(), limits.max())
+        legend_of_points(figure, looks, beside)
         break_texts(figure, axes)
         figure.draw_without_rendering()  # notes are placed once the axes have their sizes
-        for ax, horizontal, note, taken in notes:
+        for ax, scale, note, taken in notes:
             place_note(ax, note, taken)
-            if SCALES[horizontal.scale].logarithmic:
+            if SCALES[scale].logarithmic:
                 plain_ticks(ax.xaxis)
             else:
                 round_ticks(ax.xaxis, 5 if width / columns > WIDE else 3)
     return figure
 
 
-def _align(parts: Sequence[pd.DataFrame], axes: Sequence[Axes]) -> None:
-    if len({tuple(part["transfer_accuracy"]) for part in parts}) == 1:
-        limits = np.array([ax.get_ylim() for ax in axes])
-        for ax in axes:
-            ax.set_ylim(limits.min(), limits.max())
-
-
 def _draw_panel(
-    axes: Axes,
-    part: pd.DataFrame,
-    looks: PointLooks,
-    abscissa: Abscissa,
-    settings: FigureSettings[PointsPanel],
+    axes: Axes, part: pd.DataFrame, looks: PointLooks, name: str, settings: FigureSettings[PointsPanel]
 ) -> tuple[str, np.ndarray]:
     """Draw points and curve; return the note, and what it must not cover, (n, 2) in data coordinates."""
-    scale, color = SCALES[abscissa.scale], settings.style.fit_color
+    scale, color, first = SCALES[name], settings.style.fit_color, part.iloc[0]
     if scale.logarithmic:
         axes.set_xscale("log")
     frame(axes, settings.windows, part, scale.column, "transfer_accuracy")
     draw_points(axes, part, looks, scale.column, "transfer_accuracy")
     curve, turn = np.empty((0, 2)), ""
     match settings.curve:
-        case "line" if related(part.iloc[0], f"{abscissa.scale}_"):
-            curve = _draw_fit(axes, part, _line(part, abscissa.scale), scale, color)
+        case "line" if related(first, f"{name}_"):
+            fitted = {field: first[f"{name}_{field}"] for field in LINE}
+            line = Line(**fitted, r2_low=np.nan, r2_high=np.nan, points=len(part))
+            curve = _draw_fit(axes, part, line, scale, color)
         case "parabola":
-            parabola = _parabola(part, abscissa.scale)
+            fitted = {field: first[f"{name}_parabola_{field}"] for field in PARABOLA}
+            parabola = Parabola(**fitted, points=len(part))
             curve = _draw_fit(axes, part, parabola, scale, color)
             turn = _draw_turn(axes, parabola, color)
         case "path":
-            _draw_path(axes, part, scale)
+            for _, joined in part.sort_values("order").groupby("series", sort=False):
+                x, y = joined[scale.column], joined["transfer_accuracy"]
+                axes.plot(x, y, color="0.6", linewidth=0.8, zorder=1)
     axes.margins(0.08)
     round_ticks(axes.yaxis)
-    axes.set_xlabel(abscissa.label)
     sns.despine(ax=axes)
     points = part[[scale.column, "transfer_accuracy"]].to_numpy()
     ends = [points + np.outer(bars, (0, 1)) for bars in reach(part, "transfer_accuracy") * [[-1], [1]]]
     taken = np.concatenate([*ends, points, curve])
     of = f" ($\\log_{{10}}$ {NC1})" if scale.logarithmic else ""
-    said = correlation_text(part.iloc[0], len(part), f"{abscissa.scale}_", of), f"n = {len(part)}", turn
+    said = correlation_text(first, len(part), f"{name}_", of), f"n = {len(part)}", turn
     return "\n".join(filter(None, said)), taken
-
-
-def _line(part: pd.DataFrame, name: str) -> Line:
-    fitted = {field: part.iloc[0][f"{name}_{field}"] for field in LINE}
-    return Line(**fitted, r2_low=np.nan, r2_high=np.nan, points=len(part))
-
-
-def _parabola(part: pd.DataFrame, name: str) -> Parabola:
-    fitted = {field: part.iloc[0][f"{name}_parabola_{field}"] for field in PARABOLA}
-    return Parabola(**fitted, points=len(part))
 
 
 def _draw_fit(axes: Axes, part: pd.DataFrame, curve: Line | Parabola, scale: Scale, color: str) -> np.ndarray:
@@ -206,8 +183,3 @@ def _draw_turn(axes: Axes, parabola: Parabola, color: str) -> str:
     interval = f"[{parabola.turn_low:.3g}, {parabola.turn_high:.3g}]"
     share = f"in {100 * parabola.turn_share:.0f} % of resamples"
     return minus(f"{kind} at {parabola.turn:.3g} {interval}\n{share}")
-
-
-def _draw_path(axes: Axes, part: pd.DataFrame, scale: Scale) -> None:
-    for _, joined in part.sort_values("order").groupby("series", sort=False):
-        axes.plot(joined[scale.column], joined["transfer_accuracy"], color="0.6", linewidth=0.8, zorder=1)

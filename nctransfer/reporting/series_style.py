@@ -20,6 +20,7 @@ from nctransfer.reporting.tuning_methods import facts_of, places
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 MARKER_SIZES = {"p": 5.5, "*": 7}  # for markers that look smaller than they are
 ONE_COLUMN = 3.25  # inches of a paper's column
+MOST = 7  # looks in a row of a legend
 GREY = "0.45"  # for methods without training
 BARS: dict[str, Any] = {"fmt": "none", "elinewidth": 0.7, "capsize": 0}
 
@@ -60,11 +61,10 @@ def _pair(place: int) -> tuple[str, str]:
 
 
 def looks_of_points(table: pd.DataFrame) -> PointLooks:
-    """Looks of the points (:func:`~nctransfer.reporting.points.points_table`) by (series, label).
+    """Looks of the points of :func:`~nctransfer.reporting.points.points_table` by (series, label).
 
     A series has a marker and a colour, its points are shades of it from light to dark. If every panel has one
-    series of its own models, named by the panel's title, looks distinguish the labels instead: the same label
-    has the same look in all panels.
+    series of its own models, named by the panel's title, looks distinguish the labels instead.
     """
     apart = table["panel"].nunique() > 1 and (table.groupby("model")["panel"].nunique() == 1).all()
     if apart and (table.groupby("panel")["series"].nunique() == 1).all():
@@ -89,10 +89,7 @@ def looks_of_labels(table: pd.DataFrame) -> PointLooks:
 
 
 def looks_of_runs(table: pd.DataFrame) -> Mapping[str, Look]:
-    """Looks by name, in the order of the rows: the look of the method, with different dashes.
-
-    ``table`` holds means over seeds (``finetuning_runs.over_seeds``).
-    """
+    """Looks by name, in the order of the rows of a table of means: that of the method, in other dashes."""
     series = table.drop_duplicates("name")[["name", "method"]]
     place = places(series["method"])
     looks: dict[str, Look] = {}
@@ -119,21 +116,14 @@ def draw_points(axes: Axes, part: pd.DataFrame, looks: PointLooks, x: str, y: st
 
 
 def draw_mean(axes: Axes, part: pd.DataFrame, x: str, y: str, look: Look, **changes: Any) -> None:
-    """Draw means as a line, with the bars of :func:`reach`.
-
-    ``changes`` to the look are arguments of matplotlib's ``plot``.
-    """
+    """Draw means as a line, with the bars of :func:`reach`; ``changes`` are arguments of ``plot``."""
     style, across, mean = look.line() | changes, part[x].to_numpy(float), part[y].to_numpy(float)
     axes.plot(across, mean, **style)
     axes.errorbar(across, mean, yerr=reach(part, y), ecolor=style["color"], **BARS)
 
 
 def reach(part: pd.DataFrame, y: str) -> np.ndarray:
-    """Lengths of the bars below and above every ``y``, (2, rows).
-
-    One standard deviation over seeds where there are several, else the 95 % interval over test images; none
-    for a single NC1.
-    """
+    """Bars below and above every ``y``, (2, rows): deviation over seeds, else 95 % interval, none of NC1."""
     lengths = np.zeros((2, len(part)))
     if f"{y}_low" in part:
         lengths = np.stack([part[y] - part[f"{y}_low"], part[f"{y}_high"] - part[y]]).astype(float)
@@ -154,21 +144,22 @@ def draw_lines(axes: Axes, part: pd.DataFrame, x: str, looks: Mapping[str, Look]
             axes.axhline(mean, color=look.color, label=look.name, **level)
 
 
-def legend_of_points(figure: Figure, looks: PointLooks, beside: bool = False, most: int = 7) -> None:
+def legend_of_points(figure: Figure, looks: PointLooks, beside: bool = False) -> None:
     """Name every look once: below the axes in one row per group, or to their right in one column per group.
 
-    Below, a group of more than ``most`` continues in the next row; if there are more groups than looks in any
-    of them, each group is a column, which makes fewer rows. If that is wider than the figure, looks follow
-    one another in as few rows as fit.
+    Below, a group of more than :data:`MOST` continues in the next row; if there are more groups than looks in
+    any of them, each group is a column, which makes fewer rows. If that is wider than the figure, looks
+    follow one another in as few rows as fit.
     """
     by_group: dict[str, dict[str, Look]] = {}
     for look in looks.values():
         by_group.setdefault(look.group, {})[look.name] = look
     groups = [list(group.values()) for group in by_group.values()]
-    if beside or max(map(len, groups)) < len(groups) <= most:
+    if beside or max(map(len, groups)) < len(groups) <= MOST:
         columns: Iterable[Any] = zip(*zip_longest(*groups), strict=True)
     else:
-        rows = [group[start : start + most] for group in groups for start in range(0, len(group), most)]
+        starts = [(group, start) for group in groups for start in range(0, len(group), MOST)]
+        rows = [group[start : start + MOST] for group, start in starts]
         columns = zip_longest(*rows)
     # a legend fills its columns first; blank entries keep the rows aligned
     blank = Line2D([], [], linestyle="none", label="")
@@ -189,7 +180,12 @@ def legend_of_lines(figure: Figure, axes: Sequence[Axes]) -> None:
     for line in [line for ax in axes for line in ax.lines]:
         if not str(line.get_label()).startswith("_"):
             handles.setdefault(str(line.get_label()), line)
-    shown = [_placed_nowhere(line) for line in handles.values()]
+    shown = []
+    for name, line in handles.items():  # the same looks, wherever the line is on its axes
+        handle = Line2D([], [])
+        handle.update_from(line)
+        handle.set_label(name)
+        shown.append(handle)
     _legend_below(figure, shown, columnspacing=1.4, handlelength=2.2)
 
 
@@ -202,14 +198,6 @@ def _legend_below(figure: Figure, handles: Sequence[Line2D], **apart: Any) -> No
         if columns == 1 or legend.get_window_extent().width < figure.bbox.width:
             return
         legend.remove()
-
-
-def _placed_nowhere(line: Line2D) -> Line2D:
-    """A line with the same look for the legend, wherever it is on its axes."""
-    handle = Line2D([], [])
-    handle.update_from(line)
-    handle.set_label(str(line.get_label()))
-    return handle
 
 
 @contextmanager
@@ -225,15 +213,9 @@ def panels_of_lines(
 ) -> Iterator[tuple[Figure, Panels, int]]:
     """A figure with titled axes for every panel, to draw on; then it gets a legend below and its layout.
 
-    Args:
-        table: means over seeds.
-        style: style of the figure.
-        tall: height of axes, relative to their width.
-        legend: inches for the legend.
-        narrowest: smallest width of axes in inches.
-        shape: rows and columns of axes, instead of those from ``narrowest``.
-        lowest: smallest height of axes in inches.
-        options: options of matplotlib's ``subplots``.
+    ``table`` holds means over seeds. ``tall`` is the height of axes relative to their width; ``legend``,
+    ``narrowest`` and ``lowest`` (width and height of axes) are inches. ``shape`` is the number of rows and
+    columns of axes, instead of those from ``narrowest``; ``options`` are those of matplotlib's ``subplots``.
 
     Yields:
         the figure, axes with their panel's rows, and the number of columns of axes.

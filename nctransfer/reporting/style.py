@@ -19,6 +19,7 @@ from nctransfer.reporting.settings import StyleSettings
 
 NC1 = r"$\mathcal{NC}_1$"
 SPLITS = {"train": "training", "test": "test"}  # in words
+GAP = 0.035  # distance of a note to the points, as a share of the axes
 LEAST = 4  # points whose correlation is shown: the interval of three is (-1, 1)
 
 # colours of Okabe and Ito, distinguishable by colour-blind readers; in the order of the series
@@ -76,12 +77,12 @@ def shades(color: str, count: int) -> list[str]:
     return [to_hex(1 - (1 - base) * share) for share in np.linspace(lightest, 1, count)]
 
 
-def place_note(axes: Axes, note: str, points: np.ndarray, gap: float = 0.035) -> Text:
+def place_note(axes: Axes, note: str, points: np.ndarray) -> Text:
     """Write a note into the corner farthest from the points; if all are too close, make room at the top.
 
     The figure must be laid out. In case of a tie the upper right corner is taken. The note must not cover the
-    points, (n, 2) in data coordinates; gap is a share of the axes. If it would take more than half of the
-    width, what stands in brackets goes to lines of its own.
+    points, (n, 2) in data coordinates. If it would take more than half of the width, what stands in brackets
+    goes to lines of its own.
     """
     text = axes.text(0.5, 0.5, note, transform=axes.transAxes, fontsize="small", zorder=2)
     text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1})  # over guide lines
@@ -94,15 +95,14 @@ def place_note(axes: Axes, note: str, points: np.ndarray, gap: float = 0.035) ->
     clearances = [clearance(axes, points, _box(corner, width, height)) for corner in corners]
     best = int(np.argmax(clearances))
     right, top = corners[best]
-    if clearances[best] < gap:
+    if clearances[best] < GAP:
         right, top = corners[0]
-        _room_above(axes, points, height + 2 * gap)
-    text.set(
-        x=0.97 if right else 0.03,
-        y=0.97 if top else 0.03,
-        ha="right" if right else "left",
-        va="top" if top else "bottom",
-    )
+        # raise the upper limit, so that the upper part of the axes is free of points
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, max(high, low + (float(points[:, 1].max()) - low) / (1 - (height + 2 * GAP))))
+    x, ha = (0.97, "right") if right else (0.03, "left")
+    y, va = (0.97, "top") if top else (0.03, "bottom")
+    text.set(x=x, y=y, ha=ha, va=va)
     return text
 
 
@@ -114,24 +114,13 @@ def _box(corner: tuple[bool, bool], width: float, height: float) -> Sequence[flo
     return left, left + width, bottom, bottom + height
 
 
-def _in_axes(axes: Axes, points: np.ndarray) -> np.ndarray:
-    return axes.transAxes.inverted().transform(axes.transData.transform(points))
-
-
 def clearance(axes: Axes, points: np.ndarray, box: Sequence[float]) -> float:
     """Distance of a box to the nearest point, as a share of the axes; 0 if one lies inside."""
     left, right, bottom, top = box
-    x, y = _in_axes(axes, points).T
+    x, y = axes.transAxes.inverted().transform(axes.transData.transform(points)).T
     dx = np.maximum(np.maximum(left - x, x - right), 0)
     dy = np.maximum(np.maximum(bottom - y, y - top), 0)
     return float(np.hypot(dx, dy).min())
-
-
-def _room_above(axes: Axes, points: np.ndarray, share: float) -> None:
-    """Raise the upper limit so that the upper ``share`` of the axes is free of points."""
-    low, high = axes.get_ylim()
-    highest = float(points[:, 1].max())
-    axes.set_ylim(low, max(high, low + (highest - low) / (1 - share)))
 
 
 def related(row: pd.Series, prefix: str = "") -> bool:
@@ -140,11 +129,7 @@ def related(row: pd.Series, prefix: str = "") -> bool:
 
 
 def correlation_text(row: pd.Series, count: int, prefix: str = "", of: str = "") -> str:
-    """Pearson's r of ``count`` points with its interval; empty for too few points to tell anything.
-
-    ``row`` has the columns of :data:`~nctransfer.reporting.fits.CORRELATION` after ``prefix``; ``of`` is
-    added.
-    """
+    """Pearson's r of ``count`` points, ``of`` something, with its interval; empty for too few of them."""
     r, low, high = (row[f"{prefix}{field}"] for field in CORRELATION[:3])
     if count < LEAST:
         return ""

@@ -105,10 +105,7 @@ def emphasised(texts: Sequence[str], scores: Sequence[float]) -> list[str | Cell
 
 
 def spread(mean: float, std: float, seeds: int, digits: str) -> str:
-    """A mean, with its standard deviation if there is one of several seeds; a dash for NaN.
-
-    ``digits`` is the format of both numbers, such as ``.2f``.
-    """
+    """A mean, of several seeds with its standard deviation, in the format ``digits``; a dash for NaN."""
     if np.isnan(mean):
         return MISSING
     return f"{mean:{digits}}" + (f" ± {std:{digits}}" if seeds > 1 and not np.isnan(std) else "")

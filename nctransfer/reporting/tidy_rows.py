@@ -20,13 +20,7 @@ SIZES = ("samples", "classes", "width", "rank")  # on which NC1 depends
 def penultimate_metrics(
     metrics: pd.DataFrame, split: str, name: str, needed: Sequence[str] = ("nc1",)
 ) -> pd.DataFrame:
-    """Rows of the penultimate feature on a split.
-
-    ``name`` is what is shown, for messages.
-
-    Raises:
-        DegenerateInputError: one of the ``needed`` metrics is missing; the message lists the existing ones.
-    """
+    """Rows of the penultimate feature; DegenerateInputError, with those there are, if one is missing."""
     rows = metrics[(metrics["module"] == PENULTIMATE) & (metrics["split"] == split)]
     for metric in needed:
         if metric not in set(rows["metric"]):

@@ -29,11 +29,7 @@ _urlopen = urllib.request.urlopen
 
 @contextmanager
 def downloading() -> Iterator[None]:
-    """Hold the downloads of all libraries to the limits; not in two threads at a time.
-
-    Raises:
-        DownloadError: instead of what a library makes of a failed download; it names file, server and reason.
-    """
+    """Hold downloads to the limits, in one thread at a time; DownloadError says file, server and reason."""
     download = Download(limits)
     with ExitStack() as stack:
         for module in (urllib.request, sys.modules.get("torch.hub")):
@@ -145,11 +141,8 @@ def _hub(download: Download) -> Iterator[None]:
     set_client_factory(lambda: httpx.Client(transport=transport, follow_redirects=True, timeout=None))
     verified = partial(_get_verified, download, file_download.http_get)
     try:
-        with (
-            client,
-            replaced(constants, "HF_HUB_DISABLE_XET", True),
-            replaced(file_download, "http_get", verified),
-        ):
+        plain = replaced(constants, "HF_HUB_DISABLE_XET", True)
+        with client, plain, replaced(file_download, "http_get", verified):
             yield
     finally:
         set_client_factory(factory)

@@ -124,14 +124,11 @@ def _where() -> list[str]:
 def serve(path: Path) -> socket.socket | None:
     """Pass requests on to loaded processes, until the process that started this one ends.
 
-    Returns:
-        in a new process that is to be loaded: where its requests come from; None at the end.
+    Returns where its requests come from in a new process that is to be loaded; None at the end.
     """
     loaded: Loaded = {}
-    with (
-        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener,
-        selectors.DefaultSelector() as ready,
-    ):
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with listener, selectors.DefaultSelector() as ready:
         listener.bind(str(path))
         listener.listen(64)
         ready.register(listener, selectors.EVENT_READ)
@@ -147,11 +144,7 @@ def serve(path: Path) -> socket.socket | None:
 
 
 def _pass_on(connection: socket.socket, loaded: Loaded) -> socket.socket | None:
-    """Pass a request on; a connection that is closed instead tells the script to go on by itself.
-
-    Returns:
-        in a new process that is to be loaded: where its requests come from.
-    """
+    """As :func:`serve` for a request; a connection that is closed tells the script to go on by itself."""
     files: list[int] = []
     try:
         connection.settimeout(5)
@@ -160,9 +153,8 @@ def _pass_on(connection: socket.socket, loaded: Loaded) -> socket.socket | None:
         request = json.loads(message)
         if len(files) != 3 or request["where"] != _where():
             return None
-        environment = tuple(
-            sorted(item for item in request["environment"].items() if not item[0].startswith(IGNORED))
-        )
+        variables = request["environment"].items()
+        environment = tuple(sorted(item for item in variables if not item[0].startswith(IGNORED)))
         sent = [connection.fileno(), *files]
         if environment in loaded:
             try:
@@ -200,11 +192,7 @@ def load() -> None:
 
 
 def start_jobs(requests: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """Fork a job for every request and report how it ended.
-
-    Returns:
-        in a job: its request and files; None when no more requests can come and all jobs have ended.
-    """
+    """Fork a job for every request and report its end; returns request and files in it, None at the end."""
     jobs: dict[int, tuple[int, socket.socket]] = {}
     with selectors.DefaultSelector() as ready:
         ready.register(requests, selectors.EVENT_READ)

@@ -10,6 +10,7 @@ import os
 import re
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
@@ -39,11 +40,8 @@ def claim(
     """Make one GPU that no other job uses the only visible one; wait until one is free.
 
     To be called before CUDA is used. The device is kept until the process ends. ``granted`` is the number of
-    GPUs that Snakemake granted this job, ``folder`` that of the locks.
-
-    Returns:
-        the device's identifier; None if there is no GPU, or if a scheduler gave the job no more devices than
-        it requested, which are its own.
+    GPUs that Snakemake granted this job, ``folder`` that of the locks. Returns the device's identifier; None
+    if there is no GPU, or if a scheduler gave the job no more devices than it requested, which are its own.
 
     Raises:
         NCTransferError: the folder of the locks is not usable, or the driver cannot list the GPUs.
@@ -90,10 +88,8 @@ def installed() -> list[str]:
 def usable(listed: Sequence[str] | None, uuids: Sequence[str]) -> list[str]:
     """Identifiers of the devices that the job may use.
 
-    Args:
-        listed: entries of CUDA_VISIBLE_DEVICES, None if it is not set.
-        uuids: identifiers of the machine's GPUs; if there are none (no NVIDIA driver), devices are named by
-            the entries.
+    ``listed`` are the entries of CUDA_VISIBLE_DEVICES, None if it is not set, ``uuids`` identify the
+    machine's GPUs; if there are none (no NVIDIA driver), devices are named by the entries.
     """
     if listed is None:
         return list(uuids)
@@ -120,17 +116,15 @@ def _listed(environment: Mapping[str, str]) -> list[str] | None:
     text = environment.get(VISIBLE)
     if text is None:
         return None
-    entries = [entry.strip() for entry in text.split(",")]
+    entries = map(str.strip, text.split(","))
     return list(takewhile(lambda entry: entry and not entry.startswith("-"), entries))
 
 
 def _make(folder: Path) -> None:
     """Create the folder of the locks: everybody may add files, nobody may delete those of others."""
-    try:
+    with suppress(FileExistsError):
         folder.mkdir()
-    except FileExistsError:
-        return
-    folder.chmod(0o1777)  # the umask restricts the mode of mkdir
+        folder.chmod(0o1777)  # the umask restricts the mode of mkdir
 
 
 def _first_free(locks: Mapping[str, Lock]) -> str:

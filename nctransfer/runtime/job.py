@@ -66,11 +66,7 @@ class Job:
         return self.made_with.threads
 
     def device(self) -> "torch.device":
-        """Device for this job alone; also sets torch's thread count. Waits if all GPUs are in use.
-
-        Raises:
-            NCTransferError: ``device: cuda`` without a usable GPU.
-        """
+        """Device for this job alone (may wait); sets torch's threads. NCTransferError: cuda without a GPU."""
         import torch
 
         from nctransfer.runtime import gpus
@@ -87,12 +83,9 @@ class Job:
         device = torch.device("cuda" if usable and requested != "cpu" else "cpu")
         logger.info("device %s, %d threads", device, self.threads)
         if device.type == "cuda":
-            versions = {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
-            self.made_with = replace(
-                self.made_with,
-                device=torch.cuda.get_device_name(device),
-                versions={**self.made_with.versions, **versions},
-            )
+            own = {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
+            name, versions = torch.cuda.get_device_name(device), {**self.made_with.versions, **own}
+            self.made_with = replace(self.made_with, device=name, versions=versions)
         return device
 
 
@@ -107,30 +100,31 @@ def job(snakemake: Any) -> Iterator[Job]:
         _log_to(Path(snakemake.log[0]), snakemake.rule)
         _refuse_other_package(snakemake.config["package"])
         downloads.limits = DownloadSettings.read(snakemake.config["operation"]["downloads"])
-        parameter = snakemake.params.job
-        stamp = Stamp.from_json(parameter["stamp"])
+        parameter, config = snakemake.params.job, snakemake.config
+        stamp, settings = Stamp.from_json(parameter["stamp"]), parameter["settings"]
+        # arithmetic of the forward pass: a setting of features, and of trainings
+        precision = settings.get("precision") or settings.get("training", {}).get("precision", "float32")
         task = Job(
-            settings=parameter["settings"],
+            settings=settings,
             planned=replace(stamp, made_with=_made_inputs_with(snakemake.input, stamp)),
             made_with=MadeWith(
                 versions=numerical_versions(),
                 device="cpu",
                 # those of the configuration, at most as many as the machine has, independent of ``-j``,
                 # because sums over more threads differ in their last bits
-                threads=min(snakemake.config["resources"]["threads"], _processors()),
-                precision=_precision(parameter["settings"]),
-                identity=snakemake.config["reruns"]["identity"],
+                threads=min(config["resources"]["threads"], _processors()),
+                precision=str(precision),
+                identity=config["reruns"]["identity"],
                 rules=(_script_name(),),
             ),
             gpus=snakemake.resources.get("gpu", 0),
             # not among the parameters, because no result depends on them
-            downloads=Path(snakemake.config["paths"]["downloads"]),
-            operation=dict(snakemake.config["operation"]),
+            downloads=Path(config["paths"]["downloads"]),
+            operation=dict(config["operation"]),
         )
         yield task
-        job_log.write_line(
-            snakemake.config["study"], _script_name(), snakemake.wildcards, stamp.digest, task.made_with
-        )
+        script, wildcards = _script_name(), snakemake.wildcards
+        job_log.write_line(config["study"], script, wildcards, stamp.digest, task.made_with)
         logger.info("done")
     except (StoppedError, signals.Stopped) as error:
         _end_stopped(snakemake, error)
@@ -151,11 +145,6 @@ def job(snakemake: Any) -> Iterator[Job]:
 def _script_name() -> str:
     """Name of the running script, which is that of its rule, also where a module renames the rule."""
     return Path(getattr(sys.modules["__main__"], "__file__", None) or "").name.partition(".")[0]
-
-
-def _precision(settings: Mapping[str, Any]) -> str:
-    """Arithmetic of the forward pass: a setting of features, and of trainings."""
-    return str(settings.get("precision") or settings.get("training", {}).get("precision", "float32"))
 
 
 def _processors() -> int:

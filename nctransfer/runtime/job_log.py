@@ -45,14 +45,10 @@ def write_line(
 
 
 def read_lines(logs: Path, study: str | None) -> list[dict[str, Any]]:
-    """Log lines of a study's finished jobs, by start.
-
-    The paper's folder of logs contains those of other studies too.
-    """
+    """Log lines of a study's finished jobs, by start; the paper's folder has those of other studies too."""
     records = [record for path in sorted(logs.rglob("*.log")) for record in _of_log(path)]
-    return sorted(
-        (record for record in records if record["study"] == study), key=lambda record: record["start"]
-    )
+    own = [record for record in records if record["study"] == study]
+    return sorted(own, key=lambda record: record["start"])
 
 
 def _of_log(path: Path) -> Iterator[dict[str, Any]]:

@@ -26,15 +26,10 @@ class Lock:
         self._descriptor: int | None = None
 
     def take(self, shared: bool = False, seconds: float = 0.0) -> bool:
-        """Take the lock, unless others hold it.
+        """Take the lock, unless others hold it; returns whether it is held now.
 
-        ``shared`` allows other shared holders; ``seconds`` to wait for others may be infinite.
-
-        Returns:
-            whether it is held now.
-
-        Raises:
-            OSError: the file cannot be opened, or its file system has no locks (``UNSUPPORTED``).
+        ``shared`` allows other shared holders; ``seconds`` to wait for others may be infinite. OSError where
+        the file cannot be opened, or its file system has no locks (``UNSUPPORTED``).
         """
         deadline = time.monotonic() + seconds
         while not self._try(shared):

@@ -20,10 +20,7 @@ HOST_MEMORY_WORDS = ("can't allocate memory", "Cannot allocate memory", "std::ba
 
 
 def explain(error: BaseException, where: str) -> str | None:
-    """Message for an error that the machine caused, None for any other error.
-
-    ``where`` is the folder that the job writes to.
-    """
+    """Message for an error that the machine caused while writing to the folder ``where``, else None."""
     for cause in _chain(error):
         text = str(cause)
         number = cause.errno if isinstance(cause, OSError) else None

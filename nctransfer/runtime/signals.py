@@ -43,13 +43,10 @@ def announce() -> None:
 
 
 def watch(end: Callable[[], None] | None = None) -> threading.Thread | None:
-    """End this process when the one that started it ends, and on Ctrl-C without a message.
+    """End this process (or call ``end``) when the one that started it ends, and on Ctrl-C without a message.
 
-    ``end`` is called then, instead of ending this process.
-
-    Returns:
-        the watching thread; None if no process is marked, or it is not visible from here (another container
-        or machine).
+    Returns the watching thread; None if no process is marked, or it is not visible from here (another
+    container or machine).
     """
     number, _, began_and_namespace = os.environ.get(PARENT, "").partition(" ")
     began, _, namespace = began_and_namespace.partition(" ")
@@ -59,9 +56,8 @@ def watch(end: Callable[[], None] | None = None) -> threading.Thread | None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if STEP in os.environ:
         signal.signal(signal.SIGTERM, lambda *_: await_the_end())
-    thread = threading.Thread(
-        target=_wait, args=(int(number), began, end or end_this_process), name="lifetime", daemon=True
-    )
+    arguments = int(number), began, end or end_this_process
+    thread = threading.Thread(target=_wait, args=arguments, name="lifetime", daemon=True)
     thread.start()
     return thread
 

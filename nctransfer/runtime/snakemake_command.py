@@ -28,12 +28,8 @@ def accepts(action: argparse.Action, word: str) -> bool:
 
 def separate_targets(arguments: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
     """Move words that an option would swallow, although they cannot be its values, behind ``--``."""
-    greedy = {
-        name: action
-        for action in parser._actions
-        if action.nargs in ("+", "*")
-        for name in action.option_strings
-    }
+    several = [action for action in parser._actions if action.nargs in ("+", "*")]
+    greedy = {name: action for action in several for name in action.option_strings}
     remaining: list[str] = []
     targets: list[str] = []
     option: argparse.Action | None = None
@@ -68,14 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def install(folder: Path) -> Path:
-    """Write this module as ``snakemake`` into ``bin`` of the environment of the running Python.
-
-    Returns:
-        the script.
-
-    Raises:
-        FileNotFoundError: there is no ``snakemake`` in the folder.
-    """
+    """Write this module as ``snakemake``, and return it; FileNotFoundError if the folder has none."""
     script = folder / "snakemake"
     if not script.is_file():
         raise FileNotFoundError(f"{script}: Snakemake is not installed there")

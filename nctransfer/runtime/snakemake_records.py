@@ -16,11 +16,7 @@ from snakemake.persistence.file import FilePersistence
 def protect(records: Any) -> dict[str, None]:
     """Let a run remove only its own locks, and take damaged records for missing ones.
 
-    Args:
-        records: of the run; other kinds than files, in a database say, stay as they are.
-
-    Returns:
-        paths of the damaged records, as keys, which become more while Snakemake reads.
+    Returns the paths of these, which become more while Snakemake reads; records in a database stay.
     """
     damaged: dict[str, None] = {}
     if not isinstance(records, FilePersistence):

@@ -17,7 +17,7 @@ from typing import Any
 
 from nctransfer.errors import NCTransferError
 from nctransfer.runtime.locks import UNSUPPORTED, Lock
-from nctransfer.storage.files import atomic_path
+from nctransfer.storage.files import save_text
 
 FOLDER = Path(".snakemake/nctransfer")
 SNAKEMAKE_LOCKS = Path(".snakemake/locks")
@@ -34,12 +34,9 @@ _job: Lock | None = None
 
 
 def begin(study: str | None, tell: Callable[[str], None], folder: Path = Path()) -> None:
-    """Become the only run of a study in a folder, until this process ends; nothing to do if it is already.
+    """Become the only run of a study in a folder until this process ends; ``tell`` reports waits.
 
-    ``tell`` reports what is waited for and what was removed.
-
-    Raises:
-        NCTransferError: another run is active there, or jobs of a killed one still are.
+    NCTransferError: another run is active there, or jobs of a killed one still are.
     """
     own, name = Path(folder) / FOLDER, _name(study)
     if (run := (name, own.resolve())) in _runs:
@@ -56,7 +53,9 @@ def begin(study: str | None, tell: Callable[[str], None], folder: Path = Path())
     before = _read(record)
     if not _runs:  # one for all studies of this process
         os.environ[TOKEN] = uuid.uuid4().hex
-    _write(record)
+    now = time.strftime("%Y-%m-%d %H:%M:%S")
+    own_run = {"pid": os.getpid(), "host": socket.gethostname(), "since": now, "token": os.environ[TOKEN]}
+    save_text(json.dumps(own_run), record)
     try:
         _await_jobs(own / f"{name}.jobs", tell, _where(study, folder))
     except BaseException:
@@ -75,11 +74,7 @@ def end() -> None:
 
 
 def join(study: str | None) -> None:
-    """Count as a job of a study's run in this folder, until this process ends.
-
-    Raises:
-        NCTransferError: the run that submitted the job was killed, and another one has started since.
-    """
+    """Count as a job of a study's run until this process ends; NCTransferError if another run started."""
     global _job
     FOLDER.mkdir(parents=True, exist_ok=True)
     lock, name = Lock(FOLDER / f"{_name(study)}.jobs"), _name(study)
@@ -117,13 +112,6 @@ def _read(record: Path) -> dict[str, Any]:
         return dict(json.loads(record.read_text()))
     except (OSError, ValueError):
         return {}
-
-
-def _write(record: Path) -> None:
-    now = time.strftime("%Y-%m-%d %H:%M:%S")
-    contents = {"pid": os.getpid(), "host": socket.gethostname(), "since": now, "token": os.environ[TOKEN]}
-    with atomic_path(record) as partial:
-        partial.write_text(json.dumps(contents))
 
 
 def _await_jobs(path: Path, tell: Callable[[str], None], where: str) -> None:
@@ -165,15 +153,18 @@ def _who(record: Path) -> dict[str, Any]:
 
 def _remove_stale(study: str | None, folder: Path) -> bool:
     """Remove Snakemake's locks of a killed run of this study; locks of other studies may be in use."""
-    in_use = _other_studies(Path(folder) / FOLDER, _name(study))
-    stale = [
-        path
-        for path in (Path(folder) / SNAKEMAKE_LOCKS).glob("*.lock")
-        if not in_use or _of_study(path, study, in_use)
-    ]
-    for path in stale:
-        path.unlink(missing_ok=True)
-    return bool(stale)
+    in_use, found = _other_studies(Path(folder) / FOLDER, _name(study)), False
+    for path in (Path(folder) / SNAKEMAKE_LOCKS).glob("*.lock"):
+        try:
+            text = path.read_text(errors="replace")
+        except FileNotFoundError:  # its run has just ended
+            continue
+        # a lock is a list of files, whose paths contain results/<study>/
+        of = re.findall(r"^(?:.*/)?(?:results|figures|tables)/([^/\n]+)/", text, re.MULTILINE)
+        if not in_use or (study in of if study else not set(of) & in_use):
+            path.unlink(missing_ok=True)
+            found = True
+    return found
 
 
 def _other_studies(own: Path, name: str) -> set[str]:
@@ -186,13 +177,3 @@ def _other_studies(own: Path, name: str) -> set[str]:
                 active.add(path.stem)
             other.release()
     return active
-
-
-def _of_study(path: Path, study: str | None, in_use: set[str]) -> bool:
-    """Whether a Snakemake lock (a list of files) belongs to this study: paths contain results/<study>/."""
-    try:
-        text = path.read_text(errors="replace")
-    except FileNotFoundError:  # its run has just ended
-        return False
-    studies = set(re.findall(r"^(?:.*/)?(?:results|figures|tables)/([^/\n]+)/", text, re.MULTILINE))
-    return study in studies if study else not studies & in_use

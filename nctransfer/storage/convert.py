@@ -29,10 +29,7 @@ def old_stores(results: Path) -> list[Path]:
 
 
 def convert(manifest: Path) -> None:
-    """Give a store the present layout, if it has the older one; its manifest keeps its time.
-
-    An interrupted conversion leaves the store readable, and can be repeated.
-    """
+    """Give an older store the present layout and its own time; can be repeated if it was interrupted."""
     status, contents = manifest.stat(), json.loads(manifest.read_text(encoding="utf-8"))
     moved = _arrays(contents["files"])
     for name in moved:

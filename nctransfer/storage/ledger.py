@@ -24,11 +24,7 @@ class Adoption:
 
 
 def read_ledger(results: Path) -> list[Adoption]:
-    """Read the ledger in a study's folder of results, oldest entry first; empty if there is none.
-
-    Raises:
-        StoreError: the file is no ledger.
-    """
+    """The ledger in a study's results, oldest entry first; empty without one. StoreError: it is no ledger."""
     path = results / LEDGER
     if not path.is_file():
         return []

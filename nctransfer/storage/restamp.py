@@ -16,11 +16,7 @@ from nctransfer.storage.tables import read_table, restamp_table
 
 
 def verify(path: Path) -> None:
-    """Verify everything that a stamp covers: a store's files, a table's pages, all files of a picture.
-
-    Raises:
-        StoreError: a file is missing, or its bytes have changed.
-    """
+    """Verify all that a stamp covers: a store, a table, a picture's files. StoreError: missing or changed."""
     if path.suffix == ".parquet":
         read_table(path)
     elif path.name == MANIFEST:

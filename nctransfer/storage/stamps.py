@@ -9,11 +9,7 @@ from nctransfer.storage.stores import MANIFEST
 
 
 def read_stamp(path: Path) -> Stamp:
-    """Stamp of a tidy table, of a store (its manifest or a table in it), or of a picture (its sidecar).
-
-    Raises:
-        StoreError: the file is missing or carries none.
-    """
+    """Stamp of a tidy table, a store (or a table in it) or a picture's sidecar; StoreError: there is none."""
     path = Path(path)
     manifest = path.with_name(MANIFEST)
     try:

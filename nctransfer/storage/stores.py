@@ -126,18 +126,11 @@ class StoreWriter:
 
 @contextmanager
 def create_store(manifest: Path, kind: str, stamp: Stamp = UNSTAMPED) -> Iterator[StoreWriter]:
-    """Build a store that appears under its final name only when it is complete.
+    """Build a store, the folder of ``.../manifest.json``, that appears there only when it is complete.
 
-    Args:
-        manifest: final path of the manifest, ``.../manifest.json``; the store is its folder.
-        kind: what the store contains (``images``, ``features``, ...), checked when it is opened.
-        stamp: stamp of the job that makes the store.
-
-    Yields:
-        a writer; plain JSON values in ``writer.meta`` are written into the manifest.
-
-    Raises:
-        StoreError: an array is incomplete. Any error leaves nothing under the final name.
+    ``kind`` says what it contains (``images``, ``features``, ...) and is checked when it is opened. Yields a
+    writer; plain JSON values in ``writer.meta`` are written into the manifest. StoreError if an array is
+    incomplete; any error leaves nothing under the final name.
     """
     manifest = Path(manifest)
     final = manifest.parent
@@ -164,11 +157,7 @@ def create_store(manifest: Path, kind: str, stamp: Stamp = UNSTAMPED) -> Iterato
 
 
 class Store:
-    """A finished store, opened lazily: an array is verified and mapped when first requested.
-
-    Raises:
-        StoreError: the manifest is missing, unreadable or of another kind.
-    """
+    """A finished store; arrays are verified and mapped on request. StoreError: unreadable or another kind."""
 
     def __init__(self, manifest: Path, kind: str) -> None:
         self.manifest_path = Path(manifest)
@@ -196,11 +185,7 @@ class Store:
             raise StoreError(f"{self.manifest_path}: carries no stamp; delete it and run again") from None
 
     def path(self, name: str) -> Path:
-        """Path of one of the store's files, whose checksum is verified once.
-
-        Raises:
-            StoreError: the store has no such file, or its bytes have changed.
-        """
+        """Path of a file of the store, verified once; StoreError: there is none, or its bytes changed."""
         entry = self.manifest["files"].get(name)
         if entry is None:
             raise StoreError(f"{self.folder}: no file {name!r}; there are {sorted(self.manifest['files'])}")

@@ -26,10 +26,7 @@ STAMP = "stamp"
 
 
 def write_table(path: Path, table: pd.DataFrame, stamp: Stamp | None = None) -> None:
-    """Write a tidy table as Parquet.
-
-    ``stamp`` is the job's, for the file's metadata; a table in a store has none, because the store has it.
-    """
+    """Write a tidy table as Parquet, with its job's stamp if no store has it, as the file's metadata."""
     with atomic_path(path) as partial:
         _write(partial, pa.Table.from_pandas(table, preserve_index=False), stamp)
 
@@ -67,13 +64,8 @@ def read_tables(
 ) -> dict[tuple[str, ...], pd.DataFrame]:
     """Read the tables of a figure or table by name, model and view; warn of accuracies that say less.
 
-    Args:
-        names: (name, model, view) of each.
-        paths: their files, as ``table_0``, ``table_1``, ... in the same order; for ``units`` the manifest of
-            the model's store.
-
-    Raises:
-        StoreError: a file is missing or not Parquet.
+    ``paths`` are their files as ``table_0``, ``table_1``, ... in the order of the names; for ``units`` the
+    manifest of the model's store. StoreError where one is missing or not Parquet.
     """
     readers = {UNITS: read_units}
     tables = {
@@ -96,22 +88,12 @@ def _warn_of_accuracies(where: str, probes: pd.DataFrame) -> None:
 
 
 def read_units(manifest: Path) -> pd.DataFrame:
-    """Read a model's units from its store: the columns of ``units.csv``, and the pooling of features.
-
-    Raises:
-        StoreError: there is no such store, or its bytes have changed.
-    """
+    """A model's ``units.csv``, and the pooling of features; StoreError: no such store, or changed bytes."""
     store = Store(manifest, "model")
     units = pd.read_csv(store.path("units.csv"), dtype={"index": str})
     return units.assign(pooling=store.manifest["feature_pooling"])
 
 
 def table_stamp(path: Path) -> Stamp:
-    """Stamp of a tidy table.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        KeyError: it has no stamp.
-        ValueError: the file is not Parquet.
-    """
+    """Stamp of a tidy table; FileNotFoundError, ValueError (not Parquet) or KeyError (no stamp)."""
     return Stamp.from_json(json.loads((pq.read_schema(path).metadata or {})[STAMP.encode()]))

@@ -1,21 +1,18 @@
 """The table of NC3 and NC4: alignment of the probes' classifiers with the class means."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 import torch
 
 from nctransfer.collapse.measure import measure_classifier
-from nctransfer.features.feature_store import FeatureStore
+from nctransfer.features.feature_store import Stores
 from nctransfer.settings import ViewNames
 from nctransfer.storage.stores import Store
 from nctransfer.tidy.collapse import label, metric_rows
 
 
-def classifier_table(
-    stores: Mapping[str, FeatureStore], probes: Path, names: ViewNames, device: torch.device
-) -> pd.DataFrame:
+def classifier_table(stores: Stores, probes: Path, names: ViewNames, device: torch.device) -> pd.DataFrame:
     """Measure every trained probe (of the store ``probes``) on its features, given by split.
 
     Returns:

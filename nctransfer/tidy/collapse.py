@@ -1,7 +1,6 @@
 """The table of collapse metrics: one row per unit, pooling, split and metric."""
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -9,15 +8,13 @@ import torch
 
 from nctransfer.collapse.measure import Measurement, measure
 from nctransfer.collapse.settings import MetricsJobSettings
-from nctransfer.features.feature_store import Column, FeatureStore
+from nctransfer.features.feature_store import Column, Stores
 from nctransfer.settings import ViewNames
 
 logger = logging.getLogger(__name__)
 
 
-def collapse_table(
-    stores: Mapping[str, FeatureStore], settings: MetricsJobSettings, device: torch.device
-) -> pd.DataFrame:
+def collapse_table(stores: Stores, settings: MetricsJobSettings, device: torch.device) -> pd.DataFrame:
     """Measure every unit of every split.
 
     Returns:
@@ -55,13 +52,7 @@ def metric_rows(
     names: ViewNames, split: str, column: Column, measurement: Measurement
 ) -> list[dict[str, Any]]:
     """Rows of one measurement."""
-    shared = {
-        **names.told(),
-        "split": split,
-        "unit": column.unit,
-        "module": column.module,
-        "pooling": column.pooling,
-    }
+    shared = {**names.told(), "split": split, **column.place}
     sizes = {
         "samples": measurement.samples,
         "classes": measurement.classes,
@@ -69,6 +60,5 @@ def metric_rows(
         "width": measurement.width,
         "rank": measurement.rank,
     }
-    return [
-        shared | {"metric": metric, "value": value} | sizes for metric, value in measurement.values.items()
-    ]
+    values = measurement.values.items()
+    return [shared | {"metric": metric, "value": value} | sizes for metric, value in values]

@@ -1,7 +1,6 @@
 """The table of few-shot episodes: one row per number of shots."""
 
 import logging
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,7 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from nctransfer.collapse.class_statistics import class_statistics
 from nctransfer.collapse.nc1 import nc1, shuffled_nc1
-from nctransfer.features.feature_store import PENULTIMATE, FeatureStore
+from nctransfer.features.feature_store import PENULTIMATE, Stores
 from nctransfer.few_shot.episodes import Shape, draw_episodes, require_enough
 from nctransfer.few_shot.evaluation import episode_accuracies, query_nc1, unit_length
 from nctransfer.few_shot.settings import FewShotJobSettings
@@ -18,7 +17,7 @@ from nctransfer.intervals import mean_interval
 logger = logging.getLogger(__name__)
 
 
-def few_shot_table(stores: Mapping[str, FeatureStore], settings: FewShotJobSettings) -> pd.DataFrame:
+def few_shot_table(stores: Stores, settings: FewShotJobSettings) -> pd.DataFrame:
     """Draw and evaluate episodes from all images of a view, both splits together.
 
     Returns:
@@ -34,7 +33,7 @@ def few_shot_table(stores: Mapping[str, FeatureStore], settings: FewShotJobSetti
         return _table(stores, settings)
 
 
-def _table(stores: Mapping[str, FeatureStore], settings: FewShotJobSettings) -> pd.DataFrame:
+def _table(stores: Stores, settings: FewShotJobSettings) -> pd.DataFrame:
     class_names, shots = next(iter(stores.values())).class_names, settings.shots
     features = np.concatenate([store[PENULTIMATE] for store in stores.values()]).astype(np.float64)
     labels = np.concatenate([store.labels for store in stores.values()])
@@ -44,43 +43,26 @@ def _table(stores: Mapping[str, FeatureStore], settings: FewShotJobSettings) -> 
         number: list(draw_episodes(labels, shape, settings.episodes, settings.seed))
         for number, shape in shapes.items()
     }
-    collapse = _collapse(features, labels, settings.permutations, settings.seed)
+    statistics = class_statistics(features, labels, name="all images, penultimate feature")
+    collapse = {
+        "nc1": nc1(statistics),
+        "nc1_shuffled": shuffled_nc1(statistics, permutations=settings.permutations, seed=settings.seed),
+        "samples": statistics.samples,
+        "classes": len(statistics.means),
+        "width": statistics.width,
+        "rank": statistics.rank,
+    }
     queries = query_nc1(features, labels, episodes_by_shots[shots[0]])  # the same for every number of shots
+    mean_nc1 = float(queries.mean()) if len(queries) else np.nan
+    of_queries = {"nc1_query": mean_nc1, "nc1_query_episodes": len(queries)}
     inputs = unit_length(features) if settings.normalise else features
     rows = []
     for number, episodes in episodes_by_shots.items():
         accuracies = episode_accuracies(inputs, labels, episodes)
         accuracy, (low, high) = float(accuracies.mean()), mean_interval(accuracies)
         logger.info("%d shots: %.2f %% (%.2f to %.2f)", number, accuracy, low, high)
-        rows.append(
-            {
-                **settings.names.told(),
-                "ways": settings.ways,
-                "shots": number,
-                "queries": settings.queries,
-                "episodes": len(episodes),
-                "normalise": settings.normalise,
-                "accuracy": accuracy,
-                "accuracy_low": low,
-                "accuracy_high": high,
-                **collapse,
-                "nc1_query": float(queries.mean()) if len(queries) else np.nan,
-                "nc1_query_episodes": len(queries),
-            }
-        )
+        shape = {"ways": settings.ways, "shots": number, "queries": settings.queries}
+        drawn = {"episodes": len(episodes), "normalise": settings.normalise}
+        found = {"accuracy": accuracy, "accuracy_low": low, "accuracy_high": high}
+        rows.append(settings.names.told() | shape | drawn | found | collapse | of_queries)
     return pd.DataFrame(rows)
-
-
-def _collapse(
-    features: np.ndarray, labels: np.ndarray, permutations: int, seed: int
-) -> dict[str, float | int]:
-    """NC1 of all images, its value under shuffled labels, and the sizes on which they depend."""
-    statistics = class_statistics(features, labels, name="all images, penultimate feature")
-    return {
-        "nc1": nc1(statistics),
-        "nc1_shuffled": shuffled_nc1(statistics, permutations=permutations, seed=seed),
-        "samples": statistics.samples,
-        "classes": len(statistics.means),
-        "width": statistics.width,
-        "rank": statistics.rank,
-    }

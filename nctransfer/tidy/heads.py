@@ -1,7 +1,6 @@
 """The table of NC3 and NC4 of a model's own classifier, on the data on which it was trained."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +8,7 @@ import torch
 
 from nctransfer.collapse.measure import measure_classifier
 from nctransfer.errors import DegenerateInputError
-from nctransfer.features.feature_store import PENULTIMATE, FeatureStore
+from nctransfer.features.feature_store import PENULTIMATE, Stores
 from nctransfer.models.checkpoint import read_weights
 from nctransfer.models.model_store import WEIGHTS
 from nctransfer.settings import ViewNames
@@ -19,9 +18,7 @@ from nctransfer.tidy.collapse import label, metric_rows
 logger = logging.getLogger(__name__)
 
 
-def head_table(
-    stores: Mapping[str, FeatureStore], model: Path, names: ViewNames, device: torch.device
-) -> pd.DataFrame:
+def head_table(stores: Stores, model: Path, names: ViewNames, device: torch.device) -> pd.DataFrame:
     """Measure the classifier of a model store on the penultimate features, given by split.
 
     Returns:

@@ -1,7 +1,6 @@
 """Linear probes of a model on a view: their weights, and the table of their accuracies."""
 
 import logging
-from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,20 +9,20 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nctransfer.features.feature_store import FeatureStore
+from nctransfer.features.feature_store import FeatureStore, Stores
 from nctransfer.intervals import with_intervals
 from nctransfer.probing.probes import Probe, Score, score, train_probes
 from nctransfer.probing.settings import ProbeSettings, ProbesJobSettings
 from nctransfer.settings import ViewNames
 from nctransfer.stamp import Stamp
-from nctransfer.storage.stores import StoreWriter, create_store
+from nctransfer.storage.stores import create_store
 from nctransfer.storage.tables import write_table
 
 logger = logging.getLogger(__name__)
 
 
 def write_probes(
-    stores: Mapping[str, FeatureStore],
+    stores: Stores,
     manifest: Path,
     settings: ProbesJobSettings,
     device: torch.device,
@@ -36,13 +35,8 @@ def write_probes(
     train, test = stores["train"], stores["test"]
     names = [column.name for column in train.unit_columns]
     combinations = probe_settings(settings)
-    probes = train_probes(
-        {name: train[name] for name in names},
-        train.labels,
-        combinations,
-        class_count=len(train.class_names),
-        device=device,
-    )
+    features, classes = {name: train[name] for name in names}, len(train.class_names)
+    probes = train_probes(features, train.labels, combinations, class_count=classes, device=device)
     scores = score(probes, {name: test[name] for name in names}, test.labels)
     if unconverged := [probe.unit for probe in probes if probe.unconverged]:
         units, count = ", ".join(dict.fromkeys(unconverged)), len(unconverged)
@@ -50,8 +44,10 @@ def write_probes(
     with create_store(manifest, "probes", stamp) as store:
         table = accuracy_table(train, probes, scores, settings.names, test.labels)
         write_table(store.file("accuracy.parquet"), table)
-        for name in names:
-            _put_weights(store, name, [probe for probe in probes if probe.unit == name])
+        for name in names:  # classifiers under all settings: weight (P, K, d), bias (P, K)
+            own = [probe for probe in probes if probe.unit == name]
+            store.put(f"weight.{name}", np.stack([probe.weights.T.cpu().numpy() for probe in own]))
+            store.put(f"bias.{name}", np.stack([probe.bias.cpu().numpy() for probe in own]))
         store.meta = {"solver": settings.solver, "settings": [_named(entry) for entry in combinations]}
 
 
@@ -98,7 +94,7 @@ def accuracy_table(
     rows = []
     for probe, on_test in zip(probes, scores, strict=True):
         column = columns[probe.unit]
-        shared = {**names.told(), "unit": column.unit, "module": column.module, "pooling": column.pooling}
+        shared = {**names.told(), **column.place}
         shared |= {"solver": probe.settings.solver, **_named(probe.settings), "objective": probe.objective}
         shared |= {"objective_gap": probe.gap, "unconverged": probe.unconverged}
         both = int((on_test.right & right[last[column.pooling], probe.settings]).sum())
@@ -112,14 +108,5 @@ def accuracy_table(
 
 
 def _named(settings: ProbeSettings) -> dict[str, Any]:
-    return {
-        "learning_rate": settings.learning_rate,
-        "weight_decay": settings.weight_decay,
-        "seed": settings.seed,
-    }
-
-
-def _put_weights(store: StoreWriter, name: str, probes: list[Probe]) -> None:
-    """Classifiers of a unit under all settings: weight (P, K, d), bias (P, K)."""
-    store.put(f"weight.{name}", np.stack([probe.weights.T.cpu().numpy() for probe in probes]))
-    store.put(f"bias.{name}", np.stack([probe.bias.cpu().numpy() for probe in probes]))
+    rates = {"learning_rate": settings.learning_rate, "weight_decay": settings.weight_decay}
+    return rates | {"seed": settings.seed}

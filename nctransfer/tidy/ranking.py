@@ -34,20 +34,14 @@ INTERVALS = ("tau_low", "tau_high", "spearman_low", "spearman_high", "pearson_lo
 
 
 def gather(tables: Mapping[tuple[str, ...], pd.DataFrame], settings: RankingJobSettings) -> pd.DataFrame:
-    """The ranking from the tables of all models, see :func:`ranking_table`.
+    """The ranking from the tables of all models by (name, model, view), see :func:`ranking_table`.
 
-    Args:
-        tables: tidy tables by (name, model, view): ``scores`` and ``probes`` of every model, ``history`` of
-            those trained here, ``finetuning`` of the runs to compare.
-        settings: see :class:`~nctransfer.transferability.settings.RankingJobSettings`.
+    These are ``scores`` and ``probes`` of every model, ``history`` of those trained here, and ``finetuning``
+    of the runs to compare.
     """
     models, measured = settings.models, settings.measured
-    probes = [
-        probe_accuracies(
-            tables["probes", ranked.model, ranked.view], settings.learning_rate, settings.weight_decay
-        )
-        for ranked in models
-    ]
+    rates = settings.learning_rate, settings.weight_decay
+    probes = [probe_accuracies(tables["probes", one.model, one.view], *rates) for one in models]
     accuracies = [pd.concat(probes, ignore_index=True)]
     if tuned := [table for (name, _, _), table in tables.items() if name == "finetuning"]:
         accuracies += [part for _, part in run_accuracies(tuned).groupby("name", sort=False)]
@@ -81,13 +75,10 @@ def ranking_table(
     sources: pd.DataFrame,
     settings: RankingJobSettings,
 ) -> pd.DataFrame:
-    """Scores and accuracies of all models and units, one per row.
+    """Scores (:func:`~nctransfer.tidy.scores.score_table` of each model) and accuracies, one per row.
 
-    Args:
-        scores: :func:`~nctransfer.tidy.scores.score_table` of each model.
-        accuracies: measured ones: columns model, unit (NaN: of the whole model), name, label, value.
-        sources: model, value (accuracy on its source data in percent, or NaN) and data (which, or None).
-        settings: for the data set and the scores.
+    Measured accuracies have columns model, unit (NaN: of the whole model), name, label, value; ``sources``
+    has model, value (accuracy on its source data in percent, or NaN) and data (which, or None).
 
     Returns:
         columns dataset, comparison, those of ``PLACE``, kind (score, term, without: a score less one of its
@@ -107,9 +98,8 @@ def ranking_table(
     whole[["samples", "classes"]] = whole[["samples", "classes"]].fillna(0).astype(int)
     whole["reason"] = whole["reason"].fillna("")
     whole.insert(0, "dataset", settings.dataset)
-    return whole[
-        ["dataset", "comparison", *PLACE, "kind", "name", "label", "value", "reason", "samples", "classes"]
-    ]
+    measured_by = ["kind", "name", "label", "value", "reason", "samples", "classes"]
+    return whole[["dataset", "comparison", *PLACE, *measured_by]]
 
 
 def agreement_table(ranking: pd.DataFrame, settings: RankingJobSettings) -> pd.DataFrame:
@@ -129,18 +119,12 @@ def agreement_table(ranking: pd.DataFrame, settings: RankingJobSettings) -> pd.D
         scored = part[part["kind"] != ACCURACY]
         for (truth, truth_label), accuracy in measured.groupby(["name", "label"], sort=False):
             for (kind, name, label), score in scored.groupby(["kind", "name", "label"], sort=False):
-                paired = score.merge(
-                    accuracy[["model", "unit", "value"]], on=["model", "unit"], suffixes=("", "_measured")
-                ).dropna(subset=["value", "value_measured"])
-                shared = {
-                    "dataset": settings.dataset,
-                    "comparison": comparison,
-                    "accuracy": truth,
-                    "accuracy_label": truth_label,
-                    "kind": kind,
-                    "name": name,
-                    "label": label,
-                }
+                other = accuracy[["model", "unit", "value"]]
+                paired = score.merge(other, on=["model", "unit"], suffixes=("", "_measured"))
+                paired = paired.dropna(subset=["value", "value_measured"])
+                shared: dict[str, Any] = {"dataset": settings.dataset, "comparison": comparison}
+                shared |= {"accuracy": truth, "accuracy_label": truth_label}
+                shared |= {"kind": kind, "name": name, "label": label}
                 if comparison == MODELS:
                     agreed = agreement(*_columns(paired))
                     rows.append(shared | {"model": ALL} | asdict(agreed))
@@ -152,11 +136,8 @@ def agreement_table(ranking: pd.DataFrame, settings: RankingJobSettings) -> pd.D
 
 def probe_accuracies(table: pd.DataFrame, learning_rate: float, weight_decay: float) -> pd.DataFrame:
     """Test accuracies of a model's probes for one setting, mean over seeds, as measured accuracies."""
-    chosen = table[
-        (table["split"] == "test")
-        & (table["learning_rate"] == learning_rate)
-        & (table["weight_decay"] == weight_decay)
-    ]
+    chosen = table[table["split"] == "test"]
+    chosen = chosen[(chosen["learning_rate"] == learning_rate) & (chosen["weight_decay"] == weight_decay)]
     chosen = chosen[chosen["module"] != "summed"]  # the last feature plus a skip connection
     columns = {"value": ("accuracy", "mean"), "reason": ("unconverged", "any")}
     lacking = [column for column in LACKING if column in chosen]  # earlier versions did not count them
@@ -193,15 +174,11 @@ def _baseline(models: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:
     """Accuracy on the source data as a score; comparable only where the data are those of most models."""
     usual = sources.loc[sources["value"].notna(), "data"].mode()
     comparable = sources["data"].isna() | sources["data"].isin(usual[:1])
-    reasons = np.where(
-        sources["value"].isna(),
-        "not known; set source_accuracy of the model",
-        "on " + sources["data"].astype(str) + ", unlike most models here",
-    )
-    scored = sources.assign(
-        value=sources["value"].where(comparable),
-        reason=np.where(comparable & sources["value"].notna(), "", reasons),
-    )
+    unknown = sources["value"].isna()
+    other = "on " + sources["data"].astype(str) + ", unlike most models here"
+    reasons = np.where(unknown, "not known; set source_accuracy of the model", other)
+    reason = np.where(comparable & ~unknown, "", reasons)
+    scored = sources.assign(value=sources["value"].where(comparable), reason=reason)
     named = {"comparison": MODELS, "kind": SCORE, "name": SOURCE, "label": "source accuracy"}
     return models.merge(scored.drop(columns="data"), on="model").assign(**named)
 
@@ -272,14 +249,8 @@ def _by_model(paired: pd.DataFrame) -> list[dict[str, Any]]:
     finite = np.array(taus, dtype=float)
     finite = finite[np.isfinite(finite)]
     low, high = mean_interval(finite)
-    mean = {
-        "model": ALL,
-        "points": len(finite),
-        "tau": float(finite.mean()) if len(finite) else float("nan"),
-        "tau_low": low,
-        "tau_high": high,
-    }
-    return [mean, *rows]
+    tau = float(finite.mean()) if len(finite) else float("nan")
+    return [{"model": ALL, "points": len(finite), "tau": tau, "tau_low": low, "tau_high": high}, *rows]
 
 
 def _columns(paired: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -51,9 +51,7 @@ def score_table(store: FeatureStore, settings: ScoresJobSettings, device: torch.
         shared = {
             **settings.names.told(),
             "split": SPLIT,
-            "unit": column.unit,
-            "module": column.module,
-            "pooling": column.pooling,
+            **column.place,
             "available": len(labels),
             "classes": len(problem.counts),
             "width": column.width,
@@ -64,11 +62,8 @@ def score_table(store: FeatureStore, settings: ScoresJobSettings, device: torch.
 
 def _scored(store: FeatureStore, pooling: str) -> list[Column]:
     """Units 1 to L of one pooling, and the penultimate feature."""
-    columns = [
-        column
-        for column in store.unit_columns
-        if column.module == PENULTIMATE or (column.unit > 0 and column.pooling == pooling)
-    ]
+    units = [column for column in store.unit_columns if column.unit > 0]
+    columns = [column for column in units if column.module == PENULTIMATE or column.pooling == pooling]
     if not columns:
         raise DegenerateInputError(f"the feature store has no unit of pooling {pooling!r} to score")
     return columns

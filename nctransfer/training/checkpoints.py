@@ -69,14 +69,15 @@ class Checkpoints:
         return self.minutes == 0 or self.due()
 
     def save(self, epoch: int, step: int, state: Mapping[str, Any]) -> Path:
-        """Write a checkpoint after ``epoch`` complete epochs and ``step`` steps; returns its manifest.
-
-        Only the newest ones are kept. ``state`` holds tensors and plain values.
-        """
+        """Write a checkpoint of tensors and plain values and delete old ones; returns its manifest."""
         manifest = self.folder / f"epoch{epoch:05d}-step{step:07d}" / "manifest.json"
         with create_store(manifest, "checkpoint", self.stamp) as store, store.file(STATE).open("wb") as file:
             # opened here, because torch does not say why it cannot write to a file that it opens itself
-            torch.save({**state, "snapshots": self._snapshots(epoch)}, file)
+            saved = [
+                path for path in self.folder.glob("epoch*.safetensors") if path.name <= weights_name(epoch)
+            ]
+            snapshots = {path.name: file_checksum(path) for path in sorted(saved)}
+            torch.save({**state, "snapshots": snapshots}, file)
         for old in self._manifests()[:-KEPT]:
             shutil.rmtree(old.parent)
         self._last = time.monotonic()
@@ -84,10 +85,7 @@ class Checkpoints:
         return manifest
 
     def load(self) -> dict[str, Any] | None:
-        """The newest undamaged checkpoint, or None; others are deleted.
-
-        A checkpoint whose snapshots are missing or altered counts as damaged.
-        """
+        """The newest checkpoint that is undamaged, as are its snapshots, or None; others are deleted."""
         for manifest in reversed(self._manifests()):
             try:
                 store = Store(manifest, "checkpoint")
@@ -95,7 +93,10 @@ class Checkpoints:
                     raise StoreError(f"{manifest.parent}: of other code or settings")
                 # weights_only: nothing is unpickled but tensors and plain values
                 state: dict[str, Any] = torch.load(store.path(STATE), map_location="cpu", weights_only=True)
-                self._verify(state.pop("snapshots"))
+                for name, digest in state.pop("snapshots").items():
+                    path = self.folder / name
+                    if not path.is_file() or file_checksum(path) != digest:
+                        raise StoreError(f"{path}: missing or altered")
             except DAMAGES as error:
                 if explain(error, str(self.folder)) is not None:  # the machine's fault, not the checkpoint's
                     raise
@@ -133,14 +134,3 @@ class Checkpoints:
 
     def _manifests(self) -> list[Path]:
         return sorted(self.folder.glob("epoch*-step*/manifest.json"))
-
-    def _snapshots(self, epoch: int) -> dict[str, str]:
-        """Checksums of the snapshots up to an epoch."""
-        paths = sorted(self.folder.glob("epoch*.safetensors"))
-        return {path.name: file_checksum(path) for path in paths if path.name <= weights_name(epoch)}
-
-    def _verify(self, snapshots: Mapping[str, str]) -> None:
-        for name, digest in snapshots.items():
-            path = self.folder / name
-            if not path.is_file() or file_checksum(path) != digest:
-                raise StoreError(f"{path}: missing or altered")

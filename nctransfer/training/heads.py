@@ -25,12 +25,16 @@ def projection_head(width: int, layers: int, hidden: int, output: int) -> nn.Seq
 def attach_head(
     network: nn.Module, path: str, projection: ProjectionHeadSettings, classes: int | None
 ) -> None:
-    """Replace a classification layer by the head for a pre-training, in place.
-
-    With ``classes``, a linear classifier follows the projection. ModelError where there is no ``nn.Linear``
-    at ``path``.
-    """
-    layer = _classification_layer(network, path)
+    """Replace the ``nn.Linear`` at ``path`` (else ModelError) by a head, in place, before any classifier."""
+    try:
+        layer = network.get_submodule(path) if path else None
+    except AttributeError:
+        layer = None
+    if not isinstance(layer, nn.Linear):
+        kind = "nothing" if layer is None else type(layer).__name__
+        raise ModelError(
+            f"{type(network).__name__}: there is {kind} at {path!r}; only an nn.Linear can be replaced"
+        )
     width, output = layer.in_features, projection.output
     parts: list[nn.Module] = [projection_head(width, projection.layers, projection.hidden or width, output)]
     if classes is not None:
@@ -43,16 +47,3 @@ def attach_head(
 def without_head(state: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
     """A state dict without the module at ``path``."""
     return {name: value for name, value in state.items() if not name.startswith(f"{path}.")}
-
-
-def _classification_layer(network: nn.Module, path: str) -> nn.Linear:
-    try:
-        layer = network.get_submodule(path) if path else None
-    except AttributeError:
-        layer = None
-    if not isinstance(layer, nn.Linear):
-        kind = "nothing" if layer is None else type(layer).__name__
-        raise ModelError(
-            f"{type(network).__name__}: there is {kind} at {path!r}; only an nn.Linear can be replaced"
-        )
-    return layer

@@ -55,15 +55,9 @@ def memory_format(settings: LoopSettings, device: torch.device) -> torch.memory_
 class Training:
     """One training in progress.
 
-    Args:
-        network: takes what the splits provide, for example pixels in [0, 1]; parameters with
-            ``requires_grad`` are trained in place.
-        objective: the loss.
-        data: the splits, on the network's device.
-        settings: see :class:`~nctransfer.training.settings.LoopSettings`.
-        checkpoints: where the training writes and finds its checkpoints.
-        weights: returns the weights for a snapshot.
-        advice: remedy in the message when the training diverges.
+    ``network`` takes what the splits provide, for example pixels in [0, 1]; parameters with ``requires_grad``
+    are trained in place. ``weights`` returns the weights for a snapshot, ``advice`` is the remedy in the
+    message when the training diverges.
 
     Raises:
         TrainingError: the training split has fewer than two images.
@@ -109,9 +103,8 @@ class Training:
         """Train to the end, from the newest undamaged checkpoint, if any; TrainingError if it diverges.
 
         Checks ``stop`` after every step (StoppedError), and calls ``log`` with the history rows of each
-        epoch. With no epochs the network is only tested. Returns the history, one row per
-        :class:`~nctransfer.training.history.HistoryRow`; those of the training split are measured during
-        training.
+        epoch. With no epochs the network is only tested. Returns the history, one row per ``HistoryRow``;
+        those of the training split are measured during training.
         """
         self._resume()
         epochs, total = self.settings.epochs, self.settings.epochs * self.steps
@@ -139,7 +132,8 @@ class Training:
         self.network.train()
         batches = self._batches(self._order())
         while self.step < self.steps:
-            self._set_rate()
+            for group in self.optimiser.param_groups:
+                group["lr"] = self._rate(self.step)
             self._losses[self.step] = self._take_step(*next(batches))
             self.step += 1
             bar.update()
@@ -167,10 +161,6 @@ class Training:
 
     def _rate(self, step: int) -> float:
         return learning_rate(self.settings, self.epoch, step, self.steps)
-
-    def _set_rate(self) -> None:
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._rate(self.step)
 
     def _batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Augmented pixels, labels and keys of the remaining batches, with concatenated views."""
@@ -266,14 +256,14 @@ class Training:
 
     def _divergence(self, symptom: str, step: int) -> TrainingError:
         checkpoint = self.checkpoints.newest()
+        kept = (
+            f"the last good checkpoint is kept: {checkpoint}"
+            if checkpoint
+            else "no checkpoint was written yet"
+        )
         return TrainingError(
             f"{symptom} in epoch {self.epoch + 1}, step {step + 1} of {self.steps}, at learning rate "
-            f"{self._rate(step):.4g}; {self._advice} "
-            + (
-                f"(the last good checkpoint is kept: {checkpoint})"
-                if checkpoint
-                else "(no checkpoint was written yet)"
-            )
+            f"{self._rate(step):.4g}; {self._advice} ({kept})"
         )
 
     def _stop(self, signal: str) -> None:
@@ -288,23 +278,23 @@ class Training:
         """Write a checkpoint, or raise TrainingError for non-finite values."""
         self._refuse_divergence()
         self._refuse_broken_weights()
-        self.checkpoints.save(
-            self.epoch,
-            self.step,
-            {
-                "epoch": self.epoch,
-                "step": self.step,
-                "rows": [asdict(row) for row in self.rows],
-                "network": self.network.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "objective": self.objective.state_dict(),
-                "losses": self._losses,
-                "correct": self._correct,
-                "scored": self._scored,
-                "random": self._random_state(),
-                "surroundings": self._surroundings(),
-            },
-        )
+        random = [torch.get_rng_state()]  # of torch's generators, used by layers such as dropout
+        if self.device.type == "cuda":
+            random.append(torch.cuda.get_rng_state(self.device))
+        state = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "rows": [asdict(row) for row in self.rows],
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "objective": self.objective.state_dict(),
+            "losses": self._losses,
+            "correct": self._correct,
+            "scored": self._scored,
+            "random": random,
+            "surroundings": self._surroundings(),
+        }
+        self.checkpoints.save(self.epoch, self.step, state)
 
     def _resume(self) -> None:
         state = self.checkpoints.load()
@@ -322,20 +312,12 @@ class Training:
         if self.device.type == "cuda" and len(state["random"]) > 1:
             torch.cuda.set_rng_state(state["random"][1], self.device)
         if state["surroundings"] != self._surroundings():
+            places = self._surroundings(), state["surroundings"]
             logger.warning(
-                "continues on %s what was started on %s: the last bits of its results may differ",
-                self._surroundings(),
-                state["surroundings"],
+                "continues on %s what was started on %s: the last bits of its results may differ", *places
             )
         logger.info("continues after epoch %d, step %d", self.epoch, self.step)
 
     def _surroundings(self) -> str:
         """The conditions on which the last bits of sums depend."""
         return f"{self.device.type}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-
-    def _random_state(self) -> list[Tensor]:
-        """State of torch's generators, used by layers such as dropout."""
-        states = [torch.get_rng_state()]
-        if self.device.type == "cuda":
-            states.append(torch.cuda.get_rng_state(self.device))
-        return states

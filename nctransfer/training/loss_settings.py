@@ -10,13 +10,9 @@ from nctransfer.training import losses
 
 
 class LossSettings(Settings):
-    """Base of the settings of losses; a loss with options derives its own in ``settings.py`` of its folder.
+    """Base of the settings of losses; a loss with options derives its own in ``settings.py``."""
 
-    Attributes:
-        embeds: whether the loss acts on embeddings instead of the logits of a classifier.
-    """
-
-    embeds: ClassVar[bool] = False
+    embeds: ClassVar[bool] = False  # whether it acts on embeddings instead of a classifier's logits
 
     name: str
     """Variant of `nctransfer.training.losses`."""

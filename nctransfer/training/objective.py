@@ -10,10 +10,7 @@ from torch import Tensor, nn
 
 
 class Objective(nn.Module, ABC):
-    """A loss, its requirements on network and data, and its prediction of classes.
-
-    Its buffers are part of a run's state and are stored in its checkpoints.
-    """
+    """A loss, what it requires and the classes that it predicts; checkpoints store its buffers."""
 
     # augmented views of each image in a batch; the outputs are those of all first views, then those of all
     # second views, with labels repeated likewise

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from nctransfer.data.keyed_random import Stream, uniform
 from nctransfer.training.settings import AttackSettings
 
+Loss = Callable[[Tensor, Tensor], Tensor]
+
 
 @dataclass(frozen=True)
 class Adversary:
@@ -32,14 +34,7 @@ class Adversary:
         """The adversary described by the settings."""
         return cls(settings.radius, settings.steps, settings.step_size, settings.batch_norm)
 
-    def attack(
-        self,
-        network: nn.Module,
-        loss: Callable[[Tensor, Tensor], Tensor],
-        images: Tensor,
-        labels: Tensor,
-        keys: Tensor,
-    ) -> Tensor:
+    def attack(self, network: nn.Module, loss: Loss, images: Tensor, labels: Tensor, keys: Tensor) -> Tensor:
         """Search the ball around each image for pixels of higher loss (a mean over the batch).
 
         The network takes pixels; its training modes, running statistics, ``requires_grad`` and gradients are

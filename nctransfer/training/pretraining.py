@@ -138,10 +138,8 @@ def load_split(
     """Load a whole split to the device as uint8, at the input size of the network."""
     pending = store.pending(geometry)
     blocks = [
-        apply_geometry(
-            torch.from_numpy(store.read(start, min(start + 1024, len(store)))).permute(0, 3, 1, 2), pending
-        )
-        for start in range(0, len(store), 1024)
+        apply_geometry(torch.from_numpy(images).permute(0, 3, 1, 2), pending)
+        for images in store.batches(1024)
     ]
     labels = torch.from_numpy(store.labels.astype("int64"))
     return Split(torch.cat(blocks).to(device), labels.to(device), augmentation)

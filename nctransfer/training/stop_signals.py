@@ -18,10 +18,7 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Catch the first SIGTERM and the first SIGINT (Ctrl-C) in this context.
-
-    Python delivers signals only to the main thread; in other threads nothing is caught.
-    """
+    """Catch the first SIGTERM and SIGINT (Ctrl-C) in this context, if it is in the main thread."""
     request = StopRequest()
 
     def record(number: int, frame: FrameType | None) -> None:

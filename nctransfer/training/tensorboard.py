@@ -11,11 +11,7 @@ from nctransfer.training.history import HistoryRow, Log
 
 @contextmanager
 def tensorboard(folder: Path | None) -> Iterator[Log | None]:
-    """A TensorBoard log in ``folder`` (None: no log), as a function that logs the history rows of an epoch.
-
-    Raises:
-        ConfigError: the package tensorboard is not installed.
-    """
+    """A function that logs an epoch's rows in ``folder`` (None: no log); ConfigError without tensorboard."""
     if folder is None:
         yield None
         return

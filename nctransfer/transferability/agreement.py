@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from nctransfer import intervals
 from nctransfer.errors import DegenerateInputError
-
-Numbers = NDArray[np.float64]
+from nctransfer.intervals import Numbers
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,8 @@ def agreement(score: Numbers, accuracy: Numbers) -> Agreement:
     """
     score, accuracy = np.asarray(score, np.float64), np.asarray(accuracy, np.float64)
     n, tau = len(score), weighted_tau(score, accuracy)
-    spearman, pearson = _spearman(score, accuracy), _pearson(score, accuracy)
+    pearson = _pearson(score, accuracy)
+    spearman = _pearson(stats.rankdata(score), stats.rankdata(accuracy))
     return Agreement(
         n, tau, *intervals.weighted_tau_interval(tau, n), *tau_null(n),
         spearman, *intervals.spearman_interval(spearman, n),
@@ -70,10 +69,6 @@ def tau_null(points: int) -> tuple[float, float]:
     taus = intervals.weighted_tau_of_rows(orders, np.broadcast_to(orders[0], orders.shape))
     low, high = np.percentile(taus, [2.5, 97.5])
     return float(low), float(high)
-
-
-def _spearman(score: Numbers, accuracy: Numbers) -> float:
-    return _pearson(stats.rankdata(score), stats.rankdata(accuracy))
 
 
 def _pearson(score: Numbers, accuracy: Numbers) -> float:

@@ -27,8 +27,6 @@ def mean_log_expectation(problem: Problem, probabilities: Probabilities) -> floa
     assert joint is not None
     mass = joint.sum(0)
     conditional = torch.where(mass > 0, joint / mass.clamp(min=torch.finfo(torch.float64).tiny), 0.0)
-    logs = [
-        (conditional[labels] * part).sum(1).log()
-        for labels, part in zip(targets, probabilities(), strict=True)
-    ]
+    pairs = zip(targets, probabilities(), strict=True)
+    logs = [(conditional[labels] * part).sum(1).log() for labels, part in pairs]
     return float(torch.cat(logs).mean())

@@ -17,10 +17,7 @@ def shrunk(covariance: Tensor, shrinkage: float) -> Tensor:
 
 
 def shrunk_whitener(values: Tensor, vectors: Tensor, shrinkage: float) -> Tensor:
-    """A (d, d) with A^T C A = I for a covariance C after :func:`shrunk` by s > 0.
-
-    ``values`` (d,) are its eigenvalues before, ``vectors`` (d, d) its eigenvectors.
-    """
+    """A (d, d) with A^T C A = I for C (eigenvalues (d,), eigenvectors (d, d)) :func:`shrunk` by s > 0."""
     values = (1 - shrinkage) * values.clamp(min=0) + shrinkage * values.mean()
     return vectors / values.sqrt()
 

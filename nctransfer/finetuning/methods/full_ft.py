@@ -13,10 +13,8 @@ METHOD = Method("Full FT", place=5, tunes_units=False)
 
 def prepare(task: "Task") -> "TunedNetwork":
     """Tune the whole network."""
-    from nctransfer.finetuning.tuning import (  # torch, which the plan must not import
-        read_parameters,
-        tuned_units,
-    )
+    # torch, which the plan must not import
+    from nctransfer.finetuning.tuning import read_parameters, tuned_units
 
     tuned = tuned_units(task, trained=())
     network = tuned.backbone.network

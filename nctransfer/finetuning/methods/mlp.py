@@ -26,10 +26,8 @@ METHOD = Method("MLP", place=1, tunes_units=False, settings=MLPSettings)
 
 def prepare(task: "Task") -> "TunedNetwork":
     """A two-layer classifier on the frozen backbone."""
-    from nctransfer.finetuning.tuning import (  # torch, which the plan must not import
-        mlp_classifier,
-        tuned_units,
-    )
+    # torch, which the plan must not import
+    from nctransfer.finetuning.tuning import mlp_classifier, tuned_units
 
     assert isinstance(task.settings, MLPSettings)
     tuned = tuned_units(task, trained=())

@@ -31,8 +31,7 @@ def prepare(task: "Task") -> "TunedNetwork":
     assert isinstance(settings, ZeroShotSettings)
     names = [readable(name, settings.data_set) for name in task.class_names]
     device = next(task.backbone.buffers()).device
-    embeddings, scale = text_classifier(
-        settings.model, task.checkpoint, names, templates(settings.data_set), device
-    )
+    prompts = templates(settings.data_set)
+    embeddings, scale = text_classifier(settings.model, task.checkpoint, names, prompts, device)
     task.backbone.network.requires_grad_(False)
     return ZeroShotNetwork(task.backbone, TextClassifier(embeddings, scale), (), task.statistics)

@@ -43,11 +43,8 @@ MEMORY = 20
 def fit(data: ProbeData, settings: Sequence[ProbeSettings]) -> list[Weights]:
     """Minimise the objective of every unit for every weight decay, the only setting that is read.
 
-    Returns:
-        the classifiers of each group of units, settings in the given order.
-
-    Raises:
-        DegenerateInputError: features too large for their floating dtype; the message names the unit.
+    Returns the classifiers of each group of units, settings in the given order; DegenerateInputError, naming
+    the unit, for features too large for their floating dtype.
     """
     decays = list(dict.fromkeys(entry.weight_decay for entry in settings))
     place = [decays.index(entry.weight_decay) for entry in settings]
@@ -86,19 +83,10 @@ def _minimise(name: str, features: Tensor, data: ProbeData, decay: float, basis:
         value, gradient = objective(theta(z), features, data.labels, decay)
         return value, (gradient @ basis.T).flatten().cpu().numpy()
 
-    minimum = minimize(
-        in_basis,
-        np.zeros(shape[0] * shape[1]),
-        jac=True,
-        method="L-BFGS-B",
-        options={
-            "maxcor": MEMORY,
-            "maxiter": MAX_ITERATIONS,
-            "maxfun": 2 * MAX_ITERATIONS,
-            "ftol": LEAST_DECREASE[data.dtype],
-            "gtol": 1e-10,
-        },
-    )
+    limits = {"maxcor": MEMORY, "maxiter": MAX_ITERATIONS, "maxfun": 2 * MAX_ITERATIONS, "gtol": 1e-10}
+    options = limits | {"ftol": LEAST_DECREASE[data.dtype]}
+    start = np.zeros(shape[0] * shape[1])
+    minimum = minimize(in_basis, start, jac=True, method="L-BFGS-B", options=options)
     steepness = float(np.linalg.norm(minimum.jac))
     logger.info(
         "unit %s, weight decay %g: objective %.6f, %d evaluations", name, decay, minimum.fun, minimum.nfev
@@ -146,11 +134,7 @@ def second_moment(features: Tensor) -> Tensor:
 
 
 def inverse_factor(moment: Tensor, decay: float) -> Tensor:
-    """L^-1 with L L^T = c M + wd I, (d + 1, d + 1) float64.
-
-    Rounding can make eigenvalues of M slightly negative, so the diagonal is increased until the factor
-    exists.
-    """
+    """L^-1 with L L^T = c M + wd I, (d + 1, d + 1) float64; the diagonal grows where rounding made M < 0."""
     identity = torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
     ridge = max(decay, CURVATURE * float(moment.diagonal().mean()) * 1e-6)
     while True:

@@ -42,11 +42,7 @@ def simulated(
 
 
 def calibrate_row(
-    claim: JudgedClaimSettings,
-    worlds: int,
-    pictures: Mapping[str, pd.DataFrame],
-    folder: Path,
-    kinds: Sequence[str] = ("noise", "reversed", "expected"),
+    claim: JudgedClaimSettings, worlds: int, pictures: Mapping[str, pd.DataFrame], folder: Path
 ) -> list[dict[str, Any]]:
     """Shares of verdicts in kinds of worlds of one row.
 
@@ -67,19 +63,17 @@ def calibrate_row(
     rows = verdicts.narrow(rows, [claim])
     found: list[dict[str, Any]] = []
     for kind, effects in truths(claim).items():
-        if kind not in kinds:
-            continue
         for effect in effects:
             shares = simulated(claim, rows, effect, worlds, len(found))
-            low, high = stats.binomtest(round(shares["holds"] * worlds), worlds).proportion_ci(
-                method="wilson"
-            )
-            held = {"holds": shares["holds"], "low": float(low), "high": float(high)}
-            refuted, unknown = shares[verdicts.FAILS], shares[verdicts.UNKNOWN]
-            more = {"does_not_hold": refuted, "no_data": unknown, "worlds": worlds}
-            found.append(
-                {"row": claim.row, "claim": claim.claim, "world": kind, "effect": effect} | held | more
-            )
+            tested = stats.binomtest(round(shares["holds"] * worlds), worlds)
+            low, high = tested.proportion_ci(method="wilson")
+            world = {
+                "row": claim.row, "claim": claim.claim, "world": kind, "effect": effect,
+                "holds": shares["holds"], "low": float(low), "high": float(high),
+                "does_not_hold": shares[verdicts.FAILS], "no_data": shares[verdicts.UNKNOWN],
+                "worlds": worlds,
+            }  # fmt: skip
+            found.append(world)
     return found
 
 

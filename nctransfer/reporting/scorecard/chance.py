@@ -43,10 +43,7 @@ def by_chance(
 
 
 def deal(table: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
-    """A table with accuracies, collapse and counts each dealt out anew within every panel.
-
-    Points that panels share, such as source models, get those of the same other point in all of them.
-    """
+    """Deal accuracies, collapse and counts out anew within panels, alike for points that these share."""
     table = table.drop(columns=PAIRED, errors="ignore")  # of pairs that are torn apart
     dealt = table.copy()
     for prefixes in (ACCURACIES, COLLAPSE, COUNTS):

@@ -59,12 +59,14 @@ def finding_of(
     """An estimate tested against the bound of a claim.
 
     ``also`` are the p of further conditions that must be met (an intersection-union test: the largest p
-    counts), ``least`` the smallest of them that is possible.
+    counts), ``least`` the smallest of them that is possible. The note tells of an interval over test images.
     """
+    lacks_seeds = "one run each: the interval is over test images and lacks the training seeds"
+    notes = note, lacks_seeds if IMAGES in estimate.varies else ""
     return Finding(
         estimate.value, estimate.low, estimate.high, estimate.points, estimate.varies,
         supported=max([bound.supported(estimate), *also]), refuted=bound.refuted(estimate),
-        least=max(estimate.least, least), note=note, parts=tuple(parts),
+        least=max(estimate.least, least), note="; ".join(filter(None, notes)), parts=tuple(parts),
     )  # fmt: skip
 
 
@@ -95,11 +97,7 @@ def nothing(note: str, points: int = 0, parts: Iterable[Part] = ()) -> Finding:
 
 
 def read_numbers(path: Path) -> pd.DataFrame:
-    """Read the numbers of a figure or table, or published ones; texts such as ``none`` stay texts.
-
-    Raises:
-        StoreError: the file is not CSV, or has no panels.
-    """
+    """Numbers of a figure or table; texts such as ``none`` stay texts. StoreError: no CSV, or no panels."""
     try:
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])
     except (ValueError, pd.errors.ParserError) as error:
@@ -113,15 +111,10 @@ def read_numbers(path: Path) -> pd.DataFrame:
     return table
 
 
-def parts(table: pd.DataFrame, by: Sequence[str] = ()) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The panels of a table, each split further by the columns ``by``, with their names."""
-    for _, part in table.groupby(["panel", *by], sort=False):
-        first = part.iloc[0]
-        words = [
-            str(first["title"]),
-            *(f"{first[key]}" if key == "method" else f"{key} {first[key]}" for key in by),
-        ]
-        yield ", ".join(words), part
+def parts(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The panels of a table, with their titles."""
+    for _, part in table.groupby("panel", sort=False):
+        yield str(part["title"].iloc[0]), part
 
 
 def numbers(part: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
@@ -152,10 +145,7 @@ def names_of(part: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
 
 
 def select(part: pd.DataFrame, selection: Selection) -> pd.DataFrame:
-    """Rows whose columns have the selected values, applied in order.
-
-    ``lowest`` and ``highest`` refer to the rows that are left.
-    """
+    """Rows whose columns have the selected values, in order: ``lowest`` is that of the rows left."""
     for column, value in selection.items():
         if isinstance(value, str) and value in ENDS:
             values = pd.to_numeric(part[column], errors="coerce")
@@ -235,12 +225,3 @@ def accuracy_error(row: Row, value: str) -> tuple[float, float, str]:
         # equal accuracies of few seeds do not show that nothing varies
         return float(np.nanmax([float(spread) ** 2, binomial])) / count, count - 1, SEEDS
     return (binomial, np.inf, IMAGES) if count == 1 and np.isfinite(binomial) else (np.nan, np.inf, "")
-
-
-def lacks_seeds(varies: str) -> str:
-    """What a reader must know of an interval over test images."""
-    return (
-        "one run each: the interval is over test images and lacks the training seeds"
-        if IMAGES in varies
-        else ""
-    )

@@ -12,7 +12,6 @@ from nctransfer.reporting import pages
 from nctransfer.reporting.scorecard import windows
 from nctransfer.reporting.scorecard.estimates import ALPHA
 from nctransfer.reporting.scorecard.findings import Finding, Part
-from nctransfer.reporting.scorecard.settings import JudgedClaimSettings
 from nctransfer.reporting.scorecard.verdicts import (
     ABSENT,
     FAILS,
@@ -95,13 +94,13 @@ and what this run found.
 <thead><tr><th>Claim</th><th>What the paper says</th><th>Where</th><th>Found</th><th>Published</th>
 <th>Verdict</th></tr></thead>
 <tbody>
-{% for one in judged %}{% set claim = one.claim %}<tr id="claim-{{ claim.row }}">
+{% for one, words in rows %}{% set claim = one.claim %}<tr id="claim-{{ claim.row }}">
 <td>{{ claim.row }}</td>
-<td>{{ claim.statement }}<br><span class="small">{{ claim|test }}</span></td>
+<td>{{ claim.statement }}<br><span class="small">{{ words.test }}</span></td>
 <td>{{ claim.where|join(", ") }}<br><span class="small">{{ claim.source }}</span></td>
-<td class="number">{{ one.finding|effect }}{{ one|picture }}
-{% if one|over %}<div class="small note">{{ one|over }}</div>{% endif %}
-{% if one|note %}<div class="small note">{{ one|note }}</div>{% endif %}
+<td class="number">{{ words.found }}{{ one|picture }}
+{% if words.over %}<div class="small note">over {{ words.over }}</div>{% endif %}
+{% if words.note %}<div class="small note">{{ words.note }}</div>{% endif %}
 {% if one.finding.parts|length > 1 %}
 <details><summary class="small">{{ one.finding.parts|length }} parts</summary>
 <table><tr><th>part</th><th>found</th><th>n</th></tr>
@@ -109,10 +108,10 @@ and what this run found.
 <tr><td>{{ part.part }}{% if part.note %}; {{ part.note }}{% endif %}</td><td>{{ part|effect }}</td>
 <td>{{ part.points }}</td></tr>
 {% endfor %}</table></details>{% endif %}</td>
-<td>{{ one|published }}{% if one|own %}<div class="small">{{ one|own }}</div>{% endif %}</td>
+<td>{{ words.published }}{% if words.own %}<div class="small">{{ words.own }}</div>{% endif %}</td>
 <td><span class="verdict {{ classes[one.verdict] }}">{{ one.verdict }}</span>
-<div class="small">{{ one|certain }}</div>
-{% if one|weak %}<div class="small departs">{{ one|weak }}</div>{% endif %}
+<div class="small">{{ words.certain }}</div>
+{% if words.weak %}<div class="small departs">{{ words.weak }}</div>{% endif %}
 {% if one.set_up != absent %}
 <div class="small{% if one.set_up != paper %} departs{% endif %}">{{ one.set_up }}</div>{% endif %}</td>
 </tr>
@@ -149,10 +148,7 @@ def family_text(judged: Sequence[Judged]) -> str:
 
 
 def setting_text(judged: Sequence[Judged], study: str | None, paper: str) -> str:
-    """A sentence about the set-up of the whole scorecard: the paper's, or another one.
-
-    ``paper`` is the name of the paper's own set-up.
-    """
+    """A sentence about the set-up of all: the paper's own, named ``paper``, or another one."""
     tested = [one for one in judged if one.set_up != ABSENT]
     others = [one for one in tested if one.set_up != paper]
     if not others:
@@ -178,33 +174,21 @@ def effect_text(found: Finding | Part) -> str:
     return f"{number(found.effect)} [{number(found.low)}, {number(found.high)}]"
 
 
-def over_text(one: Judged) -> str:
-    """What the interval is over."""
-    found = one.finding
-    return f"over {found.points} {found.varies}" if np.isfinite(found.effect) and found.varies else ""
-
-
-def note_text(one: Judged) -> str:
-    """Note on the finding."""
-    return one.finding.note if np.isfinite(one.finding.effect) else ""
-
-
-def own_text(one: Judged) -> str:
-    """The verdict of the same test on the paper's own numbers."""
-    verdict = published_verdict(one)
-    return f"on the paper's own numbers: {verdict}" if verdict else ""
-
-
-def weak_text(power: float) -> str:
-    """A warning for tests that rarely find what the paper describes."""
-    if not power < WEAK:
-        return ""
-    return f"weak: at the paper's own n it holds in {100 * power:.0f} % of worlds as the paper describes"
-
-
-def test_text(claim: JudgedClaimSettings) -> str:
-    """The test in words."""
-    return f"{claim.effect} {SIGNS[claim.direction]} {threshold_text(claim)}"
+def words_of(one: Judged, about: Circumstances) -> dict[str, str]:
+    """What a row says, in words: its test, number, what the interval is over, note, p, and the paper's."""
+    claim, found, own = one.claim, one.finding, published_verdict(one)
+    known, power = bool(np.isfinite(found.effect)), about.power(claim.row)
+    weak = f"weak: at the paper's own n it holds in {100 * power:.0f} % of worlds as the paper describes"
+    return {
+        "test": f"{claim.effect} {SIGNS[claim.direction]} {threshold_text(claim)}",
+        "found": effect_text(found),
+        "over": f"{found.points} {found.varies}" if known and found.varies else "",
+        "note": found.note if known else "",
+        "published": published_text(one),
+        "own": f"on the paper's own numbers: {own}" if own else "",
+        "certain": certain_text(one),
+        "weak": weak if power < WEAK else "",
+    }
 
 
 def counted(judged: Sequence[Judged]) -> list[tuple[str, int]]:
@@ -216,15 +200,11 @@ def counted(judged: Sequence[Judged]) -> list[tuple[str, int]]:
 def html(judged: Sequence[Judged], about: Circumstances) -> str:
     """The scorecard as a page of HTML."""
     environment = Environment(autoescape=True)
-    environment.filters |= {
-        "test": test_text, "effect": effect_text, "picture": _strip, "note": note_text, "over": over_text,
-        "published": published_text, "own": own_text, "certain": certain_text,
-        "weak": lambda one: weak_text(about.power(one.claim.row)),
-    }  # fmt: skip
+    environment.filters |= {"effect": effect_text, "picture": _strip}
     body = environment.from_string(_BODY).render(
         setting=setting_text(judged, about.study, about.paper), reading=READING, counts=counted(judged),
         chance=chance_text(judged, about.chance), family=family_text(judged), classes=CLASSES, tiles=TILES,
-        judged=judged, paper=about.paper, absent=ABSENT,
+        rows=[(one, words_of(one, about)) for one in judged], paper=about.paper, absent=ABSENT,
     )  # fmt: skip
     shown = "" if about.windows is None else windows.html(about.windows)
     return pages.page("Scorecard", f"{body}\n{shown}\n", _STYLE)
@@ -278,19 +258,14 @@ def markdown(judged: Sequence[Judged], about: Circumstances) -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for one in judged:
-        claim, weak = one.claim, weak_text(about.power(one.claim.row))
+        claim, words = one.claim, words_of(one, about)
+        pairs = ("found", "note"), ("published", "own"), ("certain", "weak")
+        found, published, certain = ("; ".join(filter(None, map(words.get, pair))) for pair in pairs)
+        where = f"{', '.join(claim.where)} ({claim.source})"
         cells = [
-            claim.row,
-            claim.statement,
-            f"{', '.join(claim.where)} ({claim.source})",
-            test_text(claim),
-            "; ".join(filter(None, (effect_text(one.finding), note_text(one)))),
-            over_text(one).removeprefix("over "),
-            "; ".join(filter(None, (published_text(one), own_text(one)))),
-            f"**{one.verdict}**",
-            "; ".join(filter(None, (certain_text(one), weak))),
-            one.set_up,
-        ]
+            claim.row, claim.statement, where, words["test"], found, words["over"], published,
+            f"**{one.verdict}**", certain, one.set_up,
+        ]  # fmt: skip
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     shown = "" if about.windows is None else f"\n{windows.markdown(about.windows)}"
     return "\n".join(lines) + "\n" + shown

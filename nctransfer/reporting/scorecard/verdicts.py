@@ -57,10 +57,7 @@ def judge(
     published: Mapping[str, pd.DataFrame],
     set_ups: Mapping[str, str],
 ) -> list[Judged]:
-    """Test every claim.
-
-    Tables and set-ups are given by key of the figure or table, published numbers by the name used in the
-    claims.
+    """Test every claim on tables and set-ups by key of the picture, and published numbers by their name.
 
     Raises:
         ConfigError: a claim's options are not those of its statistic, or ``only`` or ``above`` name a column
@@ -106,11 +103,7 @@ def narrow(table: pd.DataFrame, claims: Sequence[JudgedClaimSettings]) -> pd.Dat
 
 
 def read_options(claim: JudgedClaimSettings) -> Settings:
-    """A claim's options, as the class ``Options`` of its statistic.
-
-    Raises:
-        ConfigError: options are missing, unknown or not allowed; the message names all of them.
-    """
+    """A claim's options, as ``Options`` of its statistic; ConfigError, naming all that are wrong."""
     kind: type[Settings] = variants.load(statistics, claim.statistic, needs=["Options"]).Options
     try:
         return kind.read(claim.options)
@@ -133,11 +126,7 @@ def _set_up(claim: JudgedClaimSettings, set_ups: Mapping[str, str]) -> str:
 
 
 def _selected(claim: JudgedClaimSettings, picture: str, table: pd.DataFrame) -> pd.DataFrame:
-    """The claim's rows of a figure or table.
-
-    Raises:
-        ConfigError: the claim names a column that does not exist.
-    """
+    """The claim's rows of a figure or table; ConfigError for a column that does not exist."""
     for field, selection in (("only", claim.only), ("above", claim.above)):
         for column in selection:
             if column not in table:
@@ -237,7 +226,7 @@ def scorecard_table(judged: Sequence[Judged]) -> pd.DataFrame:
     rows = []
     for one in judged:
         claim, found = one.claim, one.finding
-        row = {
+        rows.append({
             "row": claim.row, "claim": claim.claim, "where": " ".join(claim.where),
             "statement": claim.statement, "statistic": claim.statistic, "test": claim.effect,
             "direction": claim.direction, "threshold": threshold_text(claim), "verdict": one.verdict,
@@ -246,8 +235,7 @@ def scorecard_table(judged: Sequence[Judged]) -> pd.DataFrame:
             "varies": found.varies, "p": found.supported, "p_refuted": found.refuted, "note": found.note,
             "published": published_text(one), "published_verdict": published_verdict(one),
             "source": claim.source, "set_up": one.set_up,
-        }  # fmt: skip
-        rows.append(row)
+        })  # fmt: skip
     return pd.DataFrame(rows)
 
 

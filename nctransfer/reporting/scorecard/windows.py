@@ -27,13 +27,11 @@ HEADINGS = ("figure", "panel", "points", "inside", "abscissa", "ordinate")
 
 
 def windows_table(tables: Mapping[str, pd.DataFrame], axes: pd.DataFrame) -> pd.DataFrame:
-    """Our points in the paper's windows.
+    """Our points, in the numbers of figures by key, in the paper's windows.
 
-    Args:
-        tables: the numbers of figures, by key (``findings.read_numbers``).
-        axes: the windows, one row per panel, as ``config/published/paper/axes.csv`` has them: figure (key),
-            panel and title, and for abscissa and ordinate the column of the figure's CSV with its low and
-            high end, which are empty if the paper's are not known.
+    ``axes`` are the windows, one row per panel, as in ``config/published/paper/axes.csv``: figure (key),
+    panel and title, and for abscissa and ordinate the column of the figure's CSV with its low and high end,
+    which are empty if the paper's are not known.
 
     Returns:
         one row per window whose panel our figures have: figure, panel, title, points (rows with a value on

@@ -1,6 +1,9 @@
 """Worlds in which the truth about a claim is known, for the calibration of its test."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,6 +11,8 @@ from numpy.typing import NDArray
 
 from nctransfer.intervals import Numbers
 from nctransfer.reporting.scorecard.findings import names_of
+
+Random = np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -18,19 +23,14 @@ class Truth:
     spread: float = 1.0  # its standard deviation between parts or seeds, as the statistic says
 
 
-def correlated(
-    table: pd.DataFrame, x: str, y: str, unit: tuple[str, ...], rho: float, generator: np.random.Generator
-) -> pd.DataFrame:
-    """A table whose ``x`` and ``y`` are normal with a correlation over units.
+def panel_by_panel(simulate: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFrame]:
+    """Worlds of all panels from a function that simulates one."""
 
-    Panels with the same units have the same x and half of the remainder of y in common.
-    """
-    codes, count = unit_codes(table, unit)
-    positions, common = generator.normal(size=(2, count))
-    own = generator.normal(size=len(table))
-    remainder = np.sqrt(0.5) * (common[codes] + own)
-    values = positions[codes]
-    return table.assign(**{x: values, y: rho * values + np.sqrt(1 - rho**2) * remainder})
+    @wraps(simulate)
+    def simulated(table: pd.DataFrame, *known: Any) -> pd.DataFrame:
+        return pd.concat([simulate(part, *known) for _, part in table.groupby("panel", sort=False)])
+
+    return simulated
 
 
 def unit_codes(table: pd.DataFrame, unit: tuple[str, ...]) -> tuple[NDArray[np.int64], int]:
@@ -41,14 +41,8 @@ def unit_codes(table: pd.DataFrame, unit: tuple[str, ...]) -> tuple[NDArray[np.i
     return np.asarray(codes, np.int64), len(found)
 
 
-def runs(
-    table: pd.DataFrame, value: str, truths: Numbers, spread: float, generator: np.random.Generator
-) -> pd.DataFrame:
-    """A table whose ``value`` is what runs with these true means give.
-
-    Runs of several seeds differ by ``spread``; accuracies of single runs (percent) differ because so many
-    test images are drawn.
-    """
+def runs(table: pd.DataFrame, value: str, truths: Numbers, spread: float, generator: Random) -> pd.DataFrame:
+    """A table of runs with these true means, ``spread`` over seeds; single runs (percent) vary by images."""
     seeds = table.get("seeds", pd.Series(1, table.index)).fillna(1).to_numpy(int)
     found, spreads = np.array(truths, np.float64), np.full(len(table), np.nan)
     for place, count in enumerate(seeds):

@@ -47,12 +47,8 @@ def _balanced_nc1(problem: Problem) -> float:
     """(1/K) tr(S_W S_B^+), S_W the mean of the classes' covariances."""
     statistics, targets, axes = problem.statistics, problem.targets, problem.statistics.axes
     weights = 1 / problem.counts.double()
-    total = sum(
-        float(
-            (
-                ((block - statistics.means[targets[part]]) @ axes).square().sum(1) * weights[targets[part]]
-            ).sum()
-        )
-        for part, block in problem.blocks()
-    )
+    total = 0.0
+    for part, block in problem.blocks():
+        squares = ((block - statistics.means[targets[part]]) @ axes).square().sum(1)
+        total += float((squares * weights[targets[part]]).sum())
     return total / len(weights)

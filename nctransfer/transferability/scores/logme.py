@@ -82,9 +82,7 @@ def _spectrum(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
         significant = covariance.significant(values / samples, right)
         sums = counts[:, None] * problem.statistics.means
         shares = (sums @ right[:, significant]).square() / values[significant]
-    residuals = (
-        torch.zeros_like(counts)
-        if int(significant.sum()) == samples
-        else (counts - shares.sum(1)).clamp(min=0)
-    )
+    residuals = (counts - shares.sum(1)).clamp(min=0)
+    if int(significant.sum()) == samples:
+        residuals = torch.zeros_like(counts)
     return values[significant], shares, residuals

@@ -9,7 +9,6 @@ import math
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from nctransfer.collapse.rounding import eigenvalue_rounding, rounding_along
 from nctransfer.transferability.gaussian import (
@@ -69,8 +68,10 @@ def terms(problem: Problem) -> dict[str, float]:
     _, turned = torch.linalg.eigh(axes.T @ between @ axes)
     discriminant = points @ (axes @ turned[:, -(len(means) - 1) :])
     own = posteriors.gather(1, targets[:, None])
+    by_class = posteriors[torch.argsort(targets, stable=True)].split(problem.counts.tolist())
+    norms = sum(float(torch.linalg.svdvals(part).sum()) for part in by_class)
     return {
-        "ncti_vc": -math.log(_nuclear_by_class(posteriors, problem)),
+        "ncti_vc": -math.log(norms),
         "ncti_seli": float(torch.linalg.svdvals(discriminant).sum()),
         "ncti_ncc": float(own.mean()),
     }
@@ -82,17 +83,7 @@ def summands(terms: dict[str, NDArray[np.float64]]) -> dict[str, dict[str, NDArr
     Ranks are not squeezed together by one model far from all others.
     """
     return {
-        name: {
-            "ncti_vc": -scale(-terms["ncti_vc"]),
-            "ncti_seli": scale(terms["ncti_seli"]),
-            "ncti_ncc": scale(terms["ncti_ncc"]),
-        }
+        name: {"ncti_vc": -scale(-terms["ncti_vc"])}
+        | {term: scale(terms[term]) for term in ("ncti_seli", "ncti_ncc")}
         for name, scale in (("ncti", min_max), ("ncti_ranks", scaled_ranks))
     }
-
-
-def _nuclear_by_class(posteriors: Tensor, problem: Problem) -> float:
-    """Sum over the classes of the nuclear norms of their posteriors."""
-    order = torch.argsort(problem.targets, stable=True)
-    parts = posteriors[order].split(problem.counts.tolist())
-    return sum(float(torch.linalg.svdvals(part).sum()) for part in parts)

@@ -7,8 +7,8 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from nctransfer.collapse.blas import torch_threads
 from nctransfer.collapse.rounding import eigenvalue_rounding
+from nctransfer.collapse.spectrum import torch_threads
 from nctransfer.data.keyed_random import Stream, stream_seed
 from nctransfer.transferability.conditional import ROWS, mean_log_expectation
 from nctransfer.transferability.problem import Problem

@@ -18,24 +18,17 @@ def terms(problem: Problem) -> dict[str, float]:
     Depends on the scale of the features; above about 10 the rounding of float16 features counts.
     """
     covariance, rows = problem.statistics.covariance, problem.statistics.rows
-    parts = [
-        _rate(_moment(rows.class_rows(index).double() - covariance.centre))
-        for index in range(len(problem.counts))
-    ]
+    parts = []
+    for index in range(len(problem.counts)):
+        centred = rows.class_rows(index).double() - covariance.centre
+        # the second moment, or the Gram matrix with the same eigenvalues where that is smaller
+        gram = centred @ centred.T if len(centred) <= centred.shape[1] else centred.T @ centred
+        parts.append(_rate(gram / len(centred)))
     return {"transrate": float(_rate(covariance.matrix) - torch.stack(parts).mean())}
 
 
-def _moment(centred: Tensor) -> Tensor:
-    """Second moment of rows (n, d), or the Gram matrix with the same eigenvalues where that is smaller."""
-    gram = centred @ centred.T if len(centred) <= centred.shape[1] else centred.T @ centred
-    return gram / len(centred)
-
-
 def _rate(moment: Tensor) -> Tensor:
-    """R of rows with this second moment.
-
-    Directions of rounding count in the whole and in the classes alike, so that the difference has none.
-    """
+    """R of rows with this second moment; directions of rounding cancel in the difference."""
     inner = moment / EPSILON
     rounding = eigenvalue_rounding(*moment.shape)
     if rounding * float(inner.trace()) > LOST:  # the identity would be lost in the rounding of large features

@@ -41,10 +41,8 @@ class ArraysDataSet(DataSet[ArraysSettings]):
             if path is not None and not Path(path).expanduser().is_file():
                 yield (key,), f"{path!r} is not a file"
         if self.entry.train is not None and self.entry.test is None:
-            yield (
-                (),
-                "source arrays needs 'test' beside 'train'; or one file as 'path', with a 'test_fraction'",
-            )
+            needed = "source arrays needs 'test' beside 'train'"
+            yield (), f"{needed}; or one file as 'path', with a 'test_fraction'"
         if self.entry.path is not None and self.entry.test_fraction is None:
             yield (), "source arrays with one file as 'path' needs a 'test_fraction'"
 
@@ -59,9 +57,8 @@ def _shape(path: str) -> tuple[int, int, int] | None:
         with zipfile.ZipFile(Path(path).expanduser()) as archive, archive.open("images.npy") as file:
             header = file.read(1024)
             start = header.index(b"{")
-            count, height, width, *_ = ast.literal_eval(
-                header[start : header.index(b"}", start) + 1].decode("latin-1")
-            )["shape"]
+            described = header[start : header.index(b"}", start) + 1].decode("latin-1")
+            count, height, width, *_ = ast.literal_eval(described)["shape"]
     except (OSError, KeyError, ValueError, SyntaxError, zipfile.BadZipFile):
         return None
     return int(count), int(height), int(width)

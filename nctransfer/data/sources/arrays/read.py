@@ -1,6 +1,5 @@
 """Arrays in ``.npz`` files: ``images`` (uint8, NHWC or grey NHW), ``labels``, optional ``class_names``."""
 
-import hashlib
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from nctransfer.data.raw_split import RawSplit, check_labels
 from nctransfer.data.sources.arrays.settings import ArraysSettings
 from nctransfer.data.subset import split_by_fraction
 from nctransfer.errors import DataError
+from nctransfer.storage.files import file_checksum
 from nctransfer.suggestions import suggestion
 
 
@@ -29,8 +29,7 @@ class _Pack:
 def open_split(options: ArraysSettings, split: str, root: Path) -> RawSplit:
     """Open one split of a pair of files, or of one file that is split here; ``root`` is not used.
 
-    Raises:
-        DataError: a file is missing or broken, or its arrays have the wrong kind or shape.
+    DataError: a file is missing or broken, or its arrays have the wrong kind or shape.
     """
     if options.path is not None:
         assert options.test_fraction is not None  # checked with the configuration
@@ -56,7 +55,7 @@ def _split(
     return RawSplit(
         labels=labels.astype(np.int64),
         class_names=names,
-        provenance={"options": options.options(), "file": pack.path.name, "sha256": _digest(pack.path)},
+        provenance={"options": options.options(), "file": pack.path.name, "sha256": file_checksum(pack.path)},
         images=images,
         locate=lambda row: f"{pack.path}, image {row}",
     )
@@ -128,8 +127,3 @@ def _opened(path: Path) -> Iterator[NpzFile]:
         pickled = "allow_pickle" in str(error)
         reason = "not an .npz file of plain arrays (pickled objects are not read)" if pickled else str(error)
         raise DataError(f"{path}: cannot be read: {reason}") from None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -111,10 +111,9 @@ def _column(
     columns = list(data.column_names)
     if name is not None:
         if name not in columns:
-            listed = ", ".join(columns)
             raise DataError(
                 f"huggingface data set {where}: {key} {name!r} is not a column{suggestion(name, columns)}; "
-                f"there are {listed}"
+                f"there are {', '.join(columns)}"
             )
         return name
     typed = [column for column, feature in data.features.items() if isinstance(feature, kind)]

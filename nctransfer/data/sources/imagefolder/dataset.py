@@ -56,10 +56,8 @@ class ImageFolderDataSet(DataSet[ImageFolderSettings]):
         else:
             for key in ("train_split", "test_split"):
                 if getattr(self.entry, key) is not None:
-                    yield (
-                        (key,),
-                        "excludes test_fraction: a folder is either split by it or has folders of splits",
-                    )
+                    either = "a folder is either split by it or has folders of splits"
+                    yield (key,), f"excludes test_fraction: {either}"
         if all(folder.is_dir() for folder in folders):
             yield from self._class_folders(folders)
 
@@ -73,10 +71,8 @@ class ImageFolderDataSet(DataSet[ImageFolderSettings]):
                 yield ("path",), f"{str(folder)!r} holds no class folders"
             for other in names:
                 if other and own - other:
-                    yield (
-                        ("path",),
-                        f"only {str(folder)!r} has the classes {', '.join(sorted(own - other))}",
-                    )
+                    only = f"only {str(folder)!r} has the classes {', '.join(sorted(own - other))}"
+                    yield ("path",), only
         if names[0]:
             yield from self.class_problems(sorted(names[0]), len(names[0]))
 

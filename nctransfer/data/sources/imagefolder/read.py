@@ -13,11 +13,7 @@ from nctransfer.errors import DataError
 
 
 def open_split(options: ImageFolderSettings, split: str, root: Path) -> RawSplit:
-    """Open one split of a folder of classes; ``root`` is not used.
-
-    Raises:
-        DataError: a folder is missing, a class is empty, or the classes of the splits differ.
-    """
+    """Open a split (``root`` is unused); DataError: folders or images are missing, or classes differ."""
     assert options.path is not None  # checked with the configuration
     path = Path(options.path).expanduser()
     if not path.is_dir():

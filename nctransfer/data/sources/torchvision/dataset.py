@@ -71,15 +71,10 @@ class TorchvisionDataSet(DataSet[TorchvisionSettings]):
         elif self.entry.name is not None:
             yield from self.class_problems(None, SETS[self.entry.name].size.classes)
             if self.entry.name == "ImageNet" and self.entry.path is None:
-                yield (
-                    (),
-                    "ImageNet cannot be downloaded; set the 'path' of the folder with train/ and val/",
-                )
+                yield (), "ImageNet cannot be downloaded; set the 'path' of the folder with train/ and val/"
             if self.entry.name == "ImageNet" and self.entry.test_fraction is not None:
-                yield (
-                    ("test_fraction",),
-                    "ImageNet has a folder for each split, and they are not joined; remove this key",
-                )
+                apart = "ImageNet has a folder for each split, and they are not joined; remove this key"
+                yield ("test_fraction",), apart
         yield from self.folder_problems("path")
 
 

@@ -25,8 +25,6 @@ from nctransfer.data.torchvision_downloads import Archive, downloaded
 from nctransfer.errors import DataError
 from nctransfer.suggestions import suggestion
 
-Loader = type[datasets.VisionDataset]
-
 
 @dataclass(frozen=True)
 class _Part:
@@ -40,9 +38,8 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Set:
-    """How the splits of a data set are composed of torchvision's."""
+    """How the splits of a data set are composed of those of torchvision's class of the same name."""
 
-    loader: str  # name of torchvision's class
     # train, test: keyword arguments of the objects that are joined to a split
     train: Sequence[Mapping[str, Any]]
     test: Sequence[Mapping[str, Any]]
@@ -54,11 +51,7 @@ class _Set:
 
 
 def open_split(options: TorchvisionSettings, split: str, root: Path) -> RawSplit:
-    """Open one split, after downloading the data set into ``root`` where needed.
-
-    Raises:
-        DataError: unknown name, failed download, or files that torchvision cannot open.
-    """
+    """Open a split, downloaded into ``root`` if need be; DataError if that or the opening fails."""
     name = options.name
     if name == "ImageNet":
         if options.path is None:
@@ -73,7 +66,7 @@ def open_split(options: TorchvisionSettings, split: str, root: Path) -> RawSplit
             f"no torchvision data set {name!r}{suggestion(str(name), names)}; there are {', '.join(names)}"
         )
     entry = SETS[name]
-    loader: Any = getattr(datasets, entry.loader)
+    loader: Any = getattr(datasets, name)
     archives = entry.archives(loader)
     provenance: dict[str, Any] = {"options": options.options()}
     if options.path is not None:
@@ -121,11 +114,7 @@ def _joined(name: str, parts: Sequence[_Part]) -> _Part:
 
 
 def _raw(
-    part: _Part,
-    folder: Path,
-    options: TorchvisionSettings,
-    provenance: dict[str, Any],
-    rows: np.ndarray | None,
+    part: _Part, folder: Path, options: TorchvisionSettings, provenance: Any, rows: np.ndarray | None
 ) -> RawSplit:
     indices = np.arange(len(part.labels)) if rows is None else rows
     if part.images is not None:
@@ -192,9 +181,8 @@ def _flowers(opened: Any) -> _Part:
 
 
 def _eurosat(opened: Any) -> _Part:
-    return _files(
-        [path for path, _ in opened.samples], [label for _, label in opened.samples], opened.classes
-    )
+    files, labels = zip(*opened.samples, strict=True)
+    return _files(files, labels, opened.classes)
 
 
 def _caltech(opened: Any) -> _Part:
@@ -211,6 +199,14 @@ def _caltech(opened: Any) -> _Part:
 
 def _archive(url: str, md5: str | None, folder: str = "", is_data: bool = False) -> Archive:
     return Archive(str(PurePosixPath(folder, PurePosixPath(urlparse(url).path).name)), url, md5, is_data)
+
+
+def _own_archive(loader: Any, folder: str = "") -> list[Archive]:
+    return [_archive(loader._URL, loader._MD5, folder)]
+
+
+def _pet_archives(loader: Any) -> list[Archive]:
+    return [_archive(url, md5, "oxford-iiit-pet") for url, md5 in loader._RESOURCES]
 
 
 def _flowers_archives(loader: Any) -> list[Archive]:
@@ -241,14 +237,6 @@ _CALTECH101 = _archive(
 )
 
 
-def _sun397_split(labels: np.ndarray, names: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray]:
-    return split_by_count(labels, names, 50, 50, seed)
-
-
-def _caltech_split(labels: np.ndarray, names: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray]:
-    return split_by_count(labels, names, 30, None, seed)
-
-
 def _by_fraction(
     share: float, labels: np.ndarray, names: Sequence[str], seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -263,50 +251,27 @@ def _cifar_archives(loader: Any) -> list[Archive]:
     return [Archive(loader.filename, loader.url, loader.tgz_md5)]
 
 
+_TRAIN, _TEST = [{"train": True}], [{"train": False}]
+_WHOLE: list[dict[str, Any]] = [{}]
 SETS: dict[str, _Set] = {
-    "CIFAR10": _Set("CIFAR10", [{"train": True}], [{"train": False}], _cifar, _cifar_archives),
-    "CIFAR100": _Set("CIFAR100", [{"train": True}], [{"train": False}], _cifar, _cifar_archives),
+    "CIFAR10": _Set(_TRAIN, _TEST, _cifar, _cifar_archives),
+    "CIFAR100": _Set(_TRAIN, _TEST, _cifar, _cifar_archives),
     "FGVCAircraft": _Set(
-        "FGVCAircraft",
-        _of_split("trainval"),
-        _of_split("test"),
-        _listed,
-        lambda loader: [_archive(loader._URL, None)],
+        _of_split("trainval"), _of_split("test"), _listed, lambda loader: [_archive(loader._URL, None)]
     ),
-    "DTD": _Set(
-        "DTD",
-        _of_split("train", "val"),
-        _of_split("test"),
-        _listed,
-        lambda loader: [_archive(loader._URL, loader._MD5, "dtd")],
-    ),
-    "OxfordIIITPet": _Set(
-        "OxfordIIITPet",
-        _of_split("trainval"),
-        _of_split("test"),
-        _pet,
-        lambda loader: [_archive(url, md5, "oxford-iiit-pet") for url, md5 in loader._RESOURCES],
-    ),
-    "Flowers102": _Set(
-        "Flowers102", _of_split("train", "val"), _of_split("test"), _flowers, _flowers_archives
-    ),
+    "DTD": _Set(_of_split("train", "val"), _of_split("test"), _listed, partial(_own_archive, folder="dtd")),
+    "OxfordIIITPet": _Set(_of_split("trainval"), _of_split("test"), _pet, _pet_archives),
+    "Flowers102": _Set(_of_split("train", "val"), _of_split("test"), _flowers, _flowers_archives),
     "SUN397": _Set(
-        "SUN397",
-        [{}],
-        [{}],
-        _sorted,
-        lambda loader: [_archive(loader._DATASET_URL, loader._DATASET_MD5)],
-        _sun397_split,
+        _WHOLE, _WHOLE, _sorted, lambda loader: [_archive(loader._DATASET_URL, loader._DATASET_MD5)],
+        lambda labels, names, seed: split_by_count(labels, names, 50, 50, seed),
     ),
-    "SVHN": _Set("SVHN", _of_split("train"), _of_split("test"), _svhn, _svhn_archives),
-    "STL10": _Set("STL10", _of_split("train"), _of_split("test"), _stl10, _cifar_archives),
-    "EuroSAT": _Set("EuroSAT", [{}], [{}], _eurosat, lambda loader: [_EUROSAT], partial(_by_fraction, 0.2)),
-    "Caltech101": _Set("Caltech101", [{}], [{}], _caltech, lambda loader: [_CALTECH101], _caltech_split),
-    "Food101": _Set(
-        "Food101",
-        _of_split("train"),
-        _of_split("test"),
-        _listed,
-        lambda loader: [_archive(loader._URL, loader._MD5)],
+    "SVHN": _Set(_of_split("train"), _of_split("test"), _svhn, _svhn_archives),
+    "STL10": _Set(_of_split("train"), _of_split("test"), _stl10, _cifar_archives),
+    "EuroSAT": _Set(_WHOLE, _WHOLE, _eurosat, lambda loader: [_EUROSAT], partial(_by_fraction, 0.2)),
+    "Caltech101": _Set(
+        _WHOLE, _WHOLE, _caltech, lambda loader: [_CALTECH101],
+        lambda labels, names, seed: split_by_count(labels, names, 30, None, seed),
     ),
-}
+    "Food101": _Set(_of_split("train"), _of_split("test"), _listed, _own_archive),
+}  # fmt: skip

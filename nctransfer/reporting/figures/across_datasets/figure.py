@@ -38,10 +38,8 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[PointsPanel]) -> Figure
 
     def abscissa(first: pd.Series) -> Abscissa:
         if first["abscissa"] == "nc1":
-            return Abscissa(
-                settings.fit, f"{NC1} on each data set's {SPLITS[first['split']]}\N{NO-BREAK SPACE}data"
-            )
-        return Abscissa("train_accuracy", "Accuracy on training data (%)")
+            return settings.fit, f"{NC1} on each data set's {SPLITS[first['split']]}\N{NO-BREAK SPACE}data"
+        return "train_accuracy", "Accuracy on training data (%)"
 
     ordinate = "Transfer accuracy on test data (%)"
     return draw_relations(numbers, settings, looks_of_labels(numbers), abscissa, ordinate)

@@ -15,12 +15,11 @@ from matplotlib.figure import Figure
 
 from nctransfer.errors import DegenerateInputError
 from nctransfer.reporting import finetuning_runs as runs_of
-from nctransfer.reporting.panels import grid
+from nctransfer.reporting.panels import frame, grid
 from nctransfer.reporting.series_style import Look, looks_of_runs, panels_of_lines
 from nctransfer.reporting.settings import FigureSettings, RunsPanel
 from nctransfer.reporting.style import NC1, plain_ticks
 from nctransfer.reporting.tidy_rows import PENULTIMATE, Tables
-from nctransfer.reporting.windows import frame
 
 SETTINGS = FigureSettings[RunsPanel]
 
@@ -48,7 +47,9 @@ def tabulate(settings: FigureSettings[RunsPanel], tables: Tables) -> pd.DataFram
     merged = runs.drop(columns=list(MEASURED)).merge(units, on=["panel", "run"])
     values, by = (*MEASURED, "transfer_accuracy"), ("unit", "module")
     table = runs_of.over_seeds(merged, values, by, ("samples", "classes"))
-    tuned = runs.groupby("panel")["units"].agg(lambda texts: _in_order(" ".join(texts)))
+    tuned = runs.groupby("panel")["units"].agg(
+        lambda texts: " ".join(sorted(set(" ".join(texts).split()), key=int))
+    )
     table.insert(len(runs_of.PANEL), "tuned", table["panel"].map(tuned))
     return table
 
@@ -64,10 +65,6 @@ def _by_unit(run: Mapping[Any, Any], tables: Tables) -> pd.DataFrame:
     wide = pd.concat([units, last]).pivot(index=["unit", "module"], columns="metric", values="value")
     by_unit = wide.reindex(columns=list(MEASURED)).reset_index()
     return by_unit.assign(panel=run["panel"], run=run["run"])
-
-
-def _in_order(units: str) -> str:
-    return " ".join(sorted(set(units.split()), key=int))
 
 
 def draw(numbers: pd.DataFrame, settings: FigureSettings[RunsPanel]) -> Figure:

@@ -38,6 +38,7 @@ ENDS = {IMAGE: 0.4, STEM: 0.4, PENULTIMATE: 0.64, SUM: 0.19, HEAD: 0.64, CLASSIF
 ARROW = 0.17  # length of arrows between the ends
 MANY = 20  # with more units, everything is closer
 WIDEST = 0.6  # largest width of a unit's box
+LEAST = 5.0  # points of a text that can be read
 NUMBERED = 0.135  # smallest width of a unit's box with a number
 BOXES: dict[str, dict[str, Any]] = {
     FROZEN: {"facecolor": "#E3E8EE", "edgecolor": "0.45"},
@@ -86,11 +87,7 @@ class Chain:
 
 
 def place_chain(part: pd.DataFrame, width: float, y: float) -> Chain:
-    """Place the boxes of a panel's parts within a width; the last is the classifier or else the source head.
-
-    ``part`` holds rows of one panel (:func:`~nctransfer.reporting.figures.diagram.parts.parts_table`), ``y``
-    is the height of the boxes' middles; lengths are in inches.
-    """
+    """Place a panel's boxes, the (source) head last, within a width, their middles at ``y`` (inches)."""
     units, names = unit_rows(part), set(part["part"])
     last = CLASSIFIER if CLASSIFIER in names else HEAD
     behind = [PENULTIMATE, *([SUM] if part["skip"].any() else []), *([last] if last in names else [])]
@@ -146,9 +143,8 @@ def draw_chain(axes: Axes, chain: Chain, part: pd.DataFrame) -> None:
 
 def write(axes: Axes, x: float, y: float, text: str, **look: Any) -> Text:
     """Write a small text around a point, with this look by default."""
-    return axes.text(
-        x, y, text, **{"ha": "center", "va": "center", "color": INK, "fontsize": "small", **look}
-    )
+    look = {"ha": "center", "va": "center", "color": INK, "fontsize": "small", **look}
+    return axes.text(x, y, text, **look)
 
 
 def draw_box(axes: Axes, left: float, right: float, y: float, tall: float, state: str, **look: Any) -> None:
@@ -248,12 +244,12 @@ def number_units(axes: Axes, chain: Chain, y: float) -> None:
         write(axes, chain.middle(name), y - 0.03, name, va="top", color=color, fontsize="x-small")
 
 
-def fit(text: Text, room: float, least: float = 5.0) -> bool:
+def fit(text: Text, room: float) -> bool:
     """Shrink a text to its room, in inches; remove it if it would be too small to read."""
     wide = inches(text)
     if wide > room:
         size = float(text.get_fontsize()) * room / wide
-        if size < least:
+        if size < LEAST:
             text.remove()
             return False
         text.set_fontsize(size)

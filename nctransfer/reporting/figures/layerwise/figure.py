@@ -20,12 +20,11 @@ from matplotlib.ticker import MaxNLocator
 from nctransfer.errors import DegenerateInputError
 from nctransfer.intervals import with_intervals
 from nctransfer.reporting.fits import CORRELATION, FITS, Line, correlation, fit_line
-from nctransfer.reporting.panels import by_panel, led_by, letter, new_figure, panel_title
+from nctransfer.reporting.panels import by_panel, frame, led_by, letter, new_figure, panel_title
 from nctransfer.reporting.series_style import BARS, Look, draw_mean, reach
 from nctransfer.reporting.settings import FigureSettings, StyleSettings, UnitsPanel
 from nctransfer.reporting.style import LEAST, NC1, clearance, correlation_text, headroom, related, round_ticks
 from nctransfer.reporting.tidy_rows import PAIRED, SAMPLES, SIZES, TRANSFER, Tables, probe_rows
-from nctransfer.reporting.windows import frame
 
 SETTINGS = FigureSettings[UnitsPanel]
 
@@ -62,9 +61,8 @@ def tabulate(settings: FigureSettings[UnitsPanel], tables: Tables) -> pd.DataFra
         tested = accuracy[accuracy["split"] == "test"].groupby("unit")
         table[SAMPLES] = tested["samples"].first()
         table[PAIRED] = tested[PAIRED].first().where(table["seeds"] == 1)  # of single probes
-        table = with_intervals(
-            table.reset_index().sort_values("unit").rename_axis(columns=None), TRANSFER, SAMPLES
-        )
+        table = table.reset_index().sort_values("unit").rename_axis(columns=None)
+        table = with_intervals(table, TRANSFER, SAMPLES)
         for name, transform in FITS.items():
             nc1, transfer = transform(table["nc1"].to_numpy()), table["transfer_accuracy"].to_numpy()
             line = fit_line(nc1, transfer)
@@ -77,9 +75,8 @@ def tabulate(settings: FigureSettings[UnitsPanel], tables: Tables) -> pd.DataFra
 
 def _collapse(metrics: pd.DataFrame, panel: UnitsPanel) -> pd.DataFrame:
     # the stem (0) is not a unit; the penultimate feature has no pooling of its own
-    rows = metrics[
-        (metrics["split"] == "train") & (metrics["pooling"] == panel.pooling) & (metrics["unit"] > 0)
-    ]
+    train = metrics[metrics["split"] == "train"]
+    rows = train[(train["pooling"] == panel.pooling) & (train["unit"] > 0)]
     if rows.empty:
         raise DegenerateInputError(
             f"panel {panel.title!r}: no unit with pooling {panel.pooling!r} in the metrics"

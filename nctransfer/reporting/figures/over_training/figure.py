@@ -55,7 +55,11 @@ def tabulate(settings: FigureSettings[SnapshotsPanel], tables: Tables) -> pd.Dat
     parts = []
     for index, panel in enumerate(settings.panels):
         rows = [_measured(panel, snapshot, tables) for snapshot in panel.snapshots]
-        table = pd.concat([*rows, _trained(tables["history", panel.model, ""])], ignore_index=True)
+        # loss and accuracy in long form; an accuracy that has no value yet has no row
+        history = tables["history", panel.model, ""].melt(
+            ["epoch", "split", "images"], list(QUANTITIES["history"]), var_name="quantity"
+        )
+        table = pd.concat([*rows, history.dropna(subset="value")], ignore_index=True)
         of_panel = panel.model_dump(include={"title", "model", "view"})
         parts.append(led_by(table, panel=letter(index), **of_panel))
     return pd.concat(parts, ignore_index=True).astype(dict.fromkeys(SIZES, "Int64"))
@@ -72,14 +76,6 @@ def _measured(panel: SnapshotsPanel, snapshot: Snapshot, tables: Tables) -> pd.D
     table = pd.concat(parts).rename(columns={"metric": "quantity"})
     table = table.assign(snapshot=snapshot.model, epoch=snapshot.epoch, images="clean")
     return table[["snapshot", "epoch", "quantity", "split", "images", "value", *SIZES]]
-
-
-def _trained(history: pd.DataFrame) -> pd.DataFrame:
-    """Loss and accuracy in long form; an accuracy that has no value yet has no row."""
-    long = history.melt(
-        id_vars=["epoch", "split", "images"], value_vars=list(QUANTITIES["history"]), var_name="quantity"
-    )
-    return long.dropna(subset="value")
 
 
 def draw(numbers: pd.DataFrame, settings: FigureSettings[SnapshotsPanel]) -> Figure:

@@ -46,7 +46,10 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[RankingPanel]) -> Figur
 def _draw_panel(left: Axes, right: Axes, part: pd.DataFrame, style: StyleSettings, lettered: bool) -> None:
     first, models = part.iloc[0], list(dict.fromkeys(part["model"]))
     truth = part[(part["kind"] == "accuracy") & (part["name"] == first["judged_by"])]
-    scores = _by_agreement(part)
+    # one row per score: scores of all models before those of some, the highest tau first
+    scores = part[part["kind"] == "score"].drop_duplicates("name")
+    order = ["points", "tau"]
+    scores = scores.sort_values(order, ascending=False, kind="stable", na_position="last")
     names = pd.concat([truth.head(1), scores])["name"].tolist()
     wide = part.pivot(index="name", columns="model", values="rank").reindex(index=names, columns=models)
     shades = sns.light_palette(style.nc1_color, reverse=True, as_cmap=True)
@@ -64,12 +67,6 @@ def _draw_panel(left: Axes, right: Axes, part: pd.DataFrame, style: StyleSetting
     left.set_title(f"{lead}{first['title']}: rank of each model", loc="left")
     _draw_taus(right, scores, style, len(names))
     right.set_title(statement(int(truth["value"].count())), loc="left", fontsize=style.font_size - 1)
-
-
-def _by_agreement(part: pd.DataFrame) -> pd.DataFrame:
-    """One row per score: scores of all models before those of some, the highest tau first."""
-    scores = part[part["kind"] == "score"].drop_duplicates("name")
-    return scores.sort_values(["points", "tau"], ascending=False, kind="stable", na_position="last")
 
 
 def _labels(scores: pd.DataFrame) -> list[str]:

@@ -40,14 +40,10 @@ def tabulate(settings: FigureSettings[RankingPanel], tables: Tables) -> pd.DataF
         by_row = rows.groupby(["model", "name"], sort=False)["value"]
         low, high = by_row.transform("min"), by_row.transform("max")
         spread = (high - low).where(high > low, 1.0)
-        parts.append(rows.assign(scaled=(rows["value"] - low) / spread, picked=_first_highest(rows)))
+        scaled = (rows["value"] - low) / spread
+        parts.append(rows.assign(scaled=scaled, picked=rows.index.isin(by_row.idxmax())))
     columns = "panel title dataset model unit module pooling width kind name label value scaled picked"
     return pd.concat(parts, ignore_index=True)[columns.split()]
-
-
-def _first_highest(rows: pd.DataFrame) -> pd.Series:
-    best = rows.groupby(["model", "name"], sort=False)["value"].idxmax()
-    return pd.Series(rows.index.isin(best), index=rows.index)
 
 
 def draw(numbers: pd.DataFrame, settings: FigureSettings[RankingPanel]) -> Figure:
@@ -55,7 +51,10 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[RankingPanel]) -> Figur
     style = settings.style
     parts = [part for _, part in numbers.groupby(["panel", "model"], sort=False)]
     if not parts:
-        return _nothing(style)
+        with new_figure(style, 0.6 * style.width, 0.6) as figure:
+            note = "the last features alone are kept; set units: all"
+            figure.text(0.5, 0.5, note, ha="center", va="center")
+        return figure
     rows, columns = grid(len(parts), style.width)
     labels = numbers.drop_duplicates("name").set_index("name")["label"]
     with new_figure(style, style.width, rows * (ROW * len(labels) + 0.62) + 0.3) as figure:
@@ -70,12 +69,6 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[RankingPanel]) -> Figur
             title="rows run from their lowest (light) to their highest value (dark)",
             title_fontsize=style.font_size - 1, loc="outside lower center", ncols=2, frameon=False,
         )  # fmt: skip
-    return figure
-
-
-def _nothing(style: StyleSettings) -> Figure:
-    with new_figure(style, 0.6 * style.width, 0.6) as figure:
-        figure.text(0.5, 0.5, "the last features alone are kept; set units: all", ha="center", va="center")
     return figure
 
 

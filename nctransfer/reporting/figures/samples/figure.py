@@ -14,13 +14,12 @@ from matplotlib.ticker import NullLocator
 
 from nctransfer.reporting.finetuning_runs import ACCURACIES, name_series, over_seeds, runs_table
 from nctransfer.reporting.fits import crossing
-from nctransfer.reporting.panels import by_panel
+from nctransfer.reporting.panels import by_panel, frame
 from nctransfer.reporting.series_style import Look, draw_lines, looks_of_runs, panels_of_lines
 from nctransfer.reporting.settings import FigureSettings, RunsPanel
 from nctransfer.reporting.style import round_ticks
 from nctransfer.reporting.tidy_rows import Tables
 from nctransfer.reporting.tuning_methods import FULL_FT, facts_of
-from nctransfer.reporting.windows import frame
 
 SETTINGS = FigureSettings[RunsPanel]
 

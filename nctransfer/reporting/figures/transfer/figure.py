@@ -34,8 +34,7 @@ def draw(numbers: pd.DataFrame, settings: FigureSettings[PointsPanel]) -> Figure
     """Draw the figure from its numbers."""
 
     def abscissa(first: pd.Series) -> Abscissa:
-        return Abscissa(
-            settings.fit, f"{NC1} on {first['nc1_dataset']} {SPLITS[first['split']]}\N{NO-BREAK SPACE}data"
-        )
+        where = f"{first['nc1_dataset']} {SPLITS[first['split']]}\N{NO-BREAK SPACE}data"
+        return settings.fit, f"{NC1} on {where}"
 
     return draw_relations(numbers, settings, looks_of_points(numbers), abscissa, "Transfer accuracy (%)")

@@ -12,12 +12,11 @@ from matplotlib.ticker import MaxNLocator
 
 from nctransfer.errors import DegenerateInputError
 from nctransfer.reporting import finetuning_runs as runs_of
-from nctransfer.reporting.panels import by_panel
+from nctransfer.reporting.panels import by_panel, frame
 from nctransfer.reporting.series_style import DASHES, Look, draw_mean, panels_of_lines
 from nctransfer.reporting.settings import FigureSettings, RunsPanel
 from nctransfer.reporting.style import NC1, correlation_text, headroom, round_ticks
 from nctransfer.reporting.tidy_rows import Tables
-from nctransfer.reporting.windows import frame
 
 SETTINGS = FigureSettings[RunsPanel]
 

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nctransfer.reporting.finetuning_runs import ACCURACIES, name_series, one_unit, over_seeds, runs_table
+from nctransfer.reporting.panels import frame
 from nctransfer.reporting.series_style import (
     DASHES,
     Look,
@@ -27,7 +28,6 @@ from nctransfer.reporting.settings import FigureSettings, RunsPanel
 from nctransfer.reporting.style import round_ticks
 from nctransfer.reporting.tidy_rows import Tables
 from nctransfer.reporting.tuning_methods import FULL_FT
-from nctransfer.reporting.windows import frame
 
 SETTINGS = FigureSettings[RunsPanel]
 
@@ -49,17 +49,15 @@ def tabulate(settings: FigureSettings[RunsPanel], tables: Tables) -> pd.DataFram
     runs = runs_table(settings, tables)
     abscissas = [panel.abscissa or "" for panel in settings.panels for _ in panel.runs]
     rows = zip(abscissas, runs.to_dict("records"), strict=True)
-    tuned = [_tuned_unit(run) if abscissa == "unit" else _tuned_count(run) for abscissa, run in rows]
+    tuned = [_tuned(run, abscissa == "unit") for abscissa, run in rows]
     runs = runs.assign(tuned=pd.array(tuned, "Int64"), abscissa=abscissas)
     return over_seeds(name_series(runs, by=("tuned", "units")), ACCURACIES, ("abscissa", "tuned"))
 
 
-def _tuned_unit(run: Mapping[Any, Any]) -> int | None:
-    """The unit that a run tunes; None for methods without a choice of units."""
-    return one_unit(run) if run["units"] else None
-
-
-def _tuned_count(run: Mapping[Any, Any]) -> int:
+def _tuned(run: Mapping[Any, Any], by_unit: bool) -> int | None:
+    """The unit that a run tunes (None for methods without a choice of units), or the number of its units."""
+    if by_unit:
+        return one_unit(run) if run["units"] else None
     return int(run["depth"]) if run["method"] == FULL_FT else len(run["units"].split())
 
 

@@ -8,7 +8,7 @@ from nctransfer.intervals import Numbers, orders, pearson_interval
 from nctransfer.reporting.scorecard.estimates import Bound, correlation, shifted, sums
 from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, numbers, parts
 from nctransfer.reporting.scorecard.settings import PointsSettings
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth, panel_by_panel
 
 FEWEST = 5  # units: four increments
 VARIES = "units"
@@ -60,21 +60,17 @@ def _permuted(x: Numbers, y: Numbers) -> Numbers:
     return np.clip(related, -1 + 1e-9, 1 - 1e-9)
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+@panel_by_panel
+def simulate(part: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Walks over the units that drift, x downwards and y upwards.
 
     With no correlation they are independent; otherwise y has that correlation with x at independent noise.
     """
-    worlds = []
-    for _, part in table.groupby("panel", sort=False):
-        walk = np.cumsum(-1 + generator.normal(size=len(part)))
-        noise = generator.normal(size=len(part))
-        if truth.effect == 0:
-            y = np.cumsum(1 + generator.normal(size=len(part)))
-        else:
-            ratio = np.sqrt(1 / truth.effect**2 - 1) * walk.std()
-            y = np.sign(truth.effect) * walk + ratio * noise
-        worlds.append(part.sort_values(options.place).assign(**{options.x: walk, options.y: y}))
-    return pd.concat(worlds)
+    walk = np.cumsum(-1 + generator.normal(size=len(part)))
+    noise = generator.normal(size=len(part))
+    if truth.effect == 0:
+        y = np.cumsum(1 + generator.normal(size=len(part)))
+    else:
+        ratio = np.sqrt(1 / truth.effect**2 - 1) * walk.std()
+        y = np.sign(truth.effect) * walk + ratio * noise
+    return part.sort_values(options.place).assign(**{options.x: walk, options.y: y})

@@ -8,7 +8,7 @@ from nctransfer.intervals import Numbers, orders
 from nctransfer.reporting.scorecard.estimates import Bound, shifted
 from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, parts, select
 from nctransfer.reporting.scorecard.settings import Selection
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth
 from nctransfer.settings import Name, Settings
 
 
@@ -54,12 +54,8 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
         return nothing("the panels have different points", parts=shown)
     null = np.mean(gaps, axis=0)
     mean = np.mean([part.effect for part in shown])
-    return finding_of(
-        shifted(float(null[0]), null, shown[0].points, options.varies),
-        bound,
-        shown,
-        f"{mean:.2f} points on average",
-    )
+    estimate = shifted(float(null[0]), null, shown[0].points, options.varies)
+    return finding_of(estimate, bound, shown, f"{mean:.2f} points on average")
 
 
 def _gaps(values: Numbers, middle: int) -> Numbers:
@@ -70,9 +66,7 @@ def _gaps(values: Numbers, middle: int) -> Numbers:
     return gaps
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Networks that scatter about one mean, half of it the same in all panels; the middle is higher."""
     worlds, networks = [], generator.normal(size=100)
     for _, part in table.groupby("panel", sort=False):

@@ -7,19 +7,10 @@ import pandas as pd
 from scipy import stats
 
 from nctransfer.intervals import Numbers, next_order, orders, pearson_interval, spearman_interval
+from nctransfer.reporting.scorecard import findings
 from nctransfer.reporting.scorecard.estimates import Bound, correlation, sums
-from nctransfer.reporting.scorecard.findings import (
-    Finding,
-    Part,
-    finding_of,
-    names_of,
-    nothing,
-    numbers,
-    parts,
-    plural,
-)
 from nctransfer.reporting.scorecard.settings import PointsSettings
-from nctransfer.reporting.scorecard.worlds import Truth, correlated
+from nctransfer.reporting.scorecard.worlds import Random, Truth, unit_codes
 
 Points = tuple[str, tuple[str, ...], pd.DataFrame]  # panel, its units, their x and y
 FEWEST = 4  # points; any three lie close to some line
@@ -34,7 +25,7 @@ class Options(PointsSettings):
     """Use Spearman's rho instead of Pearson's r."""
 
 
-def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
+def measure(table: pd.DataFrame, options: Options, bound: Bound) -> findings.Finding:
     """Mean over panels of the correlation of ``x`` with ``y``.
 
     Under the null hypothesis it does not matter which unit has which ``y``. Its orders are the same in all
@@ -46,11 +37,13 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     for name, units, points in _common(list(_points(table, options))):
         x, y = points.to_numpy().T
         if len(points) < FEWEST or np.ptp(x) == 0 or np.ptp(y) == 0:
-            lacking.append(Part(name, np.nan, points=len(points), note="no correlation of these points"))
+            lacking.append(
+                findings.Part(name, np.nan, points=len(points), note="no correlation of these points")
+            )
             continue
         groups.setdefault(units, []).append((name, _scaled(x, options.ranks), _scaled(y, options.ranks)))
     if lacking or not groups:
-        return nothing(lacking[0].note if lacking else "no points", parts=lacking)
+        return findings.nothing(lacking[0].note if lacking else "no points", parts=lacking)
     shown, scores, size = [], [], sum(map(len, groups.values()))
     for units, members in groups.items():
         drawn = np.zeros(len(orders(len(units))))
@@ -60,14 +53,14 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
             drawn += np.arctanh(np.clip(related, *_limits(len(units), options.ranks))) / size
         scores.append(drawn)
     effect = float(np.mean([part.effect for part in shown]))
-    estimate = correlation(effect, sums(scores), min(map(len, groups)), plural(options.unit))
-    return finding_of(estimate, bound, shown)
+    estimate = correlation(effect, sums(scores), min(map(len, groups)), findings.plural(options.unit))
+    return findings.finding_of(estimate, bound, shown)
 
 
 def _points(table: pd.DataFrame, options: Options) -> Iterator[Points]:
-    for name, part in parts(table):
-        points = numbers(part, (options.x, options.y))
-        names = names_of(part.loc[points.index], options.unit)
+    for name, part in findings.parts(table):
+        points = findings.numbers(part, (options.x, options.y))
+        names = findings.names_of(part.loc[points.index], options.unit)
         ordered = points.assign(name=names).sort_values("name", kind="stable")
         yield name, tuple(ordered.pop("name")), ordered
 
@@ -98,14 +91,16 @@ def _limits(points: int, ranks: bool) -> tuple[float, float]:
     return -inner, inner
 
 
-def _part(name: str, related: float, points: int, ranks: bool) -> Part:
+def _part(name: str, related: float, points: int, ranks: bool) -> findings.Part:
     interval = spearman_interval(related, points) if ranks else pearson_interval(related, points)
-    return Part(name, related, *interval, points=points)
+    return findings.Part(name, related, *interval, points=points)
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
-    """Points of two normals; panels with the same units share half of what the correlation leaves open."""
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
+    """Two normals; panels with the same units share x and half of what the correlation leaves open."""
     rho = 2 * np.sin(np.pi * truth.effect / 6) if options.ranks else truth.effect
-    return correlated(table, options.x, options.y, options.unit, rho, generator)
+    codes, count = unit_codes(table, options.unit)
+    positions, common = generator.normal(size=(2, count))
+    remainder = np.sqrt(0.5) * (common[codes] + generator.normal(size=len(table)))
+    y = rho * positions[codes] + np.sqrt(1 - rho**2) * remainder
+    return table.assign(**{options.x: positions[codes], options.y: y})

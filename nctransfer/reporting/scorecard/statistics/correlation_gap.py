@@ -7,19 +7,10 @@ import pandas as pd
 from scipy import stats
 
 from nctransfer.intervals import Numbers
+from nctransfer.reporting.scorecard import findings
 from nctransfer.reporting.scorecard.estimates import Bound, shifted, sums
-from nctransfer.reporting.scorecard.findings import (
-    Finding,
-    Part,
-    finding_of,
-    names_of,
-    nothing,
-    numbers,
-    parts,
-    plural,
-)
 from nctransfer.reporting.scorecard.settings import PointsSettings
-from nctransfer.reporting.scorecard.worlds import Truth, unit_codes
+from nctransfer.reporting.scorecard.worlds import Random, Truth, unit_codes
 
 FEWEST = 5
 ENUMERATED = 11  # points; 2^n exchanges of at most so many are enumerated
@@ -39,32 +30,34 @@ class Options(PointsSettings):
     """Exchange the two at all points of a panel or at none, because its points are not independent."""
 
 
-def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
+def measure(table: pd.DataFrame, options: Options, bound: Bound) -> findings.Finding:
     """Mean over panels of the strength of rho(x, y) less that of rho(other, y), Spearman's.
 
     Under the null hypothesis the two are alike, so that of any point their ranks may be exchanged: alike in
     all panels, which have the same points. Panels in which both columns are the same are left out.
     """
     gaps: dict[tuple[str, ...], list[Numbers]] = {}
-    shown: list[Part] = []
-    for name, part in parts(table):
-        points = numbers(part, (options.x, options.other, options.y))
+    shown: list[findings.Part] = []
+    for name, part in findings.parts(table):
+        points = findings.numbers(part, (options.x, options.other, options.y))
         x, other, y = points.to_numpy(float).T
         if np.array_equal(x, other):
             continue
         if len(points) < FEWEST or min(np.ptp(x), np.ptp(other), np.ptp(y)) == 0:
-            return nothing(f"{name}: no correlation of {len(points)} points", len(points))
-        names = names_of(part.loc[points.index], options.unit)
+            return findings.nothing(f"{name}: no correlation of {len(points)} points", len(points))
+        names = findings.names_of(part.loc[points.index], options.unit)
         order = np.argsort(names.to_numpy(), kind="stable")
         x, other, y = (stats.rankdata(values[order]) for values in (x, other, y))
         gap = _exchanged(x, other, y, options)
         gaps.setdefault(tuple(np.sort(names)), []).append(gap)
-        shown.append(Part(name, float(gap[0]), points=len(x)))
+        shown.append(findings.Part(name, float(gap[0]), points=len(x)))
     if not gaps:
-        return nothing("no panel in which the two differ")
+        return findings.nothing("no panel in which the two differ")
     null = sums([np.sum(group, axis=0) for group in gaps.values()]) / len(shown)
     count = min(part.points for part in shown)
-    return finding_of(shifted(float(null[0]), null, count, plural(options.unit)), bound, shown)
+    return findings.finding_of(
+        shifted(float(null[0]), null, count, findings.plural(options.unit)), bound, shown
+    )
 
 
 def _exchanged(x: Numbers, other: Numbers, y: Numbers, options: Options) -> Numbers:
@@ -98,9 +91,7 @@ def _related(rows: Numbers, y: Numbers) -> Numbers:
     return related
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Two normals whose correlations with a third differ by the effect, about a mean of one half."""
     codes, count = unit_codes(table, options.unit)
     y = generator.normal(size=count)[codes]

@@ -10,7 +10,7 @@ from pydantic import Field
 from nctransfer.reporting.scorecard.estimates import Bound, mean
 from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, select, weakest
 from nctransfer.reporting.scorecard.settings import PlacesSettings, Selection
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth
 
 FEWEST = 4  # units
 
@@ -66,17 +66,11 @@ def _curves(part: pd.DataFrame, options: Options, rows: Selection) -> pd.DataFra
     """The quantity by curve and place, averaged over rows of one place."""
     chosen = select(part, rows)
     points = chosen.assign(place=pd.to_numeric(chosen[options.place], errors="coerce")).dropna(subset="place")
-    return (
-        points.groupby(["panel", "place"], sort=False)[options.value]
-        .mean()
-        .unstack("place")
-        .sort_index(axis=1)
-    )
+    means = points.groupby(["panel", "place"], sort=False)[options.value].mean()
+    return means.unstack("place").sort_index(axis=1)
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Random walks whose mean increment is the effect; the curves of one network share theirs."""
     effect = np.log(truth.effect) if options.scale == "ratio" else truth.effect
     worlds = []
@@ -84,12 +78,10 @@ def simulate(
         places = np.sort(pd.to_numeric(of_network[options.place], errors="coerce").dropna().unique())
         walk = np.cumsum(effect + truth.spread * generator.normal(size=len(places)))
         walk = walk if options.minus is None else walk + 70
-        values = pd.to_numeric(of_network[options.place], errors="coerce").map(
-            dict(zip(places, walk, strict=True))
-        )
+        by_place = dict(zip(places, walk, strict=True))
+        values = pd.to_numeric(of_network[options.place], errors="coerce").map(by_place)
         if options.minus is not None:
             values = values.where(~of_network.index.isin(select(of_network, options.minus).index), 70.0)
-        worlds.append(
-            of_network.assign(**{options.value: np.exp(values) if options.scale == "ratio" else values})
-        )
+        values = np.exp(values) if options.scale == "ratio" else values
+        worlds.append(of_network.assign(**{options.value: values}))
     return pd.concat(worlds)

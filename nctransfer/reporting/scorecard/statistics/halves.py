@@ -5,12 +5,8 @@ import pandas as pd
 
 from nctransfer.reporting.scorecard.estimates import Bound, mean
 from nctransfer.reporting.scorecard.findings import FEW, Finding, Part, finding_of, nothing, numbers, parts
-from nctransfer.reporting.scorecard.settings import PlacesSettings
-from nctransfer.reporting.scorecard.worlds import Truth
-
-
-class Options(PlacesSettings):
-    """Quantity and places."""
+from nctransfer.reporting.scorecard.settings import PlacesSettings as Options
+from nctransfer.reporting.scorecard.worlds import Random, Truth, panel_by_panel
 
 
 def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
@@ -27,15 +23,10 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     return finding_of(mean(ratios, "panels").exponential(), bound, shown)
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+@panel_by_panel
+def simulate(part: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Logarithms that scatter about two levels, one of each half."""
-    worlds = []
-    for _, part in table.groupby("panel", sort=False):
-        places = pd.to_numeric(part[options.place], errors="coerce")
-        logs = np.log(truth.effect) * (places > places.max() / 2) + truth.spread * generator.normal(
-            size=len(part)
-        )
-        worlds.append(part.assign(**{options.value: np.exp(logs)}))
-    return pd.concat(worlds)
+    places = pd.to_numeric(part[options.place], errors="coerce")
+    deeper = np.log(truth.effect) * (places > places.max() / 2)
+    logs = deeper + truth.spread * generator.normal(size=len(part))
+    return part.assign(**{options.value: np.exp(logs)})

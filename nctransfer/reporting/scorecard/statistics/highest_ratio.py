@@ -6,7 +6,7 @@ import pandas as pd
 from nctransfer.reporting.scorecard.estimates import Bound, mean
 from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, plural, select
 from nctransfer.reporting.scorecard.settings import DifferenceSettings
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth
 
 FEWEST = 2  # parts
 
@@ -45,9 +45,8 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
             return nothing(f"{name}: no common places", parts=shown)
         logs.append(float(np.log(ratio.max())))
         clusters.append(" ".join(str(part[column].iloc[0]) for column in options.cluster))
-        shown.append(
-            Part(name, float(ratio.max()), points=len(ratio), note=f"at {options.place} {ratio.idxmax():g}")
-        )
+        note = f"at {options.place} {ratio.idxmax():g}"
+        shown.append(Part(name, float(ratio.max()), points=len(ratio), note=note))
     values = pd.Series(logs).groupby(clusters).mean().to_numpy()
     varies = plural(options.cluster)
     if len(values) < FEWEST:
@@ -56,9 +55,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     return finding_of(estimate, bound, shown)
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """The one method's curve is the other's times the effect, with the spread between data sets."""
     worlds = []
     for _, cluster in table.groupby(list(options.cluster), sort=False):

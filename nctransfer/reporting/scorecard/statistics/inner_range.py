@@ -5,12 +5,8 @@ import pandas as pd
 
 from nctransfer.reporting.scorecard.estimates import Bound
 from nctransfer.reporting.scorecard.findings import Finding, Part, nothing, numbers, over_panels, parts
-from nctransfer.reporting.scorecard.settings import PlacesSettings
-from nctransfer.reporting.scorecard.worlds import Truth
-
-
-class Options(PlacesSettings):
-    """Quantity and places."""
+from nctransfer.reporting.scorecard.settings import PlacesSettings as Options
+from nctransfer.reporting.scorecard.worlds import Random, Truth, panel_by_panel
 
 
 def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
@@ -20,9 +16,8 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     """
     ranges, shown = [], []
     for name, part in parts(table):
-        inner = (
-            numbers(part, (options.place, options.value)).sort_values(options.place)[options.value].iloc[1:-1]
-        )
+        ordered = numbers(part, (options.place, options.value)).sort_values(options.place)
+        inner = ordered[options.value].iloc[1:-1]
         if len(inner) < 2:
             return nothing(f"{name}: {len(inner)} inner places", len(inner))
         ranges.append(float(np.ptp(inner)))
@@ -30,12 +25,8 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     return over_panels(ranges, bound, shown)
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+@panel_by_panel
+def simulate(part: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Two values apart by the effect, with the spread over panels."""
-    worlds = []
-    for _, part in table.groupby("panel", sort=False):
-        apart = max(truth.effect + truth.spread * generator.normal(), 0.0)
-        worlds.append(part.assign(**{options.value: 70 + apart * (np.arange(len(part)) % 2)}))
-    return pd.concat(worlds)
+    apart = max(truth.effect + truth.spread * generator.normal(), 0.0)
+    return part.assign(**{options.value: 70 + apart * (np.arange(len(part)) % 2)})

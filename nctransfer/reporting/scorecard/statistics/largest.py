@@ -7,7 +7,7 @@ from pydantic import Field
 from nctransfer.reporting.scorecard.estimates import Bound, certain
 from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, select
 from nctransfer.reporting.scorecard.settings import Selection
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth
 from nctransfer.settings import Settings
 
 
@@ -28,11 +28,10 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     base = 1.0 if options.over is None else select(table, options.over).groupby("panel")[options.value].max()
     titles = table.groupby("panel", sort=False)["title"].first()
     ratios = (found["max"] / base).reindex(titles.index)
+    counts = found["count"].reindex(titles.index).fillna(0)
     shown = [
         Part(str(title), float(ratio), points=int(count))
-        for title, ratio, count in zip(
-            titles, ratios, found["count"].reindex(titles.index).fillna(0), strict=True
-        )
+        for title, ratio, count in zip(titles, ratios, counts, strict=True)
     ]
     if any(np.isnan(part.effect) for part in shown):
         return nothing("a panel has no numbers", parts=shown)
@@ -41,9 +40,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     return finding_of(certain(max(part.effect for part in shown), len(shown), "nothing"), bound, shown)
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """The numbers are the effect, or that multiple of 1."""
     values = np.ones(len(table))
     values[table.index.isin(select(table, options.of).index)] = truth.effect

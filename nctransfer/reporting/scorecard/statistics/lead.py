@@ -6,20 +6,9 @@ import numpy as np
 import pandas as pd
 
 from nctransfer.reporting.fits import crossing
+from nctransfer.reporting.scorecard import findings
 from nctransfer.reporting.scorecard.estimates import Bound
-from nctransfer.reporting.scorecard.findings import (
-    Finding,
-    Part,
-    accuracy_gap,
-    finding_of,
-    lacks_seeds,
-    nothing,
-    one_row,
-    parts,
-    select,
-    weakest,
-)
-from nctransfer.reporting.scorecard.worlds import Truth, runs
+from nctransfer.reporting.scorecard.worlds import Random, Truth, runs
 from nctransfer.settings import Count, Settings
 
 VALUE = "transfer_accuracy"
@@ -36,30 +25,30 @@ class Options(Settings):
     """... or all numbers up to this multiple of the smallest."""
 
 
-def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
+def measure(table: pd.DataFrame, options: Options, bound: Bound) -> findings.Finding:
     """The least lead over full fine-tuning, over panels and numbers of samples: all must hold.
 
     The note gives the number of samples at which the curves cross, with the pointwise 95 % band.
     """
-    found: list[Finding] = []
-    shown: list[Part] = []
-    for name, part in parts(table):
+    found: list[findings.Finding] = []
+    shown: list[findings.Part] = []
+    for name, part in findings.parts(table):
         if not (part["method"] == options.method).any():
             continue
         pairs = _pairs(part, options)
         if isinstance(pairs, str):
-            return nothing(f"{name}: {pairs}", parts=shown)
+            return findings.nothing(f"{name}: {pairs}", parts=shown)
         turn = _crossing(part, options.method)
         for size, gap in pairs.items():
             if np.isnan(gap.low):
-                return nothing(f"{name}: no interval of single runs", parts=shown)
+                return findings.nothing(f"{name}: no interval of single runs", parts=shown)
             label = f"{name}, {size:g} samples a class"
-            shown.append(Part(label, gap.value, gap.low, gap.high, gap.points, turn))
-            note = "; ".join(filter(None, [label, turn, lacks_seeds(gap.varies)]))
-            found.append(finding_of(gap, bound, note=note))
+            shown.append(findings.Part(label, gap.value, gap.low, gap.high, gap.points, turn))
+            note = "; ".join(filter(None, [label, turn]))
+            found.append(findings.finding_of(gap, bound, note=note))
     if not found:
-        return nothing(f"no rows of {options.method}")
-    return replace(weakest(found), parts=tuple(shown))
+        return findings.nothing(f"no rows of {options.method}")
+    return replace(findings.weakest(found), parts=tuple(shown))
 
 
 def _pairs(part: pd.DataFrame, options: Options) -> dict | str:
@@ -70,21 +59,19 @@ def _pairs(part: pd.DataFrame, options: Options) -> dict | str:
     chosen = sizes[: options.sizes] if options.sizes else sizes[sizes <= (options.until or 1) * sizes[0]]
     pairs = {}
     for size in chosen:
-        (full, reason), (row, other) = (
-            one_row(part, {"method": "full_ft", "per_class": float(size)}),
-            _of_method(part, options.method, float(size)),
-        )
+        full, reason = findings.one_row(part, {"method": "full_ft", "per_class": float(size)})
+        row, other = _of_method(part, options.method, float(size))
         if full is None or row is None:
             return reason or other
-        pairs[float(size)] = accuracy_gap(row, full, VALUE)
+        pairs[float(size)] = findings.accuracy_gap(row, full, VALUE)
     return pairs
 
 
 def _of_method(part: pd.DataFrame, method: str, size: float) -> tuple[pd.Series | None, str]:
     """The row of a method; what is trained on nothing stands at no number of samples."""
-    rows = select(part, {"method": method})
+    rows = findings.select(part, {"method": method})
     constant = rows["per_class"].isna().all()
-    return one_row(rows, {"method": method} if constant else {"per_class": size})
+    return findings.one_row(rows, {"method": method} if constant else {"per_class": size})
 
 
 def _crossing(part: pd.DataFrame, method: str) -> str:
@@ -93,17 +80,11 @@ def _crossing(part: pd.DataFrame, method: str) -> str:
         rows.dropna(subset="per_class").drop_duplicates("per_class", keep=False).sort_values("per_class")
         for rows in (part[part["method"] == method], part[part["method"] == "full_ft"])
     )
-    of_method, full = (
-        rows[rows["per_class"].isin(other["per_class"])]
-        for rows, other in ((of_method, full), (full, of_method))
-    )
-    if of_method.empty:
+    sizes = np.intersect1d(of_method["per_class"], full["per_class"]).astype(float)
+    if not len(sizes):
         return ""
-    sizes = full["per_class"].to_numpy(float)
-    gaps = [
-        accuracy_gap(a, b, VALUE)
-        for (_, a), (_, b) in zip(of_method.iterrows(), full.iterrows(), strict=True)
-    ]
+    of_method, full = (rows.set_index("per_class") for rows in (of_method, full))
+    gaps = [findings.accuracy_gap(of_method.loc[size], full.loc[size], VALUE) for size in sizes]
     values = np.array([gap.value for gap in gaps])
     half = np.array([gap.high - gap.low for gap in gaps]) / 2
     point = _text(crossing(sizes, values))
@@ -117,9 +98,7 @@ def _text(size: float) -> str:
     return "at none of the numbers" if np.isnan(size) else f"from {size:.3g} samples a class"
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Full fine-tuning is behind by the effect at all numbers of samples; the spread is over seeds."""
     truths = np.where(table["method"] == options.method, 70.0 + truth.effect, 70.0)
     return runs(table, VALUE, truths, truth.spread, generator)

@@ -10,7 +10,7 @@ from nctransfer.reporting.scorecard.estimates import Bound
 from nctransfer.reporting.scorecard.findings import Finding, weakest
 from nctransfer.reporting.scorecard.settings import Value
 from nctransfer.reporting.scorecard.statistics import difference
-from nctransfer.reporting.scorecard.worlds import Truth, runs
+from nctransfer.reporting.scorecard.worlds import Random, Truth, panel_by_panel, runs
 from nctransfer.settings import Settings
 
 
@@ -41,16 +41,11 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     return weakest(found)
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+@panel_by_panel
+def simulate(part: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Logarithms that grow by that of the effect from one to the next, with the spread between parts."""
-    worlds = []
-    for _, part in table.groupby("panel", sort=False):
-        steps = np.log(truth.effect) * np.arange(len(options.order)) + truth.spread * generator.normal(
-            size=len(options.order)
-        )
-        by_entry = dict(zip(map(str, options.order), np.exp(steps), strict=True))
-        truths = part[options.along].astype(str).map(by_entry).fillna(1.0).to_numpy()
-        worlds.append(runs(part, options.value, truths, 0.0, generator))
-    return pd.concat(worlds)
+    count = len(options.order)
+    steps = np.log(truth.effect) * np.arange(count) + truth.spread * generator.normal(size=count)
+    by_entry = dict(zip(map(str, options.order), np.exp(steps), strict=True))
+    truths = part[options.along].astype(str).map(by_entry).fillna(1.0).to_numpy()
+    return runs(part, options.value, truths, 0.0, generator)

@@ -9,7 +9,7 @@ from scipy import special
 from nctransfer.reporting.scorecard.estimates import Bound, share
 from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, nothing, numbers, plural
 from nctransfer.reporting.scorecard.settings import PlacesSettings
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth
 from nctransfer.settings import Share
 
 
@@ -56,9 +56,7 @@ def _walk_minimum(places: int) -> np.ndarray:
     return chances
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Random walks; with an effect, minima in the range are that much more probable."""
     worlds = []
     for _, part in table.groupby(list(options.cluster), sort=False):
@@ -68,8 +66,7 @@ def simulate(
             claimed = places >= options.beyond * places.max() - 1e-9
             wanted = claimed if generator.random() < claimed.mean() + truth.effect else ~claimed
             walk[generator.choice(np.flatnonzero(wanted))] = walk.min() - 1
-        values = pd.to_numeric(part[options.place], errors="coerce").map(
-            dict(zip(places, np.exp(walk), strict=True))
-        )
+        by_place = dict(zip(places, np.exp(walk), strict=True))
+        values = pd.to_numeric(part[options.place], errors="coerce").map(by_place)
         worlds.append(part.assign(**{options.value: values}))
     return pd.concat(worlds)

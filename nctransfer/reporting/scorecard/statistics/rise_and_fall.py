@@ -11,7 +11,7 @@ from nctransfer.intervals import Numbers, orders
 from nctransfer.reporting.scorecard.estimates import ALPHA, TINY, Bound
 from nctransfer.reporting.scorecard.findings import Finding, Part, names_of, nothing, numbers, parts, plural
 from nctransfer.reporting.scorecard.settings import PointsSettings
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth
 
 SIDE = 3  # points on each side of the turn
 
@@ -46,7 +46,8 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     x = np.mean([curve[options.x].to_numpy(float) for curve in curves], axis=0)
     order = np.argsort(x, kind="stable")
     x, (low, high) = x[order], options.between or (-np.inf, np.inf)
-    turns = [t for t in range(SIDE, len(x) - SIDE + 1) if _within(x, t, low, high)]
+    # those between two points that can lie in the range
+    turns = [t for t in range(SIDE, len(x) - SIDE + 1) if x[t] >= low and x[t - 1] <= high]
     if not turns or len(x) < 2 * SIDE + 1:
         reason = "of the turn" if len(x) >= 2 * SIDE + 1 else "at all"
         return nothing(f"{len(x)} points: fewer than {SIDE} on each side {reason}", len(x), shown)
@@ -71,11 +72,6 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     )  # fmt: skip
 
 
-def _within(x: Numbers, turn: int, low: float, high: float) -> bool:
-    """Whether a turn between two points can lie in the range."""
-    return bool(x[turn] >= low and x[turn - 1] <= high)
-
-
 def _sides(x: Numbers, y: Numbers, turns: list[int]) -> Numbers:
     """T of the slope before, and of the fall after every turn, (2, turns, rows), for rows of y, (rows, n)."""
     found = np.empty((2, len(turns), len(y)))
@@ -94,13 +90,8 @@ def _sides(x: Numbers, y: Numbers, turns: list[int]) -> Numbers:
     return found
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
-    """A rise to the middle of the range, then a fall by the effect, in deviations of the points' scatter.
-
-    With the effect 0 the curve levels off; panels share half of the scatter.
-    """
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
+    """A rise, then a fall by the effect (0: level), in deviations of the scatter, half of it shared."""
     codes, names = pd.factorize(names_of(table, options.unit))
     between = options.between or (0.5, 2.0)
     low, high = between[0] * 0.4, between[1] * 1.2

@@ -6,7 +6,7 @@ import pandas as pd
 from nctransfer.reporting.scorecard.estimates import Bound
 from nctransfer.reporting.scorecard.findings import Finding, Part, nothing, numbers, over_panels, parts
 from nctransfer.reporting.scorecard.settings import PlacesSettings
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth, panel_by_panel
 from nctransfer.settings import Share
 
 
@@ -35,17 +35,13 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     return over_panels(lost, bound, shown)
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+@panel_by_panel
+def simulate(part: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """The place is behind one other by the effect, with the spread over panels, and ahead of all the rest."""
-    worlds = []
-    for _, part in table.groupby("panel", sort=False):
-        places = part[options.place].to_numpy(float)
-        at = int(np.abs(places - options.at * part["depth"].to_numpy(float)).argmin())
-        truths = np.full(len(part), 69.0)
-        truths[at] = 70.0
-        others = np.delete(np.arange(len(part)), at)
-        truths[generator.choice(others)] = 70.0 + truth.effect + truth.spread * generator.normal()
-        worlds.append(part.assign(**{options.value: truths}))
-    return pd.concat(worlds)
+    places = part[options.place].to_numpy(float)
+    at = int(np.abs(places - options.at * part["depth"].to_numpy(float)).argmin())
+    truths = np.full(len(part), 69.0)
+    truths[at] = 70.0
+    others = np.delete(np.arange(len(part)), at)
+    truths[generator.choice(others)] = 70.0 + truth.effect + truth.spread * generator.normal()
+    return part.assign(**{options.value: truths})

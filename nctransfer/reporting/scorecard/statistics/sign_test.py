@@ -7,7 +7,7 @@ from nctransfer.reporting.scorecard.estimates import Bound, share
 from nctransfer.reporting.scorecard.findings import Finding, finding_of, nothing, plural
 from nctransfer.reporting.scorecard.settings import ComparisonSettings
 from nctransfer.reporting.scorecard.statistics import difference
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth
 
 
 class Options(ComparisonSettings):
@@ -32,14 +32,11 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     return finding_of(share(wins, cases, bound.ends[0], plural(options.over)), bound, shown, note)
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Cases that are ahead with the probability of the effect."""
     worlds = []
     for _, part in table.groupby(list(options.over), sort=False):
         ahead = generator.random() < truth.effect
         gap = Truth(options.reach + (1 if ahead else -1) * (0.1 + generator.random()), 0.0)
-        world = difference.simulate(part, options, gap, generator)
-        worlds.append(world)
+        worlds.append(difference.simulate(part, options, gap, generator))
     return pd.concat(worlds)

@@ -8,7 +8,7 @@ import pandas as pd
 from nctransfer.reporting.scorecard.estimates import Bound, student
 from nctransfer.reporting.scorecard.findings import Finding, Part, finding_of, names_of, nothing, numbers
 from nctransfer.reporting.scorecard.settings import PointsSettings
-from nctransfer.reporting.scorecard.worlds import Truth
+from nctransfer.reporting.scorecard.worlds import Random, Truth
 from nctransfer.settings import Name
 
 
@@ -63,9 +63,7 @@ def measure(table: pd.DataFrame, options: Options, bound: Bound) -> Finding:
     return finding_of(estimate, bound, shown)
 
 
-def simulate(
-    table: pd.DataFrame, options: Options, truth: Truth, generator: np.random.Generator
-) -> pd.DataFrame:
+def simulate(table: pd.DataFrame, options: Options, truth: Truth, generator: Random) -> pd.DataFrame:
     """Normal scatter, with the spread, about a line of the effect; all rows of a point have the same."""
     codes, names = pd.factorize(names_of(table, [*options.within, *options.unit]))
     x = pd.to_numeric(table[options.x], errors="coerce").to_numpy(float)

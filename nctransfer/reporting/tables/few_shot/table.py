@@ -53,9 +53,8 @@ def _block(part: pd.DataFrame) -> pd.DataFrame:
     for (ways, shots), _ in part.groupby(["ways", "shots"], sort=True):
         chosen = [rows[rows["shots"] == shots].iloc[0] for rows in points]
         block[f"{ways}-way {shots}-shot (%, ± 95 %)"] = _accuracies(pd.DataFrame(chosen))
-    return pd.DataFrame(
-        block | {heading: _collapses(first[column]) for column, heading in COLLAPSE.items()}, dtype=object
-    )
+    block |= {heading: _collapses(first[column]) for column, heading in COLLAPSE.items()}
+    return pd.DataFrame(block, dtype=object)
 
 
 def _accuracies(rows: pd.DataFrame) -> list[str | Cell]:

@@ -74,17 +74,13 @@ def _accuracies(part: pd.DataFrame) -> list[str | Cell]:
 def _collapses(part: pd.DataFrame) -> list[str | Cell]:
     digits = [_digits(mean) for mean in part["nc1"]]
     scores = [-as_written(*mean) for mean in zip(part["nc1"], digits, strict=True)]
-    return emphasised(_texts(part, "nc1", digits), scores)
+    columns = part["nc1"], part["nc1_std"], part["seeds"], digits
+    return emphasised([spread(*row) for row in zip(*columns, strict=True)], scores)
 
 
 def _shares(part: pd.DataFrame) -> list[str | Cell]:
     digits = [".1e" if 0 < share < 0.005 else ".2f" for share in part["share"]]
     return [spread(share, 0, 1, form) for share, form in zip(part["share"], digits, strict=True)]
-
-
-def _texts(part: pd.DataFrame, value: str, digits: list[str]) -> list[str]:
-    columns = part[value], part[f"{value}_std"], part["seeds"], digits
-    return [spread(*row) for row in zip(*columns, strict=True)]
 
 
 def _digits(nc1: float) -> str:

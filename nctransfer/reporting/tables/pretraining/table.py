@@ -41,7 +41,7 @@ def present(numbers: pd.DataFrame, settings: TableSettings[PointsPanel]) -> pd.D
         title = part["title"].iloc[0]
         if f"Transfer accuracy on {title} (%)" in readable:
             raise DegenerateInputError(f"two panels have the title {title!r}; give them titles that differ")
-        readable[f"Transfer accuracy on {title} (%)"] = part.apply(_accuracy, axis=1)
+        readable[f"Transfer accuracy on {title} (%)"] = part.apply(accuracy_text, axis=1, digits=".2f")
         if (part["seeds"] > 1).any():
             readable[f"Seeds on {title}"] = part["seeds"].map(str)
     return readable.fillna("").reset_index(drop=True)
@@ -50,7 +50,3 @@ def present(numbers: pd.DataFrame, settings: TableSettings[PointsPanel]) -> pd.D
 def _nc1(value: float) -> str:
     """Three decimals, unless they would all be zeros."""
     return spread(value, math.nan, 1, ".1e" if value < 0.0005 else ".3f")
-
-
-def _accuracy(row: pd.Series) -> str:
-    return accuracy_text(row, ".2f")

@@ -41,7 +41,10 @@ def present(numbers: pd.DataFrame, settings: TableSettings[RankingPanel]) -> pd.
         of_models, of_units = (part[part["comparison"] == name] for name in (MODELS, UNITS))
         whole = of_models["kind"].isin(WHOLE)
         rows += _write_models(of_models[whole], models, apart)
-        rows += _write_terms(of_models[~whole], models, apart)
+        if not whole.all():
+            title = f"{apart}Which term? Terms of a score alone, and scores without one of them (rank)"
+            rows.append(heading(title, len(COLUMNS) + len(models)))
+            rows += _agreements(of_models[~whole], models)
         rows += _write_units(of_units, models, apart)
     return pd.DataFrame(rows, columns=[*COLUMNS, *models], dtype=object)
 
@@ -57,13 +60,6 @@ def _write_models(part: pd.DataFrame, models: Sequence[str], apart: str) -> list
     if part["judged_by"].iloc[0] == "measured":
         rows.append(heading(ELSEWHERE, width))
     return rows + _agreements(part, models)
-
-
-def _write_terms(part: pd.DataFrame, models: Sequence[str], apart: str) -> list[list[str | Cell]]:
-    if part.empty:
-        return []
-    title = f"{apart}Which term? Terms of a score alone, and scores without one of them (rank)"
-    return [heading(title, len(COLUMNS) + len(models)), *_agreements(part, models)]
 
 
 def _agreements(part: pd.DataFrame, models: Sequence[str]) -> list[list[str | Cell]]:

@@ -81,10 +81,8 @@ def present(numbers: pd.DataFrame, settings: TableSettings[SearchPanel]) -> pd.D
     rows: list[list[str | Cell]] = []
     for part in by_panel(numbers):
         first = part.iloc[0]
-        chosen = (
-            f"chosen on {first['validation']} images held out of the training split of {first['dataset']}"
-        )
-        rows.append(heading(f"{first['title']}: {chosen}", len(columns)))
+        images = f"{first['validation']} images held out of the training split of {first['dataset']}"
+        rows.append(heading(f"{first['title']}: chosen on {images}", len(columns)))
         rows += [_row(cells) for _, cells in part.groupby("name", sort=False)]
     return pd.DataFrame(rows, columns=columns, dtype=object)
 

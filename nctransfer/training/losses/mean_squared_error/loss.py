@@ -12,10 +12,7 @@ from nctransfer.training.objective import Classifying
 
 
 class MeanSquaredError(Classifying):
-    """Mean of (k (f_y - M)^2 + sum of f_c^2 over c != y) / K over the samples.
-
-    With k = M = 1 it is the mean squared error on one-hot targets.
-    """
+    """Mean of (k (f_y - M)^2 + sum of f_c^2 over c != y) / K over samples; k = M = 1 for one-hot targets."""
 
     def __init__(self, true_class_weight: float, target: float) -> None:
         super().__init__()
