@@ -103,7 +103,7 @@ def job(snakemake: Any) -> Iterator[Job]:
         parameter, config = snakemake.params.job, snakemake.config
         stamp, settings = Stamp.from_json(parameter["stamp"]), parameter["settings"]
         # arithmetic of the forward pass: a setting of features, and of trainings
-        precision = settings.get("precision") or settings.get("training", {}).get("precision", "float32")
+        precision = settings.get("precision") or (settings.get("training") or {}).get("precision", "float32")
         task = Job(
             settings=settings,
             planned=replace(stamp, made_with=_made_inputs_with(snakemake.input, stamp)),
