@@ -35,12 +35,14 @@ def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
     try:
         with downloading():
             network = timm.create_model(name, pretrained=True, **settings.options)
-    except Exception as error:  # any error of the network, the hub or the reader
-        if settings.options and isinstance(error, RuntimeError) and "invalid hash" not in str(error):
-            raise ModelError(
-                f"timm/{name}: timm does not fit its weights to the options {dict(settings.options)} "
-                f"({first_line(error)}); leave `options` and `size` out"
-            ) from None
+    except RuntimeError as error:
+        if not settings.options or "invalid hash" in str(error):
+            raise download_failed(f"timm/{name}", entry.tag or "default", error) from error
+        raise ModelError(
+            f"timm/{name}: timm does not fit its weights to the options {dict(settings.options)} "
+            f"({first_line(error)}); leave `options` and `size` out"
+        ) from None
+    except Exception as error:  # any other error of the network, the hub or the reader
         raise download_failed(f"timm/{name}", entry.tag or "default", error) from error
     architecture = Architecture("timm", name, settings.options)
     return Fetched(
