@@ -59,7 +59,8 @@ def library_versions(names: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
 @cache
 def numerical_versions() -> dict[str, str]:
     """Versions of Python and of the installed libraries on which numbers may depend, by name."""
-    return {"python": platform.python_version(), **library_versions(tuple(NUMERICAL))}
+    versions = {"python": platform.python_version(), **library_versions(tuple(NUMERICAL))}
+    return dict(sorted(versions.items()))
 
 
 def libraries_of(packages: Collection[str]) -> set[str]:

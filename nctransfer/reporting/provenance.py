@@ -143,8 +143,8 @@ def _body(provenance: Provenance) -> str:
         "Study": provenance.study or "the paper's own folders",
         "Revision": _revision_in_words(provenance.revision),
         "Package": f"nctransfer {provenance.package['nctransfer']}",
-        "Python": f"{provenance.python} on {provenance.system}",
-        "Libraries": _versions(provenance.libraries),
+        "This page: Python": f"{provenance.python} on {provenance.system}",
+        "This page: libraries": _versions(provenance.libraries),
         "Written": provenance.written,
     }
     rows = "".join(
