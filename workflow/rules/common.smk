@@ -1,6 +1,5 @@
 # Functions of the rules. The plan (nctransfer/dag) derives the settings, inputs and digest of every job; here
 # they are passed to Snakemake. Nothing below may import torch: every cluster job reads the Snakefile again.
-import collections
 import functools
 import os
 import re
@@ -17,20 +16,18 @@ from nctransfer import variants
 from nctransfer.config.kinds import SECTIONS, kind_of
 from nctransfer.config.load import load
 from nctransfer.config.ranking import picture_keys
-from nctransfer.dag.digest import reached_code
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.resources import Requests
-from nctransfer.dag.stale import kept_stamps, other_versions
+from nctransfer.dag.stale import FinishedResults
 from nctransfer.dag.store_contents import store_contents
 from nctransfer.dag.wildcards import names
 from nctransfer.errors import NCTransferError
 from nctransfer.reporting.titles import aligned_name
 from nctransfer.runtime import fork_server, signals, snakemake_records, study_lock
-from nctransfer.stamp import DRAWING
 from nctransfer.storage.convert import old_stores
 from nctransfer.storage.ledger import LEDGER
 from nctransfer.storage.stores import ARRAYS
-from nctransfer.versions import libraries_of, numerical_versions, package_digest
+from nctransfer.versions import numerical_versions, package_digest
 
 # Threads that busy-wait slow each other down on a shared machine (measured: a training on 2 virtual cores six
 # times slower); jobs inherit this unless the user sets it.
@@ -193,13 +190,6 @@ def begin_run():
             sys.exit(1)
 
 
-# Results that are made again, although Snakemake's own records would not ask for it.
-stale = {}
-# Jobs of which other versions of libraries made the results: an output, and the versions in words.
-other_software = {}
-
-
-@functools.cache
 def software_of_jobs():
     """Versions with which jobs will run, if they have the software of this process; else nothing."""
     settings = workflow.storage_settings
@@ -209,6 +199,17 @@ def software_of_jobs():
     return {} if own or ignored else numerical_versions()
 
 
+@functools.cache
+def finished_results():
+    """Compares what exists with the plan."""
+    return FinishedResults(
+        plan.root,
+        software_of_jobs(),
+        forces=RerunTrigger.PARAMS in workflow.rerun_triggers,
+        software_forces=configuration.reruns.software == "rerun",
+    )
+
+
 def make_stale_again(stage, wildcards, job):
     """Force a job whose outputs exist, but are not those of the plan.
 
@@ -216,58 +217,27 @@ def make_stale_again(stage, wildcards, job):
     """
     if not workflow.is_main_process:
         return
-    outputs = [file.apply_wildcards(wildcards) for file in getattr(rules, stage).output]
 
     def recorded(path):
         record = workflow.persistence.metadata(path)
         return None if record is None else str(record.params)
 
-    digest = job.stamp.digest
-    stamps = kept_stamps(outputs, digest, recorded)
-    found = [path for path, stamp in stamps.items() if stamp.digest != digest]
-    if not found and stage not in DRAWING:
-        code = reached_code(plan.root, str(job.script.absolute()), job.variants)
-        libraries = libraries_of(code.libraries)
-        versions = other_versions(stamps.values(), stage, software_of_jobs(), libraries)
-        if versions:
-            other_software[next(iter(stamps))] = versions
-            if configuration.reruns.software == "rerun":
-                found = list(stamps)
-    if RerunTrigger.PARAMS in workflow.rerun_triggers:
-        stale.update(dict.fromkeys(map(str, found)))
-        workflow.dag.forcefiles.update(found)
+    outputs = [file.apply_wildcards(wildcards) for file in getattr(rules, stage).output]
+    workflow.dag.forcefiles.update(finished_results().to_force(job, outputs, recorded))
 
 
-def name_stale():
-    """Name damaged records, stale results, and those of other software, once."""
+def say_what_was_found():
+    """Name damaged records, stale results, and those of other software."""
     for damaged in filter(None, damaged_records):
         logger.warning(
             f"{len(damaged)} records of Snakemake are damaged and taken for missing ({next(iter(damaged))}, "
             "...); results are compared with the plan by what they say themselves"
         )
-    if stale:
-        shown = list(stale)[:10]
-        more = (
-            f", and {len(stale) - len(shown)} more" if len(stale) > len(shown) else ""
-        )
-        logger.warning(
-            f"made by other code, settings, data or software than planned now, so made again: {', '.join(shown)}{more}"
-        )
-    again = {str(file) for job in workflow.dag.needrun_jobs() for file in job.output}
-    fates = collections.Counter(
-        (versions, path in again) for path, versions in other_software.items()
-    )
-    for (versions, is_made_again), count in fates.items():
-        logger.warning(
-            f"results of {count} jobs were made with {versions}; "
-            + (
-                "they are made again"
-                if is_made_again
-                else "they are kept beside new ones. `reruns: {software: rerun}` makes them again, `ignore` keeps them unsaid"
-            )
-        )
-    stale.clear()
-    other_software.clear()
+    made_again = {
+        str(file) for job in workflow.dag.needrun_jobs() for file in job.output
+    }
+    for warning in finished_results().warnings(made_again):
+        logger.warning(warning)
 
 
 def when_planned(jobs_will_run):
@@ -275,7 +245,7 @@ def when_planned(jobs_will_run):
     lock = workflow.persistence.lock
 
     def say_and_lock():
-        name_stale()
+        say_what_was_found()
         if jobs_will_run:
             plan.contents.save(DIGESTS)
             for damaged in damaged_records:
