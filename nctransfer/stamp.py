@@ -28,7 +28,7 @@ class MadeWith:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Inverse of ``dataclasses.asdict``; what only a later version knows is left out."""
-        known = {name.name: values[name.name] for name in fields(cls)}
+        known = {part.name: values[part.name] for part in fields(cls)}
         return cls(**known | {"rules": tuple(known["rules"])})
 
 

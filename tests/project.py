@@ -129,3 +129,11 @@ class Project:
             for path in sorted((self.folder / folder).rglob("*"))
             if path.is_file()
         }
+
+
+def swap(one: Path, other: Path) -> None:
+    """Let two files or folders change places."""
+    between = one.with_name("between")
+    one.rename(between)
+    other.rename(one)
+    between.rename(other)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from project import swap
 
 from nctransfer.config.load import load
 from nctransfer.dag.plan import Plan
@@ -31,13 +32,6 @@ def folder(tmp_path) -> Path:
     (root / "b/linked").symlink_to(tmp_path / "elsewhere/x")
     (root / "b/4.bmp").symlink_to(tmp_path / "elsewhere/x/3.bmp")
     return root
-
-
-def swap(one: Path, other: Path) -> None:
-    between = one.with_name("between")
-    one.rename(between)
-    other.rename(one)
-    between.rename(other)
 
 
 def rewrite(path: Path, value: bytes) -> None:

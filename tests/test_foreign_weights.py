@@ -254,6 +254,16 @@ def test_what_the_machine_refuses_is_not_the_files_fault(weights, tmp_path, monk
     assert said in explain(caught.value, "there")
 
 
+def test_an_error_of_the_reader_without_a_number_is_the_files(weights, tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError("unexpected end of data")
+
+    torch.save(weights, tmp_path / "w.pt")
+    monkeypatch.setattr(torch, "load", refuse)
+    with pytest.raises(ModelError, match="damaged or not a weights file"):
+        read_file(tmp_path / "w.pt")
+
+
 def test_integers_that_count_batches_may_be_missing(weights, tmp_path):
     network = Architecture.parse("small/resnet18", {"width": 4}).build()
     load_strictly(network, {key: value for key, value in weights.items() if "num_batches" not in key}, "here")

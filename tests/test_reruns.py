@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from project import Project
+from project import Project, swap
 
 from nctransfer.models.architecture import Architecture
 
@@ -183,13 +183,6 @@ def finished_own(tmp_path_factory) -> Project:
     run = project.run(OWN_FIGURE)
     assert run.returncode == 0, run.stdout + run.stderr
     return project
-
-
-def swap(one: Path, other: Path) -> None:
-    between = one.with_name("between")
-    one.rename(between)
-    other.rename(one)
-    between.rename(other)
 
 
 def relabel_half(project):

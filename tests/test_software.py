@@ -13,9 +13,10 @@ from project import ROOT, Project
 from nctransfer.config.load import load
 from nctransfer.dag.digest import reached_code
 from nctransfer.dag.plan import Plan
-from nctransfer.dag.stale import other_versions
+from nctransfer.dag.stale import FinishedResults, other_versions
 from nctransfer.reporting.provenance import mixtures
 from nctransfer.stamp import UNRECORDED, MadeWith, Stamp, together
+from nctransfer.storage.stores import create_store
 from nctransfer.training.checkpoints import Checkpoints
 from nctransfer.versions import libraries_of, numerical_versions
 
@@ -89,6 +90,40 @@ def test_only_libraries_that_a_job_uses_count():
     assert not used["images"] & {"timm", "open_clip_torch", "datasets"}
     assert {"torch", "timm"} <= used["timm"]
     assert "timm" not in used["table"]
+
+
+@pytest.mark.parametrize("software_forces", [False, True])
+@pytest.mark.parametrize("forces", [False, True])
+def test_finished_results_are_compared_with_plan_and_software(tmp_path, forces, software_forces):
+    job = replace(Plan(load(ROOT / "config.yaml"), ROOT).images("dtd-224px"), stamp=Stamp("planned"))
+    outputs = {}
+    for name, stamp in {
+        "other code": Stamp("older", made_with=(NEW,)),
+        "old software": Stamp(
+            "planned", made_with=(replace(OLD, versions={"python": "3.1", "timm": "0.1"}),)
+        ),
+        "as planned": Stamp("planned", made_with=(replace(OLD, versions={"python": "3.2", "timm": "0.1"}),)),
+    }.items():
+        outputs[name] = str(tmp_path / name / "manifest.json")
+        with create_store(Path(outputs[name]), "images", stamp):
+            pass
+    results = FinishedResults(ROOT, {"python": "3.2", "timm": "0.2"}, forces, software_forces)
+    forced = {name for name, path in outputs.items() if results.to_force(job, [path], lambda path: None)}
+    expected = {"other code", *(["old software"] if software_forces else [])} if forces else set()
+    assert forced == expected
+    made_again = {outputs[name] for name in forced}
+    told = list(results.warnings(made_again))
+    assert [text for text in told if "so made again: " in text] == (
+        [f"made by other code, settings, data or software than planned now, so made again: "
+         f"{', '.join(outputs[name] for name in outputs if name in forced)}"] if forces else []
+    )  # fmt: skip
+    (software,) = [text for text in told if text.startswith("results of")]
+    fate = "they are made again" if "old software" in forced else "they are kept beside new ones"
+    assert software.startswith(f"results of 1 jobs were made with python 3.1 (now 3.2); {fate}")
+    assert list(results.warnings(made_again)) == []
+    # what Snakemake makes again by itself is neither forced nor named
+    assert results.to_force(job, outputs.values(), lambda path: "of other parameters") == []
+    assert list(results.warnings(set())) == []
 
 
 def test_a_training_that_goes_on_after_an_upgrade_says_so(tmp_path, caplog):

@@ -9,6 +9,7 @@ of 16 bits, of which it takes the high bytes. Which value is white there depends
 import io
 import os
 import stat
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,12 +78,17 @@ def eight_bits(pixels: np.ndarray, white_level: float | None) -> np.ndarray:
     if pixels.dtype == np.float64 or pixels.max() >= 1 << 16:
         scaled = _levels(pixels, white_level)
     else:  # without copies of eight bytes a value
-        scaled = _levels(np.arange(1 << 16), white_level)[pixels]
+        scaled = _levels_of_16_bits(white_level)[pixels]
     return scaled if scaled.ndim == 3 else np.repeat(scaled[..., None], 3, axis=2)
 
 
 def _levels(values: np.ndarray, white_level: float) -> np.ndarray:
     return np.floor(values * (255 / white_level) + 0.5).astype(np.uint8)
+
+
+@cache
+def _levels_of_16_bits(white_level: float) -> np.ndarray:
+    return _levels(np.arange(1 << 16), white_level)
 
 
 def read_picture(data: bytes, max_megapixels: int = MAX_MEGAPIXELS) -> Picture:

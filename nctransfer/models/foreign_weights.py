@@ -138,7 +138,7 @@ def read_file(path: Path) -> Any:
     try:
         return _sharded(path) if is_index(path) else _one_file(path)
     except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, OSError, *MALFORMED) as error:
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # the machine's fault
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # the machine's fault
             raise
         if isinstance(error, pickle.UnpicklingError) and _is_pickle(path):
             raise ModelError(

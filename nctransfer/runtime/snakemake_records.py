@@ -8,7 +8,6 @@ traceback. Both are mended on the object that holds the records of this run.
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from snakemake.persistence import MetadataRecord
 from snakemake.persistence.file import FilePersistence
 
@@ -34,7 +33,7 @@ def protect(records: Any) -> dict[str, None]:
             if folder == records._metadata_path and record:
                 MetadataRecord.model_validate(record)
             return dict(record or {})
-        except (UnicodeDecodeError, RecursionError, TypeError, ValueError, ValidationError):
+        except (ValueError, TypeError, RecursionError):  # of the decoder, of JSON and of pydantic
             damaged[records._record_path(folder, name)] = None
             return {}
 
