@@ -66,7 +66,7 @@ scorecard-calibration: $(READY) ## Simulate how often the scorecard's tests err 
 	@OMP_NUM_THREADS=1 $(BIN)/python -m nctransfer.dag.calibrate
 
 benchmarks: $(READY) ## Measure speed against the obvious alternatives, as ratios
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(AS_JOBS) $(BIN)/python $$script || exit 1; done
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \

@@ -15,13 +15,13 @@ class FeatureSettings(Settings):
     batch_size: Count = 256
     """Images per batch; halved automatically when memory runs out."""
     precision: Precision = "float32"
-    """Arithmetic of the forward pass; bfloat16 needs a GPU or a recent CPU. Views are named for it (`.bf16`)."""
+    """Arithmetic of the forward pass; bfloat16 needs a GPU or a recent CPU, and names views (`.bf16`)."""
     engine: Engine = "torch"
-    """What computes the forward pass: PyTorch, or OpenVINO on a CPU, which is faster and needs the package
-    openvino. Views are named for it (`.openvino`)."""
+    """What computes the forward pass: PyTorch, or OpenVINO on a CPU, which is faster, needs the package
+    openvino, and names views (`.openvino`)."""
     fold_batch_norm: bool = False
     """Whether torch folds batch normalisation into convolutions, up to the borders of units, which saves time
-    on a CPU; OpenVINO always does. Views are named for it (`.folded`)."""
+    on a CPU and names views (`.folded`); OpenVINO always does."""
     channels_last: bool = True
     """Memory layout of convolutional inputs, for torch; faster on most devices."""
     units: KeptUnits = "all"

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,9 @@ from nctransfer.models.backbone import Backbone, Place
 
 logger = logging.getLogger(__name__)
 
-TOLERANCE = 5e-3  # of outputs that differ by rounding, as a share of the largest; another network's are far off
+TOLERANCE = (
+    5e-3  # of outputs that differ by rounding, as a share of the largest; another network's are far off
+)
 
 
 def fold_batch_norm(backbone: Backbone) -> int:
@@ -27,8 +29,10 @@ def fold_batch_norm(backbone: Backbone) -> int:
     pairs that give something else when folded (convolutions that change their own weights).
 
     Raises:
-        ModelError: the folded network gives other outputs, because something else reads a convolution's output.
+        ModelError: the folded network gives other outputs: something else reads the output of a convolution.
     """
+    if not any(isinstance(module, nn.BatchNorm2d) for module in backbone.network.modules()):
+        return 0
     device = backbone.get_buffer("_mean").device
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(2, 3, *backbone.identity.size, generator=generator).to(device)
@@ -88,7 +92,7 @@ def _pairs(backbone: Backbone, inputs: Tensor) -> dict[str, nn.Module]:
         backbone.read(inputs, places)
     pairs: dict[str, nn.Module] = {}
     for key, (above, path, seen, output) in candidates.items():
-        convolution, norm = map(backbone.network.get_submodule, (above, path))
+        convolution, norm = (cast(Any, backbone.network.get_submodule(part)) for part in (above, path))
         if key in read or uses[above] > 1 or uses[path] > 1 or parametrize.is_parametrized(convolution):
             continue
         folded = fuse_conv_bn_eval(convolution, norm)

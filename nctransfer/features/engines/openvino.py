@@ -1,10 +1,12 @@
 """OpenVINO on a CPU: the network is compiled with all columns as its outputs.
 
-Batch normalisation is folded and operations are fused where OpenVINO finds it possible, so numbers differ from
-PyTorch's by rounding. Threads are those of torch. Source: docs.openvino.ai (2026.4).
+It folds batch normalisation and fuses operations by itself, so numbers differ from PyTorch's by rounding.
+Threads are those of torch. Source: docs.openvino.ai (2026.4).
 """
 
 import logging
+import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -57,27 +59,31 @@ class _Outputs(nn.Module):
         return tuple(outputs(self.backbone, self.backbone.normalise(pixels), self.poolings).values())
 
 
-@lru_cache(maxsize=1)  # for both splits
+@lru_cache(maxsize=2)  # one for both splits
 def _compiled(
     backbone: Backbone, height: int, width: int, poolings: tuple[str, ...], precision: Precision, threads: int
 ) -> Any:
     """An inference request of the compiled network, for batches of any size of images of one size."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # would report the use to Intel
     try:
         import openvino
     except ImportError as error:
         raise ConfigError(
-            "features.engine: 'openvino' needs the package openvino: `pip install 'nctransfer[openvino]'`, or "
-            f"set features.engine: torch ({error})"
+            f"features.engine: 'openvino' needs the package openvino ({error}); `pip install "
+            "'nctransfer[openvino]'`, or set engine: torch"
         ) from None
     example, name = torch.zeros(2, 3, height, width, dtype=torch.uint8), backbone.identity.name
     try:
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sizes of images are fixed
             network = openvino.convert_model(
                 _Outputs(backbone, poolings).eval(), example_input=example, input=[-1, 3, height, width]
             )
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{name}: OpenVINO cannot convert it; set features.engine: torch ({reason})") from None
+        raise ModelError(
+            f"{name}: OpenVINO cannot convert it ({reason}); set features.engine: torch"
+        ) from None
     compiled = openvino.compile_model(
         network,
         "CPU",
@@ -91,7 +97,7 @@ def _compiled(
     used = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
     if used != HINTS[precision]:
         raise ConfigError(
-            f"features.precision: {precision!r}: OpenVINO computes in {used} on this CPU; set another precision"
+            f"features.precision: {precision!r}: OpenVINO computes in {used} on this CPU; set another one"
         )
     logger.info("OpenVINO %s, %s, %d threads", openvino.__version__, used, threads)
     return compiled.create_infer_request()
