@@ -64,6 +64,7 @@ def extract_features(
             "mean": list(backbone.identity.mean),
             "std": list(backbone.identity.std),
             "precision": settings.precision,
+            **({"mode": settings.mode} if settings.mode else {}),
             "format": settings.format,
             "dtype": settings.dtype,
             "weights": backbone.identity.fingerprint,

@@ -29,10 +29,12 @@ def describe_columns(backbone: Backbone, poolings: Sequence[str]) -> list[Column
 def outputs(backbone: Backbone, inputs: Tensor, poolings: Sequence[str]) -> dict[str, Tensor]:
     """Features of normalised images (N, 3, H, W) by the name of their column, each (N, width), in order."""
     capture = backbone.capture(inputs, units=None if poolings else [], poolings=poolings)
-    found: dict[str, Tensor | None] = {
+    found = {
         column_name(index, pooling): vectors
         for index, by_pooling in capture.units.items()
         for pooling, vectors in by_pooling.items()
-    } | {PENULTIMATE: capture.penultimate, SUMMED: capture.summed, LOGITS: capture.logits}
-    columns = describe_columns(backbone, poolings)
-    return {column.name: vectors for column in columns if (vectors := found[column.name]) is not None}
+    }
+    found[PENULTIMATE] = capture.penultimate
+    further = {SUMMED: capture.summed, LOGITS: capture.logits}
+    found |= {name: vectors for name, vectors in further.items() if vectors is not None}
+    return {column.name: found[column.name] for column in describe_columns(backbone, poolings)}

@@ -16,9 +16,8 @@ from nctransfer.models.backbone import Backbone, Place
 
 logger = logging.getLogger(__name__)
 
-TOLERANCE = (
-    5e-3  # of outputs that differ by rounding, as a share of the largest; another network's are far off
-)
+# Of outputs that differ by rounding only, as a share of the largest.
+TOLERANCE = 5e-3
 
 
 def fold_batch_norm(backbone: Backbone) -> int:

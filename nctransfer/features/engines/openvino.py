@@ -75,7 +75,7 @@ def _compiled(
     example, name = torch.zeros(2, 3, height, width, dtype=torch.uint8), backbone.identity.name
     try:
         with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sizes of images are fixed
+            warnings.simplefilter("ignore")  # of tracing with fixed sizes of images
             network = openvino.convert_model(
                 _Outputs(backbone, poolings).eval(), example_input=example, input=[-1, 3, height, width]
             )
