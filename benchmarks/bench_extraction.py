@@ -10,12 +10,14 @@ the same batches; the ratio of a pass per unit (what scripts usually do); and th
 """
 
 import argparse
+import io
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -139,12 +141,17 @@ def timm_peer(backbone: Backbone, images: torch.Tensor) -> Callable[[], object]:
 
 
 def thingsvision_peer(backbone: Backbone, images: torch.Tensor) -> Callable[[], object]:
-    """One of its passes, which gives the whole output of one module."""
+    """One of its passes, which gives the whole output of one module; it pins TensorFlow and numpy 1."""
     from thingsvision.core.extraction.torch import PyTorchExtractor
 
     extractor = PyTorchExtractor("", False, device="cpu", model=backbone.network)
     unit = backbone.layout.units[-1]
-    return lambda: extractor.extract_features([images], unit, flatten_acts=False, output_type="ndarray")
+
+    def extract() -> None:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # bars and praise
+            extractor.extract_features([images], unit, flatten_acts=False, output_type="ndarray")
+
+    return extract
 
 
 PEERS: dict[str, Callable[[Backbone, torch.Tensor], Callable[[], object]]] = {

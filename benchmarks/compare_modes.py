@@ -1,11 +1,11 @@
-"""What each mode of extraction changes in a ranking, and how long its extractions take.
+"""What each mode of extraction changes in a ranking.
 
     python benchmarks/compare_modes.py overlay.yaml
 
 runs `rank` of an overlay once in every mode, in the folder of the call (images, models and random numbers are
-the same for all), and prints for each data set: seconds of all extractions over those of the default, the
-largest relative difference of NC1 and the largest difference of a probe's accuracy over all models and units,
-and under how many scores two models change places. The numbers in docs/ranking.md are from it.
+the same for all), and prints for each data set the largest relative difference of NC1 and the largest
+difference of a probe's accuracy over all models and units, and the scores under which two models change
+places. The numbers in docs/ranking.md are from it.
 """
 
 import argparse
@@ -33,17 +33,6 @@ def rank(overlay: Path, features: str) -> None:
     subprocess.run([*command, "--config", f"features={features}", "--", "rank"], check=True)
 
 
-def seconds(logs: Path, mode: str) -> float:
-    """Seconds of all features jobs of a mode, from the first image on, by the lines of their logs."""
-    total = 0.0
-    for log in logs.glob("features/*/*.log"):
-        if log.stem.partition("px")[2].strip(".") == mode:
-            lines = log.read_text().splitlines()
-            times = [pd.Timestamp(line[:23].replace(",", ".")) for line in lines if line[:2] == "20"]
-            total += (times[-1] - times[0]).total_seconds()
-    return total
-
-
 def differences(found: pd.DataFrame, usual: pd.DataFrame) -> tuple[float, float, list[str]]:
     """Of NC1, of the probes' accuracy, and the scores under which two models change places."""
     keys = ["comparison", "model", "unit", "pooling", "kind", "name"]
@@ -64,16 +53,14 @@ def differences(found: pd.DataFrame, usual: pd.DataFrame) -> tuple[float, float,
 def main(overlay: Path) -> None:
     study = yaml.safe_load(overlay.read_text())
     tables: dict[str, dict[str, pd.DataFrame]] = {dataset: {} for dataset in study["rank"]["datasets"]}
-    times = {}
     for mode, features in MODES.items():
         rank(overlay, features)
-        times[mode] = seconds(Path("logs", study["study"]), mode)
         for dataset, found in tables.items():
             found[mode] = pd.read_parquet(Path("results", study["study"], "rank", f"{dataset}.parquet"))
     for dataset, found in tables.items():
         for mode, table in found.items():
             nc1, probe, changed = differences(table, found[""])
-            row = {"dataset": dataset, "mode": mode or "default", "speed": round(times[""] / times[mode], 2)}
+            row = {"dataset": dataset, "mode": mode or "default"}
             print(json.dumps(row | {"nc1": f"{nc1:.1e}", "probe": round(probe, 2), "order": changed}))
 
 
