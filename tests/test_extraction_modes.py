@@ -127,7 +127,7 @@ def test_a_convolution_with_weights_of_its_own_making_stays():
     chain.conv1 = StdConv2d(3, 4, 3)
     backbone = chain_of(chain, ("bn2",))
     expected = features(backbone)
-    assert fold_batch_norm(backbone) == 0 or isinstance(backbone.network.bn1, nn.BatchNorm2d)
+    assert fold_batch_norm(backbone) == 0
     assert_close(features(backbone), expected, 1e-5)
 
 
@@ -169,8 +169,8 @@ def columns(store: FeatureStore) -> dict[str, np.ndarray]:
     [
         ({"fold_batch_norm": True}, 1e-5),
         ({"precision": "bfloat16"}, 0.1),
-        pytest.param({"engine": "openvino"}, 1e-5, marks=needs_openvino),
-        pytest.param({"engine": "openvino", "units": "penultimate"}, 1e-5, marks=needs_openvino),
+        pytest.param({"engine": "openvino"}, 1e-4, marks=needs_openvino),
+        pytest.param({"engine": "openvino", "units": "penultimate"}, 1e-4, marks=needs_openvino),
     ],
     ids=["folded", "bf16", "openvino", "penultimate"],
 )
