@@ -6,7 +6,7 @@ No result and no digest depends on it.
 import math
 from dataclasses import dataclass, field
 
-from nctransfer.dag.estimates import ESTIMATES, Need, Needs
+from nctransfer.dag.estimates import Need, Needs
 from nctransfer.dag.plan import Plan
 
 # Factor on estimated times: slower disks, other jobs on the node, a shared GPU.
@@ -56,7 +56,7 @@ class Requests:
         """Estimate the need of a job only once: Snakemake asks for memory and runtime separately."""
         if name not in self._needs:
             stage, *keys = name
-            self._needs[name] = ESTIMATES[stage](Needs(self.plan), *keys)
+            self._needs[name] = Needs(self.plan).need(stage, *keys)
         return self._needs[name]
 
 
