@@ -12,6 +12,7 @@ pages a cluster charges to the job.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from nctransfer.catalog.network_costs import NetworkCosts, network_costs
 from nctransfer.config.finetuning_runs import options_of
@@ -32,14 +33,21 @@ class Need:
     seconds: float
     disk: float = 0.1  # MB that its results take
     download: float = 0.0  # MB, if nothing has been downloaded yet
+    origin: str = ""  # what is downloaded, which other jobs may need too
 
 
 @dataclass(frozen=True)
 class Needs:
     """Estimated needs of the jobs of a plan.
 
-    ``gpu`` is one of ``speeds.GPUS``, or ``none``: everything is computed on the CPU, as with ``device: cpu``.
+    ``gpu`` is one of ``speeds.GPUS``, or ``none``: all is computed on the CPU, as with ``device: cpu``.
     """
+
+    # whose jobs ask for a GPU and `resources.threads`
+    rules_on_gpu: ClassVar = {
+        "pretrain", "features", "finetune", "metrics", "classifier_metrics", "head_metrics", "probes",
+        "scores",
+    }  # fmt: skip
 
     plan: Stages
     gpu: str = "v100"
@@ -52,11 +60,11 @@ class Needs:
 
     def computes_on_gpu(self, rule: str) -> bool:
         """Whether the jobs of a rule have a GPU."""
-        return rule in ON_GPU and not self.on_cpu
+        return rule in self.rules_on_gpu and not self.on_cpu
 
     def cores(self, rule: str) -> int:
         """Threads of the jobs of a rule."""
-        return self._threads if rule in ON_GPU or rule == "images" else 1
+        return self._threads if rule in self.rules_on_gpu or rule == "images" else 1
 
     # --- one method per rule, in the order of the data flow ------------------------------
 
@@ -73,7 +81,8 @@ class Needs:
         memory = self._process + 2 * stored if size.pixels else speeds.WITHOUT_GPU + photographs
         rate = speeds.UNPACKED if size.pixels else speeds.DECODED * threads
         seconds = speeds.READER + size.download * MB / speeds.FETCHED + size.images / rate
-        return Need(max(self._process, memory), seconds, stored, size.download)
+        origin = f"{entry.source}/{data_set(entry).common_name or view.dataset}"
+        return Need(max(self._process, memory), seconds, stored, size.download, origin)
 
     def pretrain(self, model: str) -> Need:
         """Train from scratch: every epoch passes the training images, then the test images."""
@@ -105,7 +114,9 @@ class Needs:
         weights = FLOAT32 * self._costs(model).parameters
         fetched = 0.0 if self.plan.training_of(model) or self.plan.weights_file(model) else weights
         seconds = speeds.INSPECTED * self._costs(model).units + 2 * fetched * MB / speeds.FETCHED
-        return Need(self._process + 4 * weights, self._on_cpu_start + seconds, weights, fetched)
+        known = self.plan.facts(model).known
+        origin = f"{known.source}/{known.name}/{known.weights}"
+        return Need(self._process + 4 * weights, self._on_cpu_start + seconds, weights, fetched, origin)
 
     def features(self, model: str, view: str) -> Need:
         """One forward pass of all images; a batch of features waits to be written."""
@@ -119,7 +130,7 @@ class Needs:
         memory = self._process + 2 * FLOAT32 * costs.parameters + 4 * batch * width / MB
         stored = written / MB / (2 if settings.dtype == "float16" else 1)
         activations = self._activations(costs, 0, batch, 0.0)
-        return Need(memory + activations, self._device.start + seconds, stored)
+        return Need(memory + activations, self._device.start + speeds.LOADED + seconds, stored)
 
     def finetune(self, run: str) -> Need:
         """Train a part of a network; the units below it need a forward pass, once if it can be cached.
@@ -136,8 +147,9 @@ class Needs:
             epochs, batch = 0, speeds.SCORED_IMAGES
         # of the network from the lowest trained unit upwards: the part that a backward pass reaches
         share = 1.0 if tuning.method == "full_ft" else 0.0
+        last = max(tuning.units, default=costs.units) if tuning.method == "layer_lp" else costs.units
         if tuning.facts.tunes_units:
-            share = max(costs.units - min(tuning.units, default=1) + 1, 1) / costs.units
+            share = max(last - min(tuning.units, default=1) + 1, 1) / costs.units
         # what is below stays the same, unless images change or statistics of normalisation are updated
         normalised = options.statistics == "update" and "avg" in facts.known.poolings
         cached = epochs > 0 and options.augmentation.level == 1 and share < 1 and not normalised
@@ -145,7 +157,7 @@ class Needs:
         step = self._passes(costs, train, batch, half)
         scored = self._passes(costs, size.test, speeds.SCORED_BATCHES * batch, half)
         tests = math.ceil(epochs / options.evaluate_every)
-        forward = share if cached else 1.0
+        forward = share if cached else last / costs.units
         seconds = epochs * ((forward + (speeds.TRAINING - 1) * share) * step) + tests * forward * scored
         # all images once more: the cache, or the accuracy after training
         seconds += step + scored + speeds.UPDATE * epochs * -(-train // batch)
@@ -297,7 +309,3 @@ ESTIMATES: Mapping[str, Callable[..., Need]] = {
     "scores": Needs.scores,
     "few_shot": Needs.few_shot,
 }
-# Rules whose jobs ask for a GPU and `resources.threads`.
-ON_GPU = {
-    "pretrain", "features", "finetune", "metrics", "classifier_metrics", "head_metrics", "probes", "scores",
-}  # fmt: skip

@@ -1,0 +1,311 @@
+"""Cost: what targets need, before anything runs: time by target and by rule, memory, disk, downloads.
+
+    python -m nctransfer cost --configfile mine.yaml figures/mine/layers.pdf rank
+    python -m nctransfer cost --gpu h200 all
+
+A dry run ends with the same numbers for the jobs that would run. Estimates come from the table of devices
+in ``nctransfer.dag.speeds``. Jobs of the study that have run correct them: each rule by the median of
+measured to estimated times. GPU hours are those of jobs that hold a GPU, CPU hours the core hours of all other jobs.
+"""
+
+import argparse
+import logging
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from nctransfer.config.kinds import SECTIONS
+from nctransfer.config.load import load
+from nctransfer.config.ranking import picture_keys
+from nctransfer.dag import speeds
+from nctransfer.dag.estimates import Need, Needs
+from nctransfer.dag.job import Job
+from nctransfer.dag.plan import Plan
+from nctransfer.errors import ConfigError, NCTransferError
+from nctransfer.runtime.job_log import lines_of, read_lines
+from nctransfer.suggestions import suggestion
+
+ROOT = Path(__file__).resolve().parents[2]
+NO_GPU = "none"
+GPUS = (*speeds.GPUS, NO_GPU)
+# Where nothing tells the GPU; one that is not in the table counts as this one too.
+USUAL_GPU = "a100"
+SAID_EVERY = 60.0  # seconds between two lines about what is left
+
+Name = tuple[str, ...]  # rule and keys of a job
+
+
+@dataclass(frozen=True)
+class Share:
+    """What some jobs need together."""
+
+    jobs: int = 0
+    gpu: float = 0.0  # hours
+    cpu: float = 0.0  # core hours
+    disk: float = 0.0  # MB
+
+    def __add__(self, other: "Share") -> "Share":
+        sums = self.jobs + other.jobs, self.gpu + other.gpu, self.cpu + other.cpu, self.disk + other.disk
+        return Share(*sums)
+
+    def cells(self) -> tuple[str, ...]:
+        """As text: jobs, GPU hours, CPU hours, disk."""
+        return f"{self.jobs:,}", hours(self.gpu), hours(self.cpu), size(self.disk)
+
+
+@dataclass
+class Prices:
+    """What the jobs of a plan need on a device, corrected by those that have run on it."""
+
+    plan: Plan
+    gpu: str
+    _ratios: dict[str, list[float]] = field(default_factory=dict)  # measured to estimated times, by rule
+    _needs: dict[Name, Need] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._estimates = Needs(self.plan, self.gpu)
+
+    @property
+    def measured(self) -> int:
+        """Number of jobs that correct the estimates."""
+        return sum(map(len, self._ratios.values()))
+
+    def learn(self, name: Name, record: Mapping[str, Any]) -> None:
+        """Correct the estimates by a job's log line, if it ran on this device."""
+        if name[0] not in Needs.rules_on_gpu or device_of(record) == self.gpu:
+            ratio = record["seconds"] / self.need(name).seconds
+            self._ratios.setdefault(name[0], []).append(ratio)
+
+    def need(self, name: Name) -> Need:
+        """Estimate of a job, as the table of devices has it."""
+        if name not in self._needs:
+            self._needs[name] = self._estimates.need(*name)
+        return self._needs[name]
+
+    def seconds(self, names: Iterable[Name]) -> dict[Name, float]:
+        """Times of jobs, corrected."""
+        medians = {rule: statistics.median(ratios) for rule, ratios in self._ratios.items()}
+        return {name: self.need(name).seconds * medians.get(name[0], 1.0) for name in names}
+
+    def by_rule(self, names: Iterable[Name]) -> dict[str, Share]:
+        """What jobs need, by rule."""
+        found: dict[str, Share] = {}
+        for name, seconds in self.seconds(names).items():
+            rule, took = name[0], seconds / 3600
+            if self._estimates.computes_on_gpu(rule):
+                share = Share(1, gpu=took, disk=self.need(name).disk)
+            else:
+                share = Share(1, cpu=took * self._estimates.cores(rule), disk=self.need(name).disk)
+            found[rule] = found.get(rule, Share()) + share
+        return found
+
+    def together(self, names: Iterable[Name]) -> Share:
+        """What jobs need together."""
+        return sum(self.by_rule(names).values(), Share())
+
+    def downloads(self, names: Iterable[Name]) -> float:
+        """MB that jobs download if nothing has been; every data set and model once."""
+        needs = map(self.need, names)
+        return sum({need.origin: need.download for need in needs if need.download}.values())
+
+
+def device_of(record: Mapping[str, Any]) -> str:
+    """Name, as in the table of devices, of what a job ran on."""
+    if record["device"] == "cpu":
+        return NO_GPU
+    named = [gpu for gpu in speeds.GPUS if gpu in record["device_name"].lower()]
+    return named[0] if named else USUAL_GPU
+
+
+def records(plan: Plan) -> dict[Name, dict[str, Any]]:
+    """Log lines of the plan's jobs that have run as they are planned."""
+    lines = read_lines(Path(plan.logs), plan.configuration.study)
+    found = {(line["rule"], *line["wildcards"].values()): line for line in lines}
+    return {
+        name: line
+        for name, line in found.items()
+        if name in plan.jobs and plan.jobs[name].stamp.digest == line.get("digest")
+    }
+
+
+def prices(plan: Plan, gpu: str | None, ran: Mapping[Name, Mapping[str, Any]]) -> Prices:
+    """Prices on a GPU, or on the device of the jobs that have run, if ``gpu`` is None."""
+    if gpu is None:
+        used = [device_of(record) for name, record in ran.items() if name[0] in Needs.rules_on_gpu]
+        gpu = NO_GPU if plan.configuration.device == "cpu" else used[-1] if used else USUAL_GPU
+    found = Prices(plan, gpu)
+    for name, record in ran.items():
+        found.learn(name, record)
+    return found
+
+
+# --- what is said ------------------------------------------------------------------------------
+
+
+def summary(price: Prices, names: Sequence[Name], targets: Mapping[str, Sequence[Name]]) -> Iterator[str]:
+    """Lines that say what jobs need, by target if there are several, and by rule."""
+    source = f"corrected by {price.measured} jobs that have run" if price.measured else "not measured here"
+    device = "without a GPU" if price.gpu == NO_GPU else f"on an {price.gpu.upper()}"
+    yield f"Cost {device} (estimated from nctransfer/dag/speeds.py, {source}):"
+    heads = "jobs", "GPU hours", "CPU hours", "disk"
+    rows = [(target, *price.together(needed).cells()) for target, needed in targets.items()]
+    if len(rows) > 1:
+        yield from _aligned([("target", *heads), *rows])
+    rows = [(rule, *share.cells()) for rule, share in price.by_rule(names).items()]
+    yield from _aligned([("rule", *heads), *rows, ("together", *price.together(names).cells())])
+    largest = max(names, key=lambda name: price.need(name).memory)
+    yield (
+        f"The largest job needs {size(price.need(largest).memory)} of memory ({' '.join(largest)}); at most "
+        f"{size(price.downloads(names))} are downloaded."
+    )
+    others = []
+    for gpu in GPUS:
+        if gpu != price.gpu and price.plan.configuration.device != "cpu":
+            share = Prices(price.plan, gpu).together(names)
+            others.append(f"{hours(share.cpu)} CPU hours without a GPU" if gpu == NO_GPU
+                          else f"{hours(share.gpu)} GPU hours on an {gpu.upper()}")  # fmt: skip
+    if others:
+        yield f"Elsewhere, not measured: {', '.join(others)}."
+
+
+class Progress(logging.Handler):
+    """Hears of Snakemake's finished jobs, and says now and then what the others need.
+
+    ``planned`` are the names of jobs, and where their logs are, by Snakemake's number.
+    """
+
+    def __init__(
+        self, price: Prices, planned: Mapping[int, tuple[Name, Path]], say: Callable[[str], object]
+    ) -> None:
+        super().__init__()
+        self._price, self._left, self._say = price, dict(planned), say
+        self._began = self._said = time.monotonic()
+        self._worked = 0.0  # seconds of jobs that have finished
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take note of a finished job."""
+        event, number = getattr(record, "event", None), getattr(record, "job_id", None)
+        if getattr(event, "name", "") != "JOB_FINISHED" or number not in self._left:
+            return
+        name, path = self._left.pop(number)
+        for line in lines_of(path) if path.is_file() else ():
+            self._worked += line["seconds"]
+            self._price.learn(name, line)
+        now = time.monotonic()
+        if self._left and self._worked and now - self._said >= SAID_EVERY:
+            self._said = now
+            self._say(self.remaining(now - self._began))
+
+    def remaining(self, elapsed: float) -> str:
+        """What the unfinished jobs need, ``elapsed`` seconds after the run began."""
+        names = [name for name, _ in self._left.values()]
+        share, seconds = self._price.together(names), sum(self._price.seconds(names).values())
+        minutes = seconds * elapsed / self._worked / 60
+        left = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+        return (
+            f"{len(names)} jobs are left, about {left} as fast as until now ({hours(share.gpu)} GPU hours, "
+            f"{hours(share.cpu)} CPU hours)"
+        )
+
+
+def hours(value: float) -> str:
+    """Hours, to two digits."""
+    return f"{float(f'{value:.2g}'):,.0f}" if value >= 9.95 else f"{value:.2g}" if value >= 0.005 else "0"
+
+
+def size(mb: float) -> str:
+    """A number of MB, in a fitting unit."""
+    for unit, factor in (("TB", 1e6), ("GB", 1e3)):
+        if mb >= factor:
+            return f"{mb / factor:.2g} {unit}" if mb < 99.5 * factor else f"{mb / factor:.0f} {unit}"
+    return f"{mb:.0f} MB"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        yield "  ".join(["", first.ljust(widths[0]), *cells])
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+def jobs_for(jobs: Iterable[Job]) -> list[Name]:
+    """Jobs, and all that they are made from; each once."""
+    found: dict[Name, None] = {}
+    pending = list(jobs)
+    while pending:
+        job = pending.pop()
+        if (name := (job.rule, *job.keys)) not in found:
+            found[name] = None
+            pending += job.parents
+    return list(found)
+
+
+def targets(plan: Plan, words: Iterable[str]) -> dict[str, list[Name]]:
+    """The jobs of every target; those that stand for several figures and tables are listed one by one."""
+    found: dict[str, list[Name]] = {}
+    for word in words:
+        for label, job in _target(plan, word):
+            found[label] = jobs_for([job])
+    return found
+
+
+def _target(plan: Plan, word: str) -> Iterator[tuple[str, Job]]:
+    several = {"all": plan.reported, "rank": partial(picture_keys, plan.configuration)}
+    path, shown = PurePosixPath(word), []
+    for section in SECTIONS:
+        known = list(plan.configuration.pictures(section))
+        if word in several:
+            shown += [(section, key) for key in several[word](section)]
+        elif word == section:
+            shown += [(section, key) for key in plan.asked_for(section)]
+        elif str(path.parent) in (".", section, getattr(plan, section)):
+            shown += [(section, key) for key in known if key in (path.name, path.stem)][:1]
+    yield from ((f"{section}/{key}", plan.picture(section, key)) for section, key in shown)
+    if word in ("all", "scorecard"):
+        yield "scorecard", plan.scorecard()
+    if word == "all":
+        yield "overview", plan.overview()
+        yield "provenance", plan.provenance()
+    if not shown and word not in ("scorecard", "all", *several, *SECTIONS):
+        names = [f"{section}/{key}" for section in SECTIONS for key in plan.configuration.pictures(section)]
+        raise ConfigError(
+            f"no target {word!r}{suggestion(word, names)}; allowed: all, figures, tables, rank, scorecard, and "
+            "the figures and tables of the configuration (for any other file: snakemake -n)"
+        )
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m nctransfer cost", description=__doc__.split("\n")[0])
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="as for snakemake; default: all")
+    parser.add_argument("--configfile", nargs="+", type=Path, default=[], help="overlays, as for snakemake")
+    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for snakemake")
+    parser.add_argument("--gpu", choices=GPUS, help=f"default: that of jobs that have run, else {USUAL_GPU}")
+    arguments = parser.parse_args(words)
+    try:
+        plan = Plan(load([ROOT / "config.yaml"], arguments.configfile, arguments.config), ROOT)
+        wanted = targets(plan, arguments.targets or ["all"])
+        names = list(dict.fromkeys(name for needed in wanted.values() for name in needed))
+        ran = records(plan)
+        price = prices(plan, arguments.gpu, ran)
+        lines = list(summary(price, names, wanted))
+        left = [name for name in names if name not in ran]
+        if len(left) < len(names):
+            share = price.together(left)
+            lines.append(
+                f"{len(names) - len(left)} jobs have run; the other {len(left)} need {hours(share.gpu)} "
+                f"GPU hours and {hours(share.cpu)} CPU hours."
+            )
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+    except NCTransferError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
