@@ -5,7 +5,7 @@
 
 A dry run ends with the same numbers for the jobs that would run. Estimates come from the table of devices
 in ``nctransfer.dag.speeds``. Jobs of the study that have run correct them: each rule by the median of
-measured to estimated times. GPU hours are those of jobs that hold a GPU, CPU hours the core hours of all other jobs.
+measured to estimated times. "GPU" is the time of jobs that hold a GPU, "CPU" the core hours of all others.
 """
 
 import argparse
@@ -15,15 +15,16 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from nctransfer.config.kinds import SECTIONS
 from nctransfer.config.load import load
 from nctransfer.config.ranking import picture_keys
 from nctransfer.dag import speeds
-from nctransfer.dag.estimates import Need, Needs
+from nctransfer.dag.estimates import ESTIMATES, Need, Needs
 from nctransfer.dag.job import Job
 from nctransfer.dag.plan import Plan
 from nctransfer.errors import ConfigError, NCTransferError
@@ -54,8 +55,8 @@ class Share:
         return Share(*sums)
 
     def cells(self) -> tuple[str, ...]:
-        """As text: jobs, GPU hours, CPU hours, disk."""
-        return f"{self.jobs:,}", hours(self.gpu), hours(self.cpu), size(self.disk)
+        """As text: jobs, time of GPUs and of CPU cores, disk."""
+        return f"{self.jobs:,}", span(self.gpu), span(self.cpu), size(self.disk)
 
 
 @dataclass
@@ -77,9 +78,9 @@ class Prices:
 
     def learn(self, name: Name, record: Mapping[str, Any]) -> None:
         """Correct the estimates by a job's log line, if it ran on this device."""
-        if name[0] not in Needs.rules_on_gpu or device_of(record) == self.gpu:
-            ratio = record["seconds"] / self.need(name).seconds
-            self._ratios.setdefault(name[0], []).append(ratio)
+        need = self.need(name)  # a download may have been done before
+        if not need.download and (name[0] not in Needs.rules_on_gpu or device_of(record) == self.gpu):
+            self._ratios.setdefault(name[0], []).append(record["seconds"] / need.seconds)
 
     def need(self, name: Name) -> Need:
         """Estimate of a job, as the table of devices has it."""
@@ -88,21 +89,26 @@ class Prices:
         return self._needs[name]
 
     def seconds(self, names: Iterable[Name]) -> dict[Name, float]:
-        """Times of jobs, corrected."""
+        """Times of jobs, corrected; of those with the same download, only the first has it."""
         medians = {rule: statistics.median(ratios) for rule, ratios in self._ratios.items()}
-        return {name: self.need(name).seconds * medians.get(name[0], 1.0) for name in names}
+        found, fetched = {}, set[str]()
+        for name in names:
+            need = self.need(name)
+            found[name] = (need.seconds - need.fetching) * medians.get(name[0], 1.0)
+            if need.origin not in fetched:
+                found[name] += need.fetching
+                fetched.add(need.origin)
+        return found
 
     def by_rule(self, names: Iterable[Name]) -> dict[str, Share]:
         """What jobs need, by rule."""
-        found: dict[str, Share] = {}
+        found = dict.fromkeys(ESTIMATES, Share())
         for name, seconds in self.seconds(names).items():
             rule, took = name[0], seconds / 3600
-            if self._estimates.computes_on_gpu(rule):
-                share = Share(1, gpu=took, disk=self.need(name).disk)
-            else:
-                share = Share(1, cpu=took * self._estimates.cores(rule), disk=self.need(name).disk)
+            on_gpu, cores = self._estimates.computes_on_gpu(rule), self._estimates.cores(rule)
+            share = Share(1, took if on_gpu else 0, 0 if on_gpu else took * cores, self.need(name).disk)
             found[rule] = found.get(rule, Share()) + share
-        return found
+        return {rule: share for rule, share in found.items() if share.jobs}
 
     def together(self, names: Iterable[Name]) -> Share:
         """What jobs need together."""
@@ -147,12 +153,13 @@ def prices(plan: Plan, gpu: str | None, ran: Mapping[Name, Mapping[str, Any]]) -
 # --- what is said ------------------------------------------------------------------------------
 
 
-def summary(price: Prices, names: Sequence[Name], targets: Mapping[str, Sequence[Name]]) -> Iterator[str]:
+def summary(
+    price: Prices, names: Sequence[Name], targets: Mapping[str, Sequence[Name]] = MappingProxyType({})
+) -> Iterator[str]:
     """Lines that say what jobs need, by target if there are several, and by rule."""
     source = f"corrected by {price.measured} jobs that have run" if price.measured else "not measured here"
-    device = "without a GPU" if price.gpu == NO_GPU else f"on an {price.gpu.upper()}"
-    yield f"Cost {device} (estimated from nctransfer/dag/speeds.py, {source}):"
-    heads = "jobs", "GPU hours", "CPU hours", "disk"
+    yield f"Cost {_where(price.gpu)} (estimated from nctransfer/dag/speeds.py, {source}):"
+    heads = "jobs", "GPU", "CPU", "disk"
     rows = [(target, *price.together(needed).cells()) for target, needed in targets.items()]
     if len(rows) > 1:
         yield from _aligned([("target", *heads), *rows])
@@ -167,23 +174,26 @@ def summary(price: Prices, names: Sequence[Name], targets: Mapping[str, Sequence
     for gpu in GPUS:
         if gpu != price.gpu and price.plan.configuration.device != "cpu":
             share = Prices(price.plan, gpu).together(names)
-            others.append(f"{hours(share.cpu)} CPU hours without a GPU" if gpu == NO_GPU
-                          else f"{hours(share.gpu)} GPU hours on an {gpu.upper()}")  # fmt: skip
+            others.append(f"{_where(gpu)} {span(share.cpu if gpu == NO_GPU else share.gpu)}")
     if others:
-        yield f"Elsewhere, not measured: {', '.join(others)}."
+        yield f"Not measured here: {', '.join(others)}."
 
 
 class Progress(logging.Handler):
     """Hears of Snakemake's finished jobs, and says now and then what the others need.
 
-    ``planned`` are the names of jobs, and where their logs are, by Snakemake's number.
+    ``prices`` gives prices when they are needed first. ``planned`` are the names of jobs, and where their
+    logs are, by Snakemake's number.
     """
 
     def __init__(
-        self, price: Prices, planned: Mapping[int, tuple[Name, Path]], say: Callable[[str], object]
+        self,
+        prices: Callable[[], Prices],
+        planned: Mapping[int, tuple[Name, Path]],
+        say: Callable[[str], object],
     ) -> None:
         super().__init__()
-        self._price, self._left, self._say = price, dict(planned), say
+        self._prices, self._left, self._say = cache(prices), dict(planned), say
         self._began = self._said = time.monotonic()
         self._worked = 0.0  # seconds of jobs that have finished
 
@@ -195,7 +205,7 @@ class Progress(logging.Handler):
         name, path = self._left.pop(number)
         for line in lines_of(path) if path.is_file() else ():
             self._worked += line["seconds"]
-            self._price.learn(name, line)
+            self._prices().learn(name, line)
         now = time.monotonic()
         if self._left and self._worked and now - self._said >= SAID_EVERY:
             self._said = now
@@ -204,26 +214,34 @@ class Progress(logging.Handler):
     def remaining(self, elapsed: float) -> str:
         """What the unfinished jobs need, ``elapsed`` seconds after the run began."""
         names = [name for name, _ in self._left.values()]
-        share, seconds = self._price.together(names), sum(self._price.seconds(names).values())
-        minutes = seconds * elapsed / self._worked / 60
-        left = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+        price = self._prices()
+        share, seconds = price.together(names), sum(price.seconds(names).values())
+        left = seconds * elapsed / self._worked / 3600
         return (
-            f"{len(names)} jobs are left, about {left} as fast as until now ({hours(share.gpu)} GPU hours, "
-            f"{hours(share.cpu)} CPU hours)"
+            f"{len(names)} jobs are left, about {span(left)} at this speed ({span(share.gpu)} of GPUs, "
+            f"{span(share.cpu)} of CPU cores)"
         )
 
 
-def hours(value: float) -> str:
-    """Hours, to two digits."""
-    return f"{float(f'{value:.2g}'):,.0f}" if value >= 9.95 else f"{value:.2g}" if value >= 0.005 else "0"
+def _where(gpu: str) -> str:
+    return "without a GPU" if gpu == NO_GPU else f"with {gpu.upper()}"
+
+
+def span(hours: float) -> str:
+    """A time in a fitting unit, to two digits."""
+    units = {"h": 1, "min": 60, "s": 3600}
+    unit = next((unit for unit, count in units.items() if hours * count >= 0.995), "s")
+    return f"{_two_digits(hours * units[unit])} {unit}"
 
 
 def size(mb: float) -> str:
-    """A number of MB, in a fitting unit."""
-    for unit, factor in (("TB", 1e6), ("GB", 1e3)):
-        if mb >= factor:
-            return f"{mb / factor:.2g} {unit}" if mb < 99.5 * factor else f"{mb / factor:.0f} {unit}"
-    return f"{mb:.0f} MB"
+    """A number of MB in a fitting unit, to two digits."""
+    unit, count = ("GB", 1e3) if mb >= 995 else ("MB", 1)
+    return f"{_two_digits(mb / count)} {unit}"
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:.2g}" if 0.1 <= value < 9.95 else f"{float(f'{value:.2g}'):,.0f}"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -258,8 +276,11 @@ def targets(plan: Plan, words: Iterable[str]) -> dict[str, list[Name]]:
 
 
 def _target(plan: Plan, word: str) -> Iterator[tuple[str, Job]]:
-    several = {"all": plan.reported, "rank": partial(picture_keys, plan.configuration)}
-    path, shown = PurePosixPath(word), []
+    several: dict[str, Callable[[str], list[str]]] = {
+        "all": plan.reported,
+        "rank": partial(picture_keys, plan.configuration),
+    }
+    path, shown = PurePosixPath(word), list[tuple[str, str]]()
     for section in SECTIONS:
         known = list(plan.configuration.pictures(section))
         if word in several:
@@ -277,8 +298,8 @@ def _target(plan: Plan, word: str) -> Iterator[tuple[str, Job]]:
     if not shown and word not in ("scorecard", "all", *several, *SECTIONS):
         names = [f"{section}/{key}" for section in SECTIONS for key in plan.configuration.pictures(section)]
         raise ConfigError(
-            f"no target {word!r}{suggestion(word, names)}; allowed: all, figures, tables, rank, scorecard, and "
-            "the figures and tables of the configuration (for any other file: snakemake -n)"
+            f"no target {word!r}{suggestion(word, names)}; allowed: all, figures, tables, rank, scorecard, "
+            "and the figures and tables of the configuration (for any other file: snakemake -n)"
         )
 
 
@@ -301,8 +322,8 @@ def main(words: Sequence[str] | None = None) -> int:
         if len(left) < len(names):
             share = price.together(left)
             lines.append(
-                f"{len(names) - len(left)} jobs have run; the other {len(left)} need {hours(share.gpu)} "
-                f"GPU hours and {hours(share.cpu)} CPU hours."
+                f"{len(names) - len(left)} jobs have run; the other {len(left)} need {span(share.gpu)} of "
+                f"GPUs and {span(share.cpu)} of CPU cores."
             )
         sys.stdout.write("".join(f"{line}\n" for line in lines))
     except NCTransferError as error:

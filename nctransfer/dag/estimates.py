@@ -30,10 +30,15 @@ class Need:
     """Estimated need of a job, without margin."""
 
     memory: float  # of the host, in MB
-    seconds: float
+    seconds: float  # with its downloads
     disk: float = 0.1  # MB that its results take
     download: float = 0.0  # MB, if nothing has been downloaded yet
     origin: str = ""  # what is downloaded, which other jobs may need too
+
+    @property
+    def fetching(self) -> float:
+        """Seconds that its downloads take."""
+        return self.download * MB / speeds.FETCHED
 
 
 @dataclass(frozen=True)
@@ -112,9 +117,10 @@ class Needs:
     def model(self, model: str) -> Need:
         """Fetch the weights, possibly with a text tower, and inspect the network's units."""
         weights = FLOAT32 * self._costs(model).parameters
-        fetched = 0.0 if self.plan.training_of(model) or self.plan.weights_file(model) else weights
-        seconds = speeds.INSPECTED * self._costs(model).units + 2 * fetched * MB / speeds.FETCHED
         known = self.plan.facts(model).known
+        fetched = 0.0 if self.plan.training_of(model) or self.plan.weights_file(model) else weights
+        fetched *= 2 if known.source == "open_clip" else 1
+        seconds = speeds.INSPECTED * self._costs(model).units + fetched * MB / speeds.FETCHED
         origin = f"{known.source}/{known.name}/{known.weights}"
         return Need(self._process + 4 * weights, self._on_cpu_start + seconds, weights, fetched, origin)
 
@@ -226,7 +232,7 @@ class Needs:
         width, samples = costs.widest, size.images
         products = 2 * samples * width**2 + 4 * labelings * samples * width * size.classes
         each = products / device.float64 + 2 * 20 * width**3 / device.decompositions
-        each += labelings * speeds.MEASURED + speeds.COLUMN
+        each += labelings * (speeds.MEASURED + samples * speeds.MEASURED_EACH) + speeds.COLUMN
         memory = speeds.COPIES * max(size.train, size.test) * width * FLOAT32 + 6 * width**2 * FLOAT64
         return Need(self._process + memory / MB, device.start + columns * each)
 

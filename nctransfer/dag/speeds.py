@@ -36,11 +36,11 @@ class Device:
         return images * (image + traffic / self.bandwidth) + -(-images // batch) * costs.units * self.launch
 
 
-# ResNet50 (24.5 GFLOP an image) trains at 367 images/s in float32 on a V100 and at 938 (TF32) and 2,470 (mixed
-# precision) on an A100: NVIDIA's DeepLearningExamples, PyTorch ResNet50 v1.5, 21.03. An H200 has 3.2 times an
-# A100's peak arithmetic and 2.4 times its bandwidth (data sheets); half of the first gain and three quarters of
-# the second are assumed. A V100 has no fast bfloat16. Float64: a third of the peaks of the data sheets (7.8,
-# 19.5 and 67 TFLOP/s); decompositions, launch, start and process are assumptions.
+# ResNet50 (24.5 GFLOP an image) trains at 367 images/s in float32 on a V100 and at 938 (TF32) and 2,470
+# (mixed precision) on an A100: NVIDIA's DeepLearningExamples, PyTorch ResNet50 v1.5, 21.03. An H200 has 3.2
+# times an A100's peak arithmetic and 2.4 times its bandwidth (data sheets); half of the first gain and three
+# quarters of the second are assumed. A V100 has no fast bfloat16. Float64: a third of the peaks of the data
+# sheets (7.8, 19.5 and 67 TFLOP/s); decompositions, launch, start and process are assumptions.
 GPUS = {
     "h200": Device(64e12, 190e12, 22e12, 500e9, 2400e9, 2.5e-4, 10, 5_000),
     "a100": Device(40e12, 120e12, 6e12, 200e9, 1400e9, 3e-4, 10, 5_000),
@@ -80,18 +80,19 @@ FETCHED = 5e6  # bytes per second of a download, including verification and unpa
 DECODED = 50  # photographs of some megapixels that one thread decodes and resizes per second
 UNPACKED = 20_000  # images of one size that are read per second
 WRITTEN = 50e6  # bytes per second of features, with checksums
-READER = 0.3  # load the library that reads a data set
+READER = 0.4  # load the library that reads a data set
 LOADED = 0.2  # load a model and prepare it
 INSPECTED = 0.01  # inspect a unit of a network
 UPDATE = 4e-3  # of a training step beside its passes: the optimiser, the order, the loss
 COLUMN = 0.01  # open or write one stored feature of a split
-MEASURED = 0.007  # all metrics of a feature for one labelling, beside its products
+# All metrics of a feature for one labelling, beside their products: seconds, and seconds per image.
+MEASURED, MEASURED_EACH = 0.004, 5e-6
 PROBE_STEP = 2e-4  # step of the probes of all units
-EPISODE = 0.01  # few-shot episode: a logistic regression and the NC1 of its queries
+EPISODE = 0.005  # few-shot episode: a logistic regression and the NC1 of its queries
 # All scores of a feature: seconds, seconds per image, width and class, and FLOP/s of the rest. Measured on
-# two cores with d = 2,048 (docs/ranking.md): 42 s (N = 20,000, K = 397) and 106 s (50,000 and 1,000; 10,000 in
-# the mixture).
-SCORES, SCORES_EACH, SCORED_FLOPS = 0.5, 4e-9, 20e9
+# two cores with d = 2,048 (docs/ranking.md): 42 s (N = 20,000, K = 397) and 106 s (50,000 and 1,000; 10,000
+# in the mixture).
+SCORES, SCORES_EACH, SCORED_FLOPS = 0.3, 4e-9, 20e9
 # Rules that only read tables.
-FIXED = {"figure": 2.2, "table": 1.7}
+FIXED = {"figure": 2.5, "table": 1.0, "ranking": 5.0, "chance": 5.0, "scorecard": 3.0}
 PICTURE = 0.2  # MB of a figure or table in all its forms
