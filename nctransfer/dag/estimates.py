@@ -130,9 +130,8 @@ class Needs:
         costs, size, batch = self._costs(model, dataset), self._size(dataset), settings.batch_size
         width = self._stored_width(model) * FLOAT32
         written = size.images * width
-        columns = self._stored_width(model) / costs.widest
         seconds = self._passes(costs, size.images, batch, settings.precision == "bfloat16")
-        seconds += written / speeds.WRITTEN + 2 * columns * speeds.COLUMN
+        seconds += written / speeds.WRITTEN + 2 * self._columns(model) * speeds.COLUMN
         memory = self._process + 2 * FLOAT32 * costs.parameters + 4 * batch * width / MB
         stored = written / MB / (2 if settings.dtype == "float16" else 1)
         activations = self._activations(costs, 0, batch, 0.0)
@@ -190,12 +189,12 @@ class Needs:
         """Probes of all units together; several rates and decays share a pass over the features."""
         probes, size = self.plan.configuration.probes, self._size_of(model, view)
         width = self._stored_width(model)
-        columns = width / self._costs(model).widest
         settings = len(probes.learning_rates) * len(probes.weight_decays)
         steps = probes.seeds * probes.epochs * math.ceil(size.train / probes.batch_size)
         flops = 6 * size.train * width * size.classes * probes.epochs * probes.seeds * settings
         # such narrow matrices reach only a tenth of the device's arithmetic
-        seconds = steps * speeds.PROBE_STEP + 10 * flops / self._device.float32 + columns * speeds.COLUMN
+        seconds = steps * speeds.PROBE_STEP + 10 * flops / self._device.float32
+        seconds += self._columns(model) * speeds.COLUMN
         classifiers = settings * probes.seeds * width * size.classes * FLOAT32 / MB
         memory = self._process + size.images * width * FLOAT32 / MB + 4 * classifiers
         return Need(memory, self._device.start + seconds, classifiers)
@@ -221,20 +220,22 @@ class Needs:
 
     # --- helpers ---------------------------------------------------------------------
 
-    def _measured(self, model: str, view: str, labelings: int, columns: float = 0) -> Need:
+    def _measured(self, model: str, view: str, labelings: int, columns: int = 0) -> Need:
         """Measure all units of both splits, or so many features, one after the other.
 
         FLOP per unit: covariance 2 N d^2, decompositions about 20 d^3, and 4 N d K per labelling for the
         products of the class means (N samples, width d, K classes).
         """
         costs, size, device = self._costs(model), self._size_of(model, view), self._device
-        columns = columns or self._stored_width(model) / costs.widest
+        # wide features count for more in the products
+        widest = columns or self._stored_width(model) / costs.widest
         width, samples = costs.widest, size.images
         products = 2 * samples * width**2 + 4 * labelings * samples * width * size.classes
-        each = products / device.float64 + 2 * 20 * width**3 / device.decompositions
-        each += labelings * (speeds.MEASURED + samples * speeds.MEASURED_EACH) + speeds.COLUMN
+        algebra = products / device.float64 + 2 * 20 * width**3 / device.decompositions
+        each = labelings * (speeds.MEASURED + samples * speeds.MEASURED_EACH) + speeds.COLUMN
+        seconds = device.start + widest * algebra + (columns or self._columns(model)) * each
         memory = speeds.COPIES * max(size.train, size.test) * width * FLOAT32 + 6 * width**2 * FLOAT64
-        return Need(self._process + memory / MB, device.start + columns * each)
+        return Need(self._process + memory / MB, seconds)
 
     @property
     def on_cpu(self) -> bool:
@@ -283,6 +284,12 @@ class Needs:
 
     def _penultimate_only(self, model: str) -> bool:
         return self.plan.study.kept_units(model) == "penultimate"
+
+    def _columns(self, model: str) -> int:
+        """Number of stored features: stem and units with all poolings, and the penultimate feature."""
+        if self._penultimate_only(model):
+            return 1
+        return (self._costs(model).units + 1) * len(self.plan.facts(model).poolings) + 1
 
     def _stored_width(self, model: str) -> int:
         """Stored numbers per image: all units with all poolings, and the penultimate feature."""

@@ -50,7 +50,7 @@ GPUS = {
 
 def cpu(threads: int) -> Device:
     """A CPU. One core reached 25 (MobileNetV2) to 110 (ViT-Ti) GFLOP/s in the runs of docs/real-input.md."""
-    return Device(threads * 50e9, threads * 50e9, 20e9, 10e9, threads * 5e9, 1e-3, 0.3, 1_200)
+    return Device(threads * 50e9, threads * 50e9, 20e9, 10e9, threads * 5e9, 1.2e-3, 0.25, 800)
 
 
 # --- memory ---------------------------------------------------------------------------------
@@ -80,13 +80,13 @@ FETCHED = 5e6  # bytes per second of a download, including verification and unpa
 DECODED = 50  # photographs of some megapixels that one thread decodes and resizes per second
 UNPACKED = 20_000  # images of one size that are read per second
 WRITTEN = 50e6  # bytes per second of features, with checksums
-READER = 0.4  # load the library that reads a data set
+READER = 0.5  # load the library that reads a data set
 LOADED = 0.2  # load a model and prepare it
 INSPECTED = 0.01  # inspect a unit of a network
-UPDATE = 4e-3  # of a training step beside its passes: the optimiser, the order, the loss
+UPDATE = 5e-3  # of a training step beside its passes: the optimiser, the order, the loss
 COLUMN = 0.01  # open or write one stored feature of a split
 # All metrics of a feature for one labelling, beside their products: seconds, and seconds per image.
-MEASURED, MEASURED_EACH = 0.004, 5e-6
+MEASURED, MEASURED_EACH = 0.002, 2.5e-6
 PROBE_STEP = 2e-4  # step of the probes of all units
 EPISODE = 0.005  # few-shot episode: a logistic regression and the NC1 of its queries
 # All scores of a feature: seconds, seconds per image, width and class, and FLOP/s of the rest. Measured on
@@ -94,5 +94,5 @@ EPISODE = 0.005  # few-shot episode: a logistic regression and the NC1 of its qu
 # in the mixture).
 SCORES, SCORES_EACH, SCORED_FLOPS = 0.3, 4e-9, 20e9
 # Rules that only read tables.
-FIXED = {"figure": 2.5, "table": 1.0, "ranking": 5.0, "chance": 5.0, "scorecard": 3.0}
+FIXED = {"figure": 3.0, "table": 1.0, "ranking": 8.0, "chance": 5.0, "scorecard": 3.0}
 PICTURE = 0.2  # MB of a figure or table in all its forms
