@@ -61,7 +61,7 @@ class Needs:
         """Need of a job of any rule."""
         if rule in ESTIMATES:
             return ESTIMATES[rule](self, *keys)
-        return Need(speeds.WITHOUT_GPU, speeds.FIXED.get(rule, 1.0), speeds.PICTURE)
+        return Need(speeds.WITHOUT_GPU, speeds.FIXED.get(rule, 0.5), speeds.PICTURE)
 
     def computes_on_gpu(self, rule: str) -> bool:
         """Whether the jobs of a rule have a GPU."""
