@@ -45,12 +45,6 @@ def test_the_table_of_devices_gives_the_published_speed_of_training_resnet50(gpu
     assert published / 1.25 < 25_600 / seconds < 1.25 * published
 
 
-def test_newer_devices_are_faster(demo, figure3):
-    hours = [cost.Prices(demo, gpu).together(figure3) for gpu in cost.GPUS]
-    assert hours[0].gpu <= hours[1].gpu <= hours[2].gpu
-    assert hours[3].gpu == 0 < hours[0].cpu < hours[3].cpu
-
-
 def test_rules_with_a_gpu_are_those_that_ask_for_one():
     rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
     asking = re.findall(r"^rule (\w+):\n(?:(?!^rule ).*\n)*?        gpu=GPUS,", rules, flags=re.M)
@@ -135,6 +129,7 @@ def test_the_parts_of_a_cost_add_up(demo, figure3):
     together = price.together(figure3)
     assert together.jobs == len(figure3) == sum(part.jobs for part in parts)
     assert together.gpu == pytest.approx(sum(part.gpu for part in parts))
+    assert cost.Prices(demo, "none").together(figure3).gpu == 0
     assert together.disk == pytest.approx(sum(price.need(name).disk for name in figure3))
 
 
@@ -184,10 +179,3 @@ def test_a_run_says_what_is_left(demo, figure3, tmp_path, monkeypatch):
     (words,) = said
     # of two seconds that passed, a job used one
     assert words.startswith(f"{len(figure3) - 2} jobs are left, about {cost.span(2 * left / 3600)} at this")
-    progress.emit(replace_event(finished(1)))
-    assert len(said) == 1
-
-
-def replace_event(record: logging.LogRecord) -> logging.LogRecord:
-    record.event = SimpleNamespace(name="JOB_INFO")
-    return record

@@ -15,9 +15,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 from typing import Any
 
 from nctransfer.config.kinds import SECTIONS
@@ -94,9 +93,10 @@ class Prices:
         found, fetched = {}, set[str]()
         for name in names:
             need = self.need(name)
-            found[name] = (need.seconds - need.fetching) * medians.get(name[0], 1.0)
-            if need.origin not in fetched:
-                found[name] += need.fetching
+            fetching = need.download * speeds.MB / speeds.FETCHED
+            found[name] = (need.seconds - fetching) * medians.get(name[0], 1.0)
+            if fetching and need.origin not in fetched:
+                found[name] += fetching
                 fetched.add(need.origin)
         return found
 
@@ -104,9 +104,9 @@ class Prices:
         """What jobs need, by rule."""
         found = dict.fromkeys(ESTIMATES, Share())
         for name, seconds in self.seconds(names).items():
-            rule, took = name[0], seconds / 3600
-            on_gpu, cores = self._estimates.computes_on_gpu(rule), self._estimates.cores(rule)
-            share = Share(1, took if on_gpu else 0, 0 if on_gpu else took * cores, self.need(name).disk)
+            rule, took, disk = name[0], seconds / 3600, self.need(name).disk
+            on_gpu = rule in Needs.rules_on_gpu and not self._estimates.on_cpu
+            share = Share(1, took if on_gpu else 0, 0 if on_gpu else took * self._estimates.cores(rule), disk)
             found[rule] = found.get(rule, Share()) + share
         return {rule: share for rule, share in found.items() if share.jobs}
 
@@ -153,14 +153,12 @@ def prices(plan: Plan, gpu: str | None, ran: Mapping[Name, Mapping[str, Any]]) -
 # --- what is said ------------------------------------------------------------------------------
 
 
-def summary(
-    price: Prices, names: Sequence[Name], targets: Mapping[str, Sequence[Name]] = MappingProxyType({})
-) -> Iterator[str]:
+def summary(price: Prices, names: Sequence[Name], by_target: Mapping[str, Sequence[Name]]) -> Iterator[str]:
     """Lines that say what jobs need, by target if there are several, and by rule."""
     source = f"corrected by {price.measured} jobs that have run" if price.measured else "not measured here"
     yield f"Cost {_where(price.gpu)} (estimated from nctransfer/dag/speeds.py, {source}):"
     heads = "jobs", "GPU", "CPU", "disk"
-    rows = [(target, *price.together(needed).cells()) for target, needed in targets.items()]
+    rows = [(target, *price.together(needed).cells()) for target, needed in by_target.items()]
     if len(rows) > 1:
         yield from _aligned([("target", *heads), *rows])
     rows = [(rule, *share.cells()) for rule, share in price.by_rule(names).items()]
@@ -170,12 +168,9 @@ def summary(
         f"The largest job needs {size(price.need(largest).memory)} of memory ({' '.join(largest)}); at most "
         f"{size(price.downloads(names))} are downloaded."
     )
-    others = []
-    for gpu in GPUS:
-        if gpu != price.gpu and price.plan.configuration.device != "cpu":
-            share = Prices(price.plan, gpu).together(names)
-            others.append(f"{_where(gpu)} {span(share.cpu if gpu == NO_GPU else share.gpu)}")
-    if others:
+    if price.plan.configuration.device != "cpu":
+        shares = {gpu: Prices(price.plan, gpu).together(names) for gpu in GPUS if gpu != price.gpu}
+        others = (f"{_where(gpu)} {span(share.gpu or share.cpu)}" for gpu, share in shares.items())
         yield f"Not measured here: {', '.join(others)}."
 
 
@@ -200,27 +195,26 @@ class Progress(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Take note of a finished job."""
         event, number = getattr(record, "event", None), getattr(record, "job_id", None)
-        if getattr(event, "name", "") != "JOB_FINISHED" or number not in self._left:
-            return
-        name, path = self._left.pop(number)
-        for line in lines_of(path) if path.is_file() else ():
+        if getattr(event, "name", "") == "JOB_FINISHED" and number in self._left:
+            try:
+                self._note(*self._left.pop(number))
+            except Exception:  # which is no reason to end a run
+                self.handleError(record)
+
+    def _note(self, finished: Name, log: Path) -> None:
+        price, now = self._prices(), time.monotonic()
+        for line in lines_of(log) if log.is_file() else ():
             self._worked += line["seconds"]
-            self._prices().learn(name, line)
-        now = time.monotonic()
+            price.learn(finished, line)
         if self._left and self._worked and now - self._said >= SAID_EVERY:
             self._said = now
-            self._say(self.remaining(now - self._began))
-
-    def remaining(self, elapsed: float) -> str:
-        """What the unfinished jobs need, ``elapsed`` seconds after the run began."""
-        names = [name for name, _ in self._left.values()]
-        price = self._prices()
-        share, seconds = price.together(names), sum(price.seconds(names).values())
-        left = seconds * elapsed / self._worked / 3600
-        return (
-            f"{len(names)} jobs are left, about {span(left)} at this speed ({span(share.gpu)} of GPUs, "
-            f"{span(share.cpu)} of CPU cores)"
-        )
+            names = [name for name, _ in self._left.values()]
+            share, seconds = price.together(names), sum(price.seconds(names).values())
+            left = span(seconds * (now - self._began) / self._worked / 3600)
+            self._say(
+                f"{len(names)} jobs are left, about {left} at this speed ({span(share.gpu)} of GPUs, "
+                f"{span(share.cpu)} of CPU cores)"
+            )
 
 
 def _where(gpu: str) -> str:
@@ -229,19 +223,20 @@ def _where(gpu: str) -> str:
 
 def span(hours: float) -> str:
     """A time in a fitting unit, to two digits."""
-    units = {"h": 1, "min": 60, "s": 3600}
-    unit = next((unit for unit, count in units.items() if hours * count >= 0.995), "s")
-    return f"{_two_digits(hours * units[unit])} {unit}"
+    return _fitting(hours, {"h": 1, "min": 60, "s": 3600})
 
 
 def size(mb: float) -> str:
     """A number of MB in a fitting unit, to two digits."""
-    unit, count = ("GB", 1e3) if mb >= 995 else ("MB", 1)
-    return f"{_two_digits(mb / count)} {unit}"
+    return _fitting(mb, {"GB": 1e-3, "MB": 1})
 
 
-def _two_digits(value: float) -> str:
-    return f"{value:.2g}" if 0.1 <= value < 9.95 else f"{float(f'{value:.2g}'):,.0f}"
+def _fitting(value: float, units: Mapping[str, float]) -> str:
+    scaled = ((value * count, unit) for unit, count in units.items())
+    number, unit = next(
+        (pair for pair in scaled if pair[0] >= 0.995), (value * [*units.values()][-1], [*units][-1])
+    )
+    return f"{number:.2g} {unit}" if 0.1 <= number < 9.95 else f"{float(f'{number:.2g}'):,.0f} {unit}"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -276,27 +271,22 @@ def targets(plan: Plan, words: Iterable[str]) -> dict[str, list[Name]]:
 
 
 def _target(plan: Plan, word: str) -> Iterator[tuple[str, Job]]:
-    several: dict[str, Callable[[str], list[str]]] = {
-        "all": plan.reported,
-        "rank": partial(picture_keys, plan.configuration),
-    }
-    path, shown = PurePosixPath(word), list[tuple[str, str]]()
+    path, names, shown = PurePosixPath(word), list[str](), list[tuple[str, str]]()
     for section in SECTIONS:
-        known = list(plan.configuration.pictures(section))
-        if word in several:
-            shown += [(section, key) for key in several[word](section)]
-        elif word == section:
-            shown += [(section, key) for key in plan.asked_for(section)]
-        elif str(path.parent) in (".", section, getattr(plan, section)):
-            shown += [(section, key) for key in known if key in (path.name, path.stem)][:1]
+        keys = list(plan.configuration.pictures(section))
+        names += [f"{section}/{key}" for key in keys]
+        chosen = {
+            "all": plan.reported(section),
+            "rank": picture_keys(plan.configuration, section),
+            section: plan.asked_for(section),
+        }.get(word, [])
+        if str(path.parent) in (".", section, getattr(plan, section)):
+            chosen = chosen or [key for key in keys if key in (path.name, path.stem)][:1]
+        shown += [(section, key) for key in chosen]
     yield from ((f"{section}/{key}", plan.picture(section, key)) for section, key in shown)
-    if word in ("all", "scorecard"):
-        yield "scorecard", plan.scorecard()
-    if word == "all":
-        yield "overview", plan.overview()
-        yield "provenance", plan.provenance()
-    if not shown and word not in ("scorecard", "all", *several, *SECTIONS):
-        names = [f"{section}/{key}" for section in SECTIONS for key in plan.configuration.pictures(section)]
+    pages = {"all": ("scorecard", "overview", "provenance"), "scorecard": ("scorecard",)}.get(word, ())
+    yield from ((page, getattr(plan, page)()) for page in pages)
+    if not shown and not pages and word not in ("rank", *SECTIONS):
         raise ConfigError(
             f"no target {word!r}{suggestion(word, names)}; allowed: all, figures, tables, rank, scorecard, "
             "and the figures and tables of the configuration (for any other file: snakemake -n)"

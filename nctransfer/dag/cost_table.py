@@ -12,7 +12,6 @@ from nctransfer.dag.speeds import GPUS
 from nctransfer.storage.files import save_text
 
 PAGE = Path("docs/outputs.md")
-MARK = "cost"
 # Targets of config.yaml, by what a row says of them.
 ROWS = {
     "Figure 3": "fig3",
@@ -36,17 +35,15 @@ def table(plan: Plan) -> str:
     rows = [heads, ["---", *["--:"] * (len(heads) - 1)]]
     for title, words in ROWS.items():
         names = list(dict.fromkeys(chain.from_iterable(targets(plan, words.split()).values())))
-        shares = {gpu: price.together(names) for gpu, price in prices.items()}
-        first = next(iter(GPUS))
-        cells = [title, f"{len(names):,}", *(span(shares[gpu].gpu) for gpu in GPUS), span(shares[first].cpu)]
-        cells += [span(shares[NO_GPU].cpu), size(shares[first].disk), size(prices[first].downloads(names))]
-        rows.append(cells)
+        *shares, cores = (price.together(names) for price in prices.values())
+        cells = [title, f"{len(names):,}", *(span(share.gpu) for share in shares), span(shares[0].cpu)]
+        rows.append([*cells, span(cores.cpu), size(cores.disk), size(prices[NO_GPU].downloads(names))])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def page(text: str, plan: Plan) -> str:
     """The page with the present table."""
-    return with_tables(text, {MARK: table(plan)})
+    return with_tables(text, {"cost": table(plan)})
 
 
 def main() -> None:

@@ -35,11 +35,6 @@ class Need:
     download: float = 0.0  # MB, if nothing has been downloaded yet
     origin: str = ""  # what is downloaded, which other jobs may need too
 
-    @property
-    def fetching(self) -> float:
-        """Seconds that its downloads take."""
-        return self.download * MB / speeds.FETCHED
-
 
 @dataclass(frozen=True)
 class Needs:
@@ -63,10 +58,6 @@ class Needs:
             return ESTIMATES[rule](self, *keys)
         return Need(speeds.WITHOUT_GPU, speeds.FIXED.get(rule, 0.5), speeds.PICTURE)
 
-    def computes_on_gpu(self, rule: str) -> bool:
-        """Whether the jobs of a rule have a GPU."""
-        return rule in self.rules_on_gpu and not self.on_cpu
-
     def cores(self, rule: str) -> int:
         """Threads of the jobs of a rule."""
         return self._threads if rule in self.rules_on_gpu or rule == "images" else 1
@@ -83,11 +74,11 @@ class Needs:
         decoded = getattr(entry, "max_megapixels", 0) * BYTES_PER_PIXEL
         photographs = threads * (speeds.BLOCK * _stored_image(size, view) + decoded)
         # images of one size are read all at once; photographs are decoded a few at a time
-        memory = self._process + 2 * stored if size.pixels else speeds.WITHOUT_GPU + photographs
+        memory = self._device.process + 2 * stored if size.pixels else speeds.WITHOUT_GPU + photographs
         rate = speeds.UNPACKED if size.pixels else speeds.DECODED * threads
         seconds = speeds.READER + size.download * MB / speeds.FETCHED + size.images / rate
         origin = f"{entry.source}/{data_set(entry).common_name or view.dataset}"
-        return Need(max(self._process, memory), seconds, stored, size.download, origin)
+        return Need(max(self._device.process, memory), seconds, stored, size.download, origin)
 
     def pretrain(self, model: str) -> Need:
         """Train from scratch: every epoch passes the training images, then the test images."""
@@ -108,7 +99,7 @@ class Needs:
         )
         images = size.images * 3 * math.prod(self.plan.facts(model, entry.dataset).size) / MB
         weights = FLOAT32 * costs.parameters
-        memory = self._process + 2 * images + 4 * weights
+        memory = self._device.process + 2 * images + 4 * weights
         activations = self._activations(costs, views * batch, speeds.SCORED_BATCHES * batch, 1.0)
         every = training.snapshot_every
         snapshots = epochs // every if every else 0
@@ -122,7 +113,9 @@ class Needs:
         fetched *= 2 if known.source == "open_clip" else 1
         seconds = speeds.INSPECTED * self._costs(model).units + fetched * MB / speeds.FETCHED
         origin = f"{known.source}/{known.name}/{known.weights}"
-        return Need(self._process + 4 * weights, self._on_cpu_start + seconds, weights, fetched, origin)
+        return Need(
+            self._device.process + 4 * weights, speeds.cpu(1).start + seconds, weights, fetched, origin
+        )
 
     def features(self, model: str, view: str) -> Need:
         """One forward pass of all images; a batch of features waits to be written."""
@@ -132,7 +125,7 @@ class Needs:
         written = size.images * width
         seconds = self._passes(costs, size.images, batch, settings.precision == "bfloat16")
         seconds += written / speeds.WRITTEN + 2 * self._columns(model) * speeds.COLUMN
-        memory = self._process + 2 * FLOAT32 * costs.parameters + 4 * batch * width / MB
+        memory = self._device.process + 2 * FLOAT32 * costs.parameters + 4 * batch * width / MB
         stored = written / MB / (2 if settings.dtype == "float16" else 1)
         activations = self._activations(costs, 0, batch, 0.0)
         return Need(memory + activations, self._device.start + speeds.LOADED + seconds, stored)
@@ -170,7 +163,7 @@ class Needs:
         activations = self._activations(costs, min(batch, train), scored_at_once, share)
         if tuning.method != "full_ft":
             activations *= 2
-        memory = self._process + 4 * FLOAT32 * costs.parameters + activations
+        memory = self._device.process + 4 * FLOAT32 * costs.parameters + activations
         return Need(memory, self._device.start + speeds.LOADED + seconds, FLOAT32 * costs.parameters * share)
 
     def metrics(self, model: str, view: str) -> Need:
@@ -196,7 +189,7 @@ class Needs:
         seconds = steps * speeds.PROBE_STEP + 10 * flops / self._device.float32
         seconds += self._columns(model) * speeds.COLUMN
         classifiers = settings * probes.seeds * width * size.classes * FLOAT32 / MB
-        memory = self._process + size.images * width * FLOAT32 / MB + 4 * classifiers
+        memory = self._device.process + size.images * width * FLOAT32 / MB + 4 * classifiers
         return Need(memory, self._device.start + seconds, classifiers)
 
     def scores(self, model: str, view: str) -> Need:
@@ -209,14 +202,14 @@ class Needs:
         algebra = 4 * matrices * costs.widest**2 * (samples + 10 * costs.widest) / speeds.SCORED_FLOPS
         memory = speeds.SCORE_COPIES * samples * costs.widest * FLOAT32 + 10 * costs.widest**2 * FLOAT64
         seconds = self._device.start + matrices * speeds.SCORES + each + algebra
-        return Need(self._process + memory / MB, seconds)
+        return Need(self._device.process + memory / MB, seconds)
 
     def few_shot(self, model: str, view: str) -> Need:
         """Episodes on the penultimate feature, in float64."""
         few_shot, size = self.plan.configuration.few_shot, self._size_of(model, view)
         features = size.images * self._costs(model).width * FLOAT64
         seconds = speeds.EPISODE * few_shot.episodes * len(few_shot.shots)
-        return Need(self._process + speeds.COPIES * features / MB, self._on_cpu_start + seconds)
+        return Need(self._device.process + speeds.COPIES * features / MB, speeds.cpu(1).start + seconds)
 
     # --- helpers ---------------------------------------------------------------------
 
@@ -235,7 +228,7 @@ class Needs:
         each = labelings * (speeds.MEASURED + samples * speeds.MEASURED_EACH) + speeds.COLUMN
         seconds = device.start + widest * algebra + (columns or self._columns(model)) * each
         memory = speeds.COPIES * max(size.train, size.test) * width * FLOAT32 + 6 * width**2 * FLOAT64
-        return Need(self._process + memory / MB, seconds)
+        return Need(self._device.process + memory / MB, seconds)
 
     @property
     def on_cpu(self) -> bool:
@@ -249,15 +242,6 @@ class Needs:
     @property
     def _device(self) -> speeds.Device:
         return speeds.cpu(self._threads) if self.on_cpu else speeds.GPUS[self.gpu]
-
-    @property
-    def _process(self) -> float:
-        return self._device.process
-
-    @property
-    def _on_cpu_start(self) -> float:
-        """Start of a job that never has a GPU."""
-        return speeds.cpu(1).start
 
     def _passes(self, costs: NetworkCosts, images: int, batch: int, half: bool) -> float:
         return self._device.passes(costs, images, batch, half)

@@ -53,8 +53,6 @@ def cpu(threads: int) -> Device:
     return Device(threads * 50e9, threads * 50e9, 20e9, 10e9, threads * 5e9, 1.2e-3, 0.25, 800)
 
 
-# --- memory ---------------------------------------------------------------------------------
-
 WITHOUT_GPU = 1_000  # MB of a process that loads no network
 # Share of the activations that is in memory at once without a backward pass (the first feature maps are the
 # largest), and the factor on all activations with one.
@@ -62,8 +60,6 @@ INFERENCE_SHARE, BACKWARD = 0.2, 1.5
 BLOCK = 32 * 3  # images that a decoding thread has in memory: in preparation and waiting
 COPIES = 4  # float32 copies of a feature matrix that a metric has in memory: mapped, read, sorted, in use
 SCORE_COPIES = 6  # from the measurements of docs/ranking.md: 2.7 and 4.7 GiB
-
-# --- work -----------------------------------------------------------------------------------
 
 # Cost of a training step in forward passes: a backward pass costs twice a forward one.
 TRAINING = 3.0
@@ -73,8 +69,6 @@ ATTACK_STEP = 0.76
 # Batches that a training evaluates at once, and images that a method without training does.
 SCORED_BATCHES, SCORED_IMAGES = 4, 512
 MIXTURE = 10_000  # images of the scores that fit a mixture
-
-# --- seconds --------------------------------------------------------------------------------
 
 FETCHED = 5e6  # bytes per second of a download, including verification and unpacking: an assumption
 DECODED = 50  # photographs of some megapixels that one thread decodes and resizes per second

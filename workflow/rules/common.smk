@@ -275,7 +275,9 @@ def when_planned(jobs_will_run):
         with lock():
             yield
         if dry_run and planned:
-            for line in cost.summary(prices(), [name for name, _ in planned.values()]):
+            for line in cost.summary(
+                prices(), [name for name, _ in planned.values()], {}
+            ):
                 logger.info(line)
 
     def say_and_lock():
