@@ -290,7 +290,7 @@ MEASURED = {  # docs/real-input.md: 120 training and 200 test images, batches of
 
 @pytest.mark.parametrize("model", MEASURED)
 @pytest.mark.parametrize("method", ["lp", "layer_ft", "scl_ft", "full_ft"])
-def test_estimates_are_above_what_was_measured(model, method):
+def test_estimates_are_near_what_was_measured(model, method):
     tuned = [8 if model == "vit-ti" else 12] if method.endswith("_ft") and method != "full_ft" else None
     plan = plan_of(
         CPU,
@@ -301,13 +301,13 @@ def test_estimates_are_above_what_was_measured(model, method):
                 "mobilenet": {"source": "torchvision", "name": "mobilenet_v2"},
             },
             "finetuned": {"r": {"model": model, "dataset": "few", "method": method, "units": tuned}},
-            "finetuning": {"epochs": 8, "batch_size": 32, "rates": {kind: {method: {"learning_rate": 0.01, "weight_decay": 0}} for kind in ("convolutional", "transformer")}},
+            "finetuning": {"epochs": 8, "batch_size": 32, "statistics": "frozen", "rates": {kind: {method: {"learning_rate": 0.01, "weight_decay": 0}} for kind in ("convolutional", "transformer")}},
         },
     )  # fmt: skip
     memory, seconds = MEASURED[model][method]
     need = Needs(plan).finetune("r")
-    assert memory < need.memory < 8 * memory
-    assert seconds < need.seconds < 20 * seconds
+    assert memory < need.memory < 2 * memory
+    assert seconds / 2.5 < need.seconds < 2.5 * seconds
 
 
 @pytest.mark.parametrize(
