@@ -28,6 +28,7 @@ from nctransfer.dag.job import Job
 from nctransfer.dag.plan import Plan
 from nctransfer.errors import ConfigError, NCTransferError
 from nctransfer.runtime.job_log import lines_of, read_lines
+from nctransfer.runtime.snakemake_command import separate_targets
 from nctransfer.suggestions import suggestion
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -300,7 +301,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--configfile", nargs="+", type=Path, default=[], help="overlays, as for snakemake")
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for snakemake")
     parser.add_argument("--gpu", choices=GPUS, help=f"default: that of jobs that have run, else {USUAL_GPU}")
-    arguments = parser.parse_args(words)
+    typed = separate_targets(sys.argv[1:] if words is None else words, parser)
+    arguments = parser.parse_args(typed)
     try:
         plan = Plan(load([ROOT / "config.yaml"], arguments.configfile, arguments.config), ROOT)
         wanted = targets(plan, arguments.targets or ["all"])
