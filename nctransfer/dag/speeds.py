@@ -1,7 +1,7 @@
 """The constants of the cost model: how fast devices compute, and what jobs cost beside arithmetic.
 
-Numbers without another source were fitted to the jobs of the demo (``config/demo.yaml``) on two cores of a
-shared server, one thread each. Jobs that have run correct them (``nctransfer.dag.cost``).
+Numbers without another source were fitted to the CPU time of the jobs of the demo (``config/demo.yaml``), one
+thread each, on two cores of a server (AMD EPYC). Jobs that have run correct them (``nctransfer.dag.cost``).
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def cpu(threads: int) -> Device:
     Two cores then extract 69 images/s with MobileNetV2 and 44 with ViT-Ti/16 at 224 px (measured: 83 and 62),
     and the eight fine-tunings of docs/real-input.md take 0.5 to 2.2 times the seconds measured there.
     """
-    return Device(threads * 70e9, threads * 70e9, 20e9, 10e9, threads * 8e9, 1.2e-3, 0.25, 800)
+    return Device(threads * 70e9, threads * 70e9, 20e9, 10e9, threads * 8e9, 0.9e-3, 0.2, 800)
 
 
 WITHOUT_GPU = 1_000  # MB of a process that loads no network
@@ -79,10 +79,10 @@ DECODED = 50  # photographs of some megapixels that one thread decodes and resiz
 UNPACKED = 20_000  # images of one size that are read per second
 WRITTEN = 50e6  # bytes per second of features, with checksums
 READER = 0.5  # load the library that reads a data set
-LOADED = 0.2  # load a model and prepare it
+LOADED = 0.12  # load a model and prepare it
 INSPECTED = 0.01  # inspect a unit of a network
-UPDATE = 5e-3  # of a training step beside its passes: the optimiser, the order, the loss
-COLUMN = 0.01  # open or write one stored feature of a split
+UPDATE = 3.5e-3  # of a training step beside its passes: the optimiser, the order, the loss
+COLUMN = 0.007  # open or write one stored feature of a split
 # All metrics of a feature for one labelling, beside their products: seconds, and seconds per image.
 MEASURED, MEASURED_EACH = 0.002, 2.5e-6
 PROBE_STEP = 2e-4  # step of the probes of all units
@@ -90,7 +90,7 @@ EPISODE = 0.005  # few-shot episode: a logistic regression and the NC1 of its qu
 # All scores of a feature: seconds, seconds per image, width and class, and FLOP/s of the rest. Measured on
 # two cores with d = 2,048 (docs/ranking.md): 42 s (N = 20,000, K = 397) and 106 s (50,000 and 1,000; 10,000
 # in the mixture).
-SCORES, SCORES_EACH, SCORED_FLOPS = 0.3, 4e-9, 20e9
+SCORES, SCORES_EACH, SCORED_FLOPS = 0.22, 4e-9, 20e9
 # Rules that only read tables.
-FIXED = {"figure": 3.0, "table": 1.0, "ranking": 8.0, "chance": 100.0, "scorecard": 3.0}
+FIXED = {"figure": 2.0, "table": 0.6, "ranking": 5.0, "chance": 60.0, "scorecard": 2.0}
 PICTURE = 0.2  # MB of a figure or table in all its forms
