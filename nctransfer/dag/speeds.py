@@ -54,7 +54,7 @@ def cpu(threads: int) -> Device:
     Two cores then extract 69 images/s with MobileNetV2 and 44 with ViT-Ti/16 at 224 px (measured: 83 and 62),
     and the eight fine-tunings of docs/real-input.md take 0.5 to 2.2 times the seconds measured there.
     """
-    return Device(threads * 70e9, threads * 70e9, 20e9, 10e9, threads * 8e9, 0.9e-3, 0.2, 800)
+    return Device(threads * 70e9, threads * 70e9, 20e9, 10e9, threads * 8e9, 0.8e-3, 0.2, 800)
 
 
 WITHOUT_GPU = 1_000  # MB of a process that loads no network
@@ -81,7 +81,7 @@ WRITTEN = 50e6  # bytes per second of features, with checksums
 READER = 0.5  # load the library that reads a data set
 LOADED = 0.12  # load a model and prepare it
 INSPECTED = 0.01  # inspect a unit of a network
-UPDATE = 3.5e-3  # of a training step beside its passes: the optimiser, the order, the loss
+UPDATE = 2.2e-3  # of a training step beside its passes: the optimiser, the order, the loss
 COLUMN = 0.007  # open or write one stored feature of a split
 # All metrics of a feature for one labelling, beside their products: seconds, and seconds per image.
 MEASURED, MEASURED_EACH = 0.002, 2.5e-6
