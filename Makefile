@@ -59,8 +59,9 @@ format: $(READY) ## Format Python and Snakemake files
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-docs: $(READY) ## Write docs/configuration.md and the JSON schemas
+docs: $(READY) ## Write docs/configuration.md, the JSON schemas and the table of costs
 	@$(BIN)/python -m nctransfer.config.reference
+	@$(BIN)/python -m nctransfer.dag.cost_table
 
 scorecard-calibration: $(READY) ## Simulate how often the scorecard's tests err (about an hour)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m nctransfer.dag.calibrate

@@ -2,10 +2,13 @@
 
 Floor and targets: against a DataLoader loop a unit (batch 128, nn.Linear, torch.optim.SGD, 200
 epochs), stacked SGD at least 12 x, one unit at a time at least 4 x, L-BFGS at least 40 x faster;
-12 settings at most 4 x the cost of one.
+12 settings at most 4 x the cost of one. With many classes (``--parts classes``) the products of the
+steps take most of the time: the recipe is compared with them, its floor, and with the loop, and L-BFGS
+with scikit-learn's logistic regression at the same objective (the coarsest tolerance that gets there).
 
     python benchmarks/bench_probes.py --parts ratios      seconds and ratios (minutes)
     python benchmarks/bench_probes.py --parts compare     at full length: how far L-BFGS is from SGD
+    python benchmarks/bench_probes.py --parts classes     10 to 397 classes (minutes)
 
 Everything runs in one process, interleaved; a round times ``--epochs-timed`` epochs of each SGD
 variant and scales them to 200, and L-BFGS in full; medians over ``--rounds``. One thread by
@@ -18,9 +21,12 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -33,19 +39,31 @@ from nctransfer.probing.solvers import lbfgs, sgd
 
 WIDTHS = {64: 3, 128: 4, 256: 6, 512: 3}
 CLASSES = 10
+# samples, width and classes of one unit, with the separation of its classes
+SIZES = [
+    (10_000, 512, 10, 0.2),
+    (10_000, 512, 100, 0.2),
+    (50_000, 512, 10, 0.2),
+    (10_000, 2048, 100, 0.2),
+    (10_000, 512, 10, 0.6),
+    (10_000, 2048, 397, 0.2),
+]
+TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6)
+SAME_OBJECTIVE = 1e-4
 EPOCHS = 200
+PARTS = ["ratios", "compare", "classes"]
 CPU = torch.device("cpu")
 
 
 def synthetic(
-    samples: int, width: int, separation: float, seed: int = 0
+    samples: int, width: int, separation: float, seed: int = 0, classes: int = CLASSES
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Features (N, d) and labels (N,)."""
     generator = torch.Generator().manual_seed(seed)
     scale = torch.arange(1, width + 1).float().rsqrt()
     rotation = torch.linalg.qr(torch.randn(width, width, generator=generator))[0]
-    means = torch.randn(CLASSES, width, generator=generator) * separation
-    labels = torch.randint(CLASSES, (samples,), generator=generator)
+    means = torch.randn(classes, width, generator=generator) * separation
+    labels = torch.randint(classes, (samples,), generator=generator)
     features = (torch.randn(samples, width, generator=generator) + means[labels]) * scale
     return torch.relu(features @ rotation.T * 3), labels
 
@@ -53,7 +71,7 @@ def synthetic(
 def loader_loop(features: torch.Tensor, labels: torch.Tensor, epochs: int) -> nn.Linear:
     """The usual way to probe one unit, the cosine as over 200 epochs."""
     loader = DataLoader(TensorDataset(features, labels), batch_size=128, shuffle=True)
-    probe = nn.Linear(features.shape[1], CLASSES)
+    probe = nn.Linear(features.shape[1], int(labels.max()) + 1)
     optimiser = torch.optim.SGD(probe.parameters(), lr=1e-1, momentum=0.9, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS, eta_min=1e-4)
     for _ in range(epochs):
@@ -161,6 +179,47 @@ def ratios(options: argparse.Namespace) -> None:
         print(f"{name:22} {median:8.1f} s (min {min(measured):.1f}, max {max(measured):.1f})  {ratio}")
 
 
+def products(features: torch.Tensor, classes: int, batch: int = 128) -> None:
+    """The two matrix products of every step of an epoch, without anything else."""
+    weight, momentum = torch.zeros(2, classes, features.shape[1])
+    for rows in features.split(batch):
+        logits = weight @ rows.T
+        momentum.addmm_(logits, rows)
+
+
+def classes_part() -> None:
+    """Print both solvers on one unit of each size beside their peers."""
+    recipe, exact = ProbeSettings(epochs=1), ProbeSettings(solver="lbfgs")
+    for samples, width, classes, separation in SIZES:
+        features, labels = synthetic(samples, width, separation, classes=classes)
+        data = gather({"unit": features}, labels, classes, CPU, torch.float32)
+        ways = {
+            "floor": lambda x=features, k=classes: products(x, k),
+            "ours": lambda data=data: sgd.fit(data, [recipe]),
+            "loop": lambda x=features, y=labels: loader_loop(x, y, 1),
+        }
+        taken = {name: statistics.median(seconds(way) for _ in range(3)) for name, way in ways.items()}
+        print(f"N {samples}, d {width}, K {classes}: SGD epoch {taken['ours']:.2f} s, ", end="")
+        print(f"{taken['ours'] / taken['floor']:.2f} x its products, ", end="")
+        print(f"loop {taken['loop'] / taken['ours']:.2f} x ours")
+        ours = seconds(lambda data=data: lbfgs.fit(data, [exact]))
+        probe = train_probes({"unit": features}, labels, [exact])[0]
+        padded = nn.functional.pad(features, (0, 1), value=1.0).numpy()
+        for tolerance in TOLERANCES:
+            peer = LogisticRegression(
+                C=1 / (exact.weight_decay * samples), fit_intercept=False, tol=tolerance, max_iter=2000
+            )
+            spent = seconds(partial(peer.fit, padded, labels.numpy()))
+            theta = torch.from_numpy(peer.coef_).double()
+            value, _ = lbfgs.objective(theta, features, labels, exact.weight_decay, torch.float32)
+            if value <= probe.objective + SAME_OBJECTIVE:
+                break
+        print(
+            f"    lbfgs {ours:.1f} s, objective {probe.objective:.5f}; scikit-learn, "
+            f"tol {tolerance:g}, {value - probe.objective:+.0e}: {spent / ours:.2f} x ours"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=50_000)
@@ -168,14 +227,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--separation", type=float, default=0.2, help="class means over within-class spread")
-    parser.add_argument("--parts", nargs="+", choices=["ratios", "compare"], default=["ratios", "compare"])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    print(f"torch {torch.__version__}, {options.threads} thread(s), N {options.samples}, K {CLASSES}")
+    print(f"torch {torch.__version__}, {options.threads} thread(s)")
     if "ratios" in options.parts:
         ratios(options)
     if "compare" in options.parts:
         compare(options.samples, 512, options.separation)
+    if "classes" in options.parts:
+        with threadpool_limits(options.threads):
+            classes_part()
 
 
 if __name__ == "__main__":

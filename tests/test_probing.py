@@ -393,3 +393,40 @@ def test_constant_features_are_no_failure_of_the_probe() -> None:
     labels = torch.arange(60) % 3
     (probe,) = train_probes({"unit": torch.ones(60, 4)}, labels, [SHORT])
     assert not probe.unconverged
+
+
+@pytest.mark.parametrize("settings", [replace(SHORT, epochs=2), EXACT], ids=["sgd", "lbfgs"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_features_too_large_for_a_copy_give_the_same(
+    settings: ProbeSettings, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = problem()[1]
+    features = {
+        name: problem(width=width, seed=width)[0].to(dtype)
+        for name, width in {"a": 9, "b": 5, "c": 9}.items()
+    }
+    copied = train_probes(features, labels, [settings])
+    monkeypatch.setattr("nctransfer.probing.data.COPIED_BYTES", 0)
+    for probe, other in zip(train_probes(features, labels, [settings]), copied, strict=True):
+        torch.testing.assert_close(probe.weights, other.weights, rtol=1e-4, atol=1e-6)
+        assert probe.accuracy(features[probe.unit], labels) == other.train_accuracy
+    with pytest.raises(DegenerateInputError, match=r"unit b: .*NaN or infinity"):
+        train_probes(features | {"b": features["b"] + np.inf}, labels, [settings])
+
+
+@pytest.mark.parametrize(("classes", "separation"), [(10, 0.6), (10, 0.1), (100, 0.6), (100, 0.1)])
+def test_lbfgs_needs_few_evaluations(
+    classes: int, separation: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A curvature for a few classes took 2 to 3 times as many with many."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(3000) % classes
+    means = separation * torch.randn(classes, 200, generator=generator)
+    scale = 3 * torch.arange(1, 201).rsqrt()
+    features = torch.relu((torch.randn(3000, 200, generator=generator) + means[labels]) * scale)
+    with caplog.at_level(logging.INFO):
+        single = train_probes({"unit": features}, labels, [EXACT])[0]
+    [evaluations] = [record.args[3] for record in caplog.records if "evaluations" in record.msg]
+    assert evaluations <= 60
+    exact = train_probes({"unit": features}, labels, [EXACT], dtype=torch.float64)[0]
+    assert exact.objective - 1e-7 <= single.objective <= exact.objective + 1e-5

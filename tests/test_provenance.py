@@ -85,6 +85,7 @@ def test_a_jobs_line_is_read_back(tmp_path, monkeypatch):
     assert job["host"]
     assert job["device_name"]
     assert 0 < job["seconds"] < 1e5
+    assert 10 < job["memory"] < 1e6
     assert job_log.read_lines(tmp_path, "other") == []
 
 

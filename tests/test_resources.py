@@ -15,6 +15,7 @@ from nctransfer.catalog.model_facts import describe_model
 from nctransfer.catalog.network_costs import network_costs
 from nctransfer.config.load import load
 from nctransfer.config.yaml_files import merge
+from nctransfer.dag import cost_table
 from nctransfer.dag.estimates import ESTIMATES, Needs
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.resources import MEMORY_RANGE, RUNTIME_RANGE, Requests, round_memory, round_runtime
@@ -261,6 +262,19 @@ def test_every_job_of_the_overlays_can_be_estimated(overlay):
     assert all(asked.request(*name).mem_mb >= MEMORY_RANGE[0] for name in jobs_of(plan))
 
 
+def test_no_job_of_the_paper_asks_for_more_than_twice_its_estimate(paper):
+    asked, needs = Requests(paper), Needs(paper)
+    for name in jobs_of(paper):
+        request, need = asked.request(*name), needs.need(*name)
+        assert request.runtime <= max(RUNTIME_RANGE[0], round_runtime(2 * need.seconds / 60)), name
+        assert request.mem_mb <= max(MEMORY_RANGE[0], round_memory(2 * need.memory)), name
+
+
+def test_the_table_of_costs_is_the_present_one(paper):
+    text = (ROOT / cost_table.PAGE).read_text()
+    assert cost_table.page(text, paper) == text, "make docs"
+
+
 def test_no_job_of_the_paper_reaches_the_longest_runtime(paper):
     asked = Requests(paper)
     assert not [name for name in jobs_of(paper) if asked.request(*name).runtime >= RUNTIME_RANGE[1]]
@@ -276,7 +290,7 @@ MEASURED = {  # docs/real-input.md: 120 training and 200 test images, batches of
 
 @pytest.mark.parametrize("model", MEASURED)
 @pytest.mark.parametrize("method", ["lp", "layer_ft", "scl_ft", "full_ft"])
-def test_estimates_are_above_what_was_measured(model, method):
+def test_estimates_are_near_what_was_measured(model, method):
     tuned = [8 if model == "vit-ti" else 12] if method.endswith("_ft") and method != "full_ft" else None
     plan = plan_of(
         CPU,
@@ -287,13 +301,13 @@ def test_estimates_are_above_what_was_measured(model, method):
                 "mobilenet": {"source": "torchvision", "name": "mobilenet_v2"},
             },
             "finetuned": {"r": {"model": model, "dataset": "few", "method": method, "units": tuned}},
-            "finetuning": {"epochs": 8, "batch_size": 32, "rates": {kind: {method: {"learning_rate": 0.01, "weight_decay": 0}} for kind in ("convolutional", "transformer")}},
+            "finetuning": {"epochs": 8, "batch_size": 32, "statistics": "frozen", "rates": {kind: {method: {"learning_rate": 0.01, "weight_decay": 0}} for kind in ("convolutional", "transformer")}},
         },
     )  # fmt: skip
     memory, seconds = MEASURED[model][method]
     need = Needs(plan).finetune("r")
-    assert memory < need.memory < 8 * memory
-    assert seconds < need.seconds < 20 * seconds
+    assert memory < need.memory < 2 * memory
+    assert seconds / 2.5 < need.seconds < 2.5 * seconds
 
 
 @pytest.mark.parametrize(
@@ -354,7 +368,7 @@ def test_slower_machines_ask_for_more_time(paper):
 def test_the_cpu_asks_for_no_gpu_and_more_time(paper):
     slow = Requests(plan_of({"device": "cpu"}, base=PAPER))
     assert (slow.gpus, Requests(paper).gpus) == (0, 1)
-    name = "features", "resnet34", "cifar10-224px"
+    name = "pretrain", "cifar100-resnet50-adv3"  # whose activations are in the memory of the host
     assert slow.request(*name).runtime > Requests(paper).request(*name).runtime
     assert slow.request(*name).mem_mb > Requests(paper).request(*name).mem_mb
 
@@ -391,6 +405,14 @@ def test_a_dry_run_shows_the_estimates(planned):
     shown = shown_by(planned)
     for job in ("Pre-training tiny", "Training probes of tiny on digits59.40pc.test10pc-8px"):
         assert f"{job} (6000 MB, 10 min)" in shown
+
+
+def test_a_dry_run_ends_with_the_cost_of_its_jobs(planned):
+    jobs = re.search(r"^total +(\d+)", shown := shown_by(planned), flags=re.M)
+    cost = shown[shown.index("This was a dry-run") :]
+    assert jobs is not None
+    assert re.search(rf"^Cost with A100 .*\n(  .*\n)+  together +{jobs[1]} ", cost, flags=re.M)
+    assert "Cost without a GPU" in shown_by(planned, "--resources", "gpu=0")
 
 
 def test_a_profile_or_command_line_overrides_the_estimates(planned):

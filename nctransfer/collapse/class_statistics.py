@@ -20,7 +20,7 @@ from torch import Tensor
 
 from nctransfer.collapse.inputs import refuse_non_finite
 from nctransfer.collapse.rounding import ARITHMETIC, EPS, relative_rounding, rounding_along
-from nctransfer.collapse.rows import ClassSortedRows, Segment, class_sorted_rows, product_dtype
+from nctransfer.collapse.rows import ClassSortedRows, Segment, block_rows, class_sorted_rows, product_dtype
 from nctransfer.collapse.spectrum import Covariance
 from nctransfer.errors import DegenerateInputError
 
@@ -141,9 +141,10 @@ def _class_means(rows: ClassSortedRows) -> Tensor:
     sums = torch.zeros(len(rows.counts), width, dtype=torch.float64, device=device)
 
     def sum_parts(block: Tensor, parts: list[Segment]) -> list[tuple[int, Tensor]]:
-        return [(index, block[first:end].sum(0, dtype=torch.float64)) for index, first, end in parts]
+        return [(index, block[first:end].sum(0)) for index, first, end in parts]
 
-    for parts_of_block in rows.map_blocks(product_dtype(rows.features), sum_parts):
+    size = block_rows(rows.features, product_dtype(rows.features))
+    for parts_of_block in rows.map_blocks(torch.float64, sum_parts, size):
         for index, part in parts_of_block:
             sums[index] += part
     if not bool(torch.isfinite(sums).all()):

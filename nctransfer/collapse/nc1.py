@@ -10,6 +10,7 @@ import torch
 
 from nctransfer.collapse.class_statistics import ClassStatistics, class_statistics
 from nctransfer.collapse.rows import product_dtype
+from nctransfer.collapse.spectrum import largest_eigenvalue
 from nctransfer.data.keyed_random import Stream, generator
 from nctransfer.errors import DegenerateInputError
 
@@ -89,10 +90,17 @@ def numerical_rank(statistics: ClassStatistics) -> float:
                 f"{statistics.name}: all features of class {int(statistics.rows.classes[index])} are zero, "
                 "so its numerical rank is undefined"
             )
-        matrix = statistics.rows.class_rows(index).to(dtype) / scale
-        gram = matrix @ matrix.T if len(matrix) <= matrix.shape[1] else matrix.T @ matrix
-        largest = float(torch.linalg.eigvalsh(gram.double())[-1])
-        ratios.append(squared_norm / scale**2 / largest)
+        if int(statistics.rows.counts[index]) <= statistics.width:
+            matrix = statistics.rows.class_rows(index).to(dtype) / scale
+            gram = matrix @ matrix.T
+        else:
+            gram = torch.zeros(
+                statistics.width, statistics.width, dtype=dtype, device=statistics.means.device
+            )
+            for block in statistics.rows.class_blocks(index):
+                matrix = block.to(dtype) / scale
+                gram += matrix.T @ matrix
+        ratios.append(squared_norm / scale**2 / largest_eigenvalue(gram.double()))
     return _finite(sum(ratios) / len(ratios), "the numerical rank", statistics)
 
 

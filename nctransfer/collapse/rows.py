@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
 from typing import TypeVar
 
@@ -23,6 +24,9 @@ BLOCK_BYTES = {"cpu": 4 << 20, "cuda": 256 << 20}
 # Numbers of features up to which products are float64: they are cheap there, and the rounding of float32 sums
 # averages out only over many rows.
 SMALL = 1 << 20
+
+# Numbers of features of a class that are in memory at once, 256 MB of float32.
+CLASS_BLOCK = 1 << 26
 
 R = TypeVar("R")
 Segment = tuple[int, int, int]
@@ -48,27 +52,41 @@ class ClassSortedRows:
         """Rows of the index-th class that has samples, (n_k, d), in the features' dtype."""
         return self._rows(self.bounds[index], self.bounds[index + 1])
 
-    def map_blocks(self, dtype: torch.dtype, function: Callable[[Tensor, list[Segment]], R]) -> list[R]:
-        """Visit all rows once, sorted by class, in blocks that stay in the cache.
+    def class_blocks(self, index: int) -> Iterator[Tensor]:
+        """The same rows in blocks of at most :data:`CLASS_BLOCK` numbers."""
+        step, end = max(1, CLASS_BLOCK // self.features.shape[1]), self.bounds[index + 1]
+        for start in range(self.bounds[index], end, step):
+            yield self._rows(start, min(start + step, end))
+
+    def map_blocks(
+        self, dtype: torch.dtype, function: Callable[[Tensor, list[Segment]], R], size: int | None = None
+    ) -> list[R]:
+        """Visit all rows once, sorted by class, in blocks (by default of a size that stays in the cache).
 
         The function gets a block (B, d), a scratch copy in ``dtype`` that it may overwrite, and its segments.
         On the CPU blocks are processed in parallel, one thread each: a block is too small for several
         threads. The results are in the order of the rows and do not depend on the number of threads.
         """
         samples, width = self.features.shape
-        size = block_rows(self.features, dtype)
+        size = size or block_rows(self.features, dtype)
         local = threading.local()
 
         def visit(start: int) -> R:
             stop = min(start + size, samples)
             if not hasattr(local, "scratch"):
-                shape = min(size, samples), width
-                local.scratch = torch.empty(shape, dtype=dtype, device=self.features.device)
-            block = local.scratch[: stop - start]
-            if self.order is not None and self.features.dtype == dtype:
-                torch.index_select(self.features, 0, self.order[start:stop], out=block)
+                # of both dtypes: a new tensor for each block would leave gaps that no other block fits into
+                empty = partial(torch.empty, min(size, samples), width, device=self.features.device)
+                local.scratch = empty(dtype=dtype)
+                local.rows = (
+                    local.scratch if self.features.dtype == dtype else empty(dtype=self.features.dtype)
+                )
+            block, rows = local.scratch[: stop - start], local.rows[: stop - start]
+            if self.order is None:
+                block.copy_(self.features[start:stop])
             else:
-                block.copy_(self._rows(start, stop))
+                torch.index_select(self.features, 0, self.order[start:stop], out=rows)
+                if rows.dtype != dtype:
+                    block.copy_(rows)
             return function(block, segments(self.bounds, start, stop))
 
         starts = range(0, samples, size)

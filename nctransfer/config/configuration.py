@@ -142,8 +142,8 @@ class ResourcesSettings(Settings):
     """Host memory of every computing job, in MB. `null` estimates it per job from the images, the widths of
     the features and, with `device: cpu`, the network's activations. A retry requests twice as much."""
     runtime: Count | None = None
-    """Time limit of every computing job, in minutes (clusters). `null` estimates it per job, with ample
-    margin, from the images, the epochs, the network and the attack. A retry requests twice as much."""
+    """Time limit of every computing job, in minutes (clusters). `null` takes twice the
+    estimate for a V100, or for the CPU with `device: cpu`. A retry requests twice as much."""
     runtime_limit: Count = 10080
     """Longest time limit that the cluster allows, in minutes; neither an estimate nor a retry requests more.
     A training that needs longer continues from its checkpoint when it is retried."""

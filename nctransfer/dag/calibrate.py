@@ -74,14 +74,13 @@ def paper_layouts(root: Path, claims: Sequence[JudgedClaimSettings]) -> dict[str
     return layouts(plan, claims_of.pictures_read(claims))
 
 
-def write_tables(page: Path, written: dict[str, str]) -> None:
-    """Replace tables of a page of Markdown, each between its marks."""
-    text = page.read_text(encoding="utf-8")
+def with_tables(text: str, written: dict[str, str]) -> str:
+    """A page of Markdown with new tables, each between its marks."""
     for name, table in written.items():
         pattern = rf"(?<=<!-- {name} -->\n).*?(?=<!-- end of {name} -->)"
         escaped = table.replace("\\", "\\\\")
         text = re.sub(pattern, f"\n{escaped}\n", text, flags=re.DOTALL)
-    save_text(text, page)
+    return text
 
 
 def main() -> None:
@@ -105,7 +104,8 @@ def main() -> None:
     found = found.sort_values("row", key=lambda rows: rows.map(order.index), kind="stable")
     save_text(found.to_csv(index=False, float_format="%.6g"), path)
     written = {"tests": tests_table(found, claims), "coverage": coverage_table(arguments.worlds)}
-    write_tables(root / "docs/statistics.md", written)
+    page = root / "docs/statistics.md"
+    save_text(with_tables(page.read_text(encoding="utf-8"), written), page)
 
 
 if __name__ == "__main__":

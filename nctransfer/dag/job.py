@@ -1,7 +1,7 @@
 """A job of the workflow: its settings, inputs and stamp."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -21,6 +21,7 @@ class Job:
     stamp: Stamp  # digests of everything that decides its result: code, settings, inputs
     inputs: Mapping[str, str]  # the files that it reads, by name
     variants: frozenset[str]  # dotted names of the modules that its settings choose
+    parents: tuple["Job", ...] = field(default=(), repr=False, compare=False)  # that make its inputs
 
     def told(self) -> dict[str, Any]:
         """The parameter that passes the job to its script; Snakemake compares its ``repr``."""

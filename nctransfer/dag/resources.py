@@ -6,11 +6,12 @@ No result and no digest depends on it.
 import math
 from dataclasses import dataclass, field
 
-from nctransfer.dag.estimates import ESTIMATES, Need, Needs
+from nctransfer.dag.estimates import Need, Needs
 from nctransfer.dag.plan import Plan
 
-# Factor on estimated times: slower disks, other jobs on the node, a shared GPU.
-MARGIN = 2.0
+# Factor on estimated times: slower disks, other jobs on the node, a shared GPU; and on the memory of jobs
+# that compute on the CPU.
+MARGIN, CPU_MEMORY_MARGIN = 2.0, 1.5
 # Limits of first requests: MB and minutes. Many clusters allow a week at most.
 MEMORY_RANGE = (5_000, 512_000)
 RUNTIME_RANGE = (10, 10_080)
@@ -43,7 +44,8 @@ class Requests:
         fixed, growth = self.plan.configuration.resources, 2 ** (attempt - 1)
         mem_mb, runtime = fixed.mem_mb, fixed.runtime
         if mem_mb is None:
-            mem_mb = _within(MEMORY_RANGE, round_memory(self._need(stage, *keys).memory))
+            margin = 1.0 if self.gpus else CPU_MEMORY_MARGIN
+            mem_mb = _within(MEMORY_RANGE, round_memory(margin * self._need(stage, *keys).memory))
         if runtime is None:
             minutes = MARGIN * fixed.runtime_factor * self._need(stage, *keys).seconds / 60
             runtime = min(_within(RUNTIME_RANGE, round_runtime(minutes)), fixed.runtime_limit)
@@ -56,7 +58,7 @@ class Requests:
         """Estimate the need of a job only once: Snakemake asks for memory and runtime separately."""
         if name not in self._needs:
             stage, *keys = name
-            self._needs[name] = ESTIMATES[stage](Needs(self.plan), *keys)
+            self._needs[name] = Needs(self.plan).need(stage, *keys)
         return self._needs[name]
 
 

@@ -423,8 +423,9 @@ class Stages(Views):
         """
         script = self.workflow_file(f"workflow/scripts/{rule}.py")
         job = Job(rule, script, (), settings, UNSTAMPED, dict(inputs), frozenset(variants))
-        made_by = {name: parent.stamp.digest for name, parent in (parents or {}).items()}
+        parents = parents or {}
+        made_by = {name: parent.stamp.digest for name, parent in parents.items()}
         read = [dict(sorted(inputs.items())), outside]
         path = str(script.absolute())
         stamp = job_stamp(self.root, path, settings.told(), read, made_by, job.variants)
-        return replace(job, stamp=stamp)
+        return replace(job, stamp=stamp, parents=tuple(parents.values()))

@@ -1,18 +1,22 @@
-"""Checked features of several units, in one matrix so that all probes train at once."""
+"""Checked features of several units, laid out so that all probes train at once."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from nctransfer.collapse.inputs import as_tensor
 from nctransfer.errors import DegenerateInputError
 
 Array = Tensor | np.ndarray
 
 ROWS_PER_COPY = 8192
 """Rows checked and copied at a time, so that a memory-mapped array is never in memory twice."""
+
+COPIED_BYTES = 1 << 30
+"""Largest copy of features in host memory; larger ones are read where they are, mostly from a memory map."""
 
 ELEMENTS_PER_PRODUCT = {"cpu": 2**20, "cuda": 2**27}
 """Numbers per slice of a full pass: small enough for a CPU's cache, large enough to fill a GPU."""
@@ -32,26 +36,34 @@ class ProbeData:
     """Features and labels for training or evaluating probes."""
 
     groups: tuple[UnitGroup, ...]  # the units, grouped by width
-    # (N, sum of U * d), all features: a row has all numbers of a sample, so that selecting the samples of a
-    # batch reads memory once
-    matrix: Tensor
+    units: dict[str, Tensor]  # (N, d) features of each unit, in the order of the groups, any floating dtype
+    # (N, sum of U * d), all units side by side, of which ``units`` are views: a row has all numbers of a
+    # sample, so that selecting the samples of a batch reads memory once. None: each unit is where it was
+    matrix: Tensor | None
     labels: Tensor  # (N,) int64 class indices on the features' device
     class_count: int  # number of classes, K
+    dtype: torch.dtype  # of the products, hence of the weights
 
     @property
     def device(self) -> torch.device:
         """Device of features and labels."""
-        return self.matrix.device
+        return self.labels.device
 
     @property
-    def dtype(self) -> torch.dtype:
-        """Dtype of the features, hence of the weights."""
-        return self.matrix.dtype
+    def width(self) -> int:
+        """Numbers of a sample in all units together."""
+        return self.groups[-1].columns.stop
 
-    def unit(self, group: UnitGroup, index: int) -> Tensor:
-        """Features of one unit of a group, (N, d), without a copy."""
-        start = group.columns.start + index * group.width
-        return self.matrix[:, start : start + group.width]
+    def select(self, index: Tensor, out: Tensor) -> None:
+        """Copy the samples ``index`` (b,) of all units, side by side, to ``out`` (b, :attr:`width`)."""
+        if self.matrix is not None:
+            torch.index_select(self.matrix, 0, index, out=out)
+            return
+        start = 0
+        for features in self.units.values():
+            columns = out[:, start : start + features.shape[1]]
+            columns.copy_(features.index_select(0, index))
+            start += features.shape[1]
 
 
 def gather(
@@ -59,8 +71,8 @@ def gather(
 ) -> ProbeData:
     """Check the features and copy them to the device once.
 
-    ``features`` are unit name -> (N, d), labels (N,). Memory-mapped arrays are read once, in slices; a single
-    unit that already is a tensor of this device and dtype is not copied.
+    ``features`` are unit name -> (N, d), labels (N,). On the CPU a single unit in this dtype, and more than
+    :data:`COPIED_BYTES` in any, are not copied: solvers read them, also from a memory map, block by block.
 
     Raises:
         DegenerateInputError: no units or samples, shapes that do not match, non-finite features, or labels
@@ -85,8 +97,16 @@ def gather(
         groups.append(UnitGroup(tuple(names), width, slice(start, start + width * len(names))))
         start += width * len(names)
     ordered = {name: features[name] for group in groups for name in group.names}
+    data = ProbeData(tuple(groups), {}, None, targets.to(device), class_count, dtype)
+    if device.type == "cpu" and _stay(ordered, len(targets) * start * dtype.itemsize, dtype):
+        units = {name: as_tensor(array) for name, array in ordered.items()}
+        for name, array in units.items():
+            for start in range(0, len(targets), ROWS_PER_COPY):
+                _check_finite(name, array[start : start + ROWS_PER_COPY].to(dtype))
+        return replace(data, units=units)
     matrix = _side_by_side(ordered, len(targets), start, device, dtype)
-    return ProbeData(tuple(groups), matrix, targets.to(device), class_count)
+    widths = [array.shape[1] for array in ordered.values()]
+    return replace(data, units=dict(zip(ordered, matrix.split(widths, dim=1), strict=True)), matrix=matrix)
 
 
 def row_slices(samples: int, width: int, device: torch.device) -> Iterator[slice]:
@@ -111,14 +131,18 @@ def check_labels(labels: Array, class_count: int | None = None) -> Tensor:
     return targets
 
 
+def _stay(features: Mapping[str, Array], copied: int, dtype: torch.dtype) -> bool:
+    """Whether features on the CPU are used where they are."""
+    arrays = [as_tensor(array) for array in features.values()]
+    if any(array.device.type != "cpu" or not array.is_floating_point() for array in arrays):
+        return False
+    single = len(arrays) == 1 and arrays[0].dtype == dtype and arrays[0].is_contiguous()
+    return single or copied > COPIED_BYTES
+
+
 def _side_by_side(
     features: Mapping[str, Array], samples: int, width: int, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
-    name, first = next(iter(features.items()))
-    if len(features) == 1 and isinstance(first, Tensor) and _in_place(first, device, dtype):
-        for start in range(0, samples, ROWS_PER_COPY):
-            _check_finite(name, first[start : start + ROWS_PER_COPY])
-        return first
     matrix = torch.empty(samples, width, device=device, dtype=dtype)
     column = 0
     for name, array in features.items():
@@ -127,14 +151,9 @@ def _side_by_side(
         for start in range(0, samples, ROWS_PER_COPY):
             rows = array[start : start + ROWS_PER_COPY]
             target = columns[start : start + ROWS_PER_COPY]
-            # np.array, not as_tensor, because torch warns about read-only memory maps
-            target.copy_(rows if isinstance(rows, Tensor) else torch.from_numpy(np.array(rows)))
+            target.copy_(as_tensor(rows))
             _check_finite(name, target)
     return matrix
-
-
-def _in_place(array: Tensor, device: torch.device, dtype: torch.dtype) -> bool:
-    return array.dtype == dtype and array.device == device and array.is_contiguous()
 
 
 def _check_finite(name: str, rows: Tensor) -> None:

@@ -112,7 +112,7 @@ def score(probes: Sequence[Probe], features: Mapping[str, Array], labels: Array)
         data = gather({unit: features[unit]}, labels, first.class_count, bias.device, bias.dtype)
         weight = torch.stack([probes[index].weights.T for index in indices])
         offsets = torch.stack([probes[index].bias for index in indices])
-        right, entropy = measure(data.matrix, data.labels, weight, offsets)
+        right, entropy = measure(data.units[unit], data.labels, weight, offsets)
         for position, index in enumerate(indices):
             scores[index] = Score(_percent(right[position]), entropy[position], right[position])
     return [scores[index] for index in range(len(probes))]
@@ -130,7 +130,8 @@ def measure(features: Tensor, labels: Tensor, weight: Tensor, bias: Tensor) -> t
     entropy = torch.zeros(probes, dtype=torch.float64, device=features.device)
     for rows in row_slices(len(features), max(width, probes * classes), features.device):
         targets = labels[rows]
-        logits = torch.addmm(offsets, rows_of_weight, features[rows].T).view(probes, classes, -1)
+        inputs = features[rows].to(weight.dtype).T
+        logits = torch.addmm(offsets, rows_of_weight, inputs).view(probes, classes, -1)
         right[:, rows] = logits.argmax(dim=1) == targets
         index = targets.expand(probes, 1, -1)
         entropy -= logits.log_softmax(dim=1).gather(1, index).sum(dim=(1, 2), dtype=torch.float64)
@@ -150,7 +151,7 @@ def _probes(
     constant = float(torch.special.entr(shares).sum())
     for index, unit in enumerate(group.names):
         weight, bias = weights.weight[index], weights.bias[index]
-        features = data.unit(group, index)
+        features = data.units[unit]
         right, entropy = measure(features, data.labels, weight, bias)
         for entry, value in zip(settings, entropy, strict=True):
             if not math.isfinite(value):

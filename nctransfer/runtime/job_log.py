@@ -8,6 +8,7 @@ import logging
 import os
 import platform
 import re
+import resource
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -40,18 +41,20 @@ def write_line(
         "versions": dict(made_with.versions),
         "start": _BEGAN.isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - _CLOCK, 2),
+        "memory": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6),  # its peak, in MB
     } | gpu
     logger.info("run %s", json.dumps(record))
 
 
 def read_lines(logs: Path, study: str | None) -> list[dict[str, Any]]:
     """Log lines of a study's finished jobs, by start; the paper's folder has those of other studies too."""
-    records = [record for path in sorted(logs.rglob("*.log")) for record in _of_log(path)]
+    records = [record for path in sorted(logs.rglob("*.log")) for record in lines_of(path)]
     own = [record for record in records if record["study"] == study]
     return sorted(own, key=lambda record: record["start"])
 
 
-def _of_log(path: Path) -> Iterator[dict[str, Any]]:
+def lines_of(path: Path) -> Iterator[dict[str, Any]]:
+    """Lines of finished jobs in a log."""
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if matched := _LINE.search(line):
             try:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from nctransfer.collapse.inputs import as_tensor
 from nctransfer.collapse.measure import measure_classifier
 from nctransfer.features.feature_store import Stores
 from nctransfer.settings import ViewNames
@@ -24,14 +25,14 @@ def classifier_table(stores: Stores, probes: Path, names: ViewNames, device: tor
     for split, store in stores.items():
         labels = torch.from_numpy(store.labels).to(device)
         for column in store.unit_columns:
-            features = torch.from_numpy(store[column.name].copy()).to(device)
+            features = as_tensor(store[column.name]).to(device)
             weights, biases = trained.array(f"weight.{column.name}"), trained.array(f"bias.{column.name}")
             for setting, weight, bias in zip(trained.manifest["settings"], weights, biases, strict=True):
                 measurement = measure_classifier(
                     features,
                     labels,
-                    torch.from_numpy(weight.copy()).to(device),
-                    torch.from_numpy(bias.copy()).to(device),
+                    as_tensor(weight).to(device),
+                    as_tensor(bias).to(device),
                     classes=len(store.class_names),
                     name=label(column, split),
                 )

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from nctransfer.collapse.inputs import as_tensor
 from nctransfer.collapse.measure import Measurement, measure
 from nctransfer.collapse.settings import MetricsJobSettings
 from nctransfer.features.feature_store import Column, Stores
@@ -29,7 +30,7 @@ def collapse_table(stores: Stores, settings: MetricsJobSettings, device: torch.d
         labels = torch.from_numpy(store.labels).to(device)
         for column in store.unit_columns:
             measurement = measure(
-                torch.from_numpy(store[column.name].copy()).to(device),
+                as_tensor(store[column.name]).to(device),
                 labels,
                 classes=len(store.class_names),
                 permutations=settings.permutations,

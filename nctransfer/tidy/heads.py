@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from nctransfer.collapse.inputs import as_tensor
 from nctransfer.collapse.measure import measure_classifier
 from nctransfer.errors import DegenerateInputError
 from nctransfer.features.feature_store import PENULTIMATE, Stores
@@ -43,7 +44,7 @@ def head_table(stores: Stores, model: Path, names: ViewNames, device: torch.devi
         for column in features.unit_columns:
             if column.module == PENULTIMATE:
                 measurement = measure_classifier(
-                    torch.from_numpy(features[column.name].copy()).to(device),
+                    as_tensor(features[column.name]).to(device),
                     torch.from_numpy(features.labels).to(device),
                     weight,
                     None if bias is None else bias.to(device),

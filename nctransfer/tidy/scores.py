@@ -6,6 +6,7 @@ import pandas as pd
 import torch
 
 from nctransfer import variants
+from nctransfer.collapse.inputs import as_tensor
 from nctransfer.errors import DegenerateInputError
 from nctransfer.features.feature_store import LOGITS, PENULTIMATE, Column, FeatureStore
 from nctransfer.tidy.collapse import label
@@ -70,4 +71,5 @@ def _scored(store: FeatureStore, pooling: str) -> list[Column]:
 
 
 def _rows(store: FeatureStore, name: str, rows: torch.Tensor, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(store[name][rows.numpy()]).to(device)
+    features = as_tensor(store[name])
+    return (features if len(rows) == len(features) else features[rows]).to(device)

@@ -1,5 +1,6 @@
 # Functions of the rules. The plan (nctransfer/dag) derives the settings, inputs and digest of every job; here
 # they are passed to Snakemake. Nothing below may import torch: every cluster job reads the Snakefile again.
+import contextlib
 import functools
 import os
 import re
@@ -16,7 +17,7 @@ from nctransfer import variants
 from nctransfer.config.kinds import SECTIONS, kind_of
 from nctransfer.config.load import load
 from nctransfer.config.ranking import picture_keys
-from nctransfer.dag import faster_modes
+from nctransfer.dag import cost, faster_modes
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.resources import Requests
 from nctransfer.dag.stale import FinishedResults
@@ -253,9 +254,43 @@ def has_no_gpu():
     return configuration.device == "cpu" or is_ruled_out or not gpus.installed()
 
 
+def jobs_to_run():
+    """Names of the jobs of this workflow that will run, and their logs, by Snakemake's number."""
+    found = {}
+    for job in workflow.dag.needrun_jobs():
+        # the name of the script is the rule's, also where a module renames the rule
+        name = (Path(job.rule.script or "").stem, *job.wildcards)
+        if name in plan.jobs:
+            found[job.jobid] = name, Path(job.log[0])
+    return found
+
+
+def prices():
+    """What jobs cost: on the CPU if none may have a GPU, else on what jobs have run on, or a usual GPU."""
+    gpu = cost.NO_GPU if workflow.global_resources.get("gpu") == 0 else None
+    return cost.prices(plan, gpu, cost.records(plan))
+
+
 def when_planned(jobs_will_run):
-    """Say what the plan has found, and leave what jobs need, when Snakemake takes its locks."""
+    """Say what the plan has found, and leave what jobs need, when Snakemake takes its locks.
+
+    It releases them at the end of a dry run, whose last lines are the cost of its jobs.
+    """
     lock = workflow.persistence.lock
+
+    @contextlib.contextmanager
+    def say_cost():
+        dry_run = workflow.executor_plugin is not None and workflow.dryrun
+        planned = jobs_to_run() if dry_run or jobs_will_run else {}
+        if jobs_will_run:
+            logger.addHandler(cost.Progress(prices, planned, logger.info))
+        with lock():
+            yield
+        if dry_run and planned:
+            for line in cost.summary(
+                prices(), [name for name, _ in planned.values()], {}
+            ):
+                logger.info(line)
 
     def say_and_lock():
         say_what_was_found()
@@ -265,7 +300,7 @@ def when_planned(jobs_will_run):
                 for path in damaged:
                     Path(path).unlink(missing_ok=True)
         damaged_records.clear()
-        return lock()
+        return say_cost()
 
     workflow.persistence.lock = say_and_lock
 

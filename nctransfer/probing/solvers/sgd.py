@@ -135,7 +135,7 @@ class _Buffers:
     def __init__(self, data: ProbeData, parameters: _Stack, momenta: _Stack, size: int) -> None:
         units, columns = parameters.bias.shape
         like = parameters.flat.new_empty
-        self.gathered = like(size, data.matrix.shape[1])
+        self.gathered = like(size, data.width)
         flat_logits, self.flat_gradient = like(units, columns, size), like(units, columns, size)
         self.logits = flat_logits.unflatten(1, (parameters.settings, -1))
         self.gradient = self.flat_gradient.unflatten(1, (parameters.settings, -1))
@@ -201,7 +201,7 @@ class _Run:
     def _step(self, index: Tensor, targets: Tensor, buffers: _Buffers) -> None:
         """One batch: samples, logits, softmax minus one-hot, momenta, weights."""
         momentum, share = self.recipe.momentum, 1 / len(targets)
-        torch.index_select(self.data.matrix, 0, index, out=buffers.gathered)
+        self.data.select(index, buffers.gathered)
         for bias, weight, inputs, logits in buffers.forward:
             torch.baddbmm(bias, weight, inputs, out=logits)
         torch.softmax(buffers.logits, 2, out=buffers.gradient)
