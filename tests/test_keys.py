@@ -101,6 +101,7 @@ CHANGES: dict[str, tuple[Place | None, Any]] = {
     "ReadingSettings.white_level": (("datasets", "folder"), 4095),
     "ReadingSettings.max_megapixels": (("datasets", "folder"), 100),
     "DataSetSettings.source": (("datasets", "named"), "torchvision"),
+    "DataSetSettings.shards": (("datasets", "all"), 2),
     "SplitSettings.test_fraction": (("datasets", "all"), 0.5),
     "SplitSettings.split_seed": (("datasets", "all"), 1),
     "NamedSplitsSettings.train_split": (HUB, "first"),

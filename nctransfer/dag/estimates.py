@@ -45,8 +45,8 @@ class Needs:
 
     # whose jobs ask for a GPU and `resources.threads`
     rules_on_gpu: ClassVar = {
-        "pretrain", "features", "finetune", "metrics", "classifier_metrics", "head_metrics", "probes",
-        "scores",
+        "pretrain", "features", "features_shard", "finetune", "metrics", "classifier_metrics", "head_metrics",
+        "probes", "scores",
     }  # fmt: skip
 
     plan: Stages
@@ -129,6 +129,19 @@ class Needs:
         stored = written / MB / (2 if settings.dtype == "float16" else 1)
         activations = self._activations(costs, 0, batch, 0.0)
         return Need(memory + activations, self._device.start + speeds.LOADED + seconds, stored)
+
+    def features_shard(self, model: str, view: str, _: str) -> Need:
+        """A part of the images; its store is deleted when the parts have been joined."""
+        whole, start = self.features(model, view), self._device.start + speeds.LOADED
+        shards = self.plan.shards(self.plan.find_view(model, view))
+        return Need(whole.memory, start + (whole.seconds - start) / shards)
+
+    def features_joined(self, model: str, view: str) -> Need:
+        """Check, read and write all features; only rows of one batch are in memory."""
+        whole, batch = self.features(model, view), self.plan.configuration.features.batch_size
+        memory = speeds.WITHOUT_GPU + 4 * batch * self._stored_width(model) * FLOAT32 / MB
+        seconds = speeds.READER + 2 * whole.disk * MB / speeds.WRITTEN
+        return Need(memory, seconds + 2 * self._columns(model) * speeds.COLUMN, whole.disk)
 
     def finetune(self, run: str) -> Need:
         """Train a part of a network; the units below it need a forward pass, once if it can be cached.
@@ -298,6 +311,8 @@ ESTIMATES: Mapping[str, Callable[..., Need]] = {
     "pretrain": Needs.pretrain,
     "model": Needs.model,
     "features": Needs.features,
+    "features_shard": Needs.features_shard,
+    "features_joined": Needs.features_joined,
     "finetune": Needs.finetune,
     "metrics": Needs.metrics,
     "classifier_metrics": Needs.classifier_metrics,

@@ -25,7 +25,12 @@ from nctransfer.data.contents import Contents
 from nctransfer.data.dataset import data_set
 from nctransfer.errors import ConfigError
 from nctransfer.features import engines
-from nctransfer.features.settings import FeatureSettings, FeaturesJobSettings
+from nctransfer.features.settings import (
+    FeatureSettings,
+    FeaturesJobSettings,
+    FeaturesJoinedJobSettings,
+    FeaturesShardJobSettings,
+)
 from nctransfer.few_shot.settings import FewShotJobSettings
 from nctransfer.finetuning.method import MethodSettings
 from nctransfer.finetuning.settings import FineTuneJobSettings, RunNames
@@ -175,7 +180,42 @@ class Stages(Views):
 
     @once
     def features(self, model: str, view: str) -> Job:
-        """Extract the features of all units in one forward pass."""
+        """Extract the features of all units in one forward pass; or join those that shards extracted."""
+        if self.shards(self.find_view(model, view)) > 1:
+            return self.features_joined(model, view)
+        return self._job("features", *self._extraction(model, view))
+
+    @once
+    def features_shard(self, model: str, view: str, shard: str) -> Job:
+        """Extract the features of a part of the images."""
+        shards = self.shards(self.find_view(model, view))
+        if int(shard) >= shards:
+            raise ConfigError(f"{model}/{view} has no shard {shard}; there are {shards}, from 0")
+        extraction, inputs, parents, variants = self._extraction(model, view)
+        # parts have the format that is copied row by row
+        values = extraction.told() | {"format": "npy", "shard": int(shard), "shards": shards}
+        settings = FeaturesShardJobSettings.read(values)
+        return self._job("features_shard", settings, inputs, parents, variants)
+
+    @once
+    def features_joined(self, model: str, view: str) -> Job:
+        """Join the features of all parts to one store."""
+        shards = self.shards(self.find_view(model, view))
+        extraction, inputs, parents, variants = self._extraction(model, view)
+        settings = FeaturesJoinedJobSettings.read(extraction.told() | {"shards": shards})
+        # the parts are deleted: what made them has to be told by the whole too
+        variants.append("nctransfer.features.extract")
+        for shard in map(str, range(shards)):
+            for split in SPLITS:
+                name = f"{split}_{shard}"
+                inputs[name] = self._store("features_shards", f"{model}/{view}/{shard}", split)
+                parents[name] = self.features_shard(model, view, shard)
+        return self._job("features_joined", settings, inputs, parents, variants)
+
+    def _extraction(
+        self, model: str, view: str
+    ) -> tuple[FeaturesJobSettings, dict[str, str], dict[str, Job], list[str]]:
+        """What a job needs to extract features: settings, inputs, the jobs that make them, and variants."""
         shown, facts = self.find_view(model, view), self.facts(model)
         section = self.configuration.features
         options = {name: getattr(section, name) for name in FeatureSettings.model_fields}
@@ -194,7 +234,7 @@ class Stages(Views):
             module_name(engines, settings.engine),
             *self._network_variants(facts),
         ]
-        return self._job("features", settings, inputs, parents, variants)
+        return settings, inputs, parents, variants
 
     def _model_inputs(self, model: str) -> tuple[dict[str, str], dict[str, Job]]:
         """Inputs that contain a model, and the jobs that make them: its store, and the run that tuned it."""

@@ -76,6 +76,8 @@ class DataSetSettings(SubsetSettings):
 
     source: str
     """Source of the images; a variant of `nctransfer.data.sources`."""
+    shards: Count = 1
+    """Number of jobs that extract the features of a model on these images, each of a part of the batches."""
 
     def options(self) -> dict[str, Any]:
         """Options of the source as plain values: the source's own keys that the entry sets."""
