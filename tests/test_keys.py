@@ -100,6 +100,7 @@ CHANGES: dict[str, tuple[Place | None, Any]] = {
     "ReadingSettings.on_error": (("datasets", "folder"), "skip"),
     "ReadingSettings.white_level": (("datasets", "folder"), 4095),
     "ReadingSettings.max_megapixels": (("datasets", "folder"), 100),
+    "FilesSettings.store": (("datasets", "folder"), "stream"),
     "DataSetSettings.source": (("datasets", "named"), "torchvision"),
     "DataSetSettings.shards": (("datasets", "all"), 2),
     "SplitSettings.test_fraction": (("datasets", "all"), 0.5),

@@ -4,8 +4,10 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 from project import Project
 
 pytestmark = pytest.mark.slow
@@ -82,3 +84,26 @@ def test_a_shard_that_does_not_exist_is_named(one, tmp_path):
     with_shards(project, 2)
     run = project.run(f"results/tiny/features_shards/{VIEW}/2/train/manifest.json", options=("-n",))
     assert f"{VIEW} has no shard 2; there are 2, from 0" in run.stdout + run.stderr
+
+
+def test_features_of_streamed_images_in_shards_are_those_of_stored_ones(tmp_path):
+    """A folder of images through the whole workflow."""
+    view, rng = "tiny/leaves-8px", np.random.default_rng(0)
+    for number in range(150):
+        path = tmp_path / "leaves" / ("train" if number % 3 else "test") / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (20, 9 + number, 3), np.uint8)).save(path)
+    found = []
+    for options in ({}, {"store": "stream"}, {"store": "stream", "shards": 2}):
+        project = Project.fresh(tmp_path / str(len(found)))
+        overlay = yaml.safe_load(project.read("tiny.yaml"))
+        overlay["datasets"]["leaves"] = {"source": "imagefolder", "path": str(tmp_path / "leaves"), **options}
+        overlay["features"], overlay["resources"]["threads"] = {"batch_size": 32}, 2
+        (project.folder / "tiny.yaml").write_text(yaml.safe_dump(overlay))
+        ran(project, f"results/tiny/metrics/{view}.parquet")
+        contents = project.contents(f"results/tiny/features/{view}")
+        found.append({name: data for name, data in contents.items() if name.endswith(".npy")})
+        pixels = project.folder / "results/tiny/images/leaves-8px/train/arrays/images.npy"
+        assert pixels.exists() == (not options)
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) == 24

@@ -163,7 +163,7 @@ def test_four_shards_equal_one_job_to_the_last_bit(cluster, tmp_path):
     assert len(submitted) == 4
     arrays = [{name: data for name, data in store.items() if name.endswith(".npy")} for store in stores]
     assert arrays[0] == arrays[1]
-    assert len(arrays[0]) == 22
+    assert len(arrays[0]) == 24
     one, four = ({**json.loads(store[target]), "stamp": None} for store in stores)
     assert one == four
 

@@ -70,11 +70,14 @@ class Needs:
         size, threads = self._size(view.dataset), self._threads
         stored = size.images * _stored_image(size, view)
         entry = self.plan.configuration.datasets[view.dataset]
-        # sources without files are of one size
-        decoded = getattr(entry, "max_megapixels", 0) * BYTES_PER_PIXEL
-        photographs = threads * (speeds.BLOCK * _stored_image(size, view) + decoded)
         # images of one size are read all at once; photographs are decoded a few at a time
-        memory = self._device.process + 2 * stored if size.pixels else speeds.WITHOUT_GPU + photographs
+        memory = (
+            self._device.process + 2 * stored
+            if size.pixels
+            else speeds.WITHOUT_GPU + self._photographs(view, size)
+        )
+        if self._is_streamed(view):
+            stored = size.images * speeds.LISTED / MB
         rate = speeds.UNPACKED if size.pixels else speeds.DECODED * threads
         seconds = speeds.READER + size.download * MB / speeds.FETCHED + size.images / rate
         origin = f"{entry.source}/{data_set(entry).common_name or view.dataset}"
@@ -119,15 +122,21 @@ class Needs:
 
     def features(self, model: str, view: str) -> Need:
         """One forward pass of all images; a batch of features waits to be written."""
-        dataset, settings = self.plan.find_view(model, view).dataset, self.plan.configuration.features
+        shown, settings = self.plan.find_view(model, view), self.plan.configuration.features
+        dataset = shown.dataset
         costs, size, batch = self._costs(model, dataset), self._size(dataset), settings.batch_size
         width = self._stored_width(model) * FLOAT32
         written = size.images * width
         seconds = self._passes(costs, size.images, batch, settings.precision == "bfloat16")
+        streamed = 0.0
+        if self._is_streamed(shown):
+            streamed, decoding = self._photographs(shown, size), size.images / speeds.DECODED / self._threads
+            # beside a GPU's work, but with the same cores as that of a CPU
+            seconds = seconds + decoding if self.on_cpu else max(seconds, decoding)
         seconds += written / speeds.WRITTEN + 2 * self._columns(model) * speeds.COLUMN
         memory = self._device.process + 2 * FLOAT32 * costs.parameters + 4 * batch * width / MB
         stored = written / MB / (2 if settings.dtype == "float16" else 1)
-        activations = self._activations(costs, 0, batch, 0.0)
+        activations = streamed + self._activations(costs, 0, batch, 0.0)
         return Need(memory + activations, self._device.start + speeds.LOADED + seconds, stored)
 
     def features_shard(self, model: str, view: str, _: str) -> Need:
@@ -242,6 +251,15 @@ class Needs:
         seconds = device.start + widest * algebra + (columns or self._columns(model)) * each
         memory = speeds.COPIES * max(size.train, size.test) * width * FLOAT32 + 6 * width**2 * FLOAT64
         return Need(self._device.process + memory / MB, seconds)
+
+    def _is_streamed(self, view: View) -> bool:
+        return getattr(self.plan.configuration.datasets[view.dataset], "store", "") == "stream"
+
+    def _photographs(self, view: View, size: DataSetSize) -> float:
+        """MB of what is being decoded."""
+        # sources without files are of one size
+        largest = getattr(self.plan.configuration.datasets[view.dataset], "max_megapixels", 0)
+        return self._threads * (speeds.BLOCK * _stored_image(size, view) + largest * BYTES_PER_PIXEL)
 
     @property
     def on_cpu(self) -> bool:

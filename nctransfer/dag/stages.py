@@ -19,7 +19,7 @@ from nctransfer.config.training import as_read, loop_settings
 from nctransfer.dag.digest import job_stamp
 from nctransfer.dag.job import Job, once
 from nctransfer.dag.tidy_inputs import TidyInputs
-from nctransfer.dag.views import Views
+from nctransfer.dag.views import View, Views
 from nctransfer.data import sources
 from nctransfer.data.contents import Contents
 from nctransfer.data.dataset import data_set
@@ -109,7 +109,7 @@ class Stages(Views):
             module_name(losses, training.loss.name, "loss"),
             f"nctransfer.models.architectures.{facts.library}",
         ]
-        images = dict.fromkeys(SPLITS, self.images(view.images))
+        images = dict.fromkeys(SPLITS, self._stored_images(view, f"the training of {model!r}"))
         return self._job("pretrain", settings, inputs, images, variants)
 
     def trained(self, model: str) -> PretrainedModelSettings:
@@ -268,7 +268,7 @@ class Stages(Views):
         if path and not run.facts.trains:
             given["checkpoint"] = path  # what it contains counts in the model's own digest
         inputs |= {split: self._store("images", view.images, split) for split in SPLITS}
-        parents |= dict.fromkeys(SPLITS, self.images(view.images))
+        parents |= dict.fromkeys(SPLITS, self._stored_images(view, f"the fine-tuning {key!r}"))
         options = options_of(self.configuration.finetuning, run)
         names = {name: getattr(run, name) for name in set(RunNames.model_fields) - {"run", "units"}}
         settings = FineTuneJobSettings(
@@ -438,6 +438,15 @@ class Stages(Views):
 
     def _feature_stores(self, model: str, view: str) -> dict[str, str]:
         return {split: self._store("features", f"{model}/{view}", split) for split in SPLITS}
+
+    def _stored_images(self, view: View, reader: str) -> Job:
+        """The job that stores images for who reads them more than once; ConfigError if they are streamed."""
+        if getattr(self.configuration.datasets[view.dataset], "store", "") == "stream":
+            raise ConfigError(
+                f"datasets.{view.dataset}.store: 'stream' is for data of which only features are extracted, "
+                f"and {reader} reads the images many times: allowed is 'pixels'"
+            )
+        return self.images(view.images)
 
     def _store(self, stage: str, key: str, split: str = "") -> str:
         return "/".join(filter(None, (self.results, stage, key, split, "manifest.json")))

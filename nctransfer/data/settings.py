@@ -71,6 +71,14 @@ class ReadingSettings(Settings):
     """Larger images are not decoded; the requested memory follows it."""
 
 
+class FilesSettings(ReadingSettings):
+    """How sources of image files are read and kept."""
+
+    store: Literal["pixels", "stream"] = "pixels"
+    """Whether decoded images are stored, or only the list of their files: with `stream`, every extraction of
+    features decodes the files again, and nothing can be trained on them."""
+
+
 class DataSetSettings(SubsetSettings):
     """A data set: the source of its images, and which of them are used."""
 
