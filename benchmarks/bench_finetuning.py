@@ -25,6 +25,7 @@ from statistics import median
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import summary  # noqa: E402
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
@@ -132,7 +133,8 @@ def memory(job: Callable[[], None], device: str) -> float:
     return sum(sizes.values()) / 1e6
 
 
-def compare(model: str, options: argparse.Namespace) -> None:
+def compare(model: str, options: argparse.Namespace) -> dict[str, list[float]]:
+    """Print the seconds of a step of all methods, and return them by name."""
     jobs = steps(model, options)
     taken: dict[str, list[float]] = {name: [] for name in jobs}
     for repeat in range(options.repeats + 1):
@@ -149,10 +151,13 @@ def compare(model: str, options: argparse.Namespace) -> None:
     full = "full fine-tuning"
     for name, times in taken.items():
         share = median(times) / median(taken[full])
+        if name != full:
+            summary.add(f"{model}: {name}", median(times), peer=full, peers=median(taken[full]))
         print(
             f"  {name:30} {median(times):8.3f} s  {share:5.2f} of a full step   "
             f"{kept[name]:8.0f} MB  {kept[name] / kept[full]:5.2f} of its memory"
         )
+    return taken
 
 
 def _wait(device: str) -> None:
