@@ -23,7 +23,7 @@ def _alternatives(keys: list[str]) -> list[str]:
         rest = _alternatives([key[len(shared) :] for key in alike]) if len(alike) > 1 else []
         beginnings.setdefault("|".join(rest), []).append(re.escape(shared))
     found = []
-    for rest, heads in beginnings.items():
-        joined = heads if len(heads) == 1 or not rest else [f"(?:{'|'.join(heads)})"]
-        found += [f"{head}(?:{rest})" if rest else head for head in joined]
+    for ends, heads in beginnings.items():
+        joined = heads if len(heads) == 1 or not ends else [f"(?:{'|'.join(heads)})"]
+        found += [f"{head}(?:{ends})" if ends else head for head in joined]
     return found
