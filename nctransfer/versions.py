@@ -15,7 +15,7 @@ from typing import Any
 NUMERICAL = {
     "torch": "torch", "torchvision": "torchvision", "timm": "timm", "open_clip_torch": "open_clip",
     "numpy": "numpy", "scipy": "scipy", "scikit-learn": "sklearn", "pandas": "pandas", "pillow": "PIL",
-    "datasets": "datasets",
+    "datasets": "datasets", "openvino": "openvino",
 }  # fmt: skip
 # What every job computes with, if only through other libraries.
 ALWAYS = ("python", "numpy")

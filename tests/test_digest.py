@@ -465,7 +465,7 @@ CHANGES = {
         "nctransfer/training/settings.py", "warmup_epochs: int = 0", "warmup_epochs: int = 5", ("pretrain", "finetune"),
     ),
     "a caught exception": (
-        "nctransfer/features/extract.py", "except RuntimeError as error:", "except ValueError as error:", ("features",),
+        "nctransfer/features/extract.py", "except (RuntimeError, MemoryError) as error:", "except ValueError as error:", ("features",),
     ),
     "a called function of a library": (
         "nctransfer/training/learning_rate_schedule.py", "math.cos(", "math.sin(", ("pretrain", "finetune"),

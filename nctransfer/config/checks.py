@@ -43,6 +43,11 @@ def check(named: Named) -> Iterator[str]:
     for key, model in study.models.items():
         yield from _check_model(key, model, named)
     yield from check_variant("probes.solver", solvers, configuration.probes.solver)
+    if configuration.features.engine == "openvino":
+        if configuration.device == "cuda":
+            yield "features.engine: 'openvino' computes on the CPU; set device: cpu or auto, or engine: torch"
+        if configuration.features.fold_batch_norm:
+            yield "features.fold_batch_norm: 'openvino' always folds what it can; leave it out"
     yield from _check_training("training", configuration.training)
     for key, entry in configuration.finetuned.items():
         yield from run_checks.check_finetuned(f"finetuned.{key}", entry, named)

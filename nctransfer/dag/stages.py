@@ -24,6 +24,7 @@ from nctransfer.data import sources
 from nctransfer.data.contents import Contents
 from nctransfer.data.dataset import data_set
 from nctransfer.errors import ConfigError
+from nctransfer.features import engines
 from nctransfer.features.settings import FeatureSettings, FeaturesJobSettings
 from nctransfer.few_shot.settings import FewShotJobSettings
 from nctransfer.finetuning.method import MethodSettings
@@ -183,13 +184,17 @@ class Stages(Views):
             geometry=shown.geometry,
             poolings=facts.poolings,
             loader="stored" if self.run(model) is None else "tuned",
-            device=self.configuration.device,
+            device="cpu" if section.engine == "openvino" else self.configuration.device,
         )
         inputs, parents = self._model_inputs(model)
         inputs |= {split: self._store("images", shown.images, split) for split in SPLITS}
         parents |= dict.fromkeys(SPLITS, self.images(shown.images))
-        loader = f"nctransfer.models.loaders.{settings.loader}"
-        return self._job("features", settings, inputs, parents, [loader, *self._network_variants(facts)])
+        variants = [
+            f"nctransfer.models.loaders.{settings.loader}",
+            module_name(engines, settings.engine),
+            *self._network_variants(facts),
+        ]
+        return self._job("features", settings, inputs, parents, variants)
 
     def _model_inputs(self, model: str) -> tuple[dict[str, str], dict[str, Job]]:
         """Inputs that contain a model, and the jobs that make them: its store, and the run that tuned it."""
@@ -280,7 +285,7 @@ class Stages(Views):
         settings = MetricsJobSettings(
             permutations=self.configuration.metrics.permutations,
             names=ViewNames(model=model, view=view),
-            seed=self._seed("metrics", model, view),
+            seed=self._seed("metrics", model, self.find_view(model, view).shown),
             device=self.configuration.device,
         )
         parents = dict.fromkeys(SPLITS, self.features(model, view))
@@ -303,11 +308,11 @@ class Stages(Views):
     @once
     def probes(self, model: str, view: str) -> Job:
         """Train linear probes on the features of all units together."""
-        probes = self.configuration.probes
+        probes, shown = self.configuration.probes, self.find_view(model, view).shown
         settings = ProbesJobSettings(
             **{name: getattr(probes, name) for name in ProbeRecipeSettings.model_fields},
             names=ViewNames(model=model, view=view),
-            seeds=tuple(self._seed("probes", model, view, str(index)) for index in range(probes.seeds)),
+            seeds=tuple(self._seed("probes", model, shown, str(index)) for index in range(probes.seeds)),
             device=self.configuration.device,
         )
         variants = [f"nctransfer.probing.solvers.{probes.solver}"]

@@ -20,7 +20,8 @@ class View:
     """A data set as a model sees it."""
 
     dataset: str  # key of the data set
-    key: str  # key of the view
+    key: str  # key of the view, which names how features are computed, where that is not the usual way
+    shown: str  # key of the images at this geometry, however features are computed
     images: str  # key of its image store
     geometry: Geometry  # how images are brought to the model's size
 
@@ -45,8 +46,9 @@ class Views:
         geometry = self.study.geometry(model, dataset)
         entry = data_set(self.configuration.datasets[dataset])
         base = entry.key(dataset)
-        key = f"{base}-{geometry.key}"
-        return View(dataset, key, base if entry.has_fixed_size else key, geometry)
+        shown = f"{base}-{geometry.key}"
+        key = ".".join(filter(None, (shown, self.configuration.features.mode)))
+        return View(dataset, key, shown, base if entry.has_fixed_size else shown, geometry)
 
     @cached_property
     def _views(self) -> dict[tuple[str, str], View]:

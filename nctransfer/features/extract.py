@@ -6,9 +6,8 @@ halved, and the pass continues from there.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,13 +16,16 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from nctransfer import variants
 from nctransfer.data.image_store import ImageStore
 from nctransfer.data.resize import apply_geometry
 from nctransfer.data.settings import Geometry
 from nctransfer.errors import DegenerateInputError, ModelError
-from nctransfer.features.feature_store import LOGITS, PENULTIMATE, SUMMED, Column, column_name, write_columns
+from nctransfer.features import engines
+from nctransfer.features.feature_store import Column, write_columns
+from nctransfer.features.outputs import describe_columns
 from nctransfer.features.settings import FeaturesJobSettings
-from nctransfer.models.backbone import Backbone, Capture
+from nctransfer.models.backbone import Backbone
 from nctransfer.models.pooling import poolings_for
 from nctransfer.stamp import UNSTAMPED, Stamp
 from nctransfer.storage.stores import create_store
@@ -62,53 +64,34 @@ def extract_features(
             "mean": list(backbone.identity.mean),
             "std": list(backbone.identity.std),
             "precision": settings.precision,
+            **({"mode": settings.mode} if settings.mode else {}),
             "format": settings.format,
             "dtype": settings.dtype,
             "weights": backbone.identity.fingerprint,
             "images": images.fingerprint,
         }
         with write_columns(store, widths, len(images), settings.dtype, settings.format) as target:
-            for start, capture in forward_pass(backbone, images, poolings, settings):
-                block = _to_host(capture, poolings, settings.dtype)
+            for start, outputs in forward_pass(backbone, images, poolings, settings):
+                stored = getattr(torch, settings.dtype)
+                block = {name: values.to(stored).cpu().numpy() for name, values in outputs.items()}
                 _refuse_non_finite(block, columns, start)
                 target.append(block)
 
 
-def describe_columns(backbone: Backbone, poolings: Sequence[str]) -> list[Column]:
-    """Columns of a store; the stem has none of its class token, which is the same for all images."""
-    units = [backbone.stem, *backbone.units]
-    columns = [
-        Column(column_name(unit.index, pooling), unit.index, unit.name, pooling, unit.width)
-        for unit in units
-        for pooling in poolings
-        if not (unit is backbone.stem and pooling == "cls")
-    ]
-    after = len(units)
-    columns.append(Column(PENULTIMATE, after, PENULTIMATE, "", backbone.width))
-    if backbone.skip:
-        columns.append(Column(SUMMED, after, SUMMED, "", backbone.width))
-    if backbone.head is not None:
-        columns.append(Column(LOGITS, after + 1, backbone.head.name, "", backbone.head.classes))
-    return columns
-
-
 def forward_pass(
     backbone: Backbone, images: ImageStore, poolings: Sequence[str], settings: FeaturesJobSettings
-) -> Iterator[tuple[int, Capture]]:
+) -> Iterator[tuple[int, dict[str, Tensor]]]:
     """Pass all images through the network once, in order; ModelError if a single image exceeds the memory.
 
     Yields:
-        index of the first image of the batch, and its captured outputs.
+        index of the first image of the batch, and its outputs by the name of their column.
     """
-    device = next(backbone.parameters()).device
-    if settings.channels_last:
-        backbone = backbone.to(memory_format=torch.channels_last)
-    half = settings.precision == "bfloat16"
+    device = next(backbone.buffers()).device
     geometry = images.pending(settings.geometry)
     size, start = settings.batch_size, 0
     with (
         torch.inference_mode(),
-        torch.autocast(device.type, torch.bfloat16) if half else nullcontext(),
+        variants.load(engines, settings.engine).prepare(backbone, poolings, settings) as run,
         ThreadPoolExecutor(1) as reader,
         tqdm(total=len(images), unit="image", disable=None) as bar,
     ):
@@ -116,9 +99,8 @@ def forward_pass(
         while start < len(images):
             batch = pending.result()
             pending = reader.submit(_read, images, start + len(batch), size, device)
-            pixels = batch.to(device, non_blocking=True)
-            capture = _capture(backbone, pixels, geometry, poolings, settings.channels_last)
-            if capture is None:
+            outputs = _outputs(run, batch.to(device, non_blocking=True), geometry)
+            if outputs is None:
                 if len(batch) == 1:
                     raise ModelError(
                         f"{backbone.identity.name}: a single image of {settings.geometry} "
@@ -129,7 +111,7 @@ def forward_pass(
                 torch.cuda.empty_cache()
                 pending = reader.submit(_read, images, start, size, device)
                 continue
-            yield start, capture
+            yield start, outputs
             if 10 * (start + len(batch)) // len(images) > 10 * start // len(images):
                 logger.info("%d of %d images", start + len(batch), len(images))
             start += len(batch)
@@ -142,39 +124,17 @@ def _read(images: ImageStore, start: int, size: int, device: torch.device) -> Te
     return rows.pin_memory() if device.type == "cuda" and len(rows) else rows
 
 
-def _capture(
-    backbone: Backbone,
-    pixels: Tensor,
-    geometry: Geometry | None,
-    poolings: Sequence[str],
-    channels_last: bool,
-) -> Capture | None:
+def _outputs(
+    run: Callable[[Tensor], dict[str, Tensor]], pixels: Tensor, geometry: Geometry | None
+) -> dict[str, Tensor] | None:
     """Outputs of a batch, or None (with no memory held) where it does not fit in memory."""
     try:
-        inputs = backbone.normalise(apply_geometry(pixels, geometry))
-        if channels_last:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-        return backbone.capture(inputs, units=None if poolings else [], poolings=poolings)
-    except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "not enough memory" not in str(error):
+        return run(apply_geometry(pixels, geometry))
+    except (RuntimeError, MemoryError) as error:
+        is_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not is_memory and not any(words in str(error) for words in ("not enough memory", "bad_alloc")):
             raise
         return None
-
-
-def _to_host(capture: Capture, poolings: Sequence[str], dtype: str) -> dict[str, np.ndarray]:
-    """Features of a batch by column name, on the host, in the dtype of the store."""
-    columns = {
-        column_name(index, pooling): by_pooling[pooling]
-        for index, by_pooling in capture.units.items()
-        for pooling in poolings
-    }
-    columns[PENULTIMATE] = capture.penultimate
-    if capture.summed is not None:
-        columns[SUMMED] = capture.summed
-    if capture.logits is not None:
-        columns[LOGITS] = capture.logits
-    stored = getattr(torch, dtype)
-    return {name: values.to(stored).cpu().numpy() for name, values in columns.items()}
 
 
 def _refuse_non_finite(block: Mapping[str, np.ndarray], columns: Sequence[Column], start: int) -> None:

@@ -6,6 +6,7 @@ from nctransfer.data.settings import Geometry
 from nctransfer.settings import Count, Device, Precision, Settings
 
 KeptUnits = Literal["all", "penultimate"]
+Engine = Literal["torch", "openvino"]
 
 
 class FeatureSettings(Settings):
@@ -14,15 +15,31 @@ class FeatureSettings(Settings):
     batch_size: Count = 256
     """Images per batch; halved automatically when memory runs out."""
     precision: Precision = "float32"
-    """Arithmetic of the forward pass; bfloat16 needs a GPU or a recent CPU."""
+    """Arithmetic of the forward pass; bfloat16 needs a GPU or a recent CPU, and names views (`.bf16`)."""
+    engine: Engine = "torch"
+    """What computes the forward pass: PyTorch, or OpenVINO on a CPU, which is faster, needs the package
+    openvino, and names views (`.openvino`)."""
+    fold_batch_norm: bool = False
+    """Whether torch folds batch normalisation into convolutions, up to the borders of units, which saves time
+    on a CPU and names views (`.folded`); OpenVINO always does."""
     channels_last: bool = True
-    """Memory layout of convolutional inputs; faster on most devices."""
+    """Memory layout of convolutional inputs, for torch; faster on most devices."""
     units: KeptUnits = "all"
     """Which features are stored, probed and measured: those of all units, or only the penultimate feature."""
     dtype: Literal["float32", "float16"] = "float32"
     """Dtype of the stored features."""
     format: Literal["npy", "parquet"] = "npy"
     """File format of a feature store; the same class reads both."""
+
+    @property
+    def mode(self) -> str:
+        """How the forward pass is computed, as keys of views say it: empty for the reference."""
+        parts = {
+            "openvino": self.engine == "openvino",
+            "folded": self.fold_batch_norm,
+            "bf16": self.precision == "bfloat16",
+        }
+        return ".".join(name for name, is_so in parts.items() if is_so)
 
 
 class FeaturesJobSettings(FeatureSettings):

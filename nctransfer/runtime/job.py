@@ -113,7 +113,7 @@ def job(snakemake: Any) -> Iterator[Job]:
                 # those of the configuration, at most as many as the machine has, independent of ``-j``,
                 # because sums over more threads differ in their last bits
                 threads=min(config["resources"]["threads"], _processors()),
-                precision=str(precision),
+                precision=", ".join(filter(None, (str(precision), settings.get("engine")))),
                 identity=config["reruns"]["identity"],
                 rules=(_script_name(),),
             ),

@@ -17,7 +17,7 @@ from nctransfer import variants
 from nctransfer.config.kinds import SECTIONS, kind_of
 from nctransfer.config.load import load
 from nctransfer.config.ranking import picture_keys
-from nctransfer.dag import cost
+from nctransfer.dag import cost, faster_modes
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.resources import Requests
 from nctransfer.dag.stale import FinishedResults
@@ -25,7 +25,7 @@ from nctransfer.dag.store_contents import store_contents
 from nctransfer.dag.wildcards import names
 from nctransfer.errors import NCTransferError
 from nctransfer.reporting.titles import aligned_name
-from nctransfer.runtime import fork_server, signals, snakemake_records, study_lock
+from nctransfer.runtime import fork_server, gpus, signals, snakemake_records, study_lock
 from nctransfer.storage.convert import old_stores
 from nctransfer.storage.ledger import LEDGER
 from nctransfer.storage.stores import ARRAYS
@@ -240,6 +240,18 @@ def say_what_was_found():
     }
     for warning in finished_results().warnings(made_again):
         logger.warning(warning)
+    is_ranking = any(stage == "ranking" for stage, *_ in plan.jobs)
+    extracts = any(path.startswith(f"{RESULTS}/features/") for path in made_again)
+    if is_ranking and extracts and not configuration.features.mode and has_no_gpu():
+        if modes := faster_modes.faster_modes(faster_modes.cpu_flags()):
+            logger.info(modes)
+
+
+def has_no_gpu():
+    """Whether networks run on the CPU, if jobs run on this machine."""
+    granted = workflow.global_resources.get("gpu")
+    is_ruled_out = granted is not None and getattr(granted, "value", granted) == 0
+    return configuration.device == "cpu" or is_ruled_out or not gpus.installed()
 
 
 def jobs_to_run():
