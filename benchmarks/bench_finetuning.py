@@ -133,8 +133,7 @@ def memory(job: Callable[[], None], device: str) -> float:
     return sum(sizes.values()) / 1e6
 
 
-def compare(model: str, options: argparse.Namespace) -> dict[str, list[float]]:
-    """Print the seconds of a step of all methods, and return them by name."""
+def compare(model: str, options: argparse.Namespace) -> None:
     jobs = steps(model, options)
     taken: dict[str, list[float]] = {name: [] for name in jobs}
     for repeat in range(options.repeats + 1):
@@ -157,7 +156,6 @@ def compare(model: str, options: argparse.Namespace) -> dict[str, list[float]]:
             f"  {name:30} {median(times):8.3f} s  {share:5.2f} of a full step   "
             f"{kept[name]:8.0f} MB  {kept[name] / kept[full]:5.2f} of its memory"
         )
-    return taken
 
 
 def _wait(device: str) -> None:

@@ -72,7 +72,7 @@ def ours(features: torch.Tensor, labels: torch.Tensor) -> float:
 
 def floor(features: torch.Tensor, labels: torch.Tensor, classes: int, factor: torch.Tensor) -> None:
     """Class sums and one product."""
-    torch.zeros(classes, features.shape[1]).index_add_(0, labels, features)
+    features.new_zeros(classes, features.shape[1]).index_add_(0, labels, features)
     features @ factor
 
 

@@ -73,7 +73,7 @@ def synthetic(
 def loader_loop(features: torch.Tensor, labels: torch.Tensor, epochs: int) -> nn.Linear:
     """The usual way to probe one unit, the cosine as over 200 epochs."""
     loader = DataLoader(TensorDataset(features, labels), batch_size=128, shuffle=True)
-    probe = nn.Linear(features.shape[1], int(labels.max()) + 1)
+    probe = nn.Linear(features.shape[1], int(labels.max()) + 1).to(features.device)
     optimiser = torch.optim.SGD(probe.parameters(), lr=1e-1, momentum=0.9, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS, eta_min=1e-4)
     for _ in range(epochs):

@@ -183,8 +183,7 @@ class UsualLoop:
             correct += (outputs.argmax(1) == labels).sum().item()
 
 
-def compare(options: argparse.Namespace, only_ours: bool = False) -> dict[str, list[float]]:
-    """Print the rates of all candidates, and return them by name, in images per second."""
+def compare(options: argparse.Namespace, only_ours: bool = False) -> None:
     generator = torch.Generator().manual_seed(0)
     count = options.steps * options.batch
     shape = (count, 3, options.size, options.size)
@@ -236,7 +235,6 @@ def compare(options: argparse.Namespace, only_ours: bool = False) -> dict[str, l
         summary.add("training step with PGD-7", seconds["our loop, PGD-7"], floor=seconds["bare step"])
         print(f"  our loop is {ratio:.2f} x as fast as the usual loop")
         print(f"  a step of PGD-7 costs {bare / median(rates['our loop, PGD-7']):.2f} bare steps")
-    return rates
 
 
 def _wait(device: str) -> None:

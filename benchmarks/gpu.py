@@ -72,8 +72,8 @@ def extraction(options: Namespace, name: str, unit_layout: str) -> None:
                     backbone.network(inputs)
 
         def ours() -> None:
-            for _, capture in forward_pass(backbone, images, backbone.layout.poolings[-1:], wanted):
-                capture.penultimate.cpu()
+            for _ in forward_pass(backbone, images, backbone.layout.poolings[-1:], wanted):
+                pass
 
         summary.add(
             f"extraction, {name}, {count} images",
@@ -102,12 +102,7 @@ def training_options(options: Namespace) -> Namespace:
 
 def training(options: Namespace) -> None:
     """Our loop, and PGD-7, against the bare step and a DataLoader loop."""
-    told = training_options(options)
-    rates = {what: median(found) for what, found in bench_training.compare(told).items()}
-    seconds = {what: told.batch / rate for what, rate in rates.items()}
-    summary.add("training step", seconds["our loop"], floor=seconds["bare step"], peer="DataLoader loop",
-             peers=seconds["usual loop"])  # fmt: skip
-    summary.add("training step with PGD-7", seconds["our loop, PGD-7"], floor=seconds["bare step"])
+    bench_training.compare(training_options(options))
 
 
 def two_trainings(options: Namespace) -> None:
@@ -132,10 +127,7 @@ def finetuning(options: Namespace) -> None:
     told = Namespace(device=options.device, batch=2 if options.small else 128, precision="bfloat16",
                      repeats=1 if options.small else 10)  # fmt: skip
     for model in ("vit",) if options.small else ("resnet50", "vit"):
-        taken = {name: median(times) for name, times in bench_finetuning.compare(model, told).items()}
-        full = taken.pop("full fine-tuning")
-        for name, seconds in taken.items():
-            summary.add(f"{model}: {name}", seconds, peer="full fine-tuning", peers=full)
+        bench_finetuning.compare(model, told)
 
 
 def probes(options: Namespace) -> None:

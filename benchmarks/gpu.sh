@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}
 folder=${1:-gpu-benchmarks}
 mkdir -p "$folder"
+rm -f "$folder/rows.jsonl"
 failed=0
 while read -r step seconds; do
     echo "== $step (at most $seconds s)"
