@@ -66,8 +66,10 @@ docs: $(READY) ## Write docs/configuration.md, the JSON schemas and the table of
 scorecard-calibration: $(READY) ## Simulate how often the scorecard's tests err (about an hour)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m nctransfer.dag.calibrate
 
-benchmarks: $(READY) ## Measure speed against the obvious alternatives, as ratios
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(AS_JOBS) $(BIN)/python $$script || exit 1; done
+benchmarks: $(READY) ## Measure speed against the obvious alternatives, as ratios in one table
+	@rm -f benchmarks.jsonl; for script in benchmarks/bench_*.py; do echo "== $$script"; \
+	  $(AS_JOBS) BENCHMARK_ROWS=benchmarks.jsonl $(BIN)/python $$script || exit 1; done
+	@$(BIN)/python benchmarks/summary.py benchmarks.jsonl
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \

@@ -23,6 +23,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import summary
+
 from nctransfer.data.contents import RECORDS, Contents
 
 LARGE = 5  # GB of a large file
@@ -93,6 +95,9 @@ def main() -> None:
                 "size": lambda place=place: Contents("size").digest(place),
             }
             found = measure(candidates, options.repeats)
+            first = found["one by one"]
+            summary.add(f"digests of {told}", found["first"], peer="file by file", peers=first)
+            summary.add(f"known digests of {told}", found["known"], peer="file by file", peers=first)
             for name, seconds in found.items():
                 print(f"{told:>24}  {name:<10} {seconds:8.2f} s  {seconds / found['one by one']:6.2f} x")
 

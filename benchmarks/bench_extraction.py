@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
+import summary  # noqa: E402
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
@@ -211,6 +212,14 @@ def peers(name: str, unit_layout: str, repeats: int) -> None:
     speeds = {job: (2 if job.startswith("ours") else 1) * BATCH / seconds for job, seconds in times.items()}
     threads = torch.get_num_threads()
     print(f"{name}, {SIDE} px, batches of {BATCH}, {threads} threads, medians of {repeats}")
+    floors = {"ours: float32": "bare forward, float32", "ours: bfloat16": "bare forward, bfloat16"}
+    for what in (what for what in speeds if what.startswith("ours")):
+        precision = "bfloat16" if "bfloat16" in what else "float32"
+        peer = f"OpenVINO, {precision}" if f"OpenVINO, {precision}" in speeds else "bare forward, float32"
+        floor = 1 / speeds[floors[what]] if what in floors else None
+        summary.add(
+            f"image of {name}, {what}", 1 / speeds[what], floor=floor, peer=peer, peers=1 / speeds[peer]
+        )
     for what, speed in speeds.items():
         print(f"  {what:30} {speed:7.1f} images/s, {speed / speeds['ours: float32']:5.2f} x ours in float32")
     for precision, ours in (("float32", "ours: openvino"), ("bfloat16", "ours: openvino, bfloat16")):

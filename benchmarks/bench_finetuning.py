@@ -25,6 +25,7 @@ from statistics import median
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import summary  # noqa: E402
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
@@ -149,6 +150,8 @@ def compare(model: str, options: argparse.Namespace) -> None:
     full = "full fine-tuning"
     for name, times in taken.items():
         share = median(times) / median(taken[full])
+        if name != full:
+            summary.add(f"{model}: {name}", median(times), peer=full, peers=median(taken[full]))
         print(
             f"  {name:30} {median(times):8.3f} s  {share:5.2f} of a full step   "
             f"{kept[name]:8.0f} MB  {kept[name] / kept[full]:5.2f} of its memory"

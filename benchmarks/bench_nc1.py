@@ -9,6 +9,8 @@
   in float64; the same in float32 is faster but not NC1: its pinv cuts at about 2e-4 of the
   largest eigenvalue and drops real directions without a word, so the values are printed.
   (The widely copied code adds one d x d outer product a sample, which is slower still.)
+* all metrics: ``measure``, with NC1 of three shuffles; its floor: four times NC1, and one product of all rows
+  each for the covariance (VCI) and for the Gram matrices of the classes (numerical rank).
 * floor: class sums (``index_add_`` in float32) plus one (N, d) x (d, K - 1) product in float32;
   tuned: class sums in float64, as ours needs them, plus the fastest product found, in blocks that
   fit in the cache and padded to a multiple of 16 columns.
@@ -29,9 +31,13 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import summary
+
 from nctransfer.collapse.class_statistics import class_statistics
+from nctransfer.collapse.measure import measure
 from nctransfer.collapse.nc1 import nc1
 from nctransfer.collapse.rows import class_sorted_rows
+from nctransfer.collapse.spectrum import covariance_rows, second_moment
 
 
 def problem(samples: int, width: int, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -66,7 +72,7 @@ def ours(features: torch.Tensor, labels: torch.Tensor) -> float:
 
 def floor(features: torch.Tensor, labels: torch.Tensor, classes: int, factor: torch.Tensor) -> None:
     """Class sums and one product."""
-    torch.zeros(classes, features.shape[1]).index_add_(0, labels, features)
+    features.new_zeros(classes, features.shape[1]).index_add_(0, labels, features)
     features @ factor
 
 
@@ -81,6 +87,15 @@ def tuned_floor(features: torch.Tensor, labels: torch.Tensor, factor: torch.Tens
         block @ factor
 
 
+def measure_floor(features: torch.Tensor, labels: torch.Tensor, factor: torch.Tensor) -> None:
+    """Four times class sums and a product, and two products of width d."""
+    for _ in range(4):
+        floor(features, labels, factor.shape[1] + 1, factor)
+    second_moment((block.double() for block in features.split(covariance_rows(features))), len(features))
+    for rows in features.split(len(features) // (factor.shape[1] + 1)):
+        rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows
+
+
 def compare(samples: int, width: int, classes: int, repeats: int, clock: Callable[[], float]) -> None:
     """Time all candidates on one problem and print the table."""
     features, labels = problem(samples, width, classes)
@@ -92,6 +107,8 @@ def compare(samples: int, width: int, classes: int, repeats: int, clock: Callabl
         "ours, sorted rows": partial(ours, features[order], labels[order]),
         "floor": partial(floor, features, labels, classes, factor),
         "floor, tuned": partial(tuned_floor, features, labels, padded),
+        "all metrics": lambda: float(measure(features, labels).values["nc1"]),
+        "all metrics, floor": partial(measure_floor, features, labels, factor),
         "usual, float64": partial(usual, features, labels, classes, torch.float64),
         "usual, float32": partial(usual, features, labels, classes, torch.float32),
     }
@@ -103,6 +120,21 @@ def compare(samples: int, width: int, classes: int, repeats: int, clock: Callabl
             candidate()
             times[name].append(clock() - begin)
     median = {name: statistics.median(runs) for name, runs in times.items()}
+    told = f"N {samples}, d {width}, K {classes}"
+    summary.add(
+        f"NC1, {told}",
+        median["ours"],
+        floor=median["floor"],
+        peer="d x d and pinv, float64",
+        peers=median["usual, float64"],
+    )
+    summary.add(
+        f"all metrics, {told}",
+        median["all metrics"],
+        floor=median["all metrics, floor"],
+        peer="NC1 alone",
+        peers=median["ours"],
+    )
     print(f"\nN {samples}, d {width}, K {classes}, {torch.get_num_threads()} threads, {repeats} repeats")
     print(f"{'':18}{'seconds':>9}{'ours / it':>11}{'it / ours':>11}{'value':>13}")
     for name, value in values.items():

@@ -32,6 +32,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import summary
+
 from nctransfer.probing.data import ProbeData, gather
 from nctransfer.probing.probes import train_probes
 from nctransfer.probing.settings import ProbeSettings
@@ -71,7 +73,7 @@ def synthetic(
 def loader_loop(features: torch.Tensor, labels: torch.Tensor, epochs: int) -> nn.Linear:
     """The usual way to probe one unit, the cosine as over 200 epochs."""
     loader = DataLoader(TensorDataset(features, labels), batch_size=128, shuffle=True)
-    probe = nn.Linear(features.shape[1], int(labels.max()) + 1)
+    probe = nn.Linear(features.shape[1], int(labels.max()) + 1).to(features.device)
     optimiser = torch.optim.SGD(probe.parameters(), lr=1e-1, momentum=0.9, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS, eta_min=1e-4)
     for _ in range(epochs):
@@ -171,6 +173,9 @@ def ratios(options: argparse.Namespace) -> None:
             times[name].append(way())
     loops = statistics.median(times["DataLoader loops"])
     stacked = statistics.median(times["stacked"])
+    summary.add("probes of 16 units by SGD", stacked, peer="DataLoader loops", peers=loops)
+    exact = statistics.median(times["lbfgs"])
+    summary.add("probes of 16 units by L-BFGS", exact, peer="DataLoader loops", peers=loops)
     for name, measured in times.items():
         median = statistics.median(measured)
         ratio = f"{loops / median:7.1f} x faster than the loops"
@@ -199,6 +204,14 @@ def classes_part() -> None:
             "loop": lambda x=features, y=labels: loader_loop(x, y, 1),
         }
         taken = {name: statistics.median(seconds(way) for _ in range(3)) for name, way in ways.items()}
+        told = f"N {samples}, d {width}, K {classes}"
+        summary.add(
+            f"probe by SGD, {told}, an epoch",
+            taken["ours"],
+            floor=taken["floor"],
+            peer="DataLoader loop",
+            peers=taken["loop"],
+        )
         print(f"N {samples}, d {width}, K {classes}: SGD epoch {taken['ours']:.2f} s, ", end="")
         print(f"{taken['ours'] / taken['floor']:.2f} x its products, ", end="")
         print(f"loop {taken['loop'] / taken['ours']:.2f} x ours")
@@ -214,6 +227,7 @@ def classes_part() -> None:
             value, _ = lbfgs.objective(theta, features, labels, exact.weight_decay, torch.float32)
             if value <= probe.objective + SAME_OBJECTIVE:
                 break
+        summary.add(f"probe by L-BFGS, {told}", ours, peer=f"scikit-learn, tol {tolerance:g}", peers=spent)
         print(
             f"    lbfgs {ours:.1f} s, objective {probe.objective:.5f}; scikit-learn, "
             f"tol {tolerance:g}, {value - probe.objective:+.0e}: {spent / ours:.2f} x ours"

@@ -33,6 +33,8 @@ from torchvision.models import resnet50
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import summary
+
 from nctransfer import variants
 from nctransfer.transferability import scores
 from nctransfer.transferability.problem import Problem
@@ -126,6 +128,7 @@ def main() -> None:
     total = sum(seconds.values())
     extraction = arguments.samples * seconds_an_image(arguments.images, arguments.repeats, clock)
     print(f"{'all scores':24}{total:9.2f} s")
+    summary.add("all scores", total, peer="extraction, ResNet50", peers=extraction)
     print(f"{'extraction, ResNet50':24}{extraction:9.2f} s   scores / extraction {total / extraction:.3f}")
     rows, classes = features.numpy().astype(np.float64), labels.numpy()
     candidates: dict[str, Callable[[], tuple[float, ...]]] = {
@@ -143,6 +146,8 @@ def main() -> None:
             if len(times[name]) == 1:
                 print(f"{name:24}" + "".join(f"{value:14.6f}" for value in found), flush=True)
     ours = statistics.median(times["NCTI, ours"])
+    published = statistics.median(times["NCTI, published (full)"])
+    summary.add("NCTI", ours, peer="its published operations", peers=published)
     for name, runs in times.items():
         print(f"{name:24}{statistics.median(runs):9.2f} s   it / ours {statistics.median(runs) / ours:.1f}")
 

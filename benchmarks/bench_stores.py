@@ -24,6 +24,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import summary
+
 from nctransfer.features.feature_store import FeatureStore, column_name, write_columns
 from nctransfer.storage.stores import Store, create_store
 
@@ -107,6 +109,9 @@ def main() -> None:
             "joined": options.units * unit,
             "flat": unit,
         }
+        for what in ("write", "open"):
+            ours, parquet = (statistics.median(seconds[name, what]) for name in ("arrays", "parquet"))
+            summary.add(f"features: {what}", ours, peer="one Parquet file", peers=parquet)
         for name in write:
             took = {what: statistics.median(seconds[name, what]) for what in ("write", "open")}
             ratios = {what: took[what] / statistics.median(seconds["flat", what]) for what in took}

@@ -24,6 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import summary  # noqa: E402
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.utils.data import DataLoader, Dataset  # noqa: E402
@@ -182,7 +183,7 @@ class UsualLoop:
             correct += (outputs.argmax(1) == labels).sum().item()
 
 
-def compare(options: argparse.Namespace) -> None:
+def compare(options: argparse.Namespace, only_ours: bool = False) -> None:
     generator = torch.Generator().manual_seed(0)
     count = options.steps * options.batch
     shape = (count, 3, options.size, options.size)
@@ -193,11 +194,10 @@ def compare(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         part = max(2, options.steps // 4) * options.batch
         few = Split(split.images[:part], split.labels[:part])
-        jobs: dict[str, tuple[Any, int]] = {
-            "bare step": (BareStep(options, split), count),
-            "our loop": (OurLoop(options, split, Path(name)), count),
-        }
-        if options.loss == "cross_entropy":
+        jobs: dict[str, tuple[Any, int]] = {"our loop": (OurLoop(options, split, Path(name)), count)}
+        if not only_ours:
+            jobs = {"bare step": (BareStep(options, split), count)} | jobs
+        if options.loss == "cross_entropy" and not only_ours:
             jobs["usual loop"] = UsualLoop(options, split), count
             jobs["our loop, PGD-7"] = OurLoop(options, few, Path(name), radius=8 / 255), len(few)
         rates: dict[str, list[float]] = {what: [] for what in jobs}
@@ -211,7 +211,7 @@ def compare(options: argparse.Namespace) -> None:
                 _wait(options.device)
                 if repeat:  # the first round warms up
                     rates[what].append(images / (time.perf_counter() - start))
-    bare = median(rates["bare step"])
+    bare = median(rates.get("bare step", rates["our loop"]))
     threads = f"{torch.get_num_threads()} threads, {options.workers} workers"
     device = torch.cuda.get_device_name() if options.device == "cuda" else "CPU"
     shown = f"{options.model}, width {options.width}, {options.size} px, {options.loss}"
@@ -224,6 +224,15 @@ def compare(options: argparse.Namespace) -> None:
         print(f"  {what:16} {rate:10,.0f} images/s   {rate / bare:6.3f} x the bare step's rate")
     if "usual loop" in rates:
         ratio = median(rates["our loop"]) / median(rates["usual loop"])
+        seconds = {what: options.batch / median(found) for what, found in rates.items()}
+        summary.add(
+            f"training step, {options.model}, {options.precision}",
+            seconds["our loop"],
+            floor=seconds["bare step"],
+            peer="DataLoader loop",
+            peers=seconds["usual loop"],
+        )
+        summary.add("training step with PGD-7", seconds["our loop, PGD-7"], floor=seconds["bare step"])
         print(f"  our loop is {ratio:.2f} x as fast as the usual loop")
         print(f"  a step of PGD-7 costs {bare / median(rates['our loop, PGD-7']):.2f} bare steps")
 
@@ -250,6 +259,7 @@ if __name__ == "__main__":
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--only-ours", action="store_true", help="no other loop")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    compare(chosen)
+    compare(chosen, chosen.only_ours)

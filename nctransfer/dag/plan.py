@@ -213,7 +213,8 @@ class Plan(Stages):
         values = self.configuration.model_dump(mode="json", include={"study", "device", "style"})
         overrides = [f"{name}={json.dumps(value)}" for name, value in values.items()]
         paper = load(self.workflow_file("config.yaml"), [], overrides)
-        return Plan(paper, self.root, self.workflow_file)
+        same = paper.configuration == self.configuration
+        return self if same else Plan(paper, self.root, self.workflow_file)
 
     @once
     def provenance(self) -> Job:
