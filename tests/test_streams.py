@@ -1,5 +1,7 @@
 """Image stores without pixels: what is decoded on the fly is what the store would have held."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +11,14 @@ import torch
 from PIL import Image
 from test_data import make
 from test_features import backbone, extract, files_of, join, parts_of  # noqa: F401
-from test_plan import overlay, plan
+from test_plan import ROOT, overlay, plan
 
 from nctransfer.data.images import ImageStore
 from nctransfer.data.settings import Geometry
 from nctransfer.data.streamed_images import open_images
 from nctransfer.errors import ConfigError, DataError
 
+LARGE = Geometry(resize=(190, 190))
 COUNTS = {"train": 75, "test": 9}  # blocks of 32: two whole ones and one of 11
 
 
@@ -102,6 +105,32 @@ def test_a_file_that_changed_or_vanished_after_it_was_listed_is_named(tmp_path, 
     assert len(streamed["test"].read(0, 9)) == 9
     with pytest.raises(DataError, match=f"{path}: {error}"):
         list(streamed["train"].batches(10))
+
+
+READER = """
+import sys, torch
+from pathlib import Path
+from nctransfer.data.streamed_images import open_images
+torch.set_num_threads(2)
+images = open_images(Path(sys.argv[1]))
+images.read(0, 1)
+print("reading", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_worker_processes_end_with_a_killed_job(tmp_path, folder):
+    """Also when nobody takes the images that they wait to hand over: 74 of 100 kB, more than pipes hold."""
+    make(
+        tmp_path, "imagefolder", {"path": str(folder), "store": "stream", "on_error": "skip"}, geometry=LARGE
+    )
+    command = [sys.executable, "-c", READER, str(tmp_path / "images/train/manifest.json")]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as job:
+        assert job.stdout.readline() == b"reading\n"
+        workers = psutil.Process(job.pid).children()
+        assert len(workers) == 2
+        job.kill()
+        assert psutil.wait_procs(workers, timeout=20)[1] == []
 
 
 STREAMED = """

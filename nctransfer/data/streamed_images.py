@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import multiprocessing
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from multiprocessing.pool import ThreadPool
@@ -80,10 +82,22 @@ class StreamedImages(ImageStore):
             collate_fn=_unchanged,  # arrays: tensors would need as much of /dev/shm, which containers lack
             multiprocessing_context="fork",  # others would run the job's script again
             generator=torch.Generator(),
+            worker_init_fn=_end_with_parent,
         )
         # forked by a thread of concurrent.futures, processes would wait for that thread: for themselves
         with ThreadPool(1) as starter:
             return starter.apply(iter, (loader,))
+
+
+def _end_with_parent(_: int) -> None:
+    """Let a worker end at once with a killed job, instead of waiting for somebody to take its images."""
+
+    def watch() -> None:
+        if (parent := multiprocessing.parent_process()) is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _unchanged(block: Any) -> Any:

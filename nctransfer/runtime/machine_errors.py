@@ -18,7 +18,7 @@ NO_SPACE_WORDS = ("No space left on device", "Disk quota exceeded")
 DEVICE_MEMORY_WORDS = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 HOST_MEMORY_WORDS = (
     "can't allocate memory", "Cannot allocate memory", "std::bad_alloc", "malloc of size",
-    "is killed by signal: Killed",  # a worker process of a DataLoader
+    "exited unexpectedly",  # a worker process of a DataLoader
 )  # fmt: skip
 
 
