@@ -9,7 +9,6 @@ import math
 import torch
 
 from nctransfer.collapse.class_statistics import ClassStatistics, class_statistics
-from nctransfer.collapse.rows import product_dtype
 from nctransfer.collapse.spectrum import largest_eigenvalue
 from nctransfer.data.keyed_random import Stream, generator
 from nctransfer.errors import DegenerateInputError
@@ -44,7 +43,7 @@ def shuffled_nc1(statistics: ClassStatistics, *, permutations: int = 3, seed: in
     for number in range(permutations):
         shuffle = torch.randperm(statistics.samples, generator=draw).to(rows.labels.device)
         name = f"{statistics.name}, shuffle {number + 1} of the labels"
-        values.append(nc1(class_statistics(rows.features, rows.labels[shuffle], name=name)))
+        values.append(nc1(class_statistics(rows.features, rows.labels[shuffle], name=name, dtype=rows.dtype)))
     return sum(values) / len(values)
 
 
@@ -80,7 +79,7 @@ def numerical_rank(statistics: ClassStatistics) -> float:
     is exact, from the smaller Gram matrix, of order min(n_k, d). Invariant to rotation and scaling, not to
     shift. DegenerateInputError where all features of a class are zero.
     """
-    dtype = product_dtype(statistics.rows.features)
+    dtype = statistics.rows.product_dtype
     ratios = []
     for index, squared_norm in enumerate(statistics.squared_norms.tolist()):
         # rows of unit mean square, so that their products neither overflow nor underflow

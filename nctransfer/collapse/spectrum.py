@@ -83,7 +83,7 @@ class Covariance:
         """Which eigenvalues (r,) of :attr:`matrix`, or of it uncentred, are more than rounding, (r,) bool."""
         features = self.rows.features
         samples, width = features.shape
-        relative = relative_rounding(features.dtype)
+        relative = relative_rounding(self.rows.dtype)
         if self.is_gram:
             lengths = features.double().square().sum(1) / samples
             rounding = rounding_along(vectors, lengths, width, relative)
