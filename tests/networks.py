@@ -1,5 +1,8 @@
 """Backbones of networks that are made in a test, without a store."""
 
+import copy
+from functools import cache
+
 import torch
 from torch import nn
 
@@ -21,6 +24,12 @@ def backbone_of(
 
 
 def meta_backbone(name: str, unit_layout: str, size: tuple[int, int]) -> Backbone:
+    """A backbone without memory, of one's own."""
+    return copy.deepcopy(_meta_backbone(name, unit_layout, size))
+
+
+@cache
+def _meta_backbone(name: str, unit_layout: str, size: tuple[int, int]) -> Backbone:
     """A backbone without memory."""
     with torch.device("meta"):
         network = Architecture.parse(name).build()

@@ -268,10 +268,10 @@ def test_accuracies_are_those_of_an_independent_loop(problem, shots):
             correct += model.classes_[probabilities.argmax()] == labels[row]
             total += 1
         expected.append(100 * correct / total)
-    found = episode_accuracies(unit_length(features), labels, episodes)
+    found = episode_accuracies(features, labels, episodes, normalise=True)
     np.testing.assert_allclose(found, expected)
     assert 20 < found.mean() < 100
-    assert not np.array_equal(found, episode_accuracies(features, labels, episodes))  # as they are
+    assert not np.array_equal(found, episode_accuracies(features, labels, episodes, normalise=False))
 
 
 def test_a_row_of_zeros_stays_where_others_get_unit_length():
@@ -347,7 +347,7 @@ def test_the_tidy_table_holds_a_row_for_each_number_of_shots(stores):
     whole = measure(features, labels, permutations=2, seed=7)
     for row in found.itertuples():
         episodes = list(draw_episodes(labels, Shape(5, row.shots, 10), 8, seed=7))
-        accuracies = episode_accuracies(unit_length(features), labels, episodes)
+        accuracies = episode_accuracies(features, labels, episodes, normalise=True)
         expected = accuracies.mean(), *mean_interval(accuracies)
         assert (row.accuracy, row.accuracy_low, row.accuracy_high) == pytest.approx(expected)
         assert row.nc1 == pytest.approx(whole.values["nc1"], rel=1e-9)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from nctransfer.collapse.inputs import refuse_non_finite
 from nctransfer.collapse.rounding import ARITHMETIC, EPS, relative_rounding, rounding_along
-from nctransfer.collapse.rows import ClassSortedRows, Segment, block_rows, class_sorted_rows, product_dtype
+from nctransfer.collapse.rows import ClassSortedRows, Segment, block_rows, class_sorted_rows
 from nctransfer.collapse.spectrum import Covariance
 from nctransfer.errors import DegenerateInputError
 
@@ -70,7 +70,7 @@ class ClassStatistics:
     @property
     def row_rounding(self) -> Tensor:
         """Mean square length (K,) float64 by which rounding to their dtype moves the rows of each class."""
-        relative = relative_rounding(self.rows.features.dtype)
+        relative = relative_rounding(self.rows.dtype)
         return relative**2 * self.squared_norms / self.rows.counts
 
     @property
@@ -91,21 +91,23 @@ def class_statistics(
     *,
     classes: int | None = None,
     name: str = "features",
+    dtype: torch.dtype | None = None,
 ) -> ClassStatistics:
     """Means and scatter of the classes, on the device of the features.
 
     Features are (N, d) float64, float32, float16 or bfloat16, in any row order; rows sorted by class save a
     gather. More than a million numbers of less than float64 are multiplied in float32. Labels are (N,)
     integers below ``classes`` (None: the largest label + 1); classes without samples are dropped and counted.
+    With ``dtype``, the features count as if they had been copied to it, which saves the copy.
 
     Raises:
         DegenerateInputError: fewer than two classes, no class with two samples, features that are empty, not
             finite or constant, class means that are all equal, or labels that are out of range, not integers
             or not one per row.
     """
-    rows = class_sorted_rows(features, labels, classes=classes, name=name)
+    rows = class_sorted_rows(features, labels, classes=classes, name=name, dtype=dtype)
     means = _class_means(rows)
-    directions, singular_values = discriminant_directions(means, rows.features.dtype)
+    directions, singular_values = discriminant_directions(means, rows.dtype)
     axes = directions / singular_values
     scatter, whitened_scatter = _residual_pass(rows, means, axes)
     squared_norms = scatter + rows.counts * means.square().sum(1)
@@ -143,7 +145,7 @@ def _class_means(rows: ClassSortedRows) -> Tensor:
     def sum_parts(block: Tensor, parts: list[Segment]) -> list[tuple[int, Tensor]]:
         return [(index, block[first:end].sum(0)) for index, first, end in parts]
 
-    size = block_rows(rows.features, product_dtype(rows.features))
+    size = block_rows(rows.features, rows.product_dtype)
     for parts_of_block in rows.map_blocks(torch.float64, sum_parts, size):
         for index, part in parts_of_block:
             sums[index] += part
@@ -162,7 +164,7 @@ def _residual_pass(rows: ClassSortedRows, means: Tensor, projection: Tensor) -> 
     # float64 where squares could exceed the range of float32
     spread = float((means - means.mean(0)).square().sum(1).mean().sqrt())
     inside = FLOAT32_RANGE[0] < spread < FLOAT32_RANGE[1]
-    dtype = product_dtype(rows.features) if inside else torch.float64
+    dtype = rows.product_dtype if inside else torch.float64
     wide = torch.nn.functional.pad(projection, (0, -projection.shape[1] % PRODUCT_COLUMNS))
     factor = wide.to(dtype).contiguous()
     centres = means.to(dtype)
@@ -196,7 +198,7 @@ def _squared_lengths(block: Tensor) -> Tensor:
 
 def _refuse_rounding_noise(statistics: ClassStatistics) -> None:
     """Refuse rows that differ only by the rounding of their own dtype."""
-    rows, dtype = statistics.rows, statistics.rows.features.dtype
+    rows, dtype = statistics.rows, statistics.rows.dtype
     centre = statistics.means.mean(0)
     between = (rows.counts * (statistics.means - centre).square().sum(1)).sum()
     deviation = float(((statistics.scatter.sum() + between) / statistics.samples).sqrt())

@@ -7,10 +7,11 @@ notation is used here; smaller values mean more collapse.
 import math
 
 import torch
+from torch import Tensor
 
 from nctransfer.collapse.class_statistics import ClassStatistics, class_statistics
-from nctransfer.collapse.rows import product_dtype
-from nctransfer.collapse.spectrum import largest_eigenvalue
+from nctransfer.collapse.rows import ClassSortedRows
+from nctransfer.collapse.spectrum import largest_eigenvalues
 from nctransfer.data.keyed_random import Stream, generator
 from nctransfer.errors import DegenerateInputError
 
@@ -44,7 +45,7 @@ def shuffled_nc1(statistics: ClassStatistics, *, permutations: int = 3, seed: in
     for number in range(permutations):
         shuffle = torch.randperm(statistics.samples, generator=draw).to(rows.labels.device)
         name = f"{statistics.name}, shuffle {number + 1} of the labels"
-        values.append(nc1(class_statistics(rows.features, rows.labels[shuffle], name=name)))
+        values.append(nc1(class_statistics(rows.features, rows.labels[shuffle], name=name, dtype=rows.dtype)))
     return sum(values) / len(values)
 
 
@@ -80,28 +81,32 @@ def numerical_rank(statistics: ClassStatistics) -> float:
     is exact, from the smaller Gram matrix, of order min(n_k, d). Invariant to rotation and scaling, not to
     shift. DegenerateInputError where all features of a class are zero.
     """
-    dtype = product_dtype(statistics.rows.features)
-    ratios = []
-    for index, squared_norm in enumerate(statistics.squared_norms.tolist()):
-        # rows of unit mean square, so that their products neither overflow nor underflow
-        scale = (squared_norm / int(statistics.rows.counts[index])) ** 0.5
-        if scale == 0:
-            raise DegenerateInputError(
-                f"{statistics.name}: all features of class {int(statistics.rows.classes[index])} are zero, "
-                "so its numerical rank is undefined"
-            )
-        if int(statistics.rows.counts[index]) <= statistics.width:
-            matrix = statistics.rows.class_rows(index).to(dtype) / scale
-            gram = matrix @ matrix.T
-        else:
-            gram = torch.zeros(
-                statistics.width, statistics.width, dtype=dtype, device=statistics.means.device
-            )
-            for block in statistics.rows.class_blocks(index):
-                matrix = block.to(dtype) / scale
-                gram += matrix.T @ matrix
-        ratios.append(squared_norm / scale**2 / largest_eigenvalue(gram.double()))
+    # rows of unit mean square, so that their products neither overflow nor underflow
+    scales = (statistics.squared_norms / statistics.rows.counts).sqrt().tolist()
+    if 0 in scales:
+        label = int(statistics.rows.classes[scales.index(0)])
+        raise DegenerateInputError(
+            f"{statistics.name}: all features of class {label} are zero, so its numerical rank is undefined"
+        )
+    largest = largest_eigenvalues(_gram(statistics.rows, *entry).double() for entry in enumerate(scales))
+    ratios = [
+        squared_norm / scale**2 / value
+        for squared_norm, scale, value in zip(statistics.squared_norms.tolist(), scales, largest, strict=True)
+    ]
     return _finite(sum(ratios) / len(ratios), "the numerical rank", statistics)
+
+
+def _gram(rows: ClassSortedRows, index: int, scale: float) -> Tensor:
+    """The smaller Gram matrix of the rows of a class, divided by ``scale``."""
+    width, dtype = rows.features.shape[1], rows.product_dtype
+    if int(rows.counts[index]) <= width:
+        matrix = rows.class_rows(index).to(dtype) / scale
+        return matrix @ matrix.T
+    gram = torch.zeros(width, width, dtype=dtype, device=rows.features.device)
+    for block in rows.class_blocks(index):
+        matrix = block.to(dtype) / scale
+        gram += matrix.T @ matrix
+    return gram
 
 
 def vci(statistics: ClassStatistics) -> float:

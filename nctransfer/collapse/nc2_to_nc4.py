@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nctransfer.collapse.class_statistics import ClassStatistics
 from nctransfer.collapse.inputs import as_tensor
-from nctransfer.collapse.rows import block_rows, product_dtype
+from nctransfer.collapse.rows import block_rows
 from nctransfer.errors import DegenerateInputError
 
 
@@ -80,7 +80,7 @@ def centre_disagreement(
     """
     matrix = _classifier(statistics, weight)
     offset = _bias(statistics, bias, len(matrix))
-    rows, dtype = statistics.rows, product_dtype(statistics.rows.features)
+    rows, dtype = statistics.rows, statistics.rows.product_dtype
     # relative to the centre, so that neither logits nor distances lose digits to a common offset
     centre, means = statistics.means.mean(0), statistics.centred_means
     logit_offset = (offset + matrix @ centre).to(dtype)

@@ -39,6 +39,7 @@ class ClassSortedRows:
 
     name: str  # of the features in messages, for instance ``unit 3 (layer1.2)``
     features: Tensor = field(repr=False)  # (N, d), as passed
+    dtype: torch.dtype  # in which they count: their own, or a wider one
     labels: Tensor = field(repr=False)  # (N,) int64, as passed
     # (N,) row indices sorted by class (stable), or None where the rows are sorted
     order: Tensor | None = field(repr=False)
@@ -47,6 +48,12 @@ class ClassSortedRows:
     # K + 1 positions in the sorted rows; class k is in bounds[k]:bounds[k + 1]
     bounds: tuple[int, ...] = field(repr=False)
     dropped_classes: int  # number of classes without samples
+
+    @property
+    def product_dtype(self) -> torch.dtype:
+        """Precision of products over all rows: float64 for few or float64 features, else float32."""
+        exact = self.dtype == torch.float64 or self.features.numel() <= SMALL
+        return torch.float64 if exact else torch.float32
 
     def class_rows(self, index: int) -> Tensor:
         """Rows of the index-th class that has samples, (n_k, d), in the features' dtype."""
@@ -103,7 +110,12 @@ class ClassSortedRows:
 
 
 def class_sorted_rows(
-    features: Tensor | NDArray, labels: Tensor | NDArray, *, classes: int | None, name: str
+    features: Tensor | NDArray,
+    labels: Tensor | NDArray,
+    *,
+    classes: int | None,
+    name: str,
+    dtype: torch.dtype | None = None,
 ) -> ClassSortedRows:
     """The rows sorted by class, neither copied nor checked for finite values."""
     matrix = checked_features(features, name)
@@ -125,6 +137,7 @@ def class_sorted_rows(
     return ClassSortedRows(
         name=name,
         features=matrix,
+        dtype=dtype or matrix.dtype,
         labels=targets,
         order=order,
         classes=present,
@@ -138,12 +151,6 @@ def block_rows(features: Tensor, dtype: torch.dtype) -> int:
     """Number of rows of ``features`` in one block of ``dtype``."""
     size = BLOCK_BYTES.get(features.device.type, BLOCK_BYTES["cpu"])
     return max(1, size // (features.shape[1] * dtype.itemsize))
-
-
-def product_dtype(features: Tensor) -> torch.dtype:
-    """Precision of products over all rows: float64 for few or float64 features, else float32."""
-    exact = features.dtype == torch.float64 or features.numel() <= SMALL
-    return torch.float64 if exact else torch.float32
 
 
 @contextmanager

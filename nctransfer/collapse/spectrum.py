@@ -83,7 +83,7 @@ class Covariance:
         """Which eigenvalues (r,) of :attr:`matrix`, or of it uncentred, are more than rounding, (r,) bool."""
         features = self.rows.features
         samples, width = features.shape
-        relative = relative_rounding(features.dtype)
+        relative = relative_rounding(self.rows.dtype)
         if self.is_gram:
             lengths = features.double().square().sum(1) / samples
             rounding = rounding_along(vectors, lengths, width, relative)
@@ -130,16 +130,21 @@ def _largest(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return values.flip(0), vectors.flip(1)
 
 
-def largest_eigenvalue(matrix: Tensor) -> float:
-    """Largest eigenvalue of a symmetric positive semidefinite matrix (n, n) float64, to its rounding."""
-    if matrix.device.type != "cpu" or len(matrix) < ITERATED:
-        return float(torch.linalg.eigvalsh(matrix)[-1])
+def largest_eigenvalues(matrices: Iterable[Tensor]) -> list[float]:
+    """Largest eigenvalue of each symmetric positive semidefinite matrix (n, n) float64, to its rounding."""
     from scipy.sparse.linalg import eigsh  # as in torch_threads
 
-    # a start in which no direction is missing, unlike sums of centred rows
-    start = np.random.default_rng(0).standard_normal(len(matrix))
+    found = []
     with torch_threads():
-        return float(eigsh(matrix.numpy(), 1, v0=start, which="LA", return_eigenvectors=False)[0])
+        for matrix in matrices:
+            if matrix.device.type != "cpu" or len(matrix) < ITERATED:
+                found.append(float(torch.linalg.eigvalsh(matrix)[-1]))
+                continue
+            # a start in which no direction is missing, unlike sums of centred rows
+            start = np.random.default_rng(0).standard_normal(len(matrix))
+            values = eigsh(matrix.numpy(), 1, v0=start, which="LA", return_eigenvectors=False)
+            found.append(float(values[0]))
+    return found
 
 
 @contextmanager

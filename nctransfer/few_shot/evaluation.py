@@ -29,17 +29,24 @@ def unit_length(features: np.ndarray) -> np.ndarray:
     return features / np.where(lengths > 0, lengths, 1)
 
 
-def episode_accuracies(features: np.ndarray, labels: np.ndarray, episodes: Iterable[Episode]) -> np.ndarray:
-    """Accuracy (%) on the query images of every episode, (episodes,), for features (N, d) and labels (N,)."""
+def episode_accuracies(
+    features: np.ndarray, labels: np.ndarray, episodes: Iterable[Episode], *, normalise: bool
+) -> np.ndarray:
+    """Accuracy (%) on the query images of every episode, (episodes,), for features (N, d) and labels (N,).
+
+    The rows of an episode are taken in float64, and to unit length if ``normalise``.
+    """
+    scaled = unit_length if normalise else np.asarray
     accuracies, unfinished = [], 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # counted below
         for episode in episodes:
             support, query = episode.support.ravel(), episode.query.ravel()
             classifier = LogisticRegression(C=1.0, max_iter=ITERATIONS)  # lbfgs, softmax over the classes
-            classifier.fit(features[support], labels[support])
+            classifier.fit(scaled(features[support].astype(np.float64)), labels[support])
             unfinished += int(max(classifier.n_iter_) >= ITERATIONS)
-            accuracies.append(100 * float((classifier.predict(features[query]) == labels[query]).mean()))
+            predicted = classifier.predict(scaled(features[query].astype(np.float64)))
+            accuracies.append(100 * float((predicted == labels[query]).mean()))
     if unfinished:
         logger.warning("%d of %d fits stopped after %d iterations", unfinished, len(accuracies), ITERATIONS)
     return np.array(accuracies)
@@ -51,7 +58,8 @@ def query_nc1(features: np.ndarray, labels: np.ndarray, episodes: Iterable[Episo
     for episode in episodes:
         rows = episode.query.ravel()
         try:
-            values.append(nc1(class_statistics(features[rows], labels[rows], name="query images")))
+            queries = features[rows].astype(np.float64)
+            values.append(nc1(class_statistics(queries, labels[rows], name="query images")))
         except DegenerateInputError as error:
             reasons[str(error)] += 1
     for reason, times in reasons.most_common(3):

@@ -4,13 +4,14 @@ import logging
 
 import numpy as np
 import pandas as pd
+import torch
 from threadpoolctl import threadpool_limits
 
 from nctransfer.collapse.class_statistics import class_statistics
 from nctransfer.collapse.nc1 import nc1, shuffled_nc1
 from nctransfer.features.feature_store import PENULTIMATE, Stores
 from nctransfer.few_shot.episodes import Shape, draw_episodes, require_enough
-from nctransfer.few_shot.evaluation import episode_accuracies, query_nc1, unit_length
+from nctransfer.few_shot.evaluation import episode_accuracies, query_nc1
 from nctransfer.few_shot.settings import FewShotJobSettings
 from nctransfer.intervals import mean_interval
 
@@ -35,7 +36,7 @@ def few_shot_table(stores: Stores, settings: FewShotJobSettings) -> pd.DataFrame
 
 def _table(stores: Stores, settings: FewShotJobSettings) -> pd.DataFrame:
     class_names, shots = next(iter(stores.values())).class_names, settings.shots
-    features = np.concatenate([store[PENULTIMATE] for store in stores.values()]).astype(np.float64)
+    features = np.concatenate([store[PENULTIMATE] for store in stores.values()])
     labels = np.concatenate([store.labels for store in stores.values()])
     shapes = {number: Shape(settings.ways, number, settings.queries) for number in shots}
     require_enough(labels, class_names, shapes[max(shots)])
@@ -43,7 +44,8 @@ def _table(stores: Stores, settings: FewShotJobSettings) -> pd.DataFrame:
         number: list(draw_episodes(labels, shape, settings.episodes, settings.seed))
         for number, shape in shapes.items()
     }
-    statistics = class_statistics(features, labels, name="all images, penultimate feature")
+    named = "all images, penultimate feature"
+    statistics = class_statistics(features, labels, name=named, dtype=torch.float64)
     collapse = {
         "nc1": nc1(statistics),
         "nc1_shuffled": shuffled_nc1(statistics, permutations=settings.permutations, seed=settings.seed),
@@ -55,10 +57,9 @@ def _table(stores: Stores, settings: FewShotJobSettings) -> pd.DataFrame:
     queries = query_nc1(features, labels, episodes_by_shots[shots[0]])  # the same for every number of shots
     mean_nc1 = float(queries.mean()) if len(queries) else np.nan
     of_queries = {"nc1_query": mean_nc1, "nc1_query_episodes": len(queries)}
-    inputs = unit_length(features) if settings.normalise else features
     rows = []
     for number, episodes in episodes_by_shots.items():
-        accuracies = episode_accuracies(inputs, labels, episodes)
+        accuracies = episode_accuracies(features, labels, episodes, normalise=settings.normalise)
         accuracy, (low, high) = float(accuracies.mean()), mean_interval(accuracies)
         logger.info("%d shots: %.2f %% (%.2f to %.2f)", number, accuracy, low, high)
         shape = {"ways": settings.ways, "shots": number, "queries": settings.queries}

@@ -110,7 +110,7 @@ class Problem:
             variances, axes = covariance.leading(count)
             points = torch.cat([(block - covariance.centre) @ axes for _, block in self.blocks()])
             points = points * torch.where(points.pow(3).sum(0) < 0, -1.0, 1.0)
-            relative = relative_rounding(self.features.dtype)
+            relative = relative_rounding(self.statistics.rows.dtype)
             rounding = relative**2 * (covariance.column_squares @ axes.square())
             rounding += ARITHMETIC**2 * covariance.matrix.trace()
             self._principal[count] = Components(variances, points, rounding)
