@@ -67,11 +67,11 @@ def test_every_rule_names_its_inputs():
     # the rest of each store, beside the file that is named
     rest = [part for part in listed if part == (part[0], f"contents_of_stores('{part[0]}')")]
     listed = [part for part in listed if part not in rest]
-    assert (len(listed), len(rest)) == (41, 13)
+    assert (len(listed), len(rest)) == (46, 15)
     nameless = {name: part for name, part in listed if not re.search(r"rules\.\w+\.output|/", part)}
     # what is shown, chosen or the user's own decides, not the wildcards
     assert nameless == {
-        "images": "unpack(files_of_user)", "finetune": "weights_with_text_tower", "ranking": "unpack(tables_of_ranking)",
+        "images": "unpack(files_of_user)", "features_joined": "unpack(shards_of_features)", "finetune": "weights_with_text_tower", "ranking": "unpack(tables_of_ranking)",
         "figure": "unpack(tables_of_figure)", "table": "unpack(tables_of_table)", "rank": "ranked_pictures",
         "chance": "unpack(numbers_of_claims)", "scorecard": "unpack(numbers_of_scorecard)",
         "overview": "unpack(all_that_is_shown)",

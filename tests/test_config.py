@@ -274,7 +274,7 @@ datasets: {cifar10: {source: digits}}
     assert chosen.datasets["cifar10"].source == "digits"
     wrong = overlay(tmp_path, "study: x\ndatasets: {cifar10: {source: digits, paht: a}}\n", "b.yaml")
     assert errors(wrong) == [
-        "datasets.cifar10.paht: unknown key of source 'digits'; allowed: classes, count, per_class, source, "
+        "datasets.cifar10.paht: unknown key of source 'digits'; allowed: classes, count, per_class, shards, source, "
         "split_seed, test_fraction, test_per_class, validation"
     ]
 

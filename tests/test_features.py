@@ -1,5 +1,7 @@
 """Extraction: one pass gives what the network gives, whatever the batches, formats and memory."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,12 @@ from nctransfer.data.settings import Geometry
 from nctransfer.errors import DegenerateInputError, ModelError, StoreError
 from nctransfer.features.extract import extract_features, forward_pass
 from nctransfer.features.feature_store import FeatureStore
-from nctransfer.features.settings import FeaturesJobSettings
+from nctransfer.features.settings import (
+    FeaturesJobSettings,
+    FeaturesJoinedJobSettings,
+    FeaturesShardJobSettings,
+)
+from nctransfer.features.shards import join_shards
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.backbone import Backbone, Head, Identity, measure
 from nctransfer.models.model_store import describe
@@ -227,3 +234,58 @@ def test_images_stored_at_their_geometry_are_not_shaped_again(backbone, tmp_path
         for name, path in manifests.items()
     ]
     np.testing.assert_array_equal(found[0]["penultimate"], found[1]["penultimate"])
+
+
+def parts_of(backbone, images, folder, shards, **changes) -> list[Path]:
+    """Manifests of the shards of an extraction, of 8 images a batch."""
+    values = SETTINGS.model_copy(update=changes).told() | {"format": "npy", "shards": shards}
+    manifests = [folder / str(shard) / "manifest.json" for shard in range(shards)]
+    for shard, manifest in enumerate(manifests):
+        settings = FeaturesShardJobSettings.read(values | {"shard": shard})
+        extract_features(backbone, images, manifest, settings, UNSTAMPED, settings.rows(len(images)))
+    return manifests
+
+
+def join(parts, folder, **changes) -> FeatureStore:
+    values = SETTINGS.model_copy(update=changes).told() | {"shards": len(parts)}
+    manifest = folder / "features" / "manifest.json"
+    join_shards(parts, manifest, FeaturesJoinedJobSettings.read(values))
+    return FeatureStore(manifest)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("changes", [{}, {"format": "parquet"}, {"dtype": "float16"}, {"batch_size": 5}])
+@pytest.mark.parametrize("shards", [1, 2, 3, 7])
+def test_shards_together_are_one_extraction_to_the_byte(backbone, images, tmp_path, shards, changes):
+    """21 images in three or five batches, the last one smaller; seven shards are more than there are batches."""
+    extract(backbone, images, tmp_path / "whole", **changes)
+    join(parts_of(backbone, images, tmp_path / "parts", shards, **changes), tmp_path, **changes)
+    assert files_of(tmp_path / "features") == files_of(tmp_path / "whole/features")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (
+            lambda parts: (parts[1].parent / "arrays/unit03.avg.npy").write_bytes(b"x"),
+            "unit03.avg.npy: its bytes differ",
+        ),
+        (lambda parts: parts[1].unlink(), "1/manifest.json: no such store"),
+        (lambda parts: parts.pop(1), "2/manifest.json: rows 16 to 21 of 21 do not continue the 8 rows"),
+        (lambda parts: parts.pop(), "the last shard, but only 16 of 21 rows are there"),
+        (lambda parts: parts.reverse(), "rows 16 to 21 of 21 do not continue the 0 rows"),
+        (lambda parts: parts[1].write_text(parts[1].read_text().replace("f00d", "beef")), "do not continue"),
+    ],
+)
+def test_shards_that_are_damaged_or_do_not_belong_together_are_refused(
+    backbone, images, tmp_path, spoil, error
+):
+    parts = parts_of(backbone, images, tmp_path / "parts", 3)
+    spoil(parts)
+    with pytest.raises(StoreError, match=error):
+        join(parts, tmp_path)
+    assert not (tmp_path / "features").exists()

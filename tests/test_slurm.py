@@ -1,5 +1,6 @@
 """The workflow on a real Slurm, one node on the loopback interface with two GPUs that are none."""
 
+import json
 import os
 import re
 import shutil
@@ -143,6 +144,28 @@ def test_two_jobs_hold_two_gpus_while_a_third_waits(cluster, tmp_path):
     given = re.findall(r"GPU (\S+), given by the scheduler", "".join(logs))
     assert len(given) == 3
     assert set(given) == {"0", "1"}
+
+
+def test_four_shards_equal_one_job_to_the_last_bit(cluster, tmp_path):
+    target = "results/tiny/features/tiny/digits59.40pc.test10pc-8px/train/manifest.json"
+    stores = []
+    for shards in (1, 4):
+        project = Project.fresh(tmp_path / str(shards))
+        overlay = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
+        overlay["datasets"]["digits59"]["shards"], overlay["features"] = shards, {"batch_size": 30}
+        (project.folder / "tiny.yaml").write_text(yaml.safe_dump(overlay))
+        run = cluster.start(project, target, overlay="tiny.yaml")
+        with killed_at_the_end(run):
+            ended(run)
+        stores.append(project.contents("results/tiny/features"))
+        assert not any((project.folder / "results").glob("*/features_shards/**/*.npy"))
+    submitted = [job["comment"] for job in cluster.jobs("comment") if "features_shard" in job["comment"]]
+    assert len(submitted) == 4
+    arrays = [{name: data for name, data in store.items() if name.endswith(".npy")} for store in stores]
+    assert arrays[0] == arrays[1]
+    assert len(arrays[0]) == 24
+    one, four = ({**json.loads(store[target]), "stamp": None} for store in stores)
+    assert one == four
 
 
 def test_a_job_that_ran_out_of_memory_gets_more(cluster, tmp_path):

@@ -37,12 +37,16 @@ from nctransfer.versions import revision
 
 ROOT = Path(__file__).resolve().parents[2]
 METADATA = Path(".snakemake/metadata")
+SHARDS = "features_shards"
 # Files that carry the stamp of a rule's jobs; each * is a wildcard, in the order of the rule.
 STAMPED = {
     "images": ("{results}/images/*/train/manifest.json", "{results}/images/*/test/manifest.json"),
     "pretrain": ("{results}/pretraining/*/manifest.json",),
     "model": ("{results}/models/*/manifest.json",),
     "features": ("{results}/features/*/*/train/manifest.json", "{results}/features/*/*/test/manifest.json"),
+    "features_shard": tuple(
+        f"{{results}}/{SHARDS}/*/*/*/{split}/manifest.json" for split in ("train", "test")
+    ),
     "finetune": ("{results}/finetuning/*/manifest.json",),
     "probes": ("{results}/probes/*/*/manifest.json",),
     **{
@@ -151,6 +155,9 @@ class Inventory:
         for name, digest in old.made_by.items():
             source = self._source(Path(inputs[name]))
             if source is None:
+                # deleted when they were joined; what they were made from is an input of the whole too
+                if f"/{SHARDS}/" in inputs[name]:
+                    continue
                 return f"its input {inputs[name]} is missing, or carries no stamp"
             if source.old.digest != digest:
                 return f"its input {inputs[name]} is not the one that it was made from"
@@ -179,6 +186,14 @@ def adopt(inventory: Inventory, reason: str) -> Adoption:
     """
     plan = inventory.plan
     jobs = {(one.job.rule, one.job.keys, one.old.digest, one.job.stamp.digest) for one in inventory.kept}
+    # of deleted shards Snakemake has records
+    jobs |= {
+        (part.rule, part.keys, one.old.made_by[name], digest)
+        for one in inventory.kept
+        for name, digest in one.job.stamp.made_by.items()
+        for part in one.job.parents
+        if part.rule == "features_shard" and part.stamp.digest == digest
+    }
     entry = Adoption(
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         revision=revision(plan.root),

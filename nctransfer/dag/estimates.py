@@ -45,8 +45,8 @@ class Needs:
 
     # whose jobs ask for a GPU and `resources.threads`
     rules_on_gpu: ClassVar = {
-        "pretrain", "features", "finetune", "metrics", "classifier_metrics", "head_metrics", "probes",
-        "scores",
+        "pretrain", "features", "features_shard", "finetune", "metrics", "classifier_metrics", "head_metrics",
+        "probes", "scores",
     }  # fmt: skip
 
     plan: Stages
@@ -70,11 +70,14 @@ class Needs:
         size, threads = self._size(view.dataset), self._threads
         stored = size.images * _stored_image(size, view)
         entry = self.plan.configuration.datasets[view.dataset]
-        # sources without files are of one size
-        decoded = getattr(entry, "max_megapixels", 0) * BYTES_PER_PIXEL
-        photographs = threads * (speeds.BLOCK * _stored_image(size, view) + decoded)
         # images of one size are read all at once; photographs are decoded a few at a time
-        memory = self._device.process + 2 * stored if size.pixels else speeds.WITHOUT_GPU + photographs
+        memory = (
+            self._device.process + 2 * stored
+            if size.pixels
+            else speeds.WITHOUT_GPU + self._photographs(view, size)
+        )
+        if self._is_streamed(view):
+            stored = size.images * speeds.LISTED / MB
         rate = speeds.UNPACKED if size.pixels else speeds.DECODED * threads
         seconds = speeds.READER + size.download * MB / speeds.FETCHED + size.images / rate
         origin = f"{entry.source}/{data_set(entry).common_name or view.dataset}"
@@ -119,16 +122,35 @@ class Needs:
 
     def features(self, model: str, view: str) -> Need:
         """One forward pass of all images; a batch of features waits to be written."""
-        dataset, settings = self.plan.find_view(model, view).dataset, self.plan.configuration.features
+        shown, settings = self.plan.find_view(model, view), self.plan.configuration.features
+        dataset = shown.dataset
         costs, size, batch = self._costs(model, dataset), self._size(dataset), settings.batch_size
         width = self._stored_width(model) * FLOAT32
         written = size.images * width
         seconds = self._passes(costs, size.images, batch, settings.precision == "bfloat16")
+        streamed = 0.0
+        if self._is_streamed(shown):
+            streamed, decoding = self._photographs(shown, size), size.images / speeds.DECODED / self._threads
+            # beside a GPU's work, but with the same cores as that of a CPU
+            seconds = seconds + decoding if self.on_cpu else max(seconds, decoding)
         seconds += written / speeds.WRITTEN + 2 * self._columns(model) * speeds.COLUMN
         memory = self._device.process + 2 * FLOAT32 * costs.parameters + 4 * batch * width / MB
         stored = written / MB / (2 if settings.dtype == "float16" else 1)
-        activations = self._activations(costs, 0, batch, 0.0)
+        activations = streamed + self._activations(costs, 0, batch, 0.0)
         return Need(memory + activations, self._device.start + speeds.LOADED + seconds, stored)
+
+    def features_shard(self, model: str, view: str, _: str) -> Need:
+        """A part of the images; its store is deleted when the parts have been joined."""
+        whole, start = self.features(model, view), self._device.start + speeds.LOADED
+        shards = self.plan.shards(self.plan.find_view(model, view))
+        return Need(whole.memory, start + (whole.seconds - start) / shards)
+
+    def features_joined(self, model: str, view: str) -> Need:
+        """Check, read and write all features; only rows of one batch are in memory."""
+        whole, batch = self.features(model, view), self.plan.configuration.features.batch_size
+        memory = speeds.WITHOUT_GPU + 4 * batch * self._stored_width(model) * FLOAT32 / MB
+        seconds = speeds.READER + 2 * whole.disk * MB / speeds.WRITTEN
+        return Need(memory, seconds + 2 * self._columns(model) * speeds.COLUMN, whole.disk)
 
     def finetune(self, run: str) -> Need:
         """Train a part of a network; the units below it need a forward pass, once if it can be cached.
@@ -230,6 +252,15 @@ class Needs:
         memory = speeds.COPIES * max(size.train, size.test) * width * FLOAT32 + 6 * width**2 * FLOAT64
         return Need(self._device.process + memory / MB, seconds)
 
+    def _is_streamed(self, view: View) -> bool:
+        return getattr(self.plan.configuration.datasets[view.dataset], "store", "") == "stream"
+
+    def _photographs(self, view: View, size: DataSetSize) -> float:
+        """MB of what is being decoded."""
+        # sources without files are of one size
+        largest = getattr(self.plan.configuration.datasets[view.dataset], "max_megapixels", 0)
+        return self._threads * (speeds.BLOCK * _stored_image(size, view) + largest * BYTES_PER_PIXEL)
+
     @property
     def on_cpu(self) -> bool:
         """Whether networks run on the CPU."""
@@ -298,6 +329,8 @@ ESTIMATES: Mapping[str, Callable[..., Need]] = {
     "pretrain": Needs.pretrain,
     "model": Needs.model,
     "features": Needs.features,
+    "features_shard": Needs.features_shard,
+    "features_joined": Needs.features_joined,
     "finetune": Needs.finetune,
     "metrics": Needs.metrics,
     "classifier_metrics": Needs.classifier_metrics,

@@ -62,6 +62,7 @@ WITHOUT_GPU = 1_000  # MB of a process that loads no network
 # largest), and the factor on all activations with one.
 INFERENCE_SHARE, BACKWARD = 0.2, 1.75
 BLOCK = 32 * 3  # images that a decoding thread has in memory: in preparation and waiting
+LISTED = 100  # bytes of the path and the digests of an image that is not stored
 COPIES = 4  # float32 copies of a feature matrix that a metric has in memory: mapped, read, sorted, in use
 SCORE_COPIES = 6  # from the measurements of docs/ranking.md: 2.7 and 4.7 GiB
 

@@ -19,13 +19,18 @@ from nctransfer.config.training import as_read, loop_settings
 from nctransfer.dag.digest import job_stamp
 from nctransfer.dag.job import Job, once
 from nctransfer.dag.tidy_inputs import TidyInputs
-from nctransfer.dag.views import Views
+from nctransfer.dag.views import View, Views
 from nctransfer.data import sources
 from nctransfer.data.contents import Contents
 from nctransfer.data.dataset import data_set
 from nctransfer.errors import ConfigError
 from nctransfer.features import engines
-from nctransfer.features.settings import FeatureSettings, FeaturesJobSettings
+from nctransfer.features.settings import (
+    FeatureSettings,
+    FeaturesJobSettings,
+    FeaturesJoinedJobSettings,
+    FeaturesShardJobSettings,
+)
 from nctransfer.few_shot.settings import FewShotJobSettings
 from nctransfer.finetuning.method import MethodSettings
 from nctransfer.finetuning.settings import FineTuneJobSettings, RunNames
@@ -104,7 +109,7 @@ class Stages(Views):
             module_name(losses, training.loss.name, "loss"),
             f"nctransfer.models.architectures.{facts.library}",
         ]
-        images = dict.fromkeys(SPLITS, self.images(view.images))
+        images = dict.fromkeys(SPLITS, self._stored_images(view, f"the training of {model!r}"))
         return self._job("pretrain", settings, inputs, images, variants)
 
     def trained(self, model: str) -> PretrainedModelSettings:
@@ -175,7 +180,42 @@ class Stages(Views):
 
     @once
     def features(self, model: str, view: str) -> Job:
-        """Extract the features of all units in one forward pass."""
+        """Extract the features of all units in one forward pass; or join those that shards extracted."""
+        if self.shards(self.find_view(model, view)) > 1:
+            return self.features_joined(model, view)
+        return self._job("features", *self._extraction(model, view))
+
+    @once
+    def features_shard(self, model: str, view: str, shard: str) -> Job:
+        """Extract the features of a part of the images."""
+        shards = self.shards(self.find_view(model, view))
+        if int(shard) >= shards:
+            raise ConfigError(f"{model}/{view} has no shard {shard}; there are {shards}, from 0")
+        extraction, inputs, parents, variants = self._extraction(model, view)
+        # parts have the format that is copied row by row
+        values = extraction.told() | {"format": "npy", "shard": int(shard), "shards": shards}
+        settings = FeaturesShardJobSettings.read(values)
+        return self._job("features_shard", settings, inputs, parents, variants)
+
+    @once
+    def features_joined(self, model: str, view: str) -> Job:
+        """Join the features of all parts to one store."""
+        shards = self.shards(self.find_view(model, view))
+        extraction, inputs, parents, variants = self._extraction(model, view)
+        settings = FeaturesJoinedJobSettings.read(extraction.told() | {"shards": shards})
+        # the parts are deleted: what made them has to be told by the whole too
+        variants.append("nctransfer.features.extract")
+        for shard in map(str, range(shards)):
+            for split in SPLITS:
+                name = f"{split}_{shard}"
+                inputs[name] = self._store("features_shards", f"{model}/{view}/{shard}", split)
+                parents[name] = self.features_shard(model, view, shard)
+        return self._job("features_joined", settings, inputs, parents, variants)
+
+    def _extraction(
+        self, model: str, view: str
+    ) -> tuple[FeaturesJobSettings, dict[str, str], dict[str, Job], list[str]]:
+        """What a job needs to extract features: settings, inputs, the jobs that make them, and variants."""
         shown, facts = self.find_view(model, view), self.facts(model)
         section = self.configuration.features
         options = {name: getattr(section, name) for name in FeatureSettings.model_fields}
@@ -194,7 +234,7 @@ class Stages(Views):
             module_name(engines, settings.engine),
             *self._network_variants(facts),
         ]
-        return self._job("features", settings, inputs, parents, variants)
+        return settings, inputs, parents, variants
 
     def _model_inputs(self, model: str) -> tuple[dict[str, str], dict[str, Job]]:
         """Inputs that contain a model, and the jobs that make them: its store, and the run that tuned it."""
@@ -228,7 +268,7 @@ class Stages(Views):
         if path and not run.facts.trains:
             given["checkpoint"] = path  # what it contains counts in the model's own digest
         inputs |= {split: self._store("images", view.images, split) for split in SPLITS}
-        parents |= dict.fromkeys(SPLITS, self.images(view.images))
+        parents |= dict.fromkeys(SPLITS, self._stored_images(view, f"the fine-tuning {key!r}"))
         options = options_of(self.configuration.finetuning, run)
         names = {name: getattr(run, name) for name in set(RunNames.model_fields) - {"run", "units"}}
         settings = FineTuneJobSettings(
@@ -398,6 +438,15 @@ class Stages(Views):
 
     def _feature_stores(self, model: str, view: str) -> dict[str, str]:
         return {split: self._store("features", f"{model}/{view}", split) for split in SPLITS}
+
+    def _stored_images(self, view: View, reader: str) -> Job:
+        """The job that stores images for who reads them more than once; ConfigError if they are streamed."""
+        if getattr(self.configuration.datasets[view.dataset], "store", "") == "stream":
+            raise ConfigError(
+                f"datasets.{view.dataset}.store: 'stream' is for data of which only features are extracted, "
+                f"and {reader} reads the images many times: allowed is 'pixels'"
+            )
+        return self.images(view.images)
 
     def _store(self, stage: str, key: str, split: str = "") -> str:
         return "/".join(filter(None, (self.results, stage, key, split, "manifest.json")))

@@ -25,7 +25,8 @@ def store_contents(job: Job, results: str) -> list[str]:
         stage, names = path.relative_to(results).parts[0], []
         if path.name == MANIFEST:
             names = ["units.csv"] if stage == "models" else []
-            names += [] if job.rule in READ_TABLES else [ARRAYS]
+            joined = job.rule == "features_joined" and stage != "features_shards"
+            names += [] if job.rule in READ_TABLES or joined else [ARRAYS]
         elif stage in WITH_TABLES:
             names = [MANIFEST]
         found |= dict.fromkeys(str(path.with_name(name)) for name in names)

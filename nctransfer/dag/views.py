@@ -77,6 +77,15 @@ class Views:
         return sorted({view for _, view in self._views})
 
     @property
+    def sharded_view_keys(self) -> list[str]:
+        """Those whose features are extracted in shards."""
+        return sorted({view.key for view in self._views.values() if self.shards(view) > 1})
+
+    def shards(self, view: View) -> int:
+        """Number of jobs that extract features on a view."""
+        return self.configuration.datasets[view.dataset].shards
+
+    @property
     def image_keys(self) -> list[str]:
         """Keys of all image stores, for wildcard constraints."""
         return sorted(self.image_stores)

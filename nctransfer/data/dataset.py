@@ -152,6 +152,11 @@ class DataSet(Generic[S]):
             yield (present[1],), f"source {self.entry.source} takes {choice}, not both"
         yield from self._subset_problems()
         yield from self.source_problems()
+        if getattr(self.entry, "store", "") == "stream" and self.has_fixed_size:
+            yield (
+                ("store",),
+                "'stream' is for image files of any size, and these images are small: allowed is 'pixels'",
+            )
 
     def _subset_problems(self) -> Iterator[Problem]:
         if self.entry.count and self.entry.per_class:

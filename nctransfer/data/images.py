@@ -22,14 +22,16 @@ from tqdm import tqdm
 
 from nctransfer import variants
 from nctransfer.data import sources
+from nctransfer.data.blocks import BLOCK, Block, UnreadableError, prepare
 from nctransfer.data.class_names import class_indices, listed
-from nctransfer.data.decode import DeepImageError, eight_bits, read_picture
+from nctransfer.data.decode import DeepImageError
+from nctransfer.data.file_list import PixelDigest, put_files
 from nctransfer.data.image_store import ImageStore
 from nctransfer.data.keyed_random import Stream, stream_seed
 from nctransfer.data.raw_split import RawSplit
-from nctransfer.data.resize import apply_geometry
 from nctransfer.data.settings import (
     DataSetSettings,
+    FilesSettings,
     Geometry,
     ImagesJobSettings,
     ReadingSettings,
@@ -43,7 +45,6 @@ from nctransfer.storage.stores import ArrayWriter, StoreWriter, create_store
 
 __all__ = ["ImageStore", "prepare_images"]
 
-BLOCK = 32  # images that one thread prepares at a time: 5 MB at 224 px, 14 MB at 384 px
 NAMED = 20  # unreadable files that an error message lists
 DARK = 16  # a sixteenth of the range of a pixel; a split without anything brighter is named
 LOGGED = 2000  # number of images from which on the log shows progress
@@ -55,10 +56,6 @@ R = TypeVar("R")
 _SUBSET = {*SubsetSettings.model_fields, "seed"}  # settings that select images
 
 
-class _UnreadableError(Exception):
-    """An image that cannot be used; the message names it."""
-
-
 @dataclass(frozen=True)
 class _Subset:
     """Rows of a raw split that go into a store, with their new labels."""
@@ -66,17 +63,6 @@ class _Subset:
     rows: np.ndarray
     labels: np.ndarray
     class_names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Images ready to be written, and the errors of those that could not be read."""
-
-    images: list[np.ndarray]  # uint8, each (H, W, 3)
-    names: list[str]
-    digests: bytes
-    unreadable: list[_UnreadableError]
-    animated: int
 
 
 def prepare_images(
@@ -198,15 +184,16 @@ def _write_store(
     reading: ReadingSettings,
     stamp: Stamp,
 ) -> None:
-    unreadable = [_UnreadableError(problem) for problem in raw.problems]
-    digest = hashlib.sha256()
+    unreadable = [UnreadableError(problem) for problem in raw.problems]
+    digests: list[bytes] = []
+    stream = isinstance(reading, FilesSettings) and reading.store == "stream" and raw.read is not None
     count, names = len(subset.rows), subset.class_names
     logger.info("%s: %d images of %d classes: %s", split, count, len(names), listed(names))
     animated = 0
     with create_store(manifest, "images", stamp) as writer:
-        images = _ImageWriter(writer, len(subset.rows))
+        images = _ImageWriter(writer, len(subset.rows), stream)
         for block in _blocks(raw, subset.rows, settings.geometry, reading, split):
-            digest.update(block.digests)
+            digests.append(block.digests)
             animated += block.animated
             unreadable += block.unreadable
             if not unreadable:
@@ -218,12 +205,15 @@ def _write_store(
         if animated:
             logger.info("%s: %d images are animated; their first frame is used", split, animated)
         writer.put("labels", subset.labels)
+        if stream:
+            put_files(writer, [raw.locate(int(row)) for row in subset.rows], b"".join(digests))
+            writer.meta["stream"] = {"pixels": images.digest(), "max_megapixels": reading.max_megapixels}
         counts = np.bincount(subset.labels, minlength=len(names))
         writer.meta |= {
             "split": split,
             "source": settings.source,
             "provenance": dict(raw.provenance),
-            "checksum": digest.hexdigest(),
+            "checksum": hashlib.sha256(b"".join(digests)).hexdigest(),
             "class_names": list(subset.class_names),
             "counts": counts.tolist(),
             "resolution": images.resolution,
@@ -235,25 +225,32 @@ def _write_store(
 
 
 class _ImageWriter:
-    """Creates the array when the size of the first image is known; all other images must have that size."""
+    """Creates the array when the size of the first image is known; all other images must have that size.
 
-    def __init__(self, writer: StoreWriter, count: int) -> None:
-        self._writer, self._count = writer, count
-        self._array: ArrayWriter | None = None
+    With ``stream`` the pixels are not kept, only their digest.
+    """
+
+    def __init__(self, writer: StoreWriter, count: int, stream: bool) -> None:
+        self._writer, self._count, self._stream = writer, count, stream
+        self._array: ArrayWriter | PixelDigest | None = None
         self._first = ""
         self.resolution: list[int] = []
         self.brightest = 0  # largest value of a pixel
 
-    def append(self, block: _Block) -> list[_UnreadableError]:
+    def append(self, block: Block) -> list[UnreadableError]:
         """Write a block; returns the images of another size."""
         if not block.images:
             return []
         if self._array is None:
             self.resolution, self._first = list(block.images[0].shape[:2]), block.names[0]
-            self._check_space()
-            self._array = self._writer.array("images", (self._count, *self.resolution, 3), np.uint8)
+            shape = self._count, *self.resolution, 3
+            if self._stream:
+                self._array = PixelDigest(shape)
+            else:
+                self._check_space()
+                self._array = self._writer.array("images", shape, np.uint8)
         others = [
-            _UnreadableError(
+            UnreadableError(
                 f"{name}: {image.shape[0]} x {image.shape[1]} px, but {self._first} is "
                 f"{self.resolution[0]} x {self.resolution[1]}; a geometry that fixes the size is needed"
             )
@@ -265,6 +262,11 @@ class _ImageWriter:
             self.brightest = max(self.brightest, int(images.max()))
             self._array.append(images)
         return others
+
+    def digest(self) -> str:
+        """SHA-256 of the file that the pixels would be in."""
+        assert isinstance(self._array, PixelDigest)
+        return self._array.hexdigest()
 
     def _check_space(self) -> None:
         needed = self._count * self.resolution[0] * self.resolution[1] * 3
@@ -279,11 +281,11 @@ class _ImageWriter:
 
 def _blocks(
     raw: RawSplit, rows: np.ndarray, geometry: Geometry | None, reading: ReadingSettings, split: str
-) -> Iterator[_Block]:
+) -> Iterator[Block]:
     parts = [rows[first : first + BLOCK] for first in range(0, len(rows), BLOCK)]
     done, reported = 0, 0 if len(rows) >= LOGGED else 10
     with tqdm(total=len(rows), desc=split, unit="image", disable=None) as bar:
-        for block in _in_order(lambda part: _prepare(raw, part, geometry, reading), parts):
+        for block in _in_order(lambda part: prepare(raw, part, geometry, reading), parts):
             yield block
             count = len(block.images) + len(block.unreadable)
             bar.update(count)
@@ -311,37 +313,3 @@ def _in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
             yield pending.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _prepare(raw: RawSplit, rows: np.ndarray, geometry: Geometry | None, reading: ReadingSettings) -> _Block:
-    if raw.images is not None:
-        images = np.ascontiguousarray(raw.images[rows])
-        digests = b"".join(hashlib.sha256(image.data).digest() for image in images)
-        return _Block(list(_shaped(images, geometry)), [raw.locate(int(row)) for row in rows], digests, [], 0)
-    assert raw.read is not None
-    prepared: list[np.ndarray] = []
-    names, unreadable, digests, animated = [], [], b"", 0
-    for row in map(int, rows):
-        name = raw.locate(row)
-        try:
-            data = raw.read(row)
-            picture = read_picture(data, reading.max_megapixels)
-            image = eight_bits(picture.pixels, reading.white_level)
-        except OSError as error:
-            unreadable.append(_UnreadableError(f"{name}: {error.strerror or error}"))
-        except ValueError as error:
-            unreadable.append(_UnreadableError(f"{name}: {error}"))
-        else:
-            digests += hashlib.sha256(data).digest()
-            animated += picture.animated
-            prepared.append(_shaped(image[None], geometry)[0])
-            names.append(name)
-    return _Block(prepared, names, digests, unreadable, animated)
-
-
-def _shaped(pixels: np.ndarray, geometry: Geometry | None) -> np.ndarray:
-    """Apply a geometry to uint8 arrays (n, H, W, 3)."""
-    if geometry is None:
-        return pixels
-    images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-    return apply_geometry(images, geometry).permute(0, 2, 3, 1).contiguous().numpy()

@@ -71,11 +71,21 @@ class ReadingSettings(Settings):
     """Larger images are not decoded; the requested memory follows it."""
 
 
+class FilesSettings(ReadingSettings):
+    """How sources of image files are read and kept."""
+
+    store: Literal["pixels", "stream"] = "pixels"
+    """Whether decoded images are stored, or only the list of their files: with `stream`, every extraction of
+    features decodes the files again, and nothing can be trained on them."""
+
+
 class DataSetSettings(SubsetSettings):
     """A data set: the source of its images, and which of them are used."""
 
     source: str
     """Source of the images; a variant of `nctransfer.data.sources`."""
+    shards: Count = 1
+    """Number of jobs that extract the features of a model on these images, each of a part of the batches."""
 
     def options(self) -> dict[str, Any]:
         """Options of the source as plain values: the source's own keys that the entry sets."""

@@ -22,7 +22,7 @@ from nctransfer.data.resize import apply_geometry
 from nctransfer.data.settings import Geometry
 from nctransfer.errors import DegenerateInputError, ModelError
 from nctransfer.features import engines
-from nctransfer.features.feature_store import Column, write_columns
+from nctransfer.features.feature_store import SHARD, Column, write_columns
 from nctransfer.features.outputs import describe_columns
 from nctransfer.features.settings import FeaturesJobSettings
 from nctransfer.models.backbone import Backbone
@@ -39,11 +39,12 @@ def extract_features(
     manifest: Path,
     settings: FeaturesJobSettings,
     stamp: Stamp = UNSTAMPED,
+    rows: range | None = None,
 ) -> None:
     """Write the feature store of one split, by a backbone in evaluation mode on the device to compute on.
 
     With ``units: penultimate`` it holds only the penultimate feature, its sum with a skip connection, and
-    logits.
+    logits. With ``rows`` it is a shard of such a store, of these rows (``features.shards``).
 
     Raises:
         ModelError: a pooling does not suit the network.
@@ -53,8 +54,9 @@ def extract_features(
     poolings_for(backbone.layout, poolings)  # refuses one that does not suit the network
     columns = describe_columns(backbone, poolings)
     widths = {column.name: column.width for column in columns}
-    with create_store(manifest, "features", stamp) as store:
-        store.put("labels", np.asarray(images.labels, np.int64))
+    part = range(len(images)) if rows is None else rows
+    with create_store(manifest, "features" if rows is None else SHARD, stamp) as store:
+        store.put("labels", np.asarray(images.labels[part.start : part.stop], np.int64))
         store.meta = {
             "samples": len(images),
             "columns": [asdict(column) for column in columns],
@@ -69,9 +71,10 @@ def extract_features(
             "dtype": settings.dtype,
             "weights": backbone.identity.fingerprint,
             "images": images.fingerprint,
+            **({} if rows is None else {"rows": [rows.start, rows.stop]}),
         }
-        with write_columns(store, widths, len(images), settings.dtype, settings.format) as target:
-            for start, outputs in forward_pass(backbone, images, poolings, settings):
+        with write_columns(store, widths, len(part), settings.dtype, settings.format) as target:
+            for start, outputs in forward_pass(backbone, images, poolings, settings, part):
                 stored = getattr(torch, settings.dtype)
                 block = {name: values.to(stored).cpu().numpy() for name, values in outputs.items()}
                 _refuse_non_finite(block, columns, start)
@@ -79,26 +82,33 @@ def extract_features(
 
 
 def forward_pass(
-    backbone: Backbone, images: ImageStore, poolings: Sequence[str], settings: FeaturesJobSettings
+    backbone: Backbone,
+    images: ImageStore,
+    poolings: Sequence[str],
+    settings: FeaturesJobSettings,
+    rows: range | None = None,
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """Pass all images through the network once, in order; ModelError if a single image exceeds the memory.
+    """Pass all images, or these rows, through the network once, in order.
+
+    ModelError if a single image exceeds the memory.
 
     Yields:
         index of the first image of the batch, and its outputs by the name of their column.
     """
     device = next(backbone.buffers()).device
     geometry = images.pending(settings.geometry)
-    size, start = settings.batch_size, 0
+    rows = range(len(images)) if rows is None else rows
+    size, start = settings.batch_size, rows.start
     with (
         torch.inference_mode(),
         variants.load(engines, settings.engine).prepare(backbone, poolings, settings) as run,
         ThreadPoolExecutor(1) as reader,
-        tqdm(total=len(images), unit="image", disable=None) as bar,
+        tqdm(total=len(rows), unit="image", disable=None) as bar,
     ):
-        pending = reader.submit(_read, images, start, size, device)
-        while start < len(images):
+        pending = reader.submit(_read, images, start, size, rows.stop, device)
+        while start < rows.stop:
             batch = pending.result()
-            pending = reader.submit(_read, images, start + len(batch), size, device)
+            pending = reader.submit(_read, images, start + len(batch), size, rows.stop, device)
             outputs = _outputs(run, batch.to(device, non_blocking=True), geometry)
             if outputs is None:
                 if len(batch) == 1:
@@ -109,18 +119,19 @@ def forward_pass(
                 size = len(batch) // 2
                 logger.warning("out of memory: continuing with batches of %d images", size)
                 torch.cuda.empty_cache()
-                pending = reader.submit(_read, images, start, size, device)
+                pending = reader.submit(_read, images, start, size, rows.stop, device)
                 continue
             yield start, outputs
-            if 10 * (start + len(batch)) // len(images) > 10 * start // len(images):
-                logger.info("%d of %d images", start + len(batch), len(images))
+            done = start - rows.start
+            if 10 * (done + len(batch)) // len(rows) > 10 * done // len(rows):
+                logger.info("%d of %d images", done + len(batch), len(rows))
             start += len(batch)
             bar.update(len(batch))
 
 
-def _read(images: ImageStore, start: int, size: int, device: torch.device) -> Tensor:
-    """Next batch, (n, 3, H, W) uint8, in pinned memory for a GPU."""
-    rows = torch.from_numpy(images.read(start, min(start + size, len(images)))).permute(0, 3, 1, 2)
+def _read(images: ImageStore, start: int, size: int, stop: int, device: torch.device) -> Tensor:
+    """Next batch before row ``stop``, (n, 3, H, W) uint8, in pinned memory for a GPU."""
+    rows = torch.from_numpy(images.read(start, min(start + size, stop))).permute(0, 3, 1, 2)
     return rows.pin_memory() if device.type == "cuda" and len(rows) else rows
 
 

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 PENULTIMATE = "penultimate"
 SUMMED = "summed"
 LOGITS = "logits"
+SHARD = "features_shard"  # kind of a store of some rows; its manifest is that of the whole, with its rows
 _PARQUET = f"{ARRAYS}/features.parquet"
 _ROW_GROUP_BYTES = 64 << 20
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from nctransfer.data.settings import Geometry
-from nctransfer.settings import Count, Device, Precision, Settings
+from nctransfer.settings import Count, Device, Natural, Precision, Settings
 
 KeptUnits = Literal["all", "penultimate"]
 Engine = Literal["torch", "openvino"]
@@ -53,3 +53,28 @@ class FeaturesJobSettings(FeatureSettings):
     """Module of `nctransfer.models.loaders` that reads the model."""
     device: Device
     """Device to compute on."""
+
+
+class FeaturesShardJobSettings(FeaturesJobSettings):
+    """Settings of a job that extracts features of a part of the images."""
+
+    shard: Natural
+    """Which part, from 0."""
+    shards: Count
+    """Number of parts."""
+
+    def rows(self, images: int) -> range:
+        """Rows of this part: whole batches, so that every batch is the same as without shards.
+
+        It is empty where there are fewer batches than parts.
+        """
+        batches = -(-images // self.batch_size)
+        first, end = (batches * part // self.shards for part in (self.shard, self.shard + 1))
+        return range(min(first * self.batch_size, images), min(end * self.batch_size, images))
+
+
+class FeaturesJoinedJobSettings(FeaturesJobSettings):
+    """Settings of the job that joins the parts, and of what it joins."""
+
+    shards: Count
+    """Number of parts."""

@@ -16,7 +16,10 @@ TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 TOO_MANY_FILES_WORDS = ("Too many open files",)
 NO_SPACE_WORDS = ("No space left on device", "Disk quota exceeded")
 DEVICE_MEMORY_WORDS = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
-HOST_MEMORY_WORDS = ("can't allocate memory", "Cannot allocate memory", "std::bad_alloc", "malloc of size")
+HOST_MEMORY_WORDS = (
+    "can't allocate memory", "Cannot allocate memory", "std::bad_alloc", "malloc of size",
+    "exited unexpectedly",  # a worker process of a DataLoader
+)  # fmt: skip
 
 
 def explain(error: BaseException, where: str) -> str | None:

@@ -96,6 +96,7 @@ try:
         plan.contents.recall(DIGESTS)
     # clashes of names and models without a view are mistakes in the configuration too
     IMAGE_KEYS, VIEW_KEYS, SHOWN = plan.image_keys, plan.view_keys, plan.shown
+    SHARDED_VIEWS = plan.sharded_view_keys
 except NCTransferError as error:
     raise WorkflowError(str(error)) from None
 
@@ -382,6 +383,8 @@ def contents_of_stores(stage):
 
 # the user's own files of a data set: file_0, file_1, ...
 files_of_user = inputs_of("images")
+# the parts of feature stores: train_0, test_0, train_1, ...; and what they are made from
+shards_of_features = inputs_of("features_joined")
 # tidy tables: table_0, table_1, ...
 tables_of_ranking = inputs_of("ranking")
 tables_of_figure = inputs_of("figure")

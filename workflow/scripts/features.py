@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nctransfer.runtime.job import job
 from nctransfer import variants
-from nctransfer.data.image_store import ImageStore
+from nctransfer.data.streamed_images import open_images
 from nctransfer.features.extract import extract_features
 from nctransfer.features.settings import FeaturesJobSettings
 from nctransfer.models import loaders
@@ -13,5 +13,5 @@ with job(snakemake) as task:
     settings = FeaturesJobSettings.read(task.settings)
     backbone = variants.load(loaders, settings.loader).load(snakemake.input, task.device())
     for split in ("train", "test"):
-        images = ImageStore(Path(snakemake.input[split]))
+        images = open_images(Path(snakemake.input[split]))
         extract_features(backbone, images, Path(snakemake.output[split]), settings, task.stamp)

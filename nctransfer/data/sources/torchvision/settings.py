@@ -1,9 +1,9 @@
 """Settings of torchvision's data sets."""
 
-from nctransfer.data.settings import DataSetSettings, ReadingSettings, SplitSettings
+from nctransfer.data.settings import DataSetSettings, FilesSettings, SplitSettings
 
 
-class TorchvisionSettings(SplitSettings, ReadingSettings):
+class TorchvisionSettings(SplitSettings, FilesSettings):
     """A data set of torchvision."""
 
     name: str | None = None
