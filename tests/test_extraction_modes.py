@@ -212,7 +212,7 @@ def test_without_openvino_the_engine_is_refused_with_the_remedy(images, tmp_path
     assert not (tmp_path / "x" / "manifest.json").exists()
 
 
-def plan(features: str, device: str = "auto") -> Plan:
+def plan(features: str, device: str = "cpu") -> Plan:
     return Plan(load(ROOT / "config.yaml", [], [f"features={features}", f"device={device}"]), ROOT)
 
 
@@ -242,13 +242,15 @@ def test_a_mode_is_in_the_paths_of_all_that_follows_from_it(section, suffix):
     assert features.inputs == reference.inputs  # images and model are not made again
     engine = "openvino" if "openvino" in suffix else "torch"
     assert f"nctransfer.features.engines.{engine}" in features.variants
-    assert features.settings.device == ("cpu" if engine == "openvino" else "auto")
 
 
-def test_modes_that_contradict_are_mistakes():
+@pytest.mark.parametrize("device", ["cuda", "auto"])
+def test_modes_that_contradict_are_mistakes(device):
     with pytest.raises(ConfigError) as error:
-        plan("{engine: openvino, fold_batch_norm: true}", "cuda")
-    assert "features.engine: 'openvino' computes on the CPU; set device: cpu or auto" in str(error.value)
+        plan("{engine: openvino, fold_batch_norm: true}", device)
+    assert "features.engine: 'openvino' computes on the CPU; set device: cpu, or engine: torch" in str(
+        error.value
+    )
     assert "features.fold_batch_norm: 'openvino' always folds" in str(error.value)
 
 

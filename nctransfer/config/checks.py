@@ -44,8 +44,9 @@ def check(named: Named) -> Iterator[str]:
         yield from _check_model(key, model, named)
     yield from check_variant("probes.solver", solvers, configuration.probes.solver)
     if configuration.features.engine == "openvino":
-        if configuration.device == "cuda":
-            yield "features.engine: 'openvino' computes on the CPU; set device: cpu or auto, or engine: torch"
+        # jobs that ask for a GPU, or are planned for one, would wait for what they do not use
+        if configuration.device != "cpu":
+            yield "features.engine: 'openvino' computes on the CPU; set device: cpu, or engine: torch"
         if configuration.features.fold_batch_norm:
             yield "features.fold_batch_norm: 'openvino' always folds what it can; leave it out"
     yield from _check_training("training", configuration.training)

@@ -192,6 +192,7 @@ class Progress(logging.Handler):
         self._prices, self._left, self._say = cache(prices), dict(planned), say
         self._began = self._said = time.monotonic()
         self._worked = 0.0  # seconds of jobs that have finished
+        self._is_placed = False  # whether a job has told the device
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take note of a finished job."""
@@ -205,6 +206,13 @@ class Progress(logging.Handler):
     def _note(self, finished: Name, log: Path) -> None:
         price, now = self._prices(), time.monotonic()
         for line in lines_of(log) if log.is_file() else ():
+            if finished[0] in Needs.rules_on_gpu and not self._is_placed:
+                self._is_placed = True
+                if (
+                    device_of(line) != price.gpu
+                ):  # what it was before the first such job could only be guessed
+                    self._prices.cache_clear()
+                    price = self._prices()
             self._worked += line["seconds"]
             price.learn(finished, line)
         if self._left and self._worked and now - self._said >= SAID_EVERY:
@@ -307,6 +315,8 @@ def main(words: Sequence[str] | None = None) -> int:
         plan = Plan(load([ROOT / "config.yaml"], arguments.configfile, arguments.config), ROOT)
         wanted = targets(plan, arguments.targets or ["all"])
         names = list(dict.fromkeys(name for needed in wanted.values() for name in needed))
+        if not names:
+            raise ConfigError(f"{' '.join(arguments.targets)}: the configuration has none")
         ran = records(plan)
         price = prices(plan, arguments.gpu, ran)
         lines = list(summary(price, names, wanted))

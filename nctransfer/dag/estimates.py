@@ -143,7 +143,7 @@ class Needs:
         """A part of the images; its store is deleted when the parts have been joined."""
         whole, start = self.features(model, view), self._device.start + speeds.LOADED
         shards = self.plan.shards(self.plan.find_view(model, view))
-        return Need(whole.memory, start + (whole.seconds - start) / shards)
+        return Need(whole.memory, start + (whole.seconds - start) / shards, whole.disk / shards)
 
     def features_joined(self, model: str, view: str) -> Need:
         """Check, read and write all features; only rows of one batch are in memory."""
@@ -209,6 +209,11 @@ class Needs:
         flops = 6 * size.train * width * size.classes * probes.epochs * probes.seeds * settings
         # such narrow matrices reach only a tenth of the device's arithmetic
         seconds = steps * speeds.PROBE_STEP + 10 * flops / self._device.float32
+        if probes.solver == "lbfgs":  # seeds and rates do not matter; products, and changes of the basis
+            widest, decays = self._costs(model).widest, len(probes.weight_decays)
+            evaluation = 4 * size.classes * width * (size.train + widest)
+            moments = 4 * size.train * width * widest
+            seconds = (moments + decays * speeds.EVALUATIONS * evaluation) / self._device.float64
         seconds += self._columns(model) * speeds.COLUMN
         classifiers = settings * probes.seeds * width * size.classes * FLOAT32 / MB
         memory = self._device.process + size.images * width * FLOAT32 / MB + 4 * classifiers

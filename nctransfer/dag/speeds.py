@@ -61,6 +61,7 @@ WITHOUT_GPU = 1_000  # MB of a process that loads no network
 # Share of the activations that is in memory at once without a backward pass (the first feature maps are the
 # largest), and the factor on all activations with one.
 INFERENCE_SHARE, BACKWARD = 0.2, 1.75
+EVALUATIONS = 40  # of an objective until L-BFGS ends
 BLOCK = 32 * 3  # images that a decoding thread has in memory: in preparation and waiting
 LISTED = 100  # bytes of the path and the digests of an image that is not stored
 COPIES = 4  # float32 copies of a feature matrix that a metric has in memory: mapped, read, sorted, in use

@@ -224,7 +224,7 @@ class Stages(Views):
             geometry=shown.geometry,
             poolings=facts.poolings,
             loader="stored" if self.run(model) is None else "tuned",
-            device="cpu" if section.engine == "openvino" else self.configuration.device,
+            device=self.configuration.device,
         )
         inputs, parents = self._model_inputs(model)
         inputs |= {split: self._store("images", shown.images, split) for split in SPLITS}

@@ -18,7 +18,7 @@ class FeatureSettings(Settings):
     """Arithmetic of the forward pass; bfloat16 needs a GPU or a recent CPU, and names views (`.bf16`)."""
     engine: Engine = "torch"
     """What computes the forward pass: PyTorch, or OpenVINO on a CPU, which is faster, needs the package
-    openvino, and names views (`.openvino`)."""
+    openvino and `device: cpu`, and names views (`.openvino`)."""
     fold_batch_norm: bool = False
     """Whether torch folds batch normalisation into convolutions, up to the borders of units, which saves time
     on a CPU and names views (`.folded`); OpenVINO always does."""

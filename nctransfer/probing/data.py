@@ -71,8 +71,9 @@ def gather(
 ) -> ProbeData:
     """Check the features and copy them to the device once.
 
-    ``features`` are unit name -> (N, d), labels (N,). On the CPU a single unit in this dtype, and more than
-    :data:`COPIED_BYTES` in any, are not copied: solvers read them, also from a memory map, block by block.
+    ``features`` are unit name -> (N, d), labels (N,). On the CPU more than
+    :data:`COPIED_BYTES` in any, are not copied: solvers read them, also from a memory map, block by block. A
+    single unit that already is a tensor of this device and dtype is never copied.
 
     Raises:
         DegenerateInputError: no units or samples, shapes that do not match, non-finite features, or labels
@@ -98,7 +99,7 @@ def gather(
         start += width * len(names)
     ordered = {name: features[name] for group in groups for name in group.names}
     data = ProbeData(tuple(groups), {}, None, targets.to(device), class_count, dtype)
-    if device.type == "cpu" and _stay(ordered, len(targets) * start * dtype.itemsize, dtype):
+    if _stay(ordered, len(targets) * start * dtype.itemsize, device, dtype):
         units = {name: as_tensor(array) for name, array in ordered.items()}
         for name, array in units.items():
             for start in range(0, len(targets), ROWS_PER_COPY):
@@ -131,13 +132,13 @@ def check_labels(labels: Array, class_count: int | None = None) -> Tensor:
     return targets
 
 
-def _stay(features: Mapping[str, Array], copied: int, dtype: torch.dtype) -> bool:
-    """Whether features on the CPU are used where they are."""
+def _stay(features: Mapping[str, Array], copied: int, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether features are used where they are."""
     arrays = [as_tensor(array) for array in features.values()]
-    if any(array.device.type != "cpu" or not array.is_floating_point() for array in arrays):
+    if any(array.device != device or not array.is_floating_point() for array in arrays):
         return False
     single = len(arrays) == 1 and arrays[0].dtype == dtype and arrays[0].is_contiguous()
-    return single or copied > COPIED_BYTES
+    return single or (device.type == "cpu" and copied > COPIED_BYTES)
 
 
 def _side_by_side(

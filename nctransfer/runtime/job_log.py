@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import resource
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -41,9 +42,16 @@ def write_line(
         "versions": dict(made_with.versions),
         "start": _BEGAN.isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - _CLOCK, 2),
-        "memory": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6),  # its peak, in MB
+        "memory": round(_peak_memory()),
     } | gpu
     logger.info("run %s", json.dumps(record))
+
+
+def _peak_memory() -> float:
+    """MB of this process at most, with the largest of the processes that it started, which read images."""
+    processes = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes
+    return sum(resource.getrusage(which).ru_maxrss for which in processes) * unit / 1e6
 
 
 def read_lines(logs: Path, study: str | None) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import platform
 import re
 import shlex
 import sys
@@ -36,8 +37,13 @@ from nctransfer.versions import numerical_versions, package_digest
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # glibc returns large blocks to the system at once and fetches new pages for the next ones (measured: MobileNetV2
 # at 224 px 32 images/s instead of 94, two thirds of the time in the kernel). Keeping them takes 15 % more memory.
-for variable in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):
-    os.environ.setdefault(variable, str(2**30))
+# Before 2.35 it takes no threshold above 32 MiB, and then would map every block anew because the other one is set.
+GLIBC = re.match(r"(\d+)\.(\d+)", platform.libc_ver()[1])
+os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**30))
+os.environ.setdefault(
+    "MALLOC_MMAP_THRESHOLD_",
+    str(2**30 if GLIBC and (int(GLIBC[1]), int(GLIBC[2])) > (2, 35) else 2**25),
+)
 # If this process dies, its jobs end too.
 signals.announce()
 # A job of a cluster may see the server of the run that submitted it, but must not leave its own allocation.
