@@ -323,7 +323,7 @@ def fingerprint(mapping: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def in_full(folder: Path) -> dict[str, Any]:
     """The configuration of the tests with what cannot stand in a file: other files' places."""
-    mapping = copy.deepcopy(EVERY)
+    mapping = copy.deepcopy(EVERY) | {"device": "cpu"}  # which engines other than torch need
     mapping["models"]["file"] = {
         "source": "local", "architecture": "cifar/resnet20", "weights": str(folder / "weights.safetensors"),
         "mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2],
