@@ -133,12 +133,16 @@ def spearman_of_rows(x: Numbers, y: Numbers) -> Numbers:
 
 def weighted_tau_of_rows(x: Numbers, y: Numbers) -> Numbers:
     """Weighted Kendall tau (hyperbolic weights, mean over both rankings) for every row, without ties."""
-    first, second = np.triu_indices(x.shape[1], 1)
-    weights = 1 / (first + 1) + 1 / (second + 1)  # by rank, of the highest first
+    weights = 1 / np.arange(1, x.shape[1] + 1)  # by rank, of the highest first
 
     def ranked(by: Numbers, other: Numbers) -> Numbers:
-        ordered = np.take_along_axis(other, (-by).argsort(1), 1)
-        tau: Numbers = np.sign(ordered[:, first] - ordered[:, second]) @ weights / weights.sum()
+        ordered = np.take_along_axis(other, (-by).argsort(1), 1).T.copy()  # a row for each rank
+        concordant, total = np.zeros(len(x)), 0.0
+        for rank in range(len(ordered) - 1):
+            pairs = weights[rank] + weights[rank + 1 :]
+            concordant += pairs @ (ordered[rank] > ordered[rank + 1 :])
+            total += pairs.sum()
+        tau: Numbers = 2 * concordant / total - 1
         return tau
 
     return (ranked(x, y) + ranked(y, x)) / 2
