@@ -90,7 +90,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 from nctransfer.config.load import load
-from nctransfer.dag.estimates import PROCESS, Needs
+from nctransfer.dag.estimates import Needs
+from nctransfer.dag.speeds import cpu
 from nctransfer.dag.plan import Plan
 from nctransfer.data.dataset import data_set
 from nctransfer.data.image_store import ImageStore
@@ -180,7 +181,7 @@ def source():
     size = data_set(plan.configuration.datasets["gratings"]).size()
     view = plan.view("tiny", "gratings")
     store = images(view.images)
-    need = Needs(plan).images(view.images).memory - PROCESS
+    need = Needs(plan, "none").images(view.images).memory - cpu(1).process
     counts = {split: [list(part.images.shape), sorted(set(part.labels.tolist()))] for split, part in store.items()}
     return [[size.train, size.test, size.classes, size.pixels], counts, need, plan.metrics("tiny", view.key).stamp.digest]
 
