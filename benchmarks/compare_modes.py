@@ -30,7 +30,8 @@ MODES = {
 
 def rank(overlay: Path, features: str) -> None:
     command = [sys.executable, "-m", "snakemake", "-j1", "--quiet", "all", "--configfile", str(overlay)]
-    subprocess.run([*command, "--config", f"features={features}", "--", "rank"], check=True)
+    changes = [f"features={features}", "device=cpu"]
+    subprocess.run([*command, "--config", *changes, "--", "rank"], check=True)
 
 
 def differences(found: pd.DataFrame, usual: pd.DataFrame) -> tuple[float, float, list[str]]:

@@ -15,7 +15,6 @@ PRELUDE = """
 import sys, threading, time
 import numpy as np, psutil, torch
 from nctransfer.collapse.measure import measure, measure_classifier
-from nctransfer.probing import data
 from nctransfer.probing.probes import score, train_probes
 from nctransfer.probing.settings import ProbeSettings
 
@@ -46,7 +45,6 @@ print((peak - before) / 1e6)
 """
 
 SOLVER = """
-data.COPIED_BYTES = 1 << 20
 settings = ProbeSettings(solver="{solver}", epochs=1)
 units = {{"unit": features}}
 score(train_probes(units, labels, [settings]), units, labels)

@@ -414,11 +414,13 @@ def test_features_too_large_for_a_copy_give_the_same(
         train_probes(features | {"b": features["b"] + np.inf}, labels, [settings])
 
 
-@pytest.mark.parametrize(("classes", "separation"), [(10, 0.6), (10, 0.1), (100, 0.6), (100, 0.1)])
+@pytest.mark.parametrize(
+    ("classes", "separation", "most"), [(10, 0.6, 45), (10, 0.1, 20), (397, 0.6, 60), (397, 0.1, 60)]
+)
 def test_lbfgs_needs_few_evaluations(
-    classes: int, separation: float, caplog: pytest.LogCaptureFixture
+    classes: int, separation: float, most: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A curvature for a few classes took 2 to 3 times as many with many."""
+    """With a curvature for few classes and without an end by the gradient it needs 52, 32, 105 and 117."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(3000) % classes
     means = separation * torch.randn(classes, 200, generator=generator)
@@ -427,6 +429,6 @@ def test_lbfgs_needs_few_evaluations(
     with caplog.at_level(logging.INFO):
         single = train_probes({"unit": features}, labels, [EXACT])[0]
     [evaluations] = [record.args[3] for record in caplog.records if "evaluations" in record.msg]
-    assert evaluations <= 60
+    assert evaluations <= most
     exact = train_probes({"unit": features}, labels, [EXACT], dtype=torch.float64)[0]
     assert exact.objective - 1e-7 <= single.objective <= exact.objective + 1e-5

@@ -26,6 +26,7 @@ from nctransfer.dag.digest import reached_code
 from nctransfer.dag.job import Job
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.store_contents import store_contents
+from nctransfer.dag.views import SHARDS
 from nctransfer.errors import ConfigError, NCTransferError, StoreError
 from nctransfer.runtime import study_lock
 from nctransfer.runtime.job_log import read_lines
@@ -37,7 +38,6 @@ from nctransfer.versions import revision
 
 ROOT = Path(__file__).resolve().parents[2]
 METADATA = Path(".snakemake/metadata")
-SHARDS = "features_shards"
 # Files that carry the stamp of a rule's jobs; each * is a wildcard, in the order of the rule.
 STAMPED = {
     "images": ("{results}/images/*/train/manifest.json", "{results}/images/*/test/manifest.json"),

@@ -208,9 +208,7 @@ class Progress(logging.Handler):
         for line in lines_of(log) if log.is_file() else ():
             if finished[0] in Needs.rules_on_gpu and not self._is_placed:
                 self._is_placed = True
-                if (
-                    device_of(line) != price.gpu
-                ):  # what it was before the first such job could only be guessed
+                if device_of(line) != price.gpu:  # before the first such job it could only be guessed
                     self._prices.cache_clear()
                     price = self._prices()
             self._worked += line["seconds"]

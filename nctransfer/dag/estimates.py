@@ -76,7 +76,7 @@ class Needs:
             if size.pixels
             else speeds.WITHOUT_GPU + self._photographs(view, size)
         )
-        if self._is_streamed(view):
+        if self.plan.is_streamed(view):
             stored = size.images * speeds.LISTED / MB
         rate = speeds.UNPACKED if size.pixels else speeds.DECODED * threads
         seconds = speeds.READER + size.download * MB / speeds.FETCHED + size.images / rate
@@ -129,7 +129,7 @@ class Needs:
         written = size.images * width
         seconds = self._passes(costs, size.images, batch, settings.precision == "bfloat16")
         streamed = 0.0
-        if self._is_streamed(shown):
+        if self.plan.is_streamed(shown):
             streamed, decoding = self._photographs(shown, size), size.images / speeds.DECODED / self._threads
             # beside a GPU's work, but with the same cores as that of a CPU
             seconds = seconds + decoding if self.on_cpu else max(seconds, decoding)
@@ -204,18 +204,20 @@ class Needs:
         """Probes of all units together; several rates and decays share a pass over the features."""
         probes, size = self.plan.configuration.probes, self._size_of(model, view)
         width = self._stored_width(model)
-        settings = len(probes.learning_rates) * len(probes.weight_decays)
-        steps = probes.seeds * probes.epochs * math.ceil(size.train / probes.batch_size)
-        flops = 6 * size.train * width * size.classes * probes.epochs * probes.seeds * settings
-        # such narrow matrices reach only a tenth of the device's arithmetic
-        seconds = steps * speeds.PROBE_STEP + 10 * flops / self._device.float32
-        if probes.solver == "lbfgs":  # seeds and rates do not matter; products, and changes of the basis
-            widest, decays = self._costs(model).widest, len(probes.weight_decays)
+        trained = len(probes.weight_decays)
+        if probes.solver == "lbfgs":  # neither seeds nor rates matter; products, and changes of the basis
+            widest = self._costs(model).widest
             evaluation = 4 * size.classes * width * (size.train + widest)
             moments = 4 * size.train * width * widest
-            seconds = (moments + decays * speeds.EVALUATIONS * evaluation) / self._device.float64
+            seconds = (moments + trained * speeds.EVALUATIONS * evaluation) / self._device.float64
+        else:
+            trained *= len(probes.learning_rates) * probes.seeds
+            steps = probes.seeds * probes.epochs * math.ceil(size.train / probes.batch_size)
+            flops = 6 * size.train * width * size.classes * probes.epochs * trained
+            # such narrow matrices reach only a tenth of the device's arithmetic
+            seconds = steps * speeds.PROBE_STEP + 10 * flops / self._device.float32
         seconds += self._columns(model) * speeds.COLUMN
-        classifiers = settings * probes.seeds * width * size.classes * FLOAT32 / MB
+        classifiers = trained * width * size.classes * FLOAT32 / MB
         memory = self._device.process + size.images * width * FLOAT32 / MB + 4 * classifiers
         return Need(memory, self._device.start + seconds, classifiers)
 
@@ -232,9 +234,9 @@ class Needs:
         return Need(self._device.process + memory / MB, seconds)
 
     def few_shot(self, model: str, view: str) -> Need:
-        """Episodes on the penultimate feature, in float64."""
+        """Episodes on the penultimate feature of both splits, which are joined."""
         few_shot, size = self.plan.configuration.few_shot, self._size_of(model, view)
-        features = size.images * self._costs(model).width * FLOAT64
+        features = size.images * self._costs(model).width * FLOAT32
         seconds = speeds.EPISODE * few_shot.episodes * len(few_shot.shots)
         return Need(self._device.process + speeds.COPIES * features / MB, speeds.cpu(1).start + seconds)
 
@@ -256,9 +258,6 @@ class Needs:
         seconds = device.start + widest * algebra + (columns or self._columns(model)) * each
         memory = speeds.COPIES * max(size.train, size.test) * width * FLOAT32 + 6 * width**2 * FLOAT64
         return Need(self._device.process + memory / MB, seconds)
-
-    def _is_streamed(self, view: View) -> bool:
-        return getattr(self.plan.configuration.datasets[view.dataset], "store", "") == "stream"
 
     def _photographs(self, view: View, size: DataSetSize) -> float:
         """MB of what is being decoded."""

@@ -30,5 +30,6 @@ def faster_modes(flags: Collection[str]) -> str:
         return ""
     return (
         "on this CPU, features would be extracted faster in other modes, with other last digits and paths of "
-        f"their own. `features:` {'; '.join(known)}, where measured (docs/ranking.md)"
+        f"their own. `features:` {'; '.join(known)}, where measured; openvino with `device: cpu` "
+        "(docs/ranking.md)"
     )

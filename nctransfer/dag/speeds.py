@@ -61,10 +61,9 @@ WITHOUT_GPU = 1_000  # MB of a process that loads no network
 # Share of the activations that is in memory at once without a backward pass (the first feature maps are the
 # largest), and the factor on all activations with one.
 INFERENCE_SHARE, BACKWARD = 0.2, 1.75
-EVALUATIONS = 40  # of an objective until L-BFGS ends
 BLOCK = 32 * 3  # images that a decoding thread has in memory: in preparation and waiting
 LISTED = 100  # bytes of the path and the digests of an image that is not stored
-COPIES = 4  # float32 copies of a feature matrix that a metric has in memory: mapped, read, sorted, in use
+COPIES = 2  # of a feature matrix in memory: its map, and a copy of what is Parquet or joined
 SCORE_COPIES = 6  # from the measurements of docs/ranking.md: 2.7 and 4.7 GiB
 
 # Cost of a training step in forward passes: a backward pass costs twice a forward one.
@@ -88,6 +87,7 @@ COLUMN = 0.007  # open or write one stored feature of a split
 # All metrics of a feature for one labelling, beside their products: seconds, and seconds per image.
 MEASURED, MEASURED_EACH = 0.002, 2.5e-6
 PROBE_STEP = 2e-4  # step of the probes of all units
+EVALUATIONS = 40  # of the objective until L-BFGS ends
 EPISODE = 0.005  # few-shot episode: a logistic regression and the NC1 of its queries
 # All scores of a feature: seconds, seconds per image, width and class, and FLOP/s of the rest. Measured on
 # two cores with d = 2,048 (docs/ranking.md): 42 s (N = 20,000, K = 397) and 106 s (50,000 and 1,000; 10,000

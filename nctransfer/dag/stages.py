@@ -19,7 +19,7 @@ from nctransfer.config.training import as_read, loop_settings
 from nctransfer.dag.digest import job_stamp
 from nctransfer.dag.job import Job, once
 from nctransfer.dag.tidy_inputs import TidyInputs
-from nctransfer.dag.views import View, Views
+from nctransfer.dag.views import SHARDS, View, Views
 from nctransfer.data import sources
 from nctransfer.data.contents import Contents
 from nctransfer.data.dataset import data_set
@@ -208,7 +208,7 @@ class Stages(Views):
         for shard in map(str, range(shards)):
             for split in SPLITS:
                 name = f"{split}_{shard}"
-                inputs[name] = self._store("features_shards", f"{model}/{view}/{shard}", split)
+                inputs[name] = self._store(SHARDS, f"{model}/{view}/{shard}", split)
                 parents[name] = self.features_shard(model, view, shard)
         return self._job("features_joined", settings, inputs, parents, variants)
 
@@ -441,7 +441,7 @@ class Stages(Views):
 
     def _stored_images(self, view: View, reader: str) -> Job:
         """The job that stores images for who reads them more than once; ConfigError if they are streamed."""
-        if getattr(self.configuration.datasets[view.dataset], "store", "") == "stream":
+        if self.is_streamed(view):
             raise ConfigError(
                 f"datasets.{view.dataset}.store: 'stream' is for data of which only features are extracted, "
                 f"and {reader} reads the images many times: allowed is 'pixels'"

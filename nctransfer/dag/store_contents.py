@@ -7,6 +7,7 @@ of their stores are inputs of its rule too, so that a storage plugin brings whol
 from pathlib import PurePosixPath
 
 from nctransfer.dag.job import Job
+from nctransfer.dag.views import SHARDS
 from nctransfer.storage.stores import ARRAYS, MANIFEST
 
 # Folders of stores that contain tidy tables; the manifest beside a table says what made it.
@@ -25,7 +26,7 @@ def store_contents(job: Job, results: str) -> list[str]:
         stage, names = path.relative_to(results).parts[0], []
         if path.name == MANIFEST:
             names = ["units.csv"] if stage == "models" else []
-            joined = job.rule == "features_joined" and stage != "features_shards"
+            joined = job.rule == "features_joined" and stage != SHARDS
             names += [] if job.rule in READ_TABLES or joined else [ARRAYS]
         elif stage in WITH_TABLES:
             names = [MANIFEST]

@@ -15,6 +15,10 @@ from nctransfer.errors import ConfigError
 Name = TypeVar("Name", bound=Hashable)
 
 
+# Folder, below the results, of the parts of feature stores that are not joined yet.
+SHARDS = "features_shards"
+
+
 @dataclass(frozen=True)
 class View:
     """A data set as a model sees it."""
@@ -84,6 +88,10 @@ class Views:
     def shards(self, view: View) -> int:
         """Number of jobs that extract features on a view."""
         return self.configuration.datasets[view.dataset].shards
+
+    def is_streamed(self, view: View) -> bool:
+        """Whether the images of a view are decoded whenever they are read."""
+        return getattr(self.configuration.datasets[view.dataset], "store", "") == "stream"
 
     @property
     def image_keys(self) -> list[str]:

@@ -1,7 +1,7 @@
 """Checked features of several units, laid out so that all probes train at once."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -69,11 +69,11 @@ class ProbeData:
 def gather(
     features: Mapping[str, Array], labels: Array, class_count: int, device: torch.device, dtype: torch.dtype
 ) -> ProbeData:
-    """Check the features and copy them to the device once.
+    """Check the features, and copy them to the device, side by side, where this pays.
 
-    ``features`` are unit name -> (N, d), labels (N,). On the CPU more than
-    :data:`COPIED_BYTES` in any, are not copied: solvers read them, also from a memory map, block by block. A
-    single unit that already is a tensor of this device and dtype is never copied.
+    ``features`` are unit name -> (N, d), labels (N,). Not copied are a single unit that already has this
+    device and dtype, and on the CPU more than :data:`COPIED_BYTES`: solvers read them block by block from
+    where they are, for instance a memory map.
 
     Raises:
         DegenerateInputError: no units or samples, shapes that do not match, non-finite features, or labels
@@ -97,17 +97,18 @@ def gather(
     for width, names in sorted(members.items()):
         groups.append(UnitGroup(tuple(names), width, slice(start, start + width * len(names))))
         start += width * len(names)
-    ordered = {name: features[name] for group in groups for name in group.names}
-    data = ProbeData(tuple(groups), {}, None, targets.to(device), class_count, dtype)
-    if _stay(ordered, len(targets) * start * dtype.itemsize, device, dtype):
-        units = {name: as_tensor(array) for name, array in ordered.items()}
-        for name, array in units.items():
-            for start in range(0, len(targets), ROWS_PER_COPY):
-                _check_finite(name, array[start : start + ROWS_PER_COPY].to(dtype))
-        return replace(data, units=units)
-    matrix = _side_by_side(ordered, len(targets), start, device, dtype)
-    widths = [array.shape[1] for array in ordered.values()]
-    return replace(data, units=dict(zip(ordered, matrix.split(widths, dim=1), strict=True)), matrix=matrix)
+    arrays = {name: as_tensor(features[name]) for group in groups for name in group.names}
+    copied = len(targets) * start * dtype.itemsize
+    if _stay(list(arrays.values()), copied, device, dtype):
+        matrix, units = None, arrays
+        for name, array in arrays.items():
+            for rows in array.split(ROWS_PER_COPY):
+                _check_finite(name, rows.to(dtype))
+    else:
+        matrix = _side_by_side(arrays, len(targets), start, device, dtype)
+        widths = [array.shape[1] for array in arrays.values()]
+        units = dict(zip(arrays, matrix.split(widths, dim=1), strict=True))
+    return ProbeData(tuple(groups), units, matrix, targets.to(device), class_count, dtype)
 
 
 def row_slices(samples: int, width: int, device: torch.device) -> Iterator[slice]:
@@ -132,9 +133,8 @@ def check_labels(labels: Array, class_count: int | None = None) -> Tensor:
     return targets
 
 
-def _stay(features: Mapping[str, Array], copied: int, device: torch.device, dtype: torch.dtype) -> bool:
+def _stay(arrays: list[Tensor], copied: int, device: torch.device, dtype: torch.dtype) -> bool:
     """Whether features are used where they are."""
-    arrays = [as_tensor(array) for array in features.values()]
     if any(array.device != device or not array.is_floating_point() for array in arrays):
         return False
     single = len(arrays) == 1 and arrays[0].dtype == dtype and arrays[0].is_contiguous()
@@ -142,17 +142,13 @@ def _stay(features: Mapping[str, Array], copied: int, device: torch.device, dtyp
 
 
 def _side_by_side(
-    features: Mapping[str, Array], samples: int, width: int, device: torch.device, dtype: torch.dtype
+    arrays: Mapping[str, Tensor], samples: int, width: int, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
     matrix = torch.empty(samples, width, device=device, dtype=dtype)
-    column = 0
-    for name, array in features.items():
-        columns = matrix[:, column : column + array.shape[1]]
-        column += array.shape[1]
-        for start in range(0, samples, ROWS_PER_COPY):
-            rows = array[start : start + ROWS_PER_COPY]
-            target = columns[start : start + ROWS_PER_COPY]
-            target.copy_(as_tensor(rows))
+    columns = matrix.split([array.shape[1] for array in arrays.values()], dim=1)
+    for (name, array), own in zip(arrays.items(), columns, strict=True):
+        for rows, target in zip(array.split(ROWS_PER_COPY), own.split(ROWS_PER_COPY), strict=True):
+            target.copy_(rows)
             _check_finite(name, target)
     return matrix
 

@@ -256,9 +256,12 @@ def say_what_was_found():
 
 def has_no_gpu():
     """Whether networks run on the CPU, if jobs run on this machine."""
-    granted = workflow.global_resources.get("gpu")
-    is_ruled_out = granted is not None and getattr(granted, "value", granted) == 0
-    return configuration.device == "cpu" or is_ruled_out or not gpus.installed()
+    return configuration.device == "cpu" or no_gpu_granted() or not gpus.installed()
+
+
+def no_gpu_granted():
+    """Whether this call gives its jobs no GPU."""
+    return workflow.global_resources.get("gpu") == 0
 
 
 def jobs_to_run():
@@ -274,7 +277,7 @@ def jobs_to_run():
 
 def prices():
     """What jobs cost: on the CPU if none may have a GPU, else on what jobs have run on, or a usual GPU."""
-    gpu = cost.NO_GPU if workflow.global_resources.get("gpu") == 0 else None
+    gpu = cost.NO_GPU if no_gpu_granted() else None
     return cost.prices(plan, gpu, cost.records(plan))
 
 

@@ -76,9 +76,8 @@ def _fit_unit(name: str, features: Tensor, data: ProbeData, decays: list[float])
             f"unit {name}: features too large, their squares overflow {features.dtype}"
         )
     curvature = CURVATURE / data.class_count
-    bases = (inverse_factor(moment, curvature, decay) for decay in decays)
     solutions = [
-        _minimise(name, features, data, decay, basis) for decay, basis in zip(decays, bases, strict=True)
+        _minimise(name, features, data, decay, inverse_factor(moment, curvature, decay)) for decay in decays
     ]
     return torch.stack(solutions).to(data.dtype)
 
