@@ -413,8 +413,8 @@ def test_only_in_a_step_that_slurm_started_its_end_is_waited_for(monkeypatch, st
     assert bool(slept) == waits
 
 
-STOPPED = """
-import os, signal, sys
+IN_A_JOB = """
+import os, signal, sys, time, weakref
 from types import SimpleNamespace
 sys.path.insert(0, {root!r})
 from nctransfer.errors import ModelError
@@ -427,26 +427,62 @@ snakemake = SimpleNamespace(
         "reruns": {{"identity": "contents"}},
         "package": {{"folder": {root!r} + "/nctransfer"}},
     }},
-    rule="model", log=["log.txt"], input={{}}, output=[], resources={{}},
+    rule="model", log=["log.txt"], wildcards={{}}, input={{}}, output=[], resources={{}},
     params=SimpleNamespace(job={{"settings": {{}}, "stamp": UNSTAMPED.to_json()}}),
 )
+"""
+ERROR = """
 with job(snakemake):
     try:
         signal.raise_signal(signal.{number})
     except BaseException:
         raise {error}("what others make of it") from None
 """
+# Python drops what is raised in a finalizer.
+FINALIZER = """
+class Held: pass
+held = Held()
+weakref.finalize(held, signal.raise_signal, signal.{number})
+with job(snakemake):
+    del held
+    for _ in range(300):
+        time.sleep(0.1)
+"""
+AT_THE_END = """
+held = type("Held", (), {{}})()
+weakref.finalize(held, signal.raise_signal, signal.{number})
+with job(snakemake):
+    pass
+"""
+
+
+def in_a_job(folder: Path, text: str, **words: str) -> subprocess.CompletedProcess[str]:
+    root = str(Path(signals.__file__).parents[2])
+    return subprocess.run(
+        [sys.executable, "-c", (IN_A_JOB + text).format(root=root, **words)],
+        cwd=folder, capture_output=True, text=True, check=False, timeout=20,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("error", ["RuntimeError", "ModelError"])  # a library's, and one of ours
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
 def test_a_stop_of_which_other_code_makes_an_error_is_a_stop(tmp_path, number, error):
-    root = str(Path(signals.__file__).parents[2])
-    run = subprocess.run(
-        [sys.executable, "-c", STOPPED.format(root=root, number=number, error=error)],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    run = in_a_job(tmp_path, ERROR, number=number, error=error)
     assert run.returncode == 1
     assert f"stopped by {number}; the same command starts this job again" in run.stderr
     assert "Traceback" not in run.stderr
     assert "what others make of it" in (tmp_path / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+def test_a_stop_that_arrives_in_a_finalizer_is_a_stop(tmp_path, number):
+    run = in_a_job(tmp_path, FINALIZER, number=number)
+    assert run.returncode == 1
+    assert f"stopped by {number}; the same command starts this job again" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+def test_a_signal_after_the_jobs_end_does_not_undo_it(tmp_path, number):
+    run = in_a_job(tmp_path, AT_THE_END, number=number)
+    assert (run.returncode, run.stderr) == (0, "")

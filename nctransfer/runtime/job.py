@@ -6,12 +6,16 @@ job with its message only.
 """
 
 # ruff: noqa: E402 (what must happen before the imports, which take seconds)
-from nctransfer.runtime import fork_server, signals
+from nctransfer.runtime import signals
+
+# Already during the imports the job must end on Ctrl-C without a message, and with Snakemake.
+signals.end_quietly()
+
+from nctransfer.runtime import fork_server
 
 # Does not return if the job runs in a process that has the imports done.
 fork_server.hand_over()
 
-# Already during the imports the job must end with Snakemake, and on Ctrl-C without a message.
 signals.watch()
 
 import gc
@@ -140,6 +144,8 @@ def job(snakemake: Any) -> Iterator[Job]:
         if message is None:
             raise
         _fail(snakemake, message)
+    finally:
+        signals.ignore()
 
 
 def _script_name() -> str:

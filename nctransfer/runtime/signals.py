@@ -9,6 +9,7 @@ has not ended after ``GRACE_SECONDS`` is killed.
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,9 @@ GRACE_SECONDS = 7.0
 STEP = "SLURM_STEP_ID"
 # Longest grace period of a Slurm partition that is supported.
 SLURM_SECONDS = 300.0
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# After so long a finalizer in which a stop was dropped is over; if not, the stop is raised yet again.
+AGAIN_SECONDS = 0.05
 
 
 class Stopped(SystemExit):
@@ -42,8 +46,14 @@ def announce() -> None:
     os.environ[PARENT] = f"{os.getpid()} {_began(os.getpid())} {_namespace()}"
 
 
+def end_quietly() -> None:
+    """Let Ctrl-C end a watched job without a message: there is nothing to clean up yet."""
+    if PARENT in os.environ:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def watch(end: Callable[[], None] | None = None) -> threading.Thread | None:
-    """End this process (or call ``end``) when the one that started it ends, and on Ctrl-C without a message.
+    """End this process (or call ``end``) when the one that started it ends.
 
     Returns the watching thread; None if no process is marked, or it is not visible from here (another
     container or machine).
@@ -52,8 +62,6 @@ def watch(end: Callable[[], None] | None = None) -> threading.Thread | None:
     began, _, namespace = began_and_namespace.partition(" ")
     if not number or namespace != _namespace():
         return None
-    # until stop_in_order is called: there is nothing to clean up yet
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if STEP in os.environ:
         signal.signal(signal.SIGTERM, lambda *_: await_the_end())
     arguments = int(number), began, end or end_this_process
@@ -71,8 +79,15 @@ def end_this_process() -> None:
 
 def stop_in_order() -> None:
     """Let SIGTERM and SIGINT unwind this process, so that incomplete files are removed."""
-    for number in (signal.SIGTERM, signal.SIGINT):
+    sys.unraisablehook = _stop_again
+    for number in STOP_SIGNALS:
         signal.signal(number, _stop)
+
+
+def ignore() -> None:
+    """Ignore SIGTERM and SIGINT from now on: the job is over, and what is left is Python's end."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def await_the_end() -> None:
@@ -96,6 +111,20 @@ def _stop(number: int, frame: FrameType | None) -> None:
         return  # told twice: by a scheduler, and by the script that passes its signals on
     _received = Stopped(number)
     raise _received
+
+
+def _stop_again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """A stop that was raised where Python drops errors, as in a finalizer, is raised once more."""
+    if unraisable.exc_value is not _received or _received is None:
+        sys.__unraisablehook__(unraisable)
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        assert _received is not None
+        raise _received
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
 
 
 def _wait(number: int, began: str, end: Callable[[], None]) -> None:
