@@ -95,7 +95,7 @@ def weighted_tau_interval(tau: float, points: int) -> Interval:
 def _not_refuted(found: float, points: int, coefficient: str) -> Interval:
     if not np.isfinite(found) or points < 4:
         return NONE
-    truths, lows, highs = _sampled(points, coefficient)
+    truths, lows, highs = _sampled(points)[coefficient]
     tail = 1e-9  # a value that is as extreme as the quantile does not refute it
     kept = truths[(lows <= found + tail) & (found - tail <= highs)]
     if not len(kept):  # a perfect order of many points
@@ -107,45 +107,46 @@ def _not_refuted(found: float, points: int, coefficient: str) -> Interval:
 
 
 @cache
-def _sampled(points: int, coefficient: str) -> tuple[Numbers, Numbers, Numbers]:
-    """Over correlations of two normals: the coefficient, and the quantiles 2.5 and 97.5 % at n points."""
+def _sampled(points: int) -> dict[str, tuple[Numbers, Numbers, Numbers]]:
+    """Over correlations of two normals: each coefficient, and its quantiles 2.5 and 97.5 % at n points."""
     few = points <= 30
     generator = np.random.default_rng(points)
     x, other = generator.normal(size=(2, 4000 if few else max(400, 30_000 // points), points))
+    x, other = (np.take_along_axis(values, (-x).argsort(1), 1) for values in (x, other))
     correlations = np.tanh(np.linspace(-4, 4, 161 if few else 81))
-    truths, lows, highs = (np.empty(len(correlations)) for _ in range(3))
+    quantiles = np.empty((2, len(correlations), 2))
+    expected_taus = np.empty(len(correlations))
     for place, correlation in enumerate(correlations):
-        y = correlation * x + np.sqrt(1 - correlation**2) * other
-        drawn = spearman_of_rows(x, y) if coefficient == "spearman" else weighted_tau_of_rows(x, y)
-        population = 6 / np.pi * np.arcsin(correlation / 2)
-        truths[place] = population if coefficient == "spearman" else drawn.mean()
-        lows[place], highs[place] = np.quantile(drawn, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
-    return truths, lows, highs
+        rho, tau = rank_correlations(correlation * x + np.sqrt(1 - correlation**2) * other)
+        expected_taus[place] = tau.mean()
+        quantiles[:, place] = np.quantile([rho, tau], [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], axis=1).T
+    spearman, weighted_tau = (tuple(ends.T) for ends in quantiles)
+    population = 6 / np.pi * np.arcsin(correlations / 2)
+    return {"spearman": (population, *spearman), "weighted_tau": (expected_taus, *weighted_tau)}
 
 
-def spearman_of_rows(x: Numbers, y: Numbers) -> Numbers:
-    """Spearman's rho for every row of x and y, (rows, n), without ties."""
-    n = x.shape[1]
-    gaps = x.argsort(1).argsort(1) - y.argsort(1).argsort(1)
-    rho: Numbers = 1 - 6 * (gaps**2).sum(1) / (n * (n**2 - 1))
-    return rho
+def rank_correlations(values: NDArray[np.number]) -> tuple[Numbers, Numbers]:
+    """Spearman's rho and weighted Kendall tau of every row, (rows, n), with numbers that fall along the row.
 
+    The tau has hyperbolic weights and is the mean over both rankings, as scipy's ``weightedtau``. No ties.
+    """
+    rows, n = values.shape
+    order = (-values).argsort(1).astype(np.int16)
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(n, dtype=np.int16)[None], 1)
+    rho: Numbers = 1 - 6 * ((ranks - np.arange(n)) ** 2).sum(1) / (n * (n**2 - 1))
+    weights = 1 / np.arange(1, n + 1)
 
-def weighted_tau_of_rows(x: Numbers, y: Numbers) -> Numbers:
-    """Weighted Kendall tau (hyperbolic weights, mean over both rankings) for every row, without ties."""
-    weights = 1 / np.arange(1, x.shape[1] + 1)  # by rank, of the highest first
-
-    def ranked(by: Numbers, other: Numbers) -> Numbers:
-        ordered = np.take_along_axis(other, (-by).argsort(1), 1).T.copy()  # a row for each rank
-        concordant, total = np.zeros(len(x)), 0.0
-        for rank in range(len(ordered) - 1):
+    def weighted_tau(ranks: NDArray[np.int16]) -> Numbers:
+        columns = ranks.T.copy()
+        concordant, total = np.zeros(rows), 0.0
+        for rank in range(n - 1):
             pairs = weights[rank] + weights[rank + 1 :]
-            concordant += pairs @ (ordered[rank] > ordered[rank + 1 :])
+            concordant += pairs @ (columns[rank] < columns[rank + 1 :])
             total += pairs.sum()
-        tau: Numbers = 2 * concordant / total - 1
-        return tau
+        return 2 * concordant / total - 1
 
-    return (ranked(x, y) + ranked(y, x)) / 2
+    return rho, (weighted_tau(ranks) + weighted_tau(order)) / 2
 
 
 @cache

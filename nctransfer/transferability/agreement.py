@@ -65,8 +65,7 @@ def tau_null(points: int) -> tuple[float, float]:
     """The 2.5 % and 97.5 % quantiles of the weighted tau over orders of n points (NaN for n < 2)."""
     if points < 2:
         return intervals.NONE
-    orders = intervals.orders(points).astype(float)
-    taus = intervals.weighted_tau_of_rows(orders, np.broadcast_to(orders[0], orders.shape))
+    _, taus = intervals.rank_correlations(intervals.orders(points)[:, ::-1])
     low, high = np.percentile(taus, [2.5, 97.5])
     return float(low), float(high)
 

@@ -111,12 +111,12 @@ def coverage_table(samples: int) -> str:
             drawn = generator.normal(size=(2, samples, points))
             x, y = drawn[0], correlation * drawn[0] + np.sqrt(1 - correlation**2) * drawn[1]
             r = np.array([np.corrcoef(*pair)[0, 1] for pair in zip(x, y, strict=True)])
-            tau = intervals.weighted_tau_of_rows(x, y)
+            rho, tau = intervals.rank_correlations(np.take_along_axis(y, (-x).argsort(1), 1))
             rank = 6 / np.pi * np.arcsin(correlation / 2)
             shares = [
                 _covered(r, correlation, intervals.pearson_interval, points),
                 _covered(r, correlation**2, intervals.r2_interval, points),
-                _covered(intervals.spearman_of_rows(x, y), rank, intervals.spearman_interval, points),
+                _covered(rho, rank, intervals.spearman_interval, points),
                 _covered(tau, float(tau.mean()), intervals.weighted_tau_interval, points),
             ]
             cells = [str(points), f"{correlation:g}", *(f"{100 * share:.1f} %" for share in shares)]
