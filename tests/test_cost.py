@@ -1,5 +1,6 @@
 """The cost model: published speeds, what jobs that have run teach, what is counted once, and what is said."""
 
+import json
 import logging
 import re
 from pathlib import Path
@@ -80,6 +81,16 @@ def test_jobs_of_another_device_teach_only_what_needs_no_gpu(demo, figure3):
     h200 = {"device": "cuda", "device_name": "NVIDIA H200"}
     price.learn(names["features"], line(demo, names["features"], 99, **h200))
     assert price.seconds(figure3)[names["features"]] == pytest.approx(99)
+
+
+def test_a_training_that_went_on_after_a_stop_teaches_nothing(demo, figure3, monkeypatch, tmp_path):
+    name = next(name for name in figure3 if name[0] == "pretrain")
+    log = tmp_path / "pretrain.log"
+    record = json.dumps(line(demo, name, 5.0) | {"study": demo.configuration.study, "start": "2026"})
+    for part, taught in (("epoch 1", 1), ("continues after epoch 4, step 40", 0)):
+        log.write_text(f"x INFO nctransfer: {part}\nx INFO nctransfer: run {record}\n")
+        monkeypatch.setattr(demo, "logs", str(tmp_path))
+        assert cost.prices(demo, None, cost.records(demo)).measured == taught
 
 
 def test_only_jobs_as_they_are_planned_teach(demo, figure3, monkeypatch):

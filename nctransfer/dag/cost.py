@@ -77,7 +77,9 @@ class Prices:
         return sum(map(len, self._ratios.values()))
 
     def learn(self, name: Name, record: Mapping[str, Any]) -> None:
-        """Correct the estimates by a job's log line, if it ran on this device."""
+        """Correct the estimates by a job's log line, if it ran whole and on this device."""
+        if record.get("continued"):
+            return
         need = self.need(name)  # a download may have been done before
         if not need.download and (name[0] not in Needs.rules_on_gpu or device_of(record) == self.gpu):
             self._ratios.setdefault(name[0], []).append(record["seconds"] / need.seconds)

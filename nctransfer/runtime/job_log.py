@@ -23,6 +23,7 @@ logger = logging.getLogger("nctransfer")
 # The job's script imports this module first, so this is nearly the start of its process.
 _BEGAN, _CLOCK = datetime.now(UTC), time.monotonic()
 _LINE = re.compile(r" run (\{.*\})$")
+_CONTINUED = " continues after epoch "  # said by nctransfer.training.loop
 
 
 def write_line(
@@ -62,11 +63,12 @@ def read_lines(logs: Path, study: str | None) -> list[dict[str, Any]]:
 
 
 def lines_of(path: Path) -> Iterator[dict[str, Any]]:
-    """Lines of finished jobs in a log."""
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    """Lines of finished jobs in a log; ``continued`` if the time is that of a training's last part."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    for line in text.splitlines():
         if matched := _LINE.search(line):
             try:
-                yield json.loads(matched[1])
+                yield json.loads(matched[1]) | {"continued": _CONTINUED in text}
             except ValueError:  # cut off by a kill or a full disk
                 continue
 
