@@ -5,7 +5,7 @@ rankings, and fine-tuned models, from ``finetuned:`` and from the sweeps of figu
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from nctransfer.catalog.model_facts import ModelFacts, describe_model
 from nctransfer.config.configuration import Configuration
@@ -96,6 +96,7 @@ class Study:
     configuration: Configuration  # the configuration; its figures and tables include those of rankings
     models: Models  # all models, by key
     notes: tuple[str, ...] = ()  # warnings for the user, such as renamed keys
+    _facts: dict[tuple[str, str | None], ModelFacts] = field(default_factory=dict, compare=False, repr=False)
 
     def facts(self, model: str, dataset: str | None = None) -> ModelFacts:
         """Facts about a model, with the input size for a data set; a fine-tuned model has its base model's.
@@ -103,11 +104,12 @@ class Study:
         Raises:
             ConfigError: its name, weights, architecture or poolings are not known.
         """
-        key = self.base(model)
-        try:
-            return describe(self.models[model].entry, dataset)
-        except ConfigError as error:
-            raise ConfigError(f"models.{key}.{error}") from None
+        if (model, dataset) not in self._facts:
+            try:
+                self._facts[model, dataset] = describe(self.models[model].entry, dataset)
+            except ConfigError as error:
+                raise ConfigError(f"models.{self.base(model)}.{error}") from None
+        return self._facts[model, dataset]
 
     def base(self, model: str) -> str:
         """Key of the base model of a fine-tuned model; for other models their own key."""
