@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,8 +79,8 @@ def test_every_known_data_set_has_its_standard_prompts() -> None:
     }
     for known in prompts.TEMPLATES.values():
         assert len(set(known)) == len(known)
-        text._check_prompts(["x"], known)
         assert not any("*" in template or "  " in template for template in known)
+        assert all(re.sub("[^{}]", "", template) == "{}" for template in known)
 
 
 def test_imagenets_prompts_are_open_clips() -> None:
@@ -338,22 +339,6 @@ def test_a_vocabulary_smaller_than_the_tokenizers_is_refused(settings) -> None:
     options = TINY | {"text_cfg": TINY["text_cfg"] | {"vocab_size": 100}}
     with pytest.raises(ModelError, match=r"vocab_size: 100, but its tokenizer has 49408"):
         text_classifier(settings | {"options": options}, None, NAMES, TEMPLATES, "cpu")
-
-
-@pytest.mark.parametrize(
-    ("names", "templates", "words"),
-    [
-        ([], TEMPLATES, "no class names"),
-        (NAMES, [], "at least one"),
-        (NAMES, "a {}", "list of texts"),
-        (NAMES, ["a photo"], "'a photo'"),
-        (NAMES, ["a {c}"], "'a {c}'"),
-        (NAMES, ["a {} and {}"], "expected one {}"),
-    ],
-)
-def test_prompts_without_a_place_for_the_class_are_refused(settings, names, templates, words) -> None:
-    with pytest.raises(ConfigError, match=words):
-        text_classifier(settings, None, names, templates, "cpu")
 
 
 def test_without_a_network_weights_and_tokenizers_are_refused_with_what_to_do(tmp_path, monkeypatch) -> None:
