@@ -5,6 +5,7 @@ import errno
 import json
 import logging
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -203,6 +204,9 @@ def test_a_refusal_says_what_is_there(weights, tmp_path):
     torch.save([1, 2], path)
     with pytest.raises(ModelError, match="it holds a list"):
         loaded(tmp_path, path)
+    for take in (loaded, lambda _, there: read_file(there)):
+        with pytest.raises(ModelError, match="no such weights file"):
+            take(tmp_path, tmp_path / "none.pth")
 
 
 def test_objects_are_refused_and_not_run(weights, tmp_path):
@@ -213,9 +217,12 @@ def test_objects_are_refused_and_not_run(weights, tmp_path):
             return (open, (str(ran), "w"))
 
     torch.save({"state_dict": weights, "extra": Touch()}, tmp_path / "evil.pt")
-    with pytest.raises(ModelError, match=r"evil.pt: refused.*open.*could run any code"):
-        loaded(tmp_path, tmp_path / "evil.pt")
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Touch(), protocol=2))
+    for name in ("evil.pt", "evil.pkl"):
+        with pytest.raises(ModelError, match=rf"{name}: refused.*open.*could run any code"):
+            loaded(tmp_path, tmp_path / name)
     assert not ran.exists()
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])

@@ -79,7 +79,10 @@ def compare(network: nn.Module, backbone: Backbone, images: torch.Tensor) -> int
     with torch.no_grad():
         seen = backbone.capture(images, poolings=backbone.layout.poolings)
         theirs = intermediates(network, images)
-        if hasattr(network, "get_classifier"):
+        torch.testing.assert_close(seen.output, network(images), **close)
+        if hasattr(network, "head_dist"):  # the class token's; the library averages both
+            feature = network.forward_features(images)[:, 0]
+        elif hasattr(network, "get_classifier"):
             feature = network.forward_head(network.forward_features(images), pre_logits=True)
         else:  # an encoder for a language model
             feature = theirs[-1][0].mean((2, 3))
@@ -122,6 +125,13 @@ def compare(network: nn.Module, backbone: Backbone, images: torch.Tensor) -> int
         ("dla46_c", {}, 64, "stages", 4),
         ("dpn68", {}, 64, "stages", 4),
         ("legacy_seresnet18", {}, 64, "stages", 4),
+        ("vit_tiny_patch16_224", {"img_size": 64, "depth": 3}, 64, "vit", 3),
+        ("vit_small_patch14_reg4_dinov2", {"img_size": 56, "depth": 3}, 56, "vit", 3),
+        ("deit_tiny_distilled_patch16_224", {"img_size": 64, "depth": 3}, 64, "vit", 3),
+        ("eva02_tiny_patch14_224", {"img_size": 56, "depth": 3}, 56, "vit", 3),
+        ("test_resnet", {}, 64, "stages", 4),
+        ("test_convnext", {}, 64, "stages", 4),
+        ("regnetx_002", {}, 64, "stages", 4),
     ],
 )  # fmt: skip
 def test_units_are_timms_intermediate_features(name, options, size, unit_layout, count) -> None:
