@@ -10,6 +10,7 @@ import pytest
 import torch
 from networks import backbone_of, meta_backbone
 from torch import nn
+from trainings import TRAINING, StopAfter, image_store
 
 from nctransfer import variants
 from nctransfer.data.image_store import ImageStore
@@ -31,11 +32,9 @@ from nctransfer.models.model_store import describe, load_model, save_model
 from nctransfer.models.settings import ModelJobSettings
 from nctransfer.models.tuned import load_tuned
 from nctransfer.stamp import UNSTAMPED
-from nctransfer.storage.stores import create_store
 from nctransfer.storage.tables import read_table
 from nctransfer.training.evaluation import UNAUGMENTED
 from nctransfer.training.operation import Operation
-from nctransfer.training.stop_signals import StopRequest
 
 CLASSES = ("a", "b", "c")
 METHODS = ("lp", "mlp", "layer_ft", "scl_ft", "layer_lp", "full_ft", "layer_lora")
@@ -76,37 +75,11 @@ def save_base(folder: Path, kind: str) -> Path:
     return folder / kind / "manifest.json"
 
 
-def save_images(
-    folder: Path, split: str, count: int, side: int, classes=CLASSES, seed: int = 0
-) -> ImageStore:
+def save_images(folder: Path, split: str, count: int, side: int) -> ImageStore:
     """Noise on a brightness that tells the class."""
-    random = np.random.default_rng([seed, count])
-    labels = np.arange(count) % len(classes)
-    images = random.integers(0, 120, (count, side, side, 3)) + 60 * labels[:, None, None, None] % 130
-    manifest = folder / "images" / split / "manifest.json"
-    with create_store(manifest, "images") as store:
-        store.put("images", images.astype(np.uint8))
-        store.put("labels", labels.astype(np.int64))
-        store.meta = {"class_names": list(classes), "resolution": [side, side], "geometry": None}
-    return ImageStore(manifest)
-
-
-TRAINING = {
-    "epochs": 2,
-    "batch_size": 8,
-    "learning_rate": 0.05,
-    "learning_rate_min": 1e-4,
-    "weight_decay": 1e-4,
-    "warmup_epochs": 0,
-    "momentum": 0.9,
-    "precision": "float32",
-    "channels_last": True,
-    "evaluate_every": 1,
-    "augmentation": {"level": 1},
-    "adversary": None,
-    "compile": False,
-    "snapshots": [],
-}
+    brightness = 60 * (np.arange(count) % len(CLASSES))[:, None, None, None] % 130
+    images = np.random.default_rng([0, count]).integers(0, 120, (count, side, side, 3)) + brightness
+    return image_store(folder / "images" / split, images)
 
 
 OPTIONS = {"mlp": {"hidden": 12}, "layer_lora": {"rank": 3, "alpha": None}}
@@ -724,23 +697,6 @@ def test_the_test_split_is_scored_as_often_as_asked_and_at_the_end(run, tmp_path
     assert set(history[history["split"] == "train"]["epoch"]) == set(range(1, 6))
     final = table_of(done, "accuracy").set_index("split")["accuracy"]["test"]
     assert final == history[history["split"] == "test"]["accuracy"].iloc[-1]
-
-
-class StopAfter(StopRequest):
-    """A stop signal after so many looks."""
-
-    def __init__(self, looks: int) -> None:
-        super().__init__()
-        self.looks = looks
-
-    @property
-    def name(self):
-        self.looks -= 1
-        return "SIGTERM" if self.looks < 0 else None
-
-    @name.setter
-    def name(self, value):
-        pass
 
 
 @pytest.mark.parametrize("step", [0, 1, 4])

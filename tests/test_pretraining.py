@@ -7,57 +7,33 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from trainings import PRETRAINING, image_store
 
 from nctransfer.data.image_store import ImageStore
 from nctransfer.errors import ConfigError, DataError, ModelError, TrainingError
 from nctransfer.models.model_store import load_model, save_model
 from nctransfer.models.settings import ModelJobSettings
 from nctransfer.stamp import UNSTAMPED
-from nctransfer.storage.stores import Store, create_store
+from nctransfer.storage.stores import Store
 from nctransfer.storage.tables import read_table
 from nctransfer.training.operation import Operation
 from nctransfer.training.pretraining import pretrain
 from nctransfer.training.settings import PretrainJobSettings
 
 CPU = torch.device("cpu")
-TRAINING = {
-    "loss": {"name": "cross_entropy", "label_smoothing": 0.0},
-    "epochs": 2,
-    "batch_size": 8,
-    "learning_rate": 0.02,
-    "learning_rate_min": 1e-4,
-    "warmup_epochs": 0,
-    "momentum": 0.9,
-    "weight_decay": 1e-4,
-    "precision": "float32",
-    "channels_last": True,
-    "compile": False,
-    "projection": None,
-    "augmentation": {"level": 2, "crop_padding": 1},
-    "adversary": None,
-    "snapshots": [],
-}
+TRAINING = PRETRAINING | {"learning_rate": 0.02, "augmentation": {"level": 2, "crop_padding": 1}}
 MLP = {"layers": 1, "hidden": None, "output": 6}
 CONTRASTIVE = {"loss": {"name": "supervised_contrastive", "temperature": 0.1}, "projection": MLP}
 
 
-def image_store(folder: Path, names=("a", "b", "c")) -> ImageStore:
-    rng = np.random.default_rng(0)
-    labels = np.arange(20) % len(names)
-    with create_store(folder / "manifest.json", "images") as store:
-        store.put(
-            "images",
-            rng.integers(0, 120, (20, 16, 16, 3), np.uint8)
-            + (60 * labels).astype(np.uint8)[:, None, None, None],
-        )
-        store.put("labels", labels)
-        store.meta = {"class_names": list(names), "resolution": [16, 16]}
-    return ImageStore(folder / "manifest.json")
+def store_of(folder: Path, names="abc") -> ImageStore:
+    brightness = 60 * (np.arange(20) % len(names))[:, None, None, None]
+    return image_store(folder, np.random.default_rng(0).integers(0, 120, (20, 16, 16, 3)) + brightness, names)
 
 
 @pytest.fixture
 def stores(tmp_path) -> dict[str, ImageStore]:
-    return {split: image_store(tmp_path / "images" / split) for split in ("train", "test")}
+    return {split: store_of(tmp_path / "images" / split) for split in ("train", "test")}
 
 
 def run(
@@ -165,7 +141,7 @@ def test_a_network_with_several_classification_layers_takes_no_projection(stores
 
 
 def test_splits_of_other_classes_are_refused(stores, tmp_path):
-    stores["test"] = image_store(tmp_path / "other", ("a", "b", "d"))
+    stores["test"] = store_of(tmp_path / "other", "abd")
     with pytest.raises(DataError, match="have different classes"):
         run(stores, tmp_path)
 

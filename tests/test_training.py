@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
+from trainings import PRETRAINING, StopAfter
 
 from nctransfer import variants
 from nctransfer.data.keyed_random import Stream, sample_keys, stream_seed
@@ -23,23 +24,7 @@ from nctransfer.training.loop import Data, Training
 from nctransfer.training.settings import PretrainingLoopSettings
 from nctransfer.training.stop_signals import StopRequest
 
-SETTINGS = {
-    "loss": {"name": "cross_entropy"},
-    "projection": None,
-    "epochs": 4,
-    "batch_size": 16,
-    "learning_rate": 0.05,
-    "learning_rate_min": 1e-4,
-    "warmup_epochs": 0,
-    "momentum": 0.9,
-    "weight_decay": 1e-4,
-    "precision": "float32",
-    "channels_last": True,
-    "compile": False,
-    "augmentation": {"level": 1},
-    "adversary": None,
-    "snapshots": [],
-}
+SETTINGS = PRETRAINING | {"epochs": 4, "batch_size": 16}
 AUGMENTED = {"level": 3, "crop_padding": 1}
 JITTER = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "probability": 0.8}
 STRONG = {"level": 5, "crop_padding": 1, "jitter": JITTER, "grayscale": 0.2}
@@ -85,18 +70,6 @@ def weights(training: Training) -> dict[str, torch.Tensor]:
 
 def equal(one, other) -> bool:
     return all(torch.equal(one[name], other[name]) for name in one)
-
-
-class StopAfter(StopRequest):
-    """Asks for a stop at the n-th look."""
-
-    def __init__(self, looks: int) -> None:
-        self.looks = looks
-
-    @property
-    def name(self) -> str | None:
-        self.looks -= 1
-        return "SIGTERM" if self.looks < 0 else None
 
 
 # --- schedule -----------------------------------------------------------------------------
