@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from networks import backbone_of, meta_backbone
+from networks import backbone_of, meta_backbone, stored
 from torch import nn
 from trainings import TRAINING, StopAfter, image_store
 
@@ -28,8 +28,7 @@ from nctransfer.finetuning.tuning import Task, count_parameters, linear_classifi
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.backbone import Backbone
 from nctransfer.models.checkpoint import read_weights, write_weights
-from nctransfer.models.model_store import describe, load_model, save_model
-from nctransfer.models.settings import ModelJobSettings
+from nctransfer.models.model_store import describe, load_model
 from nctransfer.models.tuned import load_tuned
 from nctransfer.stamp import UNSTAMPED
 from nctransfer.storage.tables import read_table
@@ -70,8 +69,7 @@ def save_base(folder: Path, kind: str) -> Path:
     weights = folder / f"{kind}.safetensors"
     write_weights(weights, network.state_dict())
     told = {"source": "local", "weights": str(weights), "mean": [0.5] * 3, "std": [0.25] * 3, **entry}
-    settings = ModelJobSettings.read(told | {"size": [entry["size"]] * 2})
-    save_model(folder / kind / "manifest.json", settings)
+    stored(folder / kind, told | {"size": [entry["size"]] * 2})
     return folder / kind / "manifest.json"
 
 
@@ -214,26 +212,30 @@ PAPER = {
 }
 
 
+def prepare(
+    base: Backbone, method: str, *units: int, statistics="frozen", classes=CLASSES, **options
+) -> TunedNetwork:
+    task = Task(base, classes, method_settings(method, *units, **options), statistics, 0)
+    return variants.load(methods, method).prepare(task)
+
+
 @pytest.mark.parametrize(("backbone", "classes"), SHARES)
 def test_the_share_of_trained_parameters_is_that_of_the_papers_table(backbone, classes):
     for method, share in SHARES[backbone, classes].items():
-        options = method_settings(method, *([] if method in UNITLESS else [8]))
-        task = Task(meta_backbone(*PAPER[backbone]), [""] * classes, options, "update", 0)
-        tuned = variants.load(methods, method).prepare(task).to("meta")
-        assert count_parameters(tuned).share == pytest.approx(share, abs=0.01), method
+        units = [] if method in UNITLESS else [8]
+        tuned = prepare(meta_backbone(*PAPER[backbone]), method, *units, classes=[""] * classes)
+        assert count_parameters(tuned.to("meta")).share == pytest.approx(share, abs=0.01), method
 
 
 def test_layer_lora_counts_its_adapters_on_both_sides():
-    options = method_settings("layer_lora", 8, rank=96)
-    task = Task(meta_backbone(*PAPER["vit"]), [""] * 100, options, "update", 0)
-    tuned = variants.load(methods, "layer_lora").prepare(task).to("meta")
-    count = count_parameters(tuned)
+    classes = [""] * 100
+    tuned = prepare(meta_backbone(*PAPER["vit"]), "layer_lora", 8, classes=classes, rank=96)
+    count = count_parameters(tuned.to("meta"))
     # qkv 768 -> 2304, projection 768 -> 768, MLP 768 -> 3072 -> 768, and the head
     adapted = 96 * (768 + 2304 + 768 + 768 + 2 * (768 + 3072))
     assert count.trained == adapted + 76_900
-    plain = Task(meta_backbone(*PAPER["vit"]), [""] * 100, method_settings("lp"), "update", 0)
-    base = variants.load(methods, "lp").prepare(plain).to("meta")
-    assert count.all == count_parameters(base).all + adapted
+    base = prepare(meta_backbone(*PAPER["vit"]), "lp", classes=classes)
+    assert count.all == count_parameters(base.to("meta")).all + adapted
 
 
 # --- frozen means frozen -------------------------------------------------------------------
@@ -359,9 +361,8 @@ def test_the_prefix_is_kept_where_there_is_room_and_else_steps_aside(
 
 
 def prepared(bases, kind: str, method: str, statistics: str = "frozen", units=None):
-    options = settings(kind, method, units=units).method
-    task = Task(load_model(bases[kind]), CLASSES, options, statistics, 0)
-    return variants.load(methods, method).prepare(task)
+    tuned = [] if method in UNITLESS else units or TUNED[kind]
+    return prepare(load_model(bases[kind]), method, *tuned, statistics=statistics)
 
 
 def test_why_a_prefix_is_not_kept(bases):
@@ -411,8 +412,7 @@ def test_any_architecture_begins_at_the_tuned_unit_with_the_same_bits(name):
     torch.manual_seed(0)
     backbone = backbone_of(Architecture.parse(name, options).build(), unit_layout, (size, size))
     network = backbone.network
-    task = Task(backbone, CLASSES, method_settings("layer_ft", unit), "frozen", 0)
-    tuned = variants.load(methods, "layer_ft").prepare(task).train()
+    tuned = prepare(backbone, "layer_ft", unit).train()
     pixels = torch.rand(3, 3, size, size)
     path = backbone.units[unit - 1].name
     parameters = [*network.get_submodule(path).parameters(), *tuned.classifier.parameters()]
@@ -489,14 +489,7 @@ def test_layer_lora_is_pefts(name):
     copy = Architecture.parse(name, options).build().eval()
     copy.load_state_dict(network.state_dict())
     base = backbone_of(network, unit_layout, (size, size))
-    task = Task(
-        base,
-        CLASSES,
-        method_settings("layer_lora", unit, rank=4, alpha=6.0),
-        "frozen",
-        0,
-    )
-    tuned = variants.load(methods, "layer_lora").prepare(task).eval()
+    tuned = prepare(base, "layer_lora", unit, rank=4, alpha=6.0).eval()
     ours = tuned.adapters()
     for adapter in ours.values():
         assert not adapter.b.any()  # nothing changes at first
@@ -611,9 +604,9 @@ def test_layer_lp_leaves_nothing_of_the_units_that_are_gone(bases, shared, stati
     done = shared(settings("resnet", "layer_lp", statistics))
     backbone = load_model(bases["resnet"])
     gone = tuple(f"network.{path}." for path in backbone.layout.units[5:])
-    stored = tensors(done)
-    assert any("running_mean" in name for name in stored)
-    assert not [name for name in stored if name.startswith(gone)]
+    found = tensors(done)
+    assert any("running_mean" in name for name in found)
+    assert not [name for name in found if name.startswith(gone)]
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -670,8 +663,7 @@ def test_images_stored_at_their_geometry_are_not_shaped_again(tmp_path):
 
 def test_frozen_modules_drop_nothing_at_random():
     network = Architecture.parse("torchvision/efficientnet_b0").build()
-    task = Task(backbone_of(network, "mobilenet", (32, 32)), CLASSES, method_settings("lp"), "frozen", 0)
-    tuned = variants.load(methods, "lp").prepare(task).train()
+    tuned = prepare(backbone_of(network, "mobilenet", (32, 32)), "lp").train()
     pixels = torch.rand(4, 3, 32, 32)
     assert torch.equal(tuned(pixels), tuned(pixels))
 
@@ -746,17 +738,15 @@ def test_what_cannot_be_tuned_is_refused_before_training(run, tmp_path, kind, me
 def test_a_unit_without_parameters_is_refused_with_those_that_have_some():
     torch.manual_seed(0)
     backbone = backbone_of(Architecture.parse("torchvision/alexnet").build(), "stages", (64, 64))
-    task = Task(backbone, CLASSES, method_settings("layer_ft", 2), "frozen", 0)
     with pytest.raises(ModelError, match=r"unit 2 \(features.5, MaxPool2d\) has no parameters to tune"):
-        variants.load(methods, "layer_ft").prepare(task)
+        prepare(backbone, "layer_ft", 2)
 
 
 def test_a_unit_wider_than_the_penultimate_feature_allows_no_skip_connection(bases, tmp_path):
     base = load_model(bases["resnet"])
     narrow = Backbone(base.network, base.layout, [base.stem, *base.units], 16, None, base.identity)
-    task = Task(narrow, CLASSES, method_settings("scl_ft", 7), "frozen", 0)
     with pytest.raises(ModelError, match=r"no skip connection from unit 7 .* 32 wide, to the penultimate"):
-        variants.load(methods, "scl_ft").prepare(task)
+        prepare(narrow, "scl_ft", 7)
 
 
 def test_fewer_images_of_a_class_than_asked_for_are_refused(run, tmp_path):

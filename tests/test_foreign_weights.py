@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from networks import stored
 from safetensors.torch import save_file
 
 from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.checkpoint import load_strictly
 from nctransfer.models.foreign_weights import read_file
-from nctransfer.models.model_store import load_model, save_model
-from nctransfer.models.settings import ModelJobSettings
 from nctransfer.runtime.machine_errors import explain
 
 SETTINGS = {
@@ -46,9 +45,7 @@ def weights() -> dict[str, torch.Tensor]:
 
 def loaded(folder: Path, path: Path, **settings) -> dict[str, torch.Tensor]:
     """The weights that the model job takes from a file."""
-    manifest = folder / "model" / "manifest.json"
-    save_model(manifest, ModelJobSettings.read(SETTINGS | {"weights": str(path)} | settings))
-    return load_model(manifest).network.state_dict()
+    return stored(folder / "model", SETTINGS | {"weights": str(path)} | settings).network.state_dict()
 
 
 def same(found: dict[str, torch.Tensor], weights: dict[str, torch.Tensor]) -> bool:

@@ -13,7 +13,7 @@ import pytest
 import timm
 import torch
 import torchvision
-from networks import backbone_of
+from networks import backbone_of, stored
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from timm.data import create_transform, resolve_data_config
@@ -25,7 +25,7 @@ from nctransfer.catalog import known_models
 from nctransfer.catalog.known_models import lookup, lookup_architecture
 from nctransfer.data.resize import apply_geometry
 from nctransfer.errors import ConfigError, ModelError, StoreError
-from nctransfer.models import model_store, sources, unit_layouts, write_known_models
+from nctransfer.models import sources, unit_layouts, write_known_models
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import timm as timm_library
 from nctransfer.models.architectures import torchvision as torchvision_library
@@ -35,7 +35,6 @@ from nctransfer.models.model_store import describe, load_model
 from nctransfer.models.pooling import mean_of_last
 from nctransfer.models.settings import ModelJobSettings
 from nctransfer.models.unit_layout import Tap, Unit, UnitLayout
-from nctransfer.stamp import UNSTAMPED, Stamp
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MEAN_STD = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
@@ -48,12 +47,6 @@ def one_thread() -> Iterator[None]:
     torch.manual_seed(0)
     yield
     torch.set_num_threads(before)
-
-
-def save_model(
-    manifest: Path, settings: dict, stamp: Stamp = UNSTAMPED, checkpoint: Path | None = None
-) -> None:
-    model_store.save_model(manifest, ModelJobSettings.read(settings), stamp, checkpoint)
 
 
 def normaliser(mean: tuple[float, ...], std: tuple[float, ...]) -> Backbone:
@@ -520,8 +513,7 @@ def test_an_unknown_family_and_one_without_units_are_refused() -> None:
 
 def test_a_stored_model_comes_back_the_same(tmp_path) -> None:
     settings = tiny_local(tmp_path)
-    save_model(tmp_path / "model" / "manifest.json", settings, Stamp("abc"))
-    backbone = load_model(tmp_path / "model" / "manifest.json")
+    backbone = stored(tmp_path / "model", settings)
     original = Architecture.parse("small/resnet18", {"width": 4}, 5).build().eval()
     original.load_state_dict(load_file(settings["weights"]))
     images = torch.randn(2, 3, 32, 32)
@@ -546,13 +538,13 @@ def test_a_stored_model_comes_back_the_same(tmp_path) -> None:
 def test_the_same_weights_make_the_same_bytes_and_others_another_fingerprint(tmp_path) -> None:
     settings = tiny_local(tmp_path)
     for key in ("a", "b"):
-        save_model(tmp_path / key / "manifest.json", settings, Stamp("abc"))
+        stored(tmp_path / key, settings)
     for name in ("manifest.json", "arrays/weights.safetensors", "units.csv"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     state = load_file(settings["weights"])
     state["layer1.0.conv1.weight"][0, 0, 0, 0] += 1e-6
     save_file(state, settings["weights"])
-    save_model(tmp_path / "c" / "manifest.json", settings, Stamp("abc"))
+    stored(tmp_path / "c", settings)
     prints = [json.loads((tmp_path / key / "manifest.json").read_text())["fingerprint"] for key in "ac"]
     assert prints[0] != prints[1]
     weights = tmp_path / "c" / "arrays" / "weights.safetensors"
@@ -572,7 +564,7 @@ def test_tensors_that_share_memory_and_strided_ones_are_stored_in_full(tmp_path)
 
 
 def test_only_the_library_that_is_needed_is_imported(tmp_path) -> None:
-    save_model(tmp_path / "model" / "manifest.json", tiny_local(tmp_path))
+    stored(tmp_path / "model", tiny_local(tmp_path))
     code = (
         "import sys; from pathlib import Path; from nctransfer.models.model_store import load_model;"
         f"load_model(Path({str(tmp_path / 'model' / 'manifest.json')!r}));"
@@ -595,11 +587,10 @@ def test_a_plan_made_for_another_library_version_is_refused(tmp_path) -> None:
         "size": [64, 64],
         "native": lookup("torchvision", "squeezenet1_1").native(),
     }
-    save_model(tmp_path / "good" / "manifest.json", settings)
-    assert load_model(tmp_path / "good" / "manifest.json").identity.size == (64, 64)
+    assert stored(tmp_path / "good", settings).identity.size == (64, 64)
     settings["native"] = settings["native"].model_copy(update={"resize": 248})
     with pytest.raises(ModelError, match="preprocess"):
-        save_model(tmp_path / "bad" / "manifest.json", settings)
+        stored(tmp_path / "bad", settings)
     assert not (tmp_path / "bad").exists()
 
 
@@ -614,7 +605,7 @@ def test_a_size_that_the_network_does_not_take_is_refused(tmp_path) -> None:
         "size": [33, 33],
     }
     with pytest.raises(ModelError, match="33 x 33"):
-        save_model(tmp_path / "model" / "manifest.json", settings)
+        stored(tmp_path / "model", settings)
 
 
 # Weights from files ----------------------------------------------------------------------------
@@ -632,7 +623,7 @@ def test_weights_that_do_not_fit_are_refused_by_name(tmp_path) -> None:
     for (what, state), name in zip(cases.items(), names, strict=True):
         save_file(state, settings["weights"])
         with pytest.raises(ModelError, match=f"{what}.*{name}"):
-            save_model(tmp_path / "m" / "manifest.json", settings)
+            stored(tmp_path / "m", settings)
     with pytest.raises(ModelError, match="and 97 more"):
         load_strictly(Architecture.parse("small/resnet18").build(), {}, "nothing")
 
@@ -640,7 +631,7 @@ def test_weights_that_do_not_fit_are_refused_by_name(tmp_path) -> None:
 def test_nan_weights_are_refused(tmp_path) -> None:
     settings = tiny_local(tmp_path, **{"conv1.weight": torch.full((4, 3, 3, 3), float("nan"))})
     with pytest.raises(ModelError, match=r"conv1\.weight"):
-        save_model(tmp_path / "m" / "manifest.json", settings)
+        stored(tmp_path / "m", settings)
 
 
 def test_a_head_may_be_left_out_or_have_other_classes(tmp_path) -> None:
@@ -649,9 +640,8 @@ def test_a_head_may_be_left_out_or_have_other_classes(tmp_path) -> None:
     without = {key: value for key, value in state.items() if not key.startswith("fc.")}
     save_file(without, settings["weights"])
     with pytest.raises(ModelError, match=r"fc.weight.*head: false"):
-        save_model(tmp_path / "m" / "manifest.json", settings)
-    save_model(tmp_path / "headless" / "manifest.json", settings | {"head": False})
-    backbone = load_model(tmp_path / "headless" / "manifest.json")
+        stored(tmp_path / "m", settings)
+    backbone = stored(tmp_path / "headless", settings | {"head": False})
     seen = backbone.capture(torch.randn(2, 3, 32, 32))
     assert backbone.head is None
     assert seen.logits is None
@@ -660,19 +650,17 @@ def test_a_head_may_be_left_out_or_have_other_classes(tmp_path) -> None:
 
 def test_a_head_of_zeros_is_no_head(tmp_path, caplog) -> None:
     settings = tiny_local(tmp_path, **{"fc.weight": torch.zeros(5, 32)})
-    save_model(tmp_path / "m" / "manifest.json", settings)
+    assert stored(tmp_path / "m", settings).capture(torch.randn(1, 3, 32, 32)).logits is None
     assert "fc" in caplog.text
-    assert load_model(tmp_path / "m" / "manifest.json").capture(torch.randn(1, 3, 32, 32)).logits is None
 
 
 def test_mean_and_std_come_from_somewhere_or_are_asked_for(tmp_path) -> None:
     settings = tiny_local(tmp_path)
     bare = {key: value for key, value in settings.items() if key not in ("mean", "std")}
     with pytest.raises(ModelError, match=r"`mean` and `std`"):
-        save_model(tmp_path / "m" / "manifest.json", bare)
+        stored(tmp_path / "m", bare)
     write_weights(Path(settings["weights"]), load_file(settings["weights"]), MEAN_STD)
-    save_model(tmp_path / "m" / "manifest.json", bare)
-    assert load_model(tmp_path / "m" / "manifest.json").identity.std == tuple(MEAN_STD["std"])
+    assert stored(tmp_path / "m", bare).identity.std == tuple(MEAN_STD["std"])
 
 
 def test_a_pretraining_checkpoint_describes_itself(tmp_path) -> None:
@@ -684,14 +672,13 @@ def test_a_pretraining_checkpoint_describes_itself(tmp_path) -> None:
     path = tmp_path / "weights.safetensors"
     write_weights(path, network.state_dict(), described)
     settings = {"source": "pretraining", "architecture": "small/resnet18", "unit_layout": "resnet"}
-    save_model(tmp_path / "m" / "manifest.json", settings, checkpoint=path)
-    backbone = load_model(tmp_path / "m" / "manifest.json")
+    backbone = stored(tmp_path / "m", settings, checkpoint=path)
     assert backbone.head is not None
     assert backbone.head.class_names == ("a", "b", "c")
     assert backbone.identity.size == (16, 16)
     write_weights(path, network.state_dict(), {"architecture": "small/resnet18"})
     with pytest.raises(ModelError, match="options, mean, std, size, classes"):
-        save_model(tmp_path / "m2" / "manifest.json", settings, checkpoint=path)
+        stored(tmp_path / "m2", settings, checkpoint=path)
 
 
 # Downloads -------------------------------------------------------------------------------------
@@ -710,10 +697,9 @@ def test_torchvision_weights_are_stored_with_their_class_names(tmp_path, monkeyp
     weights, state = torchvision.models.SqueezeNet1_1_Weights, torchvision.models.squeezenet1_1().state_dict()
     monkeypatch.setattr(weights, "get_state_dict", lambda self, **_: copy.copy(state))
     native = lookup("torchvision", "squeezenet1_1").native()
-    save_model(tmp_path / "m" / "manifest.json", SQUEEZENET | {"native": native})
-    backbone = load_model(tmp_path / "m" / "manifest.json")
-    stored = backbone.network.state_dict()
-    assert all(torch.equal(stored[key], value) for key, value in state.items())
+    backbone = stored(tmp_path / "m", SQUEEZENET | {"native": native})
+    found = backbone.network.state_dict()
+    assert all(torch.equal(found[key], value) for key, value in state.items())
     assert backbone.head.class_names[0] == "tench"
 
     def refuse(self, **_):
@@ -721,7 +707,7 @@ def test_torchvision_weights_are_stored_with_their_class_names(tmp_path, monkeyp
 
     monkeypatch.setattr(weights, "get_state_dict", refuse)
     with pytest.raises(ModelError, match=r"squeezenet1_1.*IMAGENET1K_V1.*404.*source: local"):
-        save_model(tmp_path / "n" / "manifest.json", SQUEEZENET)
+        stored(tmp_path / "n", SQUEEZENET)
     assert not (tmp_path / "n").exists()
 
 
@@ -760,8 +746,7 @@ TIMM_TEST = {"source": "timm", "name": "test_vit.r160_in1k", "unit_layout": "vit
 def test_timm_weights_are_stored_with_their_own_normalisation(tmp_path, monkeypatch) -> None:
     state = timm.create_model("test_vit").state_dict()
     monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", lambda *_, **__: dict(state))
-    save_model(tmp_path / "m" / "manifest.json", TIMM_TEST)
-    backbone = load_model(tmp_path / "m" / "manifest.json")
+    backbone = stored(tmp_path / "m", TIMM_TEST)
     config = timm.get_pretrained_cfg(TIMM_TEST["name"])
     assert backbone.identity.mean == tuple(config.mean)
     assert backbone.identity.native == lookup("timm", TIMM_TEST["name"]).native()
@@ -771,7 +756,7 @@ def test_timm_weights_are_stored_with_their_own_normalisation(tmp_path, monkeypa
     assert "tench" in backbone.head.class_names[0]
     state.pop("norm.weight")
     with pytest.raises(ModelError, match="test_vit"):
-        save_model(tmp_path / "n" / "manifest.json", TIMM_TEST)
+        stored(tmp_path / "n", TIMM_TEST)
 
 
 def test_without_a_network_the_hubs_models_are_refused_with_what_to_do(tmp_path, monkeypatch) -> None:
@@ -780,7 +765,7 @@ def test_without_a_network_the_hubs_models_are_refused_with_what_to_do(tmp_path,
     clip = {"source": "open_clip", "name": "ViT-B-32-quickgelu", "weights": "openai", "unit_layout": "clip"}
     for settings in (TIMM_TEST, clip):
         with pytest.raises(ModelError, match=f"{settings['name']}.*source: local"):
-            save_model(tmp_path / "m" / "manifest.json", settings)
+            stored(tmp_path / "m", settings)
     assert not (tmp_path / "m").exists()
 
 
@@ -802,12 +787,11 @@ def tiny_clip(tmp_path, monkeypatch) -> str:
 
 def test_the_image_tower_of_a_clip_model_is_stored(tiny_clip, tmp_path) -> None:
     settings = {"source": "open_clip", "name": "tiny-quickgelu", "weights": "test", "unit_layout": "clip"}
-    save_model(tmp_path / "m" / "manifest.json", settings)
-    backbone = load_model(tmp_path / "m" / "manifest.json")
+    backbone = stored(tmp_path / "m", settings)
     state = torch.load(tmp_path / "clip.pt", weights_only=True)
-    stored = backbone.network.state_dict()
-    assert {f"visual.{key}" for key in stored} == {key for key in state if key.startswith("visual.")}
-    assert all(torch.equal(value, state[f"visual.{key}"]) for key, value in stored.items())
+    found = backbone.network.state_dict()
+    assert {f"visual.{key}" for key in found} == {key for key in state if key.startswith("visual.")}
+    assert all(torch.equal(value, state[f"visual.{key}"]) for key, value in found.items())
     assert backbone.identity.mean == (0.1, 0.2, 0.3)
     whole = open_clip.create_model("tiny-quickgelu", pretrained="test").eval()
     images = torch.randn(2, 3, 32, 32)
@@ -818,7 +802,7 @@ def test_the_image_tower_of_a_clip_model_is_stored(tiny_clip, tmp_path) -> None:
 def test_weights_for_another_activation_are_refused(tiny_clip, tmp_path) -> None:
     settings = {"source": "open_clip", "name": tiny_clip, "weights": "test", "unit_layout": "clip"}
     with pytest.raises(ModelError, match=r"QuickGELU.*`name: tiny-quickgelu`"):
-        save_model(tmp_path / "m" / "manifest.json", settings)
+        stored(tmp_path / "m", settings)
 
 
 def test_unknown_names_are_refused_by_the_sources_too(tmp_path) -> None:
@@ -833,7 +817,7 @@ def test_unknown_names_are_refused_by_the_sources_too(tmp_path) -> None:
         ),
     ):
         with pytest.raises(ModelError, match=words):
-            save_model(tmp_path / "m" / "manifest.json", settings)
+            stored(tmp_path / "m", settings)
 
 
 # Real weights ----------------------------------------------------------------------------------
@@ -841,8 +825,7 @@ def test_unknown_names_are_refused_by_the_sources_too(tmp_path) -> None:
 
 def real(shared_data: Path, folder: Path, architecture: str, unit_layout: str, name: str, **more) -> Backbone:
     settings = {"source": "local", "architecture": architecture, "unit_layout": unit_layout, **more}
-    save_model(folder / "manifest.json", settings | {"weights": str(shared_data / f"{name}.safetensors")})
-    return load_model(folder / "manifest.json")
+    return stored(folder, settings | {"weights": str(shared_data / f"{name}.safetensors")})
 
 
 @pytest.mark.parametrize(

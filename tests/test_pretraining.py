@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from networks import stored
 from safetensors.torch import load_file
 from trainings import PRETRAINING, image_store
 
 from nctransfer.data.image_store import ImageStore
 from nctransfer.errors import ConfigError, DataError, ModelError, TrainingError
-from nctransfer.models.model_store import load_model, save_model
-from nctransfer.models.settings import ModelJobSettings
 from nctransfer.stamp import UNSTAMPED
 from nctransfer.storage.stores import Store
 from nctransfer.storage.tables import read_table
@@ -55,14 +54,8 @@ def run(
 
 
 def zoo(checkpoint: Path, folder: Path, unit_layout="resnet", **settings):
-    manifest = folder / "model" / "manifest.json"
-    save_model(
-        manifest,
-        ModelJobSettings(source="pretraining", unit_layout=unit_layout, **settings),
-        UNSTAMPED,
-        checkpoint,
-    )
-    return load_model(manifest)
+    told = {"source": "pretraining", "unit_layout": unit_layout, **settings}
+    return stored(folder / "model", told, checkpoint)
 
 
 @pytest.mark.parametrize(

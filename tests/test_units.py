@@ -8,7 +8,7 @@ import pytest
 import timm
 import torch
 import torchvision
-from networks import backbone_of
+from networks import backbone_of, stored
 from safetensors.torch import save_file
 from timm.models import _registry as registry
 from torch import nn
@@ -22,7 +22,7 @@ from nctransfer.errors import ConfigError, ModelError
 from nctransfer.models import sources, write_unsupported_models
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.backbone import Backbone
-from nctransfer.models.model_store import load_model, save_model
+from nctransfer.models.model_store import load_model
 from nctransfer.models.settings import ModelJobSettings
 
 # One network of each of timm's modules that this project cannot cut into units.
@@ -156,18 +156,16 @@ def test_a_unit_without_the_class_token_has_no_such_pooling(tmp_path) -> None:
 def test_what_was_seen_is_stored_and_seen_again_in_older_stores(tmp_path) -> None:
     options = {"img_size": 32, "depth": 4, "local_up_to_layer": 2}
     save_file(timm.create_model("convit_tiny", **options).state_dict(), tmp_path / "convit.safetensors")
-    settings = ModelJobSettings(
-        source="local", architecture="timm/convit_tiny", options=options, unit_layout="vit", size=(32, 32),
-        weights=str(tmp_path / "convit.safetensors"),
-    )  # fmt: skip
-    manifest = tmp_path / "m" / "manifest.json"
-    save_model(manifest, settings)
-    stored = load_model(manifest).layout
-    assert [form.prefix for form in stored.forms] == [0, 0, 0, 1, 1, 1]
+    settings = {
+        "source": "local", "architecture": "timm/convit_tiny", "options": options, "unit_layout": "vit",
+        "size": (32, 32), "weights": str(tmp_path / "convit.safetensors"),
+    }  # fmt: skip
+    layout, manifest = stored(tmp_path / "m", settings).layout, tmp_path / "m" / "manifest.json"
+    assert [form.prefix for form in layout.forms] == [0, 0, 0, 1, 1, 1]
     contents = json.loads(manifest.read_text())
     del contents["forms"]
     manifest.write_text(json.dumps(contents))
-    assert load_model(manifest).layout == stored
+    assert load_model(manifest).layout == layout
 
 
 @pytest.mark.parametrize("layer", [nn.Identity(), nn.Linear(8, 8)])
@@ -269,9 +267,8 @@ def test_the_image_size_of_timms_weights_may_be_chosen(entry, side, tmp_path, mo
     assert facts.size == (side, side)
     state = timm.create_model("vit_tiny_patch16_224").state_dict()
     monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", lambda *_, **__: dict(state))
-    settings = ModelJobSettings(**TINY_VIT, options=entry.build_options, unit_layout="vit", size=facts.size)
-    save_model(tmp_path / "m" / "manifest.json", settings)
-    backbone = load_model(tmp_path / "m" / "manifest.json")
+    settings = {**TINY_VIT, "options": entry.build_options, "unit_layout": "vit", "size": facts.size}
+    backbone = stored(tmp_path / "m", settings)
     theirs = timm.create_model("vit_tiny_patch16_224", pretrained=True, **entry.build_options).eval()
     images = torch.randn(1, 3, side, side)
     with torch.no_grad():

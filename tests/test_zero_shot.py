@@ -10,6 +10,7 @@ from pathlib import Path
 import open_clip
 import pytest
 import torch
+from networks import stored
 from safetensors.torch import save_file
 from torch.nn.functional import normalize
 from torchvision import datasets
@@ -19,8 +20,7 @@ from nctransfer.errors import ConfigError, ModelError
 from nctransfer.finetuning import prompts, text
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import open_clip as library
-from nctransfer.models.model_store import load_model, save_model
-from nctransfer.models.settings import ModelJobSettings, TextTowerSettings, has_text_tower
+from nctransfer.models.settings import TextTowerSettings, has_text_tower
 
 TINY = {
     "layers": 2,
@@ -159,8 +159,7 @@ def test_logits_are_the_models_own(whole, settings, tmp_path) -> None:
     """With one prompt a class; the image's embedding is that of the model store."""
     embeddings, scale = text_classifier(settings, None, NAMES, TEMPLATES[:1], "cpu")
     extra = {"unit_layout": "clip", "mean": [0.5] * 3, "std": [0.5] * 3, "size": [16, 16]}
-    save_model(tmp_path / "m" / "manifest.json", ModelJobSettings.read(settings | extra))
-    backbone = load_model(tmp_path / "m" / "manifest.json")
+    backbone = stored(tmp_path / "m", settings | extra)
     images = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     tokens = open_clip.get_tokenizer("ViT-B-32")([TEMPLATES[0].format(name) for name in NAMES])
     with torch.no_grad():
