@@ -43,9 +43,8 @@ def _one_thread() -> Any:
 
 def encoded(value: Any, size: tuple[int, int] = (9, 7), kind: str = "PNG") -> bytes:
     """A picture of one grey level (or colour), so that it can be told from others."""
-    buffer = io.BytesIO()
-    Image.new("RGB", size, value if isinstance(value, tuple) else (value,) * 3).save(buffer, kind)
-    return buffer.getvalue()
+    image = Image.new("RGB", size, value if isinstance(value, tuple) else (value,) * 3)
+    return saved(image, kind, **({"lossless": True} if kind == "WEBP" else {}))
 
 
 def fill(root: Path, classes: dict[str, list[int]]) -> Path:

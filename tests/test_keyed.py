@@ -101,14 +101,6 @@ def test_no_two_keys_of_a_run_are_alike():
     assert len(torch.cat(keys).unique()) == 100_000
 
 
-def test_a_samples_numbers_do_not_depend_on_its_batch():
-    samples = torch.randperm(50, generator=torch.Generator().manual_seed(0))
-    whole = uniform(sample_keys(5, 1, samples), 2, 3)
-    parts = [uniform(sample_keys(5, 1, part), 2, 3) for part in samples.split(7)]
-    assert torch.equal(whole, torch.cat(parts))
-    assert torch.equal(whole[samples.argsort()], uniform(sample_keys(5, 1, torch.arange(50)), 2, 3))
-
-
 def test_generators_of_all_purposes_seeds_and_places_differ():
     assert len(Stream) == len(Stream.__members__)  # no two purposes have one number
     seeds = [

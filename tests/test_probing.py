@@ -132,18 +132,6 @@ def test_a_probe_is_the_same_alone_and_in_company(dtype: torch.dtype) -> None:
         assert probe.objective == pytest.approx(alone.objective, rel=tolerance)
 
 
-def test_settings_that_differ_give_different_probes() -> None:
-    features, labels = problem()
-    settings = [
-        SHORT,
-        replace(SHORT, learning_rate=0.05),
-        replace(SHORT, weight_decay=1e-2),
-        replace(SHORT, seed=1),
-    ]
-    objectives = {round(p.objective, 6) for p in train_probes({"unit": features}, labels, settings)}
-    assert len(objectives) == len(settings)
-
-
 @pytest.mark.parametrize("settings", [SHORT, EXACT], ids=["sgd", "lbfgs"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_same_call_same_bits(settings: ProbeSettings, dtype: torch.dtype) -> None:
