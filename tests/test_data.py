@@ -454,16 +454,10 @@ def test_same_pictures_same_bytes_other_pictures_other_fingerprint(tmp_path: Pat
     third = make(tmp_path / "d", "imagefolder", {"path": str(folder)})["train"]
     assert third.fingerprint != first.fingerprint
     assert third.manifest["checksum"] != first.manifest["checksum"]
-
-
-def test_changed_byte_in_a_store_is_found(tmp_path: Path, folder: Path) -> None:
-    store = make(tmp_path, "imagefolder", {"path": str(folder)})["train"]
-    path = tmp_path / "images" / "train" / "arrays" / "images.npy"
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(data)
+    path = tmp_path / "d" / "images" / "train" / "arrays" / "images.npy"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(StoreError, match=r"images\.npy"):
-        next(store.batches(2))
+        next(ImageStore(tmp_path / "d" / "images" / "train" / "manifest.json").batches(2))
 
 
 def test_real_photographs(tmp_path: Path, shared_data: Path) -> None:

@@ -245,27 +245,22 @@ def test_a_file_of_another_kind_is_not_said_to_run_code(tmp_path, contents):
         read_file(tmp_path / "w.pt")
 
 
-@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES, None])
 def test_what_the_machine_refuses_is_not_the_files_fault(weights, tmp_path, monkeypatch, number):
     def refuse(*arguments, **options):
-        raise OSError(number, os.strerror(number), str(tmp_path / "w.pt"))
+        raise OSError(number, os.strerror(number), str(path)) if number else OSError("unexpected end of data")
 
-    torch.save(weights, tmp_path / "w.pt")
+    path = tmp_path / "w.pt"
+    torch.save(weights, path)
     monkeypatch.setattr(torch, "load", refuse)
+    if number is None:  # an error of the reader is the file's
+        with pytest.raises(ModelError, match="damaged or not a weights file"):
+            read_file(path)
+        return
     with pytest.raises(OSError, match=r"w\.pt") as caught:
-        read_file(tmp_path / "w.pt")
+        read_file(path)
     said = "too many files are open" if number == errno.EMFILE else os.strerror(number)
     assert said in explain(caught.value, "there")
-
-
-def test_an_error_of_the_reader_without_a_number_is_the_files(weights, tmp_path, monkeypatch):
-    def refuse(*arguments, **options):
-        raise OSError("unexpected end of data")
-
-    torch.save(weights, tmp_path / "w.pt")
-    monkeypatch.setattr(torch, "load", refuse)
-    with pytest.raises(ModelError, match="damaged or not a weights file"):
-        read_file(tmp_path / "w.pt")
 
 
 def test_integers_that_count_batches_may_be_missing(weights, tmp_path):

@@ -117,34 +117,25 @@ def test_a_size_that_the_network_does_not_take_is_an_error_before_training(store
     assert len(zoo(checkpoint, tmp_path, "vit").units) == 2
 
 
-def test_a_projection_needs_a_linear_classification_layer(stores, tmp_path):
-    with pytest.raises(ModelError, match=r"SqueezeNet: there is Conv2d at 'classifier.1'"):
-        run(stores, tmp_path, "torchvision/squeezenet1_1", 64, projection=MLP)
+@pytest.mark.parametrize(
+    ("architecture", "size", "training", "kind", "words"),
+    [
+        ("torchvision/squeezenet1_1", 64, {"projection": MLP}, ModelError, "SqueezeNet: there is Conv2d at 'classifier.1'"),
+        ("timm/deit_tiny_distilled_patch16_224", 224, {"projection": MLP}, ModelError, r"has several classification layers \(head, head_dist\)"),
+        ("small/resnet18", 16, {"loss": CONTRASTIVE["loss"]}, TrainingError, "loss supervised_contrastive: needs a projection head"),
+        ("small/resnet18", 16, {"learning_rate": 1e30}, TrainingError, r"the loss is (nan|inf) in epoch \d, step \d of 3, at learning rate 1e\+30"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_trained_leaves_nothing(stores, tmp_path, architecture, size, training, kind, words):
+    with pytest.raises(kind, match=words):
+        run(stores, tmp_path, architecture, size, **training)
     assert not (tmp_path / "pretraining").exists()
-
-
-def test_a_loss_on_embeddings_needs_a_projection(stores, tmp_path):
-    with pytest.raises(TrainingError, match="loss supervised_contrastive: needs a projection head"):
-        run(stores, tmp_path, loss=CONTRASTIVE["loss"])
-
-
-def test_a_network_with_several_classification_layers_takes_no_projection(stores, tmp_path):
-    with pytest.raises(ModelError, match=r"has several classification layers \(head, head_dist\)"):
-        run(stores, tmp_path, "timm/deit_tiny_distilled_patch16_224", 224, projection=MLP)
 
 
 def test_splits_of_other_classes_are_refused(stores, tmp_path):
     stores["test"] = store_of(tmp_path / "other", "abd")
     with pytest.raises(DataError, match="have different classes"):
         run(stores, tmp_path)
-
-
-def test_a_diverging_run_leaves_nothing_under_a_final_name(stores, tmp_path):
-    with pytest.raises(
-        TrainingError, match=r"the loss is (nan|inf) in epoch \d, step \d of 3, at learning rate 1e\+30"
-    ):
-        run(stores, tmp_path, learning_rate=1e30)
-    assert not (tmp_path / "pretraining").exists()
 
 
 def test_tensorboard_is_told_what_the_history_holds(stores, tmp_path):

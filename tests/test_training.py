@@ -116,11 +116,8 @@ def test_standardised_images_have_mean_0_and_variance_1(splits):
     scaled = Standardised(nn.Identity(), scale)(images.float() / 255)
     torch.testing.assert_close(scaled.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
     torch.testing.assert_close(scaled.std((0, 2, 3), correction=0), torch.ones(3), atol=1e-5, rtol=0)
-
-
-def test_a_constant_channel_is_left_unscaled():
-    scale = Standardisation.of(torch.full((4, 3, 2, 2), 7, dtype=torch.uint8))
-    assert scale.std == (1.0, 1.0, 1.0)
+    constant = Standardisation.of(torch.full((4, 3, 2, 2), 7, dtype=torch.uint8))
+    assert constant.std == (1.0, 1.0, 1.0)  # left unscaled
 
 
 # --- training -----------------------------------------------------------------------------
@@ -295,8 +292,15 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_it(splits, tmp_path, 
     assert equal(weights(expected), weights(again))
 
 
-def test_checkpoints_of_other_code_or_settings_are_not_used(splits, tmp_path):
+def test_checkpoints_of_other_threads_are_used_and_those_of_other_code_or_settings_are_not(
+    splits, tmp_path, monkeypatch, caplog
+):
     stopped_late(splits, tmp_path)
+    monkeypatch.setattr(Training, "_surroundings", lambda self: "cuda, 64 threads, torch 3")
+    again = build(splits, tmp_path, **KINDS["clean"])
+    again._resume()
+    assert (again.epoch, again.step) == (3, 2)
+    assert "continues on cuda, 64 threads, torch 3 what was started on cpu" in caplog.text
     other = build(splits, tmp_path, digest="other", **KINDS["clean"])
     other._resume()
     assert (other.epoch, other.step) == (0, 0)
@@ -322,17 +326,6 @@ def test_a_manifest_that_is_none_falls_back_too(splits, tmp_path, text):
     again = build(splits, tmp_path, **KINDS["clean"])
     again._resume()
     assert (again.epoch, again.step) == (3, 0)
-
-
-def test_a_checkpoint_of_another_number_of_threads_is_used_and_the_log_says_so(
-    splits, tmp_path, monkeypatch, caplog
-):
-    stopped_late(splits, tmp_path)
-    monkeypatch.setattr(Training, "_surroundings", lambda self: "cuda, 64 threads, torch 3")
-    again = build(splits, tmp_path, **KINDS["clean"])
-    again._resume()
-    assert (again.epoch, again.step) == (3, 2)
-    assert "continues on cuda, 64 threads, torch 3 what was started on cpu" in caplog.text
 
 
 # --- failure --------------------------------------------------------------------------------

@@ -64,15 +64,12 @@ def test_every_known_data_set_has_its_standard_prompts() -> None:
         "CIFAR10": 18, "CIFAR100": 18, "FGVCAircraft": 2, "DTD": 8, "OxfordIIITPet": 1, "Flowers102": 1, "SUN397": 2,
         "SVHN": 6, "STL10": 2, "EuroSAT": 3, "Caltech101": 34, "Food101": 1, "ImageNet": 80, "Resisc45": 18, "Retinopathy": 1,
     }  # fmt: skip
+    theirs = {template("{}") for template in open_clip.OPENAI_IMAGENET_TEMPLATES}
+    assert set(prompts.templates("ImageNet")) == theirs
     for known in prompts.TEMPLATES.values():
         assert len(set(known)) == len(known)
         assert not any("*" in template or "  " in template for template in known)
         assert all(re.sub("[^{}]", "", template) == "{}" for template in known)
-
-
-def test_imagenets_prompts_are_open_clips() -> None:
-    theirs = {template("{}") for template in open_clip.OPENAI_IMAGENET_TEMPLATES}
-    assert set(prompts.templates("ImageNet")) == theirs
 
 
 def test_prompts_are_found_whatever_the_case_and_the_rest_has_the_simple_one() -> None:
@@ -228,18 +225,15 @@ def test_published_models_give_the_same(published, settings) -> None:
 
 
 def test_the_image_tower_of_a_shrunk_model_is_the_same_network(whole) -> None:
+    own = open_clip.get_model_config("ViT-B-32")
     tower = Architecture("open_clip", "ViT-B-32", TINY).build()
     shapes = {key: value.shape for key, value in tower.state_dict().items()}
     assert shapes == {key: value.shape for key, value in whole.visual.state_dict().items()}
     assert tower.proj.shape == (32, 12)
     again = Architecture.from_json(json.loads(json.dumps(Architecture("open_clip", "x", TINY).to_json())))
     assert again.options == TINY
-
-
-def test_options_leave_the_architectures_own_configuration_alone() -> None:
-    before = open_clip.get_model_config("ViT-B-32")
     library.build_whole("ViT-B-32", TINY)
-    assert open_clip.get_model_config("ViT-B-32") == before
+    assert open_clip.get_model_config("ViT-B-32") == own
 
 
 @pytest.mark.parametrize(
