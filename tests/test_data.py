@@ -200,11 +200,12 @@ def test_every_kind_of_picture_becomes_rgb() -> None:
 
 def test_unreadable_pictures_say_why() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
-    whole = saved(Image.fromarray(noise), "PNG")
+    whole, photograph = (saved(Image.fromarray(noise), kind) for kind in ("PNG", "JPEG"))
     for data, reason in [
         (b"", "empty"),
         (b"hello", "not an image"),
         (whole[: len(whole) // 2], "corrupt or truncated"),
+        (photograph[: len(photograph) // 2], "corrupt or truncated"),
         (whole[:60] + b"\xff" * 40 + whole[100:], "corrupt or truncated"),
         (saved(Image.fromarray(np.full((3, 3), np.nan, np.float32)), "TIFF"), "no finite numbers"),
         (saved(Image.fromarray(np.full((3, 3), -1, np.int32)), "TIFF"), "negative pixels"),
