@@ -13,7 +13,7 @@ import pickle
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -164,11 +164,7 @@ def imagenet(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         picture(root / name, value)
 
 
-Layout = Callable[[Path, pytest.MonkeyPatch], None]
-
-OFFICIAL: list[
-    tuple[str, Layout, tuple[str, ...], tuple[list[int], list[int]], tuple[list[int], list[int]]]
-] = [
+OFFICIAL = [
     # name, layout, first class names, (pictures, labels) to train on, (pictures, labels) to test on
     ("CIFAR10", cifar, ("plane", "car", "bird"), (list(range(10)), [0, 1, 2] * 3 + [0]), ([10, 11], [1, 2])),
     (
@@ -192,15 +188,7 @@ OFFICIAL: list[
 @pytest.mark.parametrize(
     ("name", "layout", "names", "train", "test"), OFFICIAL, ids=[row[0] for row in OFFICIAL]
 )
-def test_official_splits(
-    name: str,
-    layout: Layout,
-    names: Any,
-    train: Any,
-    test: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_official_splits(name, layout, names, train, test, tmp_path, monkeypatch):
     layout(tmp_path / "set", monkeypatch)
     for split, (values, labels) in {"train": train, "test": test}.items():
         opened = open_split({"name": name, "path": str(tmp_path / "set")}, split, tmp_path / "none")
@@ -236,9 +224,7 @@ def drawn_eurosat(root: Path) -> None:
         ("EuroSAT", drawn_eurosat, ("Forest", "River"), [40, 40], [10, 10]),
     ],
 )
-def test_drawn_splits(
-    name: str, layout: Any, names: Any, train: list[int], test: list[int], tmp_path: Path
-) -> None:
+def test_drawn_splits(name, layout, names, train, test, tmp_path):
     layout(tmp_path / "set")
     options = {"name": name, "path": str(tmp_path / "set")}
     first, second = (open_split(options, split, tmp_path) for split in ("train", "test"))
@@ -252,7 +238,7 @@ def test_drawn_splits(
 
 @pytest.mark.parametrize(("name", "layout"), [("CIFAR10", cifar), ("DTD", dtd)])
 def test_a_fraction_is_drawn_of_official_splits_joined(
-    name: str, layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, layout: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout(tmp_path / "set", monkeypatch)
     options = {"name": name, "path": str(tmp_path / "set")}
