@@ -813,7 +813,7 @@ def mistakes(entry: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
         ({"source": "torchvision", "name": "DTD", "classes": [1, 47]}, ("classes", "1"), "there are 47"),
         ({"source": "imagefolder"}, (), "needs 'path'"),
         ({"source": "imagefolder", "path": "/no/such"}, ("path",), "'/no/such' is not a folder"),
-        ({"source": "arrays", "train": "/no.npz", "test": "/no.npz"}, ("train",), "is not a file"),
+        ({"source": "arrays", "train": "/no.npz", "test": __file__}, ("train",), "is not a file"),
         ({"source": "arrays", "path": "/no.npz"}, (), "needs a 'test_fraction'"),
         ({"source": "digits", "class": ["1"]}, ("class",), "not permitted"),
         ({"source": "digits", "classes": ["1", "11"]}, ("classes", "1"), "no class '11'"),
@@ -822,11 +822,26 @@ def mistakes(entry: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
         ({"source": "digits", "per_class": 0}, ("per_class",), "greater than or equal to 1"),
         ({"source": "digits", "test_fraction": 1.5}, ("test_fraction",), "less than 1"),
         ({"source": "huggingface", "name": "a/b", "path": "/no/such"}, ("path",), "not both"),
+        (
+            {"source": "huggingface", "name": "a/b", "label_bins": 1},
+            ("label_bins",),
+            "greater than or equal to 2",
+        ),
+        ({"source": "digits", "label_bins": 3}, ("label_bins",), "not permitted"),
+        ({"source": "digits", "count": 0}, ("count",), "greater than or equal to 1"),
+        ({"source": "digits", "validation": 0}, ("validation",), "greater than or equal to 1"),
+        ({"source": "digits", "count": 10, "per_class": 2}, ("count",), "excludes per_class"),
+        ({"source": "digits", "count": 10, "validation": 10}, ("validation",), "fewer than 10"),
+        (
+            {"source": "digits", "validation": 2, "test_per_class": 1},
+            ("test_per_class",),
+            "beside validation",
+        ),
     ],
 )
 def test_mistakes_found_before_any_job(entry: dict[str, Any], key: tuple[str, ...], words: str) -> None:
     problems = mistakes(entry)
-    assert any(where == key and words in message for where, message in problems), problems
+    assert [where for where, message in problems if words in message] == [key], problems
 
 
 def test_mistakes_in_folders_are_found_before_any_job(folder: Path) -> None:
