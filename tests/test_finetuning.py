@@ -553,23 +553,17 @@ def test_the_rebuilt_model_gives_what_the_trained_one_gave(bases, stores, shared
 # --- the skip connection ---------------------------------------------------------------------
 
 
-def test_the_skip_connection_pools_pads_and_sums_maps(bases):
-    tuned = prepared(bases, "resnet", "scl_ft", units=[3, 5]).eval()
+@pytest.mark.parametrize(("kind", "units", "pooling"), [("resnet", [3, 5], "avg"), ("vit", [4], "cls")])
+def test_the_skip_connection_pools_pads_and_sums(bases, kind, units, pooling):
+    tuned = prepared(bases, kind, "scl_ft", units=units).eval()
     images = torch.randn(2, 3, 8, 8)
-    seen = tuned.backbone.capture(images, units=[3, 5])
+    seen = tuned.backbone.capture(images, units=units, poolings=[pooling])
     expected = seen.penultimate.clone()
-    for index in (3, 5):
-        output = seen.units[index]["avg"]
+    for index in units:
+        output = seen.units[index][pooling]
         expected[:, : output.shape[1]] += output
     torch.testing.assert_close(seen.summed, expected)
     torch.testing.assert_close(tuned.read(images), expected)
-
-
-def test_the_skip_connection_adds_class_tokens(bases):
-    tuned = prepared(bases, "vit", "scl_ft").eval()
-    images = torch.randn(2, 3, 8, 8)
-    seen = tuned.backbone.capture(images, units=[4], poolings=["cls"])
-    torch.testing.assert_close(seen.summed, seen.penultimate + seen.units[4]["cls"])
 
 
 def test_networks_that_average_their_patches_add_averaged_patches():
