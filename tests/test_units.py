@@ -80,7 +80,7 @@ def compare(network: nn.Module, backbone: Backbone, images: torch.Tensor) -> int
         seen = backbone.capture(images, poolings=backbone.layout.poolings)
         theirs = intermediates(network, images)
         torch.testing.assert_close(seen.output, network(images), **close)
-        if hasattr(network, "head_dist"):  # the class token's; the library averages both
+        if hasattr(network, "dist_token"):  # the class token's; the library averages both
             feature = network.forward_features(images)[:, 0]
         elif hasattr(network, "get_classifier"):
             feature = network.forward_head(network.forward_features(images), pre_logits=True)
