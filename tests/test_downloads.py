@@ -13,12 +13,12 @@ import pickle
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import loopback
 import numpy as np
 import pytest
 import scipy.io
@@ -164,11 +164,7 @@ def imagenet(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         picture(root / name, value)
 
 
-Layout = Callable[[Path, pytest.MonkeyPatch], None]
-
-OFFICIAL: list[
-    tuple[str, Layout, tuple[str, ...], tuple[list[int], list[int]], tuple[list[int], list[int]]]
-] = [
+OFFICIAL = [
     # name, layout, first class names, (pictures, labels) to train on, (pictures, labels) to test on
     ("CIFAR10", cifar, ("plane", "car", "bird"), (list(range(10)), [0, 1, 2] * 3 + [0]), ([10, 11], [1, 2])),
     (
@@ -192,15 +188,7 @@ OFFICIAL: list[
 @pytest.mark.parametrize(
     ("name", "layout", "names", "train", "test"), OFFICIAL, ids=[row[0] for row in OFFICIAL]
 )
-def test_official_splits(
-    name: str,
-    layout: Layout,
-    names: Any,
-    train: Any,
-    test: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_official_splits(name, layout, names, train, test, tmp_path, monkeypatch):
     layout(tmp_path / "set", monkeypatch)
     for split, (values, labels) in {"train": train, "test": test}.items():
         opened = open_split({"name": name, "path": str(tmp_path / "set")}, split, tmp_path / "none")
@@ -236,9 +224,7 @@ def drawn_eurosat(root: Path) -> None:
         ("EuroSAT", drawn_eurosat, ("Forest", "River"), [40, 40], [10, 10]),
     ],
 )
-def test_drawn_splits(
-    name: str, layout: Any, names: Any, train: list[int], test: list[int], tmp_path: Path
-) -> None:
+def test_drawn_splits(name, layout, names, train, test, tmp_path):
     layout(tmp_path / "set")
     options = {"name": name, "path": str(tmp_path / "set")}
     first, second = (open_split(options, split, tmp_path) for split in ("train", "test"))
@@ -252,7 +238,7 @@ def test_drawn_splits(
 
 @pytest.mark.parametrize(("name", "layout"), [("CIFAR10", cifar), ("DTD", dtd)])
 def test_a_fraction_is_drawn_of_official_splits_joined(
-    name: str, layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, layout: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout(tmp_path / "set", monkeypatch)
     options = {"name": name, "path": str(tmp_path / "set")}
@@ -294,42 +280,28 @@ def test_addresses_copied_from_torchvision_are_still_its_own(loader: str, archiv
 # --- downloads ----------------------------------------------------------------------------
 
 
-class Server:
+class Server(loopback.Server):
     """Serves ``files`` (path: bytes); cuts off those named in ``truncated`` half-way."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.files: dict[str, bytes] = {}
         self.truncated: set[str] = set()
         self.requests: list[str] = []
-        owner = self
+        self.behave = self.serve
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                owner.requests.append(self.path)
-                data = owner.files.get(self.path)
-                if data is None:
-                    return self.send_error(404)
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data[: len(data) // 2] if self.path in owner.truncated else data)
-                return None
-
-            def log_message(self, *arguments: Any) -> None:
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
-
-    def stop(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+    def serve(self, handler: Any, _: int) -> None:
+        self.requests.append(handler.path)
+        if handler.path not in self.files:
+            return handler.send_error(404)
+        self.data = self.files[handler.path]
+        body = loopback.head(handler)
+        return handler.wfile.write(body[: len(body) // 2] if handler.path in self.truncated else body)
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+    for name in loopback.PROXIES:
         monkeypatch.delenv(name, raising=False)
     running = Server()
     yield running
@@ -412,18 +384,16 @@ def test_files_that_are_not_archives(server: Server, tmp_path: Path, monkeypatch
     assert levels(open_split({"name": "SVHN"}, "train", tmp_path / "downloads")) == [1, 2, 3]
 
 
-def test_server_down(served_dtd: Server, tmp_path: Path) -> None:
+def test_server_down_or_without_the_file(served_dtd: Server, tmp_path: Path) -> None:
+    files, served_dtd.files = served_dtd.files, {}
+    assert "404" in failure("DTD", tmp_path / "downloads")
+    served_dtd.files = files
     served_dtd.stop()
     message = failure("DTD", tmp_path / "downloads")
     assert "dtd-r1.0.1.tar.gz could not be downloaded" in message
     assert "Connection refused" in message
     assert "127.0.0.1 can be reached" in message
     assert f"into {tmp_path / 'downloads'} by hand" in message
-
-
-def test_file_not_on_the_server(served_dtd: Server, tmp_path: Path) -> None:
-    served_dtd.files.clear()
-    assert "404" in failure("DTD", tmp_path / "downloads")
 
 
 def test_wrong_checksum(served_dtd: Server, tmp_path: Path) -> None:

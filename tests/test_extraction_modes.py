@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from trainings import image_store, noise
 
 from nctransfer.config.load import load
 from nctransfer.dag.faster_modes import cpu_flags, faster_modes
@@ -25,7 +26,6 @@ from nctransfer.models.architecture import Architecture
 from nctransfer.models.backbone import Backbone, Head, Identity, measure
 from nctransfer.models.folding import fold_batch_norm
 from nctransfer.models.unit_layout import Tap, UnitLayout
-from nctransfer.storage.stores import create_store
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDE = 32
@@ -139,12 +139,7 @@ def test_a_convolution_that_something_else_reads_is_an_error():
 
 @pytest.fixture
 def images(tmp_path) -> ImageStore:
-    rng = np.random.default_rng(0)
-    with create_store(tmp_path / "images" / "manifest.json", "images") as store:
-        store.put("images", rng.integers(0, 256, (21, 16, 16, 3), np.uint8))
-        store.put("labels", np.arange(21) % 3)
-        store.meta = {"class_names": ["a", "b", "c"], "resolution": [16, 16]}
-    return ImageStore(tmp_path / "images" / "manifest.json")
+    return image_store(tmp_path / "images", noise(21, 16))
 
 
 def extract(backbone: Backbone, images: ImageStore, folder: Path, **mode) -> FeatureStore:

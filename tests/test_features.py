@@ -1,10 +1,13 @@
 """Extraction: one pass gives what the network gives, whatever the batches, formats and memory."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from networks import backbone_of
+from trainings import image_store, noise
 
 from nctransfer.data.image_store import ImageStore
 from nctransfer.data.resize import apply_geometry
@@ -19,10 +22,8 @@ from nctransfer.features.settings import (
 )
 from nctransfer.features.shards import join_shards
 from nctransfer.models.architecture import Architecture
-from nctransfer.models.backbone import Backbone, Head, Identity, measure
-from nctransfer.models.model_store import describe
+from nctransfer.models.backbone import Backbone, Head
 from nctransfer.stamp import UNSTAMPED
-from nctransfer.storage.stores import create_store
 
 SETTINGS = FeaturesJobSettings(
     batch_size=8,
@@ -36,22 +37,15 @@ SETTINGS = FeaturesJobSettings(
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
     torch.manual_seed(0)
-    network = Architecture.parse("small/resnet18", {"width": 4}, 3).build().eval()
-    layout = describe(network, "resnet")
-    units, width = measure(network, layout, (16, 16))
-    identity = Identity("small", "resnet18", "", "resnet", (0.5,) * 3, (0.25,) * 3, (16, 16), None, "f00d")
-    return Backbone(network, layout, units, width, Head("fc", 3), identity).eval()
+    network = Architecture.parse("small/resnet18", {"width": 4}, 3).build()
+    made = backbone_of(network, "resnet", (16, 16), Head("fc", 3))
+    made.identity = replace(made.identity, fingerprint="f00d")
+    return made
 
 
 @pytest.fixture
 def images(tmp_path) -> ImageStore:
-    rng = np.random.default_rng(0)
-    manifest = tmp_path / "images" / "manifest.json"
-    with create_store(manifest, "images") as store:
-        store.put("images", rng.integers(0, 256, (21, 8, 8, 3), np.uint8))
-        store.put("labels", np.arange(21) % 3)
-        store.meta = {"class_names": ["a", "b", "c"], "resolution": [8, 8]}
-    return ImageStore(manifest)
+    return image_store(tmp_path / "images", noise(21, 8))
 
 
 def extract(backbone, images, folder, **changes) -> FeatureStore:
@@ -70,7 +64,7 @@ def by_hand(backbone, images):
     )
     network = backbone.network
     with torch.no_grad():
-        x = (x.float() / 255 - 0.5) / 0.25
+        x = (x.float() / 255 - 0.5) / 0.5
         children = dict(network.named_children())
         x = torch.relu(children["bn1"](children["conv1"](x)))
         found = {"unit00.avg": x.mean((2, 3))}
@@ -105,41 +99,30 @@ def test_the_penultimate_feature_alone_is_that_of_all_units(backbone, images, tm
         assert np.array_equal(alone[name], whole[name])
 
 
-@pytest.mark.parametrize("size", [1, 5, 21, 100])
-def test_the_batch_size_does_not_matter(backbone, images, tmp_path, size):
-    first, second = (
+@pytest.mark.parametrize(
+    ("changes", "relative", "absolute"),
+    [
+        *(({"batch_size": size}, 1e-4, 1e-5) for size in (1, 5, 21, 100)),
+        ({"format": "parquet"}, 0, 0),
+        ({"dtype": "float16"}, 1e-3, 1e-4),
+    ],
+)
+def test_batches_formats_and_types_hold_the_same(backbone, images, tmp_path, changes, relative, absolute):
+    usual, other = (
         extract(backbone, images, tmp_path / "a"),
-        extract(backbone, images, tmp_path / "b", batch_size=size),
+        extract(backbone, images, tmp_path / "b", **changes),
     )
-    for column in first.columns:
-        np.testing.assert_allclose(first[column.name], second[column.name], rtol=1e-4, atol=1e-5)
-
-
-def test_npy_and_parquet_hold_the_same(backbone, images, tmp_path):
-    npy, parquet = (
-        extract(backbone, images, tmp_path / "a"),
-        extract(backbone, images, tmp_path / "b", format="parquet"),
-    )
-    assert (tmp_path / "b/features/arrays/features.parquet").is_file()
-    for column in npy.columns:
-        np.testing.assert_array_equal(npy[column.name], parquet[column.name])
-
-
-def test_half_storage_keeps_three_digits(backbone, images, tmp_path):
-    full, half = (
-        extract(backbone, images, tmp_path / "a"),
-        extract(backbone, images, tmp_path / "b", dtype="float16"),
-    )
-    assert half["penultimate"].dtype == np.float16
-    np.testing.assert_allclose(full["penultimate"], half["penultimate"], rtol=1e-3, atol=1e-4)
+    assert (tmp_path / "b/features/arrays/features.parquet").is_file() == ("format" in changes)
+    for column in usual.columns:
+        assert other[column.name].dtype == changes.get("dtype", "float32")
+        np.testing.assert_allclose(other[column.name], usual[column.name], rtol=relative, atol=absolute)
 
 
 def test_the_same_job_writes_the_same_bytes(backbone, images, tmp_path):
     for name in ("a", "b"):
         extract(backbone, images, tmp_path / name)
-    first, second = ({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")} for folder in (tmp_path / "a", tmp_path / "b"))  # fmt: skip
-    assert first == second
-    assert len(first) > 3
+    assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
+    assert len(files_of(tmp_path / "a")) > 3
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_the_pass_goes_on(backbone, images, tmp_path, monkeypatch):
@@ -160,21 +143,23 @@ def test_a_batch_that_does_not_fit_is_halved_and_the_pass_goes_on(backbone, imag
     np.testing.assert_allclose(found["penultimate"], expected["penultimate"], rtol=1e-4, atol=1e-5)
 
 
-def test_an_image_that_does_not_fit_alone_is_an_error(backbone, images, monkeypatch):
+@pytest.mark.parametrize(
+    ("raised", "kind", "words"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory"),
+            ModelError,
+            r"a single image of .* does not fit in memory",
+        ),
+        (RuntimeError("shapes differ"), RuntimeError, "shapes differ"),  # not taken for lack of memory
+    ],
+)
+def test_what_fails_for_a_single_image_is_an_error(backbone, images, monkeypatch, raised, kind, words):
     def capture(self, inputs, *args, **kwargs):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise raised
 
     monkeypatch.setattr(Backbone, "capture", capture)
-    with pytest.raises(ModelError, match=r"a single image of .* does not fit in memory"):
-        list(forward_pass(backbone, images, ["avg"], SETTINGS))
-
-
-def test_another_error_is_not_taken_for_lack_of_memory(backbone, images, monkeypatch):
-    def capture(self, inputs, *args, **kwargs):
-        raise RuntimeError("shapes differ")
-
-    monkeypatch.setattr(Backbone, "capture", capture)
-    with pytest.raises(RuntimeError, match="shapes differ"):
+    with pytest.raises(kind, match=words):
         list(forward_pass(backbone, images, ["avg"], SETTINGS))
 
 
@@ -182,16 +167,9 @@ def test_features_that_are_not_finite_are_named_and_nothing_is_left(backbone, im
     broken = Architecture.parse("small/resnet18", {"width": 4}, 3).build().eval()
     with torch.no_grad():
         next(dict(broken.named_children())["layer3"].parameters()).fill_(float("nan"))
-    bad = Backbone(
-        broken,
-        backbone.layout,
-        [backbone.stem, *backbone.units],
-        backbone.width,
-        backbone.head,
-        backbone.identity,
-    )
+    bad = backbone_of(broken, "resnet", (16, 16), backbone.head)
     with pytest.raises(DegenerateInputError, match=r"unit 5 \(layer3.0\) are not finite from image 0"):
-        extract(bad.eval(), images, tmp_path / "x")
+        extract(bad, images, tmp_path / "x")
     assert not list((tmp_path / "x").iterdir())
 
 
@@ -218,20 +196,12 @@ def test_images_stored_at_their_geometry_are_not_shaped_again(backbone, tmp_path
     geometry = Geometry(resize=20, crop=16)
     raw = np.random.default_rng(1).integers(0, 256, (5, 30, 24, 3), np.uint8)
     shaped = apply_geometry(torch.from_numpy(raw).permute(0, 3, 1, 2), geometry)
-    manifests = {}
-    for name, pictures, stored in (
-        ("raw", raw, None),
-        ("shaped", shaped.permute(0, 2, 3, 1).numpy(), geometry.told()),
-    ):
-        manifests[name] = tmp_path / name / "manifest.json"
-        with create_store(manifests[name], "images") as store:
-            store.put("images", pictures)
-            store.put("labels", np.arange(5) % 3)
-            height, width = pictures.shape[1:3]
-            store.meta = {"class_names": ["a", "b", "c"], "resolution": [height, width], "geometry": stored}
+    stores = (
+        image_store(tmp_path / "raw", raw),
+        image_store(tmp_path / "shaped", shaped.permute(0, 2, 3, 1).numpy(), geometry=geometry.told()),
+    )
     found = [
-        extract(backbone, ImageStore(path), tmp_path / f"f{name}", geometry=geometry)
-        for name, path in manifests.items()
+        extract(backbone, each, tmp_path / f"f{len(each.images[0])}", geometry=geometry) for each in stores
     ]
     np.testing.assert_array_equal(found[0]["penultimate"], found[1]["penultimate"])
 

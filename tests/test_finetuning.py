@@ -1,14 +1,16 @@
 """Fine-tuning: what trains and what stays, the skip connection, the kept prefix, adapters, statistics."""
 
-import re
+from contextlib import nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from networks import backbone_of, meta_backbone
+from networks import backbone_of, meta_backbone, stored
 from torch import nn
+from trainings import TRAINING, StopAfter, image_store
 
 from nctransfer import variants
 from nctransfer.data.image_store import ImageStore
@@ -26,15 +28,12 @@ from nctransfer.finetuning.tuning import Task, count_parameters, linear_classifi
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.backbone import Backbone
 from nctransfer.models.checkpoint import read_weights, write_weights
-from nctransfer.models.model_store import describe, load_model, save_model
-from nctransfer.models.settings import ModelJobSettings
+from nctransfer.models.model_store import describe, load_model
 from nctransfer.models.tuned import load_tuned
 from nctransfer.stamp import UNSTAMPED
-from nctransfer.storage.stores import create_store
 from nctransfer.storage.tables import read_table
 from nctransfer.training.evaluation import UNAUGMENTED
 from nctransfer.training.operation import Operation
-from nctransfer.training.stop_signals import StopRequest
 
 CLASSES = ("a", "b", "c")
 METHODS = ("lp", "mlp", "layer_ft", "scl_ft", "layer_lp", "full_ft", "layer_lora")
@@ -70,42 +69,15 @@ def save_base(folder: Path, kind: str) -> Path:
     weights = folder / f"{kind}.safetensors"
     write_weights(weights, network.state_dict())
     told = {"source": "local", "weights": str(weights), "mean": [0.5] * 3, "std": [0.25] * 3, **entry}
-    settings = ModelJobSettings.read(told | {"size": [entry["size"]] * 2})
-    save_model(folder / kind / "manifest.json", settings)
+    stored(folder / kind, told | {"size": [entry["size"]] * 2})
     return folder / kind / "manifest.json"
 
 
-def save_images(
-    folder: Path, split: str, count: int, side: int, classes=CLASSES, seed: int = 0
-) -> ImageStore:
+def save_images(folder: Path, split: str, count: int, side: int) -> ImageStore:
     """Noise on a brightness that tells the class."""
-    random = np.random.default_rng([seed, count])
-    labels = np.arange(count) % len(classes)
-    images = random.integers(0, 120, (count, side, side, 3)) + 60 * labels[:, None, None, None] % 130
-    manifest = folder / "images" / split / "manifest.json"
-    with create_store(manifest, "images") as store:
-        store.put("images", images.astype(np.uint8))
-        store.put("labels", labels.astype(np.int64))
-        store.meta = {"class_names": list(classes), "resolution": [side, side], "geometry": None}
-    return ImageStore(manifest)
-
-
-TRAINING = {
-    "epochs": 2,
-    "batch_size": 8,
-    "learning_rate": 0.05,
-    "learning_rate_min": 1e-4,
-    "weight_decay": 1e-4,
-    "warmup_epochs": 0,
-    "momentum": 0.9,
-    "precision": "float32",
-    "channels_last": True,
-    "evaluate_every": 1,
-    "augmentation": {"level": 1},
-    "adversary": None,
-    "compile": False,
-    "snapshots": [],
-}
+    brightness = 60 * (np.arange(count) % len(CLASSES))[:, None, None, None] % 130
+    images = np.random.default_rng([0, count]).integers(0, 120, (count, side, side, 3)) + brightness
+    return image_store(folder / "images" / split, images)
 
 
 OPTIONS = {"mlp": {"hidden": 12}, "layer_lora": {"rank": 3, "alpha": None}}
@@ -162,15 +134,59 @@ def stores(tmp_path_factory) -> dict[str, dict[str, ImageStore]]:
     }
 
 
-def run(bases, stores, kind: str, folder: Path, wanted: FineTuneJobSettings, cache: float = 0.0) -> Path:
-    manifest = folder / "run" / "manifest.json"
-    operation = Operation(torch.device("cpu"), folder / "checkpoints", 1e9, None, cache)
-    finetune(bases[kind], stores[kind], manifest, wanted, UNSTAMPED, operation)
-    return manifest
+class Run(NamedTuple):
+    manifest: Path
+    live: TunedNetwork  # as it is when the run ends, in memory: not what its store says of it
 
 
-def tensors(manifest: Path) -> dict[str, torch.Tensor]:
-    return read_weights(manifest.parent / "arrays/tuned.safetensors")
+@pytest.fixture(scope="module")
+def run(bases, stores):
+    """Do a run."""
+
+    def do(folder: Path, wanted: FineTuneJobSettings, cache: float = 0.0) -> Run:
+        kind, manifest = wanted.names.model, folder / "run" / "manifest.json"
+        operation = Operation(torch.device("cpu"), folder / "checkpoints", 1e9, None, cache)
+        found: list[TunedNetwork] = []
+        original = TunedNetwork.tensors
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(TunedNetwork, "tensors", lambda self: (found.append(self), original(self))[1])
+            finetune(bases[kind], stores[kind], manifest, wanted, UNSTAMPED, operation)
+        return Run(manifest, found[0])
+
+    return do
+
+
+@pytest.fixture(scope="module")
+def shared(run, tmp_path_factory):
+    """A run that several tests read, done once."""
+    done: dict[str, Run] = {}
+
+    def get(wanted: FineTuneJobSettings, cache: float = 0.0, threads: int = 1) -> Run:
+        key = repr((wanted.told(), cache, threads))
+        if key not in done:
+            before = torch.get_num_threads()
+            torch.set_num_threads(threads)
+            try:
+                done[key] = run(tmp_path_factory.mktemp("shared"), wanted, cache)
+            finally:
+                torch.set_num_threads(before)
+        return done[key]
+
+    return get
+
+
+def tensors(run: Run) -> dict[str, torch.Tensor]:
+    return read_weights(run.manifest.parent / "arrays/tuned.safetensors")
+
+
+def table_of(run: Run, name: str) -> pd.DataFrame:
+    return read_table(run.manifest.parent / f"{name}.parquet")
+
+
+def assert_same_end(one: Run, other: Run) -> None:
+    assert_equal(tensors(one), tensors(other))
+    for table in ("history", "accuracy"):
+        pd.testing.assert_frame_equal(table_of(one, table), table_of(other, table))
 
 
 def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
@@ -196,26 +212,30 @@ PAPER = {
 }
 
 
+def prepare(
+    base: Backbone, method: str, *units: int, statistics="frozen", classes=CLASSES, **options
+) -> TunedNetwork:
+    task = Task(base, classes, method_settings(method, *units, **options), statistics, 0)
+    return variants.load(methods, method).prepare(task)
+
+
 @pytest.mark.parametrize(("backbone", "classes"), SHARES)
 def test_the_share_of_trained_parameters_is_that_of_the_papers_table(backbone, classes):
     for method, share in SHARES[backbone, classes].items():
-        options = method_settings(method, *([] if method in UNITLESS else [8]))
-        task = Task(meta_backbone(*PAPER[backbone]), [""] * classes, options, "update", 0)
-        tuned = variants.load(methods, method).prepare(task).to("meta")
-        assert count_parameters(tuned).share == pytest.approx(share, abs=0.01), method
+        units = [] if method in UNITLESS else [8]
+        tuned = prepare(meta_backbone(*PAPER[backbone]), method, *units, classes=[""] * classes)
+        assert count_parameters(tuned.to("meta")).share == pytest.approx(share, abs=0.01), method
 
 
 def test_layer_lora_counts_its_adapters_on_both_sides():
-    options = method_settings("layer_lora", 8, rank=96)
-    task = Task(meta_backbone(*PAPER["vit"]), [""] * 100, options, "update", 0)
-    tuned = variants.load(methods, "layer_lora").prepare(task).to("meta")
-    count = count_parameters(tuned)
+    classes = [""] * 100
+    tuned = prepare(meta_backbone(*PAPER["vit"]), "layer_lora", 8, classes=classes, rank=96)
+    count = count_parameters(tuned.to("meta"))
     # qkv 768 -> 2304, projection 768 -> 768, MLP 768 -> 3072 -> 768, and the head
     adapted = 96 * (768 + 2304 + 768 + 768 + 2 * (768 + 3072))
     assert count.trained == adapted + 76_900
-    plain = Task(meta_backbone(*PAPER["vit"]), [""] * 100, method_settings("lp"), "update", 0)
-    base = variants.load(methods, "lp").prepare(plain).to("meta")
-    assert count.all == count_parameters(base).all + adapted
+    base = prepare(meta_backbone(*PAPER["vit"]), "lp", classes=classes)
+    assert count.all == count_parameters(base.to("meta")).all + adapted
 
 
 # --- frozen means frozen -------------------------------------------------------------------
@@ -236,34 +256,20 @@ def plain_name(name: str) -> str:
     return name.replace(".parametrizations.", ".").removesuffix(".original")
 
 
-@pytest.fixture
-def live(monkeypatch) -> list[TunedNetwork]:
-    """Networks as they are when their runs end, in memory: not what their stores say of them."""
-    found: list[TunedNetwork] = []
-    original = TunedNetwork.tensors
-
-    def noting(self):
-        found.append(self)
-        return original(self)
-
-    monkeypatch.setattr(TunedNetwork, "tensors", noting)
-    return found
-
-
 @pytest.mark.parametrize("cache", [0.0, 1.0])
 @pytest.mark.parametrize("statistics", ["update", "recalibrated", "frozen"])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kind", MODELS)
 def test_every_tensor_outside_the_declared_set_stays_as_it_was(
-    bases, stores, tmp_path, live, kind, method, statistics, cache
+    bases, shared, kind, method, statistics, cache
 ):
     if cache and (method == "full_ft" or (statistics == "update" and kind != "vit")):
         pytest.skip("nothing to keep")
-    manifest = run(bases, stores, kind, tmp_path, settings(kind, method, statistics), cache)
+    manifest, live = shared(settings(kind, method, statistics), cache)
     base = load_model(bases[kind])
     allowed, before = declared(kind, method, base), base.network.state_dict()
     parameters = {name for name, _ in base.network.named_parameters()}
-    after = {plain_name(name): value for name, value in live[0].backbone.network.state_dict().items()}
+    after = {plain_name(name): value for name, value in live.backbone.network.state_dict().items()}
     adapted = {name for name in after if name.endswith((".0.a", ".0.b"))}
     compared = {name for name in after if name in before}
     assert set(after) == compared | adapted
@@ -289,9 +295,8 @@ def test_every_tensor_outside_the_declared_set_stays_as_it_was(
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_scl_ft_without_the_tuned_units_output_is_layer_ft(bases, stores, tmp_path, kind, monkeypatch):
-    plain = run(bases, stores, kind, tmp_path / "layer", settings(kind, "layer_ft"))
-    summed = run(bases, stores, kind, tmp_path / "summed", settings(kind, "scl_ft"))
+def test_scl_ft_without_the_tuned_units_output_is_layer_ft(run, shared, tmp_path, kind, monkeypatch):
+    plain, summed = (shared(settings(kind, method)) for method in ("layer_ft", "scl_ft"))
     assert not torch.equal(tensors(plain)["classifier.weight"], tensors(summed)["classifier.weight"])
     original = Backbone.feature
 
@@ -299,7 +304,7 @@ def test_scl_ft_without_the_tuned_units_output_is_layer_ft(bases, stores, tmp_pa
         return original(self, {key: value * (key == "penultimate") for key, value in read.items()})
 
     monkeypatch.setattr(Backbone, "feature", without)
-    silenced = run(bases, stores, kind, tmp_path / "scl", settings(kind, "scl_ft"))
+    silenced = run(tmp_path, settings(kind, "scl_ft"))
     assert_equal(tensors(plain), tensors(silenced))
 
 
@@ -316,83 +321,48 @@ CACHED = [("resnet", "frozen"), ("resnet", "recalibrated"), ("mobilenet", "froze
         *((*mode, "layer_ft", 2) for mode in CACHED),
     ],
 )
-def test_training_from_the_kept_prefix_ends_with_the_same_bits(
-    bases, stores, tmp_path, kind, statistics, method, threads, request
+def test_training_from_the_kept_prefix_ends_with_the_same_bits(shared, kind, statistics, method, threads):
+    wanted = settings(kind, method, statistics, epochs=3 - threads)
+    assert_same_end(shared(wanted, threads=threads), shared(wanted, 1.0, threads))
+
+
+SAMPLE = 17 * 16 * 4 / 1e9  # GB of an image's tokens
+
+
+@pytest.mark.parametrize(
+    ("cache", "full", "words"),
+    [
+        (1.0, (), ["train: caching the frozen prefix", "test: caching", "in memory"]),
+        (1.0, ("memory",), ["in files"]),
+        (1.0, ("memory", "disk"), ["No space left on device", "recomputed in every step"]),
+        (1e-6, (), ["train: the frozen prefix is recomputed in every step: its cache would take"]),
+        (
+            25 * SAMPLE,
+            (),
+            ["train: caching", "test: the frozen prefix is recomputed in every step"],
+        ),  # of 21 + 9
+    ],
+)
+def test_the_prefix_is_kept_where_there_is_room_and_else_steps_aside(
+    run, shared, tmp_path, monkeypatch, cache, full, words, caplog
 ):
-    before = torch.get_num_threads()
-    request.addfinalizer(lambda: torch.set_num_threads(before))
-    torch.set_num_threads(threads)
-    wanted = settings(kind, method, statistics)
-    whole = run(bases, stores, kind, tmp_path / "whole", wanted)
-    kept = run(bases, stores, kind, tmp_path / "kept", wanted, cache=1.0)
-    assert_equal(tensors(whole), tensors(kept))
-    for table in ("history.parquet", "accuracy.parquet"):
-        pd.testing.assert_frame_equal(read_table(whole.parent / table), read_table(kept.parent / table))
-
-
-@pytest.mark.parametrize("place", ["memory", "files"])
-def test_the_prefix_is_kept_where_there_is_room_and_nothing_is_left(
-    bases, stores, tmp_path, monkeypatch, place, caplog
-):
-    caplog.set_level("INFO")
-    if place == "files":
-        monkeypatch.setattr(prefix_cache.psutil, "virtual_memory", lambda: type("M", (), {"available": 0}))
-    kept = run(bases, stores, "vit", tmp_path / "kept", settings("vit", "layer_ft"), cache=1.0)
-    assert f"in {place}" in caplog.text
-    assert not (tmp_path / "kept" / "checkpoints").exists()
-    monkeypatch.undo()
-    whole = run(bases, stores, "vit", tmp_path / "whole", settings("vit", "layer_ft"))
-    assert_equal(tensors(whole), tensors(kept))
-
-
-def test_a_prefix_that_does_not_fit_steps_aside(bases, stores, tmp_path, caplog):
-    caplog.set_level("INFO")
-    kept = run(bases, stores, "vit", tmp_path / "kept", settings("vit", "layer_ft"), cache=1e-6)
-    assert "the frozen prefix is recomputed in every step: its cache would take" in caplog.text
-    whole = run(bases, stores, "vit", tmp_path / "whole", settings("vit", "layer_ft"))
-    assert_equal(tensors(whole), tensors(kept))
-
-
-def test_training_images_are_kept_where_the_test_images_do_not_fit_beside_them(
-    bases, stores, tmp_path, caplog
-):
-    caplog.set_level("INFO")
-    wanted = settings("vit", "layer_ft")
-    run(bases, stores, "vit", tmp_path / "all", wanted, cache=1.0)
-    sizes = re.findall(r"(train|test): caching the frozen prefix, ([\d.e-]+) GB", caplog.text)
-    train, test = (float(size) for _, size in sizes)
-    caplog.clear()
-    kept = run(bases, stores, "vit", tmp_path / "kept", wanted, cache=train + test / 2)
-    assert "train: caching the frozen prefix" in caplog.text
-    assert "test: the frozen prefix is recomputed in every step" in caplog.text
-    whole = run(bases, stores, "vit", tmp_path / "whole", wanted)
-    assert_equal(tensors(whole), tensors(kept))
-    pd.testing.assert_frame_equal(
-        read_table(whole.parent / "history.parquet"), read_table(kept.parent / "history.parquet")
-    )
-
-
-def test_a_disk_that_fills_up_meanwhile_lets_the_prefix_step_aside(
-    bases, stores, tmp_path, monkeypatch, caplog
-):
-    caplog.set_level("INFO")
-
-    def full(*arguments):
+    def no_space(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(prefix_cache.psutil, "virtual_memory", lambda: type("M", (), {"available": 0}))
-    monkeypatch.setattr(prefix_cache.os, "posix_fallocate", full)
-    kept = run(bases, stores, "vit", tmp_path / "kept", settings("vit", "layer_ft"), cache=1.0)
-    assert "No space left on device" in caplog.text
-    monkeypatch.undo()
-    whole = run(bases, stores, "vit", tmp_path / "whole", settings("vit", "layer_ft"))
-    assert_equal(tensors(whole), tensors(kept))
+    caplog.set_level("INFO")
+    if "memory" in full:
+        monkeypatch.setattr(prefix_cache.psutil, "virtual_memory", lambda: type("M", (), {"available": 0}))
+    if "disk" in full:
+        monkeypatch.setattr(prefix_cache.os, "posix_fallocate", no_space)
+    kept = run(tmp_path, settings("vit", "layer_ft"), cache)
+    assert [word for word in words if word not in caplog.text] == []
+    assert not (tmp_path / "checkpoints").exists()
+    assert_same_end(shared(settings("vit", "layer_ft")), kept)
 
 
 def prepared(bases, kind: str, method: str, statistics: str = "frozen", units=None):
-    options = settings(kind, method, units=units).method
-    task = Task(load_model(bases[kind]), CLASSES, options, statistics, 0)
-    return variants.load(methods, method).prepare(task)
+    tuned = [] if method in UNITLESS else units or TUNED[kind]
+    return prepare(load_model(bases[kind]), method, *tuned, statistics=statistics)
 
 
 def test_why_a_prefix_is_not_kept(bases):
@@ -416,35 +386,33 @@ def test_backward_never_enters_the_units_below_the_tuned_one(bases):
 
 
 ARCHITECTURES = {
-    "torchvision/densenet121": ("densenet", 64, 3),
-    "torchvision/googlenet": ("googlenet", 64, 5),
-    "torchvision/inception_v3": ("inception", 96, 6),
-    "torchvision/mobilenet_v3_small": ("mobilenet", 64, 6),
-    "torchvision/efficientnet_b0": ("mobilenet", 64, 9),
-    "torchvision/squeezenet1_1": ("squeezenet", 64, 5),
-    "torchvision/shufflenet_v2_x0_5": ("stages", 64, 8),
-    "torchvision/swin_t": ("stages", 64, 6),
-    "torchvision/convnext_tiny": ("stages", 64, 9),
-    "torchvision/vit_b_32": ("vit", 224, 8),
-    "timm/vit_tiny_patch16_224": ("vit", 224, 8),
-    "timm/deit_tiny_distilled_patch16_224": ("vit", 224, 8),
-    "timm/beit_base_patch16_224": ("vit", 224, 8),
-    "timm/resnet18": ("resnet", 64, 5),
-    "timm/mobilenetv3_small_050": ("mobilenet", 64, 6),
-    "open_clip/RN50": ("clip", 224, 8),
-    "open_clip/ViT-B-32": ("clip", 224, 8),
+    "torchvision/densenet121": ("densenet", 64, 3, {}),
+    "torchvision/googlenet": ("googlenet", 64, 5, {}),
+    "torchvision/inception_v3": ("inception", 96, 6, {}),
+    "torchvision/mobilenet_v3_small": ("mobilenet", 64, 6, {}),
+    "torchvision/efficientnet_b0": ("mobilenet", 64, 9, {}),
+    "torchvision/squeezenet1_1": ("squeezenet", 64, 5, {}),
+    "torchvision/shufflenet_v2_x0_5": ("stages", 64, 8, {}),
+    "torchvision/swin_t": ("stages", 64, 6, {}),
+    "torchvision/convnext_tiny": ("stages", 64, 9, {}),
+    "torchvision/vit_b_32": ("vit", 64, 8, {"image_size": 64}),
+    "timm/vit_tiny_patch16_224": ("vit", 64, 8, {"img_size": 64}),
+    "timm/deit_tiny_distilled_patch16_224": ("vit", 64, 8, {"img_size": 64}),
+    "timm/beit_base_patch16_224": ("vit", 64, 8, {"img_size": 64, "embed_dim": 48, "num_heads": 3}),
+    "timm/resnet18": ("resnet", 64, 5, {}),
+    "timm/mobilenetv3_small_050": ("mobilenet", 64, 6, {}),
+    "open_clip/RN50": ("clip", 64, 3, {"layers": [1, 2, 1, 1], "width": 8, "image_size": 64}),
+    "open_clip/ViT-B-32": ("clip", 64, 2, {"layers": 3, "width": 48, "head_width": 16, "image_size": 64}),
 }
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_any_architecture_begins_at_the_tuned_unit_with_the_same_bits(name):
-    unit_layout, size, unit = ARCHITECTURES[name]
-    options = {"num_classes": 7} if name.startswith("timm/") else {}
+    unit_layout, size, unit, options = ARCHITECTURES[name]
     torch.manual_seed(0)
-    network = Architecture.parse(name, {} if options else options).build().eval()
-    backbone = backbone_of(network, unit_layout, (size, size))
-    task = Task(backbone, CLASSES, method_settings("layer_ft", unit), "frozen", 0)
-    tuned = variants.load(methods, "layer_ft").prepare(task).train()
+    backbone = backbone_of(Architecture.parse(name, options).build(), unit_layout, (size, size))
+    network = backbone.network
+    tuned = prepare(backbone, "layer_ft", unit).train()
     pixels = torch.rand(3, 3, size, size)
     path = backbone.units[unit - 1].name
     parameters = [*network.get_submodule(path).parameters(), *tuned.classifier.parameters()]
@@ -521,14 +489,7 @@ def test_layer_lora_is_pefts(name):
     copy = Architecture.parse(name, options).build().eval()
     copy.load_state_dict(network.state_dict())
     base = backbone_of(network, unit_layout, (size, size))
-    task = Task(
-        base,
-        CLASSES,
-        method_settings("layer_lora", unit, rank=4, alpha=6.0),
-        "frozen",
-        0,
-    )
-    tuned = variants.load(methods, "layer_lora").prepare(task).eval()
+    tuned = prepare(base, "layer_lora", unit, rank=4, alpha=6.0).eval()
     ours = tuned.adapters()
     for adapter in ours.values():
         assert not adapter.b.any()  # nothing changes at first
@@ -564,11 +525,11 @@ def test_layer_lora_is_pefts(name):
 
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("method", METHODS)
-def test_the_rebuilt_model_gives_what_the_trained_one_gave(bases, stores, tmp_path, kind, method):
+def test_the_rebuilt_model_gives_what_the_trained_one_gave(bases, stores, shared, kind, method):
     """Accuracy and loss of the run, from nothing but the two stores."""
-    manifest = run(bases, stores, kind, tmp_path, settings(kind, method, "frozen"))
-    backbone = load_tuned(bases[kind], manifest)
-    state = {key: value for key, value in tensors(manifest).items() if key.startswith("classifier.")}
+    done = shared(settings(kind, method, "frozen"))
+    backbone = load_tuned(bases[kind], done.manifest)
+    state = {key: value for key, value in tensors(done).items() if key.startswith("classifier.")}
     images = torch.from_numpy(stores[kind]["test"].images.copy()).permute(0, 3, 1, 2)
     seen = backbone.capture(backbone.normalise(images), units=[])
     feature = seen.penultimate if seen.summed is None else seen.summed
@@ -581,7 +542,7 @@ def test_the_rebuilt_model_gives_what_the_trained_one_gave(bases, stores, tmp_pa
         }
     logits = feature @ state["classifier.weight"].T + state["classifier.bias"]
     labels = torch.from_numpy(stores[kind]["test"].labels)
-    table = read_table(manifest.parent / "accuracy.parquet").set_index("split")
+    table = table_of(done, "accuracy").set_index("split")
     assert table["accuracy"]["test"] == pytest.approx(
         100 * float((logits.argmax(1) == labels).float().mean())
     )
@@ -592,23 +553,17 @@ def test_the_rebuilt_model_gives_what_the_trained_one_gave(bases, stores, tmp_pa
 # --- the skip connection ---------------------------------------------------------------------
 
 
-def test_the_skip_connection_pools_pads_and_sums_maps(bases):
-    tuned = prepared(bases, "resnet", "scl_ft", units=[3, 5]).eval()
+@pytest.mark.parametrize(("kind", "units", "pooling"), [("resnet", [3, 5], "avg"), ("vit", [4], "cls")])
+def test_the_skip_connection_pools_pads_and_sums(bases, kind, units, pooling):
+    tuned = prepared(bases, kind, "scl_ft", units=units).eval()
     images = torch.randn(2, 3, 8, 8)
-    seen = tuned.backbone.capture(images, units=[3, 5])
+    seen = tuned.backbone.capture(images, units=units, poolings=[pooling])
     expected = seen.penultimate.clone()
-    for index in (3, 5):
-        output = seen.units[index]["avg"]
+    for index in units:
+        output = seen.units[index][pooling]
         expected[:, : output.shape[1]] += output
     torch.testing.assert_close(seen.summed, expected)
     torch.testing.assert_close(tuned.read(images), expected)
-
-
-def test_the_skip_connection_adds_class_tokens(bases):
-    tuned = prepared(bases, "vit", "scl_ft").eval()
-    images = torch.randn(2, 3, 8, 8)
-    seen = tuned.backbone.capture(images, units=[4], poolings=["cls"])
-    torch.testing.assert_close(seen.summed, seen.penultimate + seen.units[4]["cls"])
 
 
 def test_networks_that_average_their_patches_add_averaged_patches():
@@ -639,13 +594,13 @@ def test_layer_lp_of_a_transformer_keeps_the_final_norm(bases):
 
 
 @pytest.mark.parametrize("statistics", ["update", "recalibrated"])
-def test_layer_lp_leaves_nothing_of_the_units_that_are_gone(bases, stores, tmp_path, statistics):
-    manifest = run(bases, stores, "resnet", tmp_path, settings("resnet", "layer_lp", statistics))
+def test_layer_lp_leaves_nothing_of_the_units_that_are_gone(bases, shared, statistics):
+    done = shared(settings("resnet", "layer_lp", statistics))
     backbone = load_model(bases["resnet"])
     gone = tuple(f"network.{path}." for path in backbone.layout.units[5:])
-    stored = tensors(manifest)
-    assert any("running_mean" in name for name in stored)
-    assert not [name for name in stored if name.startswith(gone)]
+    found = tensors(done)
+    assert any("running_mean" in name for name in found)
+    assert not [name for name in found if name.startswith(gone)]
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -659,9 +614,8 @@ def test_layer_lp_of_the_last_unit_is_layer_ft(bases, kind):
 # --- statistics --------------------------------------------------------------------------------
 
 
-def test_recalibrated_statistics_are_the_means_over_the_batches(bases, stores, tmp_path):
-    manifest = run(bases, stores, "resnet", tmp_path, settings("resnet", "lp", "recalibrated"))
-    backbone = load_tuned(bases["resnet"], manifest)
+def test_recalibrated_statistics_are_the_means_over_the_batches(bases, stores, shared):
+    backbone = load_tuned(bases["resnet"], shared(settings("resnet", "lp", "recalibrated")).manifest)
     images = torch.from_numpy(stores["resnet"]["train"].images.copy()).permute(0, 3, 1, 2)
     base = load_model(bases["resnet"])
     first = base.network.conv1(base.normalise(images))
@@ -672,10 +626,10 @@ def test_recalibrated_statistics_are_the_means_over_the_batches(bases, stores, t
     torch.testing.assert_close(backbone.network.bn1.running_var, variances, atol=1e-5, rtol=1e-4)
 
 
-def test_updated_statistics_follow_the_batches_of_every_epoch(bases, stores, tmp_path):
+def test_updated_statistics_follow_the_batches_of_every_epoch(bases, stores, run, tmp_path):
     """Linear probing moves them as a plain loop in training mode does; here a batch is the whole split."""
-    manifest = run(bases, stores, "resnet", tmp_path, settings("resnet", "lp", "update", batch_size=21))
-    tuned, base = load_tuned(bases["resnet"], manifest), load_model(bases["resnet"])
+    done = run(tmp_path, settings("resnet", "lp", "update", batch_size=21))
+    tuned, base = load_tuned(bases["resnet"], done.manifest), load_model(bases["resnet"])
     images = torch.from_numpy(stores["resnet"]["train"].images.copy()).permute(0, 3, 1, 2)
     base.network.train()
     with torch.no_grad():
@@ -703,8 +657,7 @@ def test_images_stored_at_their_geometry_are_not_shaped_again(tmp_path):
 
 def test_frozen_modules_drop_nothing_at_random():
     network = Architecture.parse("torchvision/efficientnet_b0").build()
-    task = Task(backbone_of(network, "mobilenet", (32, 32)), CLASSES, method_settings("lp"), "frozen", 0)
-    tuned = variants.load(methods, "lp").prepare(task).train()
+    tuned = prepare(backbone_of(network, "mobilenet", (32, 32)), "lp").train()
     pixels = torch.rand(4, 3, 32, 32)
     assert torch.equal(tuned(pixels), tuned(pixels))
 
@@ -712,46 +665,24 @@ def test_frozen_modules_drop_nothing_at_random():
 # --- samples a class, seeds, stopping ---------------------------------------------------------
 
 
-def test_the_subset_follows_from_its_seed_alone(bases, stores, tmp_path):
-    manifest = run(bases, stores, "resnet", tmp_path, settings("resnet", "lp", per_class=2))
-    history = read_table(manifest.parent / "history.parquet")
-    assert set(history["epoch"]) == {1, 2}
-    few = run(bases, stores, "resnet", tmp_path / "few", settings("resnet", "lp", per_class=2))
-    assert_equal(tensors(manifest), tensors(few))
-    other = settings("resnet", "lp", per_class=2, subset_seed=6)
-    assert not torch.equal(
-        tensors(run(bases, stores, "resnet", tmp_path / "other", other))["classifier.weight"],
-        tensors(few)["classifier.weight"],
-    )
+def test_the_subset_follows_from_its_seed_alone(run, tmp_path):
+    wanted = settings("resnet", "lp", per_class=2)
+    few, again = (run(tmp_path / name, wanted) for name in "ab")
+    assert set(table_of(few, "history")["epoch"]) == {1, 2}
+    assert_equal(tensors(few), tensors(again))
+    other = run(tmp_path / "c", settings("resnet", "lp", per_class=2, subset_seed=6))
+    assert not torch.equal(tensors(other)["classifier.weight"], tensors(few)["classifier.weight"])
 
 
 @pytest.mark.parametrize("every", [1, 2, 3])
-def test_the_test_split_is_scored_as_often_as_asked_and_at_the_end(bases, stores, tmp_path, every):
-    wanted = settings("resnet", "lp", "frozen", evaluate_every=every, epochs=5)
-    manifest = run(bases, stores, "resnet", tmp_path, wanted)
-    history = read_table(manifest.parent / "history.parquet")
+def test_the_test_split_is_scored_as_often_as_asked_and_at_the_end(run, tmp_path, every):
+    done = run(tmp_path, settings("resnet", "lp", "frozen", evaluate_every=every, epochs=5))
+    history = table_of(done, "history")
     tested = set(history[history["split"] == "test"]["epoch"])
     assert tested == {epoch for epoch in range(1, 6) if epoch % every == 0} | {5}
     assert set(history[history["split"] == "train"]["epoch"]) == set(range(1, 6))
-    final = read_table(manifest.parent / "accuracy.parquet").set_index("split")["accuracy"]["test"]
+    final = table_of(done, "accuracy").set_index("split")["accuracy"]["test"]
     assert final == history[history["split"] == "test"]["accuracy"].iloc[-1]
-
-
-class StopAfter(StopRequest):
-    """A stop signal after so many looks."""
-
-    def __init__(self, looks: int) -> None:
-        super().__init__()
-        self.looks = looks
-
-    @property
-    def name(self):
-        self.looks -= 1
-        return "SIGTERM" if self.looks < 0 else None
-
-    @name.setter
-    def name(self, value):
-        pass
 
 
 @pytest.mark.parametrize("step", [0, 1, 4])
@@ -764,28 +695,19 @@ class StopAfter(StopRequest):
     ],
 )
 def test_a_stopped_run_ends_with_the_bits_of_an_undisturbed_one(
-    bases, stores, tmp_path, monkeypatch, kind, method, statistics, cache, step
+    run, shared, tmp_path, monkeypatch, kind, method, statistics, cache, step
 ):
     wanted = settings(kind, method, statistics)
-    expected = run(bases, stores, kind, tmp_path / "whole", wanted, cache)
-    module = "nctransfer.finetuning.run.stop_requests"
-
-    class Stopping:
-        def __enter__(self):
-            return StopAfter(step)
-
-        def __exit__(self, *error):
-            return False
-
     with monkeypatch.context() as patched:
-        patched.setattr(module, Stopping)
+        patched.setattr("nctransfer.finetuning.run.stop_requests", lambda: nullcontext(StopAfter(step)))
         with pytest.raises(TrainingError, match="stopped by SIGTERM"):
-            run(bases, stores, kind, tmp_path / "stopped", wanted, cache)
-    assert not (tmp_path / "stopped" / "run").exists()
-    resumed = run(bases, stores, kind, tmp_path / "stopped", wanted, cache)
+            run(tmp_path, wanted, cache)
+    assert not (tmp_path / "run").exists()
+    resumed = run(tmp_path, wanted, cache)
+    expected = shared(wanted, cache)
     assert_equal(tensors(expected), tensors(resumed))
-    assert expected.read_bytes() == resumed.read_bytes()
-    assert not (tmp_path / "stopped" / "checkpoints").exists()
+    assert expected.manifest.read_bytes() == resumed.manifest.read_bytes()
+    assert not (tmp_path / "checkpoints").exists()
 
 
 # --- mistakes --------------------------------------------------------------------------------
@@ -801,43 +723,37 @@ def test_a_stopped_run_ends_with_the_bits_of_an_undisturbed_one(
         ("mobilenet", "layer_lora", [8], {"rank": 1000}, "rank 1000 is too large for features.8"),
     ],
 )
-def test_what_cannot_be_tuned_is_refused_before_training(
-    bases, stores, tmp_path, kind, method, units, options, words
-):
-    wanted = settings(kind, method, units=units, options=options)
+def test_what_cannot_be_tuned_is_refused_before_training(run, tmp_path, kind, method, units, options, words):
     with pytest.raises(ModelError, match=words):
-        run(bases, stores, kind, tmp_path, wanted)
+        run(tmp_path, settings(kind, method, units=units, options=options))
     assert not (tmp_path / "run").exists()
 
 
 def test_a_unit_without_parameters_is_refused_with_those_that_have_some():
     torch.manual_seed(0)
-    backbone = backbone_of(Architecture.parse("torchvision/vgg11").build(), "stages", (64, 64))
-    task = Task(backbone, CLASSES, method_settings("layer_ft", 2), "frozen", 0)
+    backbone = backbone_of(Architecture.parse("torchvision/alexnet").build(), "stages", (64, 64))
     with pytest.raises(ModelError, match=r"unit 2 \(features.5, MaxPool2d\) has no parameters to tune"):
-        variants.load(methods, "layer_ft").prepare(task)
+        prepare(backbone, "layer_ft", 2)
 
 
 def test_a_unit_wider_than_the_penultimate_feature_allows_no_skip_connection(bases, tmp_path):
     base = load_model(bases["resnet"])
     narrow = Backbone(base.network, base.layout, [base.stem, *base.units], 16, None, base.identity)
-    task = Task(narrow, CLASSES, method_settings("scl_ft", 7), "frozen", 0)
     with pytest.raises(ModelError, match=r"no skip connection from unit 7 .* 32 wide, to the penultimate"):
-        variants.load(methods, "scl_ft").prepare(task)
+        prepare(narrow, "scl_ft", 7)
 
 
-def test_fewer_images_of_a_class_than_asked_for_are_refused(bases, stores, tmp_path):
+def test_fewer_images_of_a_class_than_asked_for_are_refused(run, tmp_path):
     with pytest.raises(DataError, match="per_class: 8 images per class requested, but 'a' has 7"):
-        run(bases, stores, "resnet", tmp_path, settings("resnet", "lp", per_class=8))
+        run(tmp_path, settings("resnet", "lp", per_class=8))
 
 
-def test_a_run_of_another_base_model_is_refused(bases, stores, tmp_path):
-    manifest = run(bases, stores, "resnet", tmp_path, settings("resnet", "lp"))
+def test_a_run_of_another_base_model_is_refused(bases, shared):
     with pytest.raises(StoreError, match="fine-tuned from other weights"):
-        load_tuned(bases["mobilenet"], manifest)
+        load_tuned(bases["mobilenet"], shared(settings("resnet", "lp")).manifest)
 
 
-def test_divergence_is_named_and_nothing_is_left(bases, stores, tmp_path):
+def test_divergence_is_named_and_nothing_is_left(run, tmp_path):
     with pytest.raises(TrainingError, match="learning rate 1e\\+30"):
-        run(bases, stores, "resnet", tmp_path, settings("resnet", "full_ft", learning_rate=1e30))
+        run(tmp_path, settings("resnet", "full_ft", learning_rate=1e30))
     assert not (tmp_path / "run").exists()

@@ -99,18 +99,14 @@ def test_a_named_run_is_a_model_under_its_own_key(tmp_path):
         + "finetuned: {best: {model: m, dataset: mine, method: scl_ft, units: [5], seed: 2, options: {epochs: 3}}}\n"
     )
     plan = Plan(load(tmp_path, text), ROOT)
+    rows = list(listing(plan.study))
+    assert ("best", "m", "fine-tuned here on mine: scl_ft") in rows
+    assert not any(".s0" in key for key, *_ in rows)  # those of pictures are not listed
     job = plan.finetune("best")
     assert (job.settings.training.epochs, job.settings.training.learning_rate) == (3, 0.05)
     assert job.settings.names.seed == 2
     assert plan.view("best", "mine").key == "mine-224px"
     assert plan.metrics("best", "mine-224px").inputs["train"].startswith("results/x/features/best/")
-
-
-def test_named_runs_are_listed_among_the_models_and_those_of_pictures_are_not(tmp_path):
-    text = MINE + "finetuned: {best: {model: m, dataset: mine, method: lp}}\n"
-    rows = list(listing(load(tmp_path, text)))
-    assert ("best", "m", "fine-tuned here on mine: lp") in rows
-    assert not any(".s0" in key for key, *_ in rows)
 
 
 def sweep(folder: Path, runs: str, extra: str = "") -> list[str]:
@@ -136,10 +132,16 @@ def sweep(folder: Path, runs: str, extra: str = "") -> list[str]:
             "m.mine.lp.augmentation-level3.epochs5.lr0.05.wd0.0001.s0"]),
         ("[{methods: [lp], learning_rates: [1e-1, 2e-3], weight_decays: [0]}]", [
             "m.mine.lp.lr0.1.wd0.s0", "m.mine.lp.lr0.002.wd0.s0"]),
+        # less than other methods begin with
+        ("[{methods: [lp], learning_rates: [0.1], options: {learning_rate_min: 0.005}}]", [
+            "m.mine.lp.learning_rate_min0.005.lr0.1.wd0.0001.s0"]),
+        ("[{methods: [lp], options: {evaluate_every: 7}}]", ["m.mine.lp.evaluate_every7.lr0.05.wd0.0001.s0"]),
     ],
 )  # fmt: skip
 def test_a_key_says_all_that_sets_a_run_apart(tmp_path, runs, keys):
     assert sweep(tmp_path, runs) == keys
+    of_study = sweep(tmp_path, "[{methods: [lp]}]", "finetuning: {statistics: frozen}\n")
+    assert of_study == ["m.mine.lp.frozen.lr0.05.wd0.0001.s0"]
 
 
 @pytest.mark.parametrize(
@@ -158,21 +160,11 @@ def test_one_training_has_one_key_however_it_is_asked_for(tmp_path, options):
     assert sweep(tmp_path, f"[{{methods: [lp], options: {options}}}]") == ["m.mine.lp.lr0.05.wd0.0001.s0"]
 
 
-def test_a_learning_rate_may_fall_to_less_than_other_methods_begin_with(tmp_path):
-    runs = "[{methods: [lp], learning_rates: [0.1], options: {learning_rate_min: 0.005}}]"
-    assert sweep(tmp_path, runs) == ["m.mine.lp.learning_rate_min0.005.lr0.1.wd0.0001.s0"]
-
-
 def test_zero_shot_does_not_read_how_features_are_kept(tmp_path):
     key = "clip-vit-b32.cifar100.zero_shot"
     plain = Plan(load(), ROOT).finetune(key).settings
     other = load(tmp_path, "models: {clip-vit-b32: {units: penultimate, poolings: [cls]}}\n")
     assert Plan(other, ROOT).finetune(key).settings == plain
-
-
-def test_the_studys_statistics_stand_in_the_key(tmp_path):
-    keys = sweep(tmp_path, "[{methods: [lp]}]", "finetuning: {statistics: frozen}\n")
-    assert keys == ["m.mine.lp.frozen.lr0.05.wd0.0001.s0"]
 
 
 def mistakes(folder: Path, text: str) -> list[str]:
@@ -265,9 +257,3 @@ def test_a_search_is_told_its_held_out_images_and_the_rates_beside_its_choice(tm
     run = plan.finetune(told.runs[0].run)
     assert run.inputs["test"] == "results/x/images/held.val300/test/manifest.json"
     assert plan.images("held.val300").settings.validation == 300  # its test split is held out of train
-
-
-def test_how_often_the_test_split_is_scored_sets_runs_apart(tmp_path):
-    assert sweep(tmp_path, "[{methods: [lp], options: {evaluate_every: 7}}]") == [
-        "m.mine.lp.evaluate_every7.lr0.05.wd0.0001.s0"
-    ]

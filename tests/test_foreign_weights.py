@@ -5,19 +5,19 @@ import errno
 import json
 import logging
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from networks import stored
 from safetensors.torch import save_file
 
 from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.checkpoint import load_strictly
 from nctransfer.models.foreign_weights import read_file
-from nctransfer.models.model_store import load_model, save_model
-from nctransfer.models.settings import ModelJobSettings
 from nctransfer.runtime.machine_errors import explain
 
 SETTINGS = {
@@ -45,9 +45,7 @@ def weights() -> dict[str, torch.Tensor]:
 
 def loaded(folder: Path, path: Path, **settings) -> dict[str, torch.Tensor]:
     """The weights that the model job takes from a file."""
-    manifest = folder / "model" / "manifest.json"
-    save_model(manifest, ModelJobSettings.read(SETTINGS | {"weights": str(path)} | settings))
-    return load_model(manifest).network.state_dict()
+    return stored(folder / "model", SETTINGS | {"weights": str(path)} | settings).network.state_dict()
 
 
 def same(found: dict[str, torch.Tensor], weights: dict[str, torch.Tensor]) -> bool:
@@ -203,6 +201,9 @@ def test_a_refusal_says_what_is_there(weights, tmp_path):
     torch.save([1, 2], path)
     with pytest.raises(ModelError, match="it holds a list"):
         loaded(tmp_path, path)
+    for take in (loaded, lambda _, there: read_file(there)):
+        with pytest.raises(ModelError, match="no such weights file"):
+            take(tmp_path, tmp_path / "none.pth")
 
 
 def test_objects_are_refused_and_not_run(weights, tmp_path):
@@ -213,9 +214,12 @@ def test_objects_are_refused_and_not_run(weights, tmp_path):
             return (open, (str(ran), "w"))
 
     torch.save({"state_dict": weights, "extra": Touch()}, tmp_path / "evil.pt")
-    with pytest.raises(ModelError, match=r"evil.pt: refused.*open.*could run any code"):
-        loaded(tmp_path, tmp_path / "evil.pt")
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Touch(), protocol=2))
+    for name in ("evil.pt", "evil.pkl"):
+        with pytest.raises(ModelError, match=rf"{name}: refused.*open.*could run any code"):
+            loaded(tmp_path, tmp_path / name)
     assert not ran.exists()
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
@@ -241,27 +245,22 @@ def test_a_file_of_another_kind_is_not_said_to_run_code(tmp_path, contents):
         read_file(tmp_path / "w.pt")
 
 
-@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES, None])
 def test_what_the_machine_refuses_is_not_the_files_fault(weights, tmp_path, monkeypatch, number):
     def refuse(*arguments, **options):
-        raise OSError(number, os.strerror(number), str(tmp_path / "w.pt"))
+        raise OSError(number, os.strerror(number), str(path)) if number else OSError("unexpected end of data")
 
-    torch.save(weights, tmp_path / "w.pt")
+    path = tmp_path / "w.pt"
+    torch.save(weights, path)
     monkeypatch.setattr(torch, "load", refuse)
+    if number is None:  # an error of the reader is the file's
+        with pytest.raises(ModelError, match="damaged or not a weights file"):
+            read_file(path)
+        return
     with pytest.raises(OSError, match=r"w\.pt") as caught:
-        read_file(tmp_path / "w.pt")
+        read_file(path)
     said = "too many files are open" if number == errno.EMFILE else os.strerror(number)
     assert said in explain(caught.value, "there")
-
-
-def test_an_error_of_the_reader_without_a_number_is_the_files(weights, tmp_path, monkeypatch):
-    def refuse(*arguments, **options):
-        raise OSError("unexpected end of data")
-
-    torch.save(weights, tmp_path / "w.pt")
-    monkeypatch.setattr(torch, "load", refuse)
-    with pytest.raises(ModelError, match="damaged or not a weights file"):
-        read_file(tmp_path / "w.pt")
 
 
 def test_integers_that_count_batches_may_be_missing(weights, tmp_path):

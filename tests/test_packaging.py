@@ -64,6 +64,15 @@ def test_packages_hold_only_a_docstring(package):
     assert [type(node).__name__ for node in tree.body] == ["Expr"]
 
 
+def test_data_files_beside_modules_are_packaged():
+    packaged = PROJECT["tool"]["setuptools"]["package-data"]
+    files = [path for path in (ROOT / "nctransfer").rglob("*.*") if path.suffix not in (".py", ".pyc")]
+    assert len(files) > 3
+    for path in files:  # not of config/, which is a link
+        package = ".".join(path.parent.relative_to(ROOT).parts)
+        assert any(path.match(pattern) for pattern in packaged.get(package, [])), path
+
+
 def test_no_path_of_a_machine_is_in_the_sources():
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     if tracked.returncode:

@@ -6,58 +6,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from networks import stored
 from safetensors.torch import load_file
+from trainings import PRETRAINING, image_store
 
 from nctransfer.data.image_store import ImageStore
 from nctransfer.errors import ConfigError, DataError, ModelError, TrainingError
-from nctransfer.models.model_store import load_model, save_model
-from nctransfer.models.settings import ModelJobSettings
 from nctransfer.stamp import UNSTAMPED
-from nctransfer.storage.stores import Store, create_store
+from nctransfer.storage.stores import Store
 from nctransfer.storage.tables import read_table
 from nctransfer.training.operation import Operation
 from nctransfer.training.pretraining import pretrain
 from nctransfer.training.settings import PretrainJobSettings
 
 CPU = torch.device("cpu")
-TRAINING = {
-    "loss": {"name": "cross_entropy", "label_smoothing": 0.0},
-    "epochs": 2,
-    "batch_size": 8,
-    "learning_rate": 0.02,
-    "learning_rate_min": 1e-4,
-    "warmup_epochs": 0,
-    "momentum": 0.9,
-    "weight_decay": 1e-4,
-    "precision": "float32",
-    "channels_last": True,
-    "compile": False,
-    "projection": None,
-    "augmentation": {"level": 2, "crop_padding": 1},
-    "adversary": None,
-    "snapshots": [],
-}
+TRAINING = PRETRAINING | {"learning_rate": 0.02, "augmentation": {"level": 2, "crop_padding": 1}}
 MLP = {"layers": 1, "hidden": None, "output": 6}
 CONTRASTIVE = {"loss": {"name": "supervised_contrastive", "temperature": 0.1}, "projection": MLP}
 
 
-def image_store(folder: Path, names=("a", "b", "c")) -> ImageStore:
-    rng = np.random.default_rng(0)
-    labels = np.arange(20) % len(names)
-    with create_store(folder / "manifest.json", "images") as store:
-        store.put(
-            "images",
-            rng.integers(0, 120, (20, 16, 16, 3), np.uint8)
-            + (60 * labels).astype(np.uint8)[:, None, None, None],
-        )
-        store.put("labels", labels)
-        store.meta = {"class_names": list(names), "resolution": [16, 16]}
-    return ImageStore(folder / "manifest.json")
+def store_of(folder: Path, names="abc") -> ImageStore:
+    brightness = 60 * (np.arange(20) % len(names))[:, None, None, None]
+    return image_store(folder, np.random.default_rng(0).integers(0, 120, (20, 16, 16, 3)) + brightness, names)
 
 
 @pytest.fixture
 def stores(tmp_path) -> dict[str, ImageStore]:
-    return {split: image_store(tmp_path / "images" / split) for split in ("train", "test")}
+    return {split: store_of(tmp_path / "images" / split) for split in ("train", "test")}
 
 
 def run(
@@ -79,14 +54,8 @@ def run(
 
 
 def zoo(checkpoint: Path, folder: Path, unit_layout="resnet", **settings):
-    manifest = folder / "model" / "manifest.json"
-    save_model(
-        manifest,
-        ModelJobSettings(source="pretraining", unit_layout=unit_layout, **settings),
-        UNSTAMPED,
-        checkpoint,
-    )
-    return load_model(manifest)
+    told = {"source": "pretraining", "unit_layout": unit_layout, **settings}
+    return stored(folder / "model", told, checkpoint)
 
 
 @pytest.mark.parametrize(
@@ -148,34 +117,25 @@ def test_a_size_that_the_network_does_not_take_is_an_error_before_training(store
     assert len(zoo(checkpoint, tmp_path, "vit").units) == 2
 
 
-def test_a_projection_needs_a_linear_classification_layer(stores, tmp_path):
-    with pytest.raises(ModelError, match=r"SqueezeNet: there is Conv2d at 'classifier.1'"):
-        run(stores, tmp_path, "torchvision/squeezenet1_1", 64, projection=MLP)
+@pytest.mark.parametrize(
+    ("architecture", "size", "training", "kind", "words"),
+    [
+        ("torchvision/squeezenet1_1", 64, {"projection": MLP}, ModelError, "SqueezeNet: there is Conv2d at 'classifier.1'"),
+        ("timm/deit_tiny_distilled_patch16_224", 224, {"projection": MLP}, ModelError, r"has several classification layers \(head, head_dist\)"),
+        ("small/resnet18", 16, {"loss": CONTRASTIVE["loss"]}, TrainingError, "loss supervised_contrastive: needs a projection head"),
+        ("small/resnet18", 16, {"learning_rate": 1e30}, TrainingError, r"the loss is (nan|inf) in epoch \d, step \d of 3, at learning rate 1e\+30"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_trained_leaves_nothing(stores, tmp_path, architecture, size, training, kind, words):
+    with pytest.raises(kind, match=words):
+        run(stores, tmp_path, architecture, size, **training)
     assert not (tmp_path / "pretraining").exists()
-
-
-def test_a_loss_on_embeddings_needs_a_projection(stores, tmp_path):
-    with pytest.raises(TrainingError, match="loss supervised_contrastive: needs a projection head"):
-        run(stores, tmp_path, loss=CONTRASTIVE["loss"])
-
-
-def test_a_network_with_several_classification_layers_takes_no_projection(stores, tmp_path):
-    with pytest.raises(ModelError, match=r"has several classification layers \(head, head_dist\)"):
-        run(stores, tmp_path, "timm/deit_tiny_distilled_patch16_224", 224, projection=MLP)
 
 
 def test_splits_of_other_classes_are_refused(stores, tmp_path):
-    stores["test"] = image_store(tmp_path / "other", ("a", "b", "d"))
+    stores["test"] = store_of(tmp_path / "other", "abd")
     with pytest.raises(DataError, match="have different classes"):
         run(stores, tmp_path)
-
-
-def test_a_diverging_run_leaves_nothing_under_a_final_name(stores, tmp_path):
-    with pytest.raises(
-        TrainingError, match=r"the loss is (nan|inf) in epoch \d, step \d of 3, at learning rate 1e\+30"
-    ):
-        run(stores, tmp_path, learning_rate=1e30)
-    assert not (tmp_path / "pretraining").exists()
 
 
 def test_tensorboard_is_told_what_the_history_holds(stores, tmp_path):

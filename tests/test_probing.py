@@ -49,6 +49,7 @@ def torch_loop(
         optimiser, settings.epochs, eta_min=settings.final_learning_rate
     )
     for epoch in range(settings.epochs):
+        assert settings.learning_rate_at(epoch) == pytest.approx(schedule.get_last_lr()[0], rel=1e-9)
         draw = torch.Generator().manual_seed(stream_seed(settings.seed, Stream.ORDER, epoch))
         for rows in torch.randperm(len(labels), generator=draw).split(settings.batch_size):
             optimiser.zero_grad()
@@ -79,19 +80,15 @@ def autograd_objective(probe: Probe, features: torch.Tensor, labels: torch.Tenso
     ],
     ids=["paper", "other-rates", "whole-batch", "batch-above-n"],
 )
-def test_sgd_is_torch_optim_sgd(settings: ProbeSettings) -> None:
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float64, (1e-9, 1e-11)), (torch.float32, (1e-4, 1e-5))])
+def test_sgd_is_torch_optim_sgd(
+    settings: ProbeSettings, dtype: torch.dtype, close: tuple[float, float]
+) -> None:
     features, labels = problem()
-    expected = torch_loop(features, labels, settings, classes=4)
-    probe = train_probes({"unit": features}, labels, [settings], dtype=torch.float64)[0]
-    torch.testing.assert_close(probe.weights, expected.weight.detach().T, rtol=1e-9, atol=1e-11)
-    torch.testing.assert_close(probe.bias, expected.bias.detach(), rtol=1e-9, atol=1e-11)
-
-
-def test_sgd_is_torch_optim_sgd_in_float32() -> None:
-    features, labels = problem()
-    expected = torch_loop(features.float(), labels, SHORT, classes=4)
-    probe = train_probes({"unit": features}, labels, [SHORT])[0]
-    torch.testing.assert_close(probe.weights, expected.weight.detach().T, rtol=1e-4, atol=1e-5)
+    expected = torch_loop(features.to(dtype), labels, settings, classes=4)
+    probe = train_probes({"unit": features}, labels, [settings], dtype=dtype)[0]
+    torch.testing.assert_close(probe.weights, expected.weight.detach().T, rtol=close[0], atol=close[1])
+    torch.testing.assert_close(probe.bias, expected.bias.detach(), rtol=close[0], atol=close[1])
 
 
 def test_units_seeds_and_the_order_of_batches_have_random_numbers_of_their_own() -> None:
@@ -135,25 +132,16 @@ def test_a_probe_is_the_same_alone_and_in_company(dtype: torch.dtype) -> None:
         assert probe.objective == pytest.approx(alone.objective, rel=tolerance)
 
 
-def test_settings_that_differ_give_different_probes() -> None:
-    features, labels = problem()
-    settings = [
-        SHORT,
-        replace(SHORT, learning_rate=0.05),
-        replace(SHORT, weight_decay=1e-2),
-        replace(SHORT, seed=1),
-    ]
-    objectives = {round(p.objective, 6) for p in train_probes({"unit": features}, labels, settings)}
-    assert len(objectives) == len(settings)
-
-
 @pytest.mark.parametrize("settings", [SHORT, EXACT], ids=["sgd", "lbfgs"])
-def test_same_call_same_bits(settings: ProbeSettings) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_same_call_same_bits(settings: ProbeSettings, dtype: torch.dtype) -> None:
     features, labels = problem()
+    features = features.to(dtype)
     torch.manual_seed(1)
     first = train_probes({"a": features, "b": features[:, :5]}, labels, [settings])
     torch.manual_seed(2)
     second = train_probes({"a": features, "b": features[:, :5]}, labels, [settings])
+    assert torch.equal(features, problem()[0].to(dtype))  # left as they were
     for one, other in zip(first, second, strict=True):
         assert torch.equal(one.weights, other.weights)
         assert torch.equal(one.bias, other.bias)
@@ -204,16 +192,6 @@ def test_sgd_comes_down_to_the_minimum_and_not_below() -> None:
     assert sgd.train_accuracy == pytest.approx(exact.train_accuracy, abs=0.5)
 
 
-def test_learning_rate_is_torch_cosine() -> None:
-    settings = ProbeSettings(epochs=17)
-    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=settings.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 17, eta_min=settings.final_learning_rate)
-    for epoch in range(17):
-        assert settings.learning_rate_at(epoch) == pytest.approx(schedule.get_last_lr()[0], rel=1e-9)
-        optimiser.step()
-        schedule.step()
-
-
 def test_arrays_memory_maps_and_tensors_are_alike(tmp_path) -> None:
     features, labels = problem(samples=20_000)
     half = features.to(torch.float16)
@@ -223,14 +201,6 @@ def test_arrays_memory_maps_and_tensors_are_alike(tmp_path) -> None:
     settings = [replace(SHORT, epochs=1)]
     probes = [train_probes({"unit": array}, labels.numpy(), settings)[0] for array in given]
     assert all(torch.equal(probe.weights, probes[0].weights) for probe in probes)
-
-
-def test_training_leaves_the_features_as_they_are() -> None:
-    features, labels = problem()
-    single = features.float()
-    before = single.clone()
-    train_probes({"unit": single}, labels, [SHORT, EXACT])
-    assert torch.equal(single, before)
 
 
 def test_accuracy_and_cross_entropy_by_hand() -> None:
@@ -430,5 +400,7 @@ def test_lbfgs_needs_few_evaluations(
         single = train_probes({"unit": features}, labels, [EXACT])[0]
     [evaluations] = [record.args[3] for record in caplog.records if "evaluations" in record.msg]
     assert evaluations <= most
-    exact = train_probes({"unit": features}, labels, [EXACT], dtype=torch.float64)[0]
-    assert exact.objective - 1e-7 <= single.objective <= exact.objective + 1e-5
+    assert single.gap < 1e-5
+    if classes == 10:  # in float64 many classes take many seconds
+        exact = train_probes({"unit": features}, labels, [EXACT], dtype=torch.float64)[0]
+        assert exact.objective - 1e-7 <= single.objective <= exact.objective + 1e-5

@@ -1,5 +1,6 @@
 """What jobs ask a cluster for: it grows with what they compute, and can be fixed and overridden."""
 
+import csv
 import json
 import os
 import re
@@ -20,7 +21,7 @@ from nctransfer.dag.estimates import ESTIMATES, Needs
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.resources import MEMORY_RANGE, RUNTIME_RANGE, Requests, round_memory, round_runtime
 from nctransfer.data import sources
-from nctransfer.data.dataset import UNKNOWN, DataSetSize, data_set
+from nctransfer.data.dataset import TABLE, UNKNOWN, DataSetSize, data_set
 from nctransfer.data.settings import DataSetSettings
 from nctransfer.data.sources.torchvision import dataset as torchvision
 
@@ -114,10 +115,11 @@ def used_size(**entry) -> DataSetSize:
 
 
 def test_every_torchvision_set_has_a_size_that_agrees_with_its_description():
-    for known in torchvision.SETS.values():
-        if numbers := re.findall(r"\(([\d,]+)\)", known.splits):
-            sizes = [known.size.train, known.size.test]
-            assert [int(number.replace(",", "")) for number in numbers] == sizes
+    with TABLE.open() as file:
+        described = {row["name"]: row["splits"] for row in csv.DictReader(file)}
+    for name, size in torchvision.SETS.items():
+        if numbers := re.findall(r"\(([\d,]+)\)", described[name]):
+            assert [int(number.replace(",", "")) for number in numbers] == [size.train, size.test]
 
 
 CIFAR = {"source": "torchvision", "name": "CIFAR100"}
@@ -316,8 +318,7 @@ def test_estimates_are_near_what_was_measured(model, method):
 )
 def test_estimates_of_scores_are_above_what_was_measured(monkeypatch, classes, samples, seconds, gib):
     """docs/ranking.md: one feature matrix of width 2,048."""
-    known = torchvision.KnownSet(DataSetSize(samples, 0, classes), "")
-    monkeypatch.setitem(torchvision.SETS, "CIFAR100", known)
+    monkeypatch.setitem(torchvision.SETS, "CIFAR100", DataSetSize(samples, 0, classes))
     model = {"source": "torchvision", "name": "resnet50", "units": "penultimate"}
     plan = plan_of(DATA, {"models": {"wide": model}})
     need = Needs(plan).scores("wide", "cifar100-224px")

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from test_data import encoded, fill, mistakes
 from test_data import levels as pixels
 from test_data import make as make_images
-from test_data import mistakes
 from test_data import read as dataset
 
 from nctransfer.config.load import load
@@ -69,28 +68,6 @@ def test_rows_are_drawn_as_by_hand(chosen: list[int], count: int | None, validat
     assert not set(train) & set(held_out)
     assert len(held_out) == validation
     assert len(train) + validation == (np.isin(LABELS, chosen).sum() if count is None else count)
-
-
-def test_draws_are_nested_seeded_and_share_their_order() -> None:
-    def drawn(chosen: list[int], count: int, validation: int = 0, seed: int = 3) -> set[int]:
-        return set(draw_rows(LABELS, chosen, count, validation, seed)[0].tolist())
-
-    assert drawn(EVERY, 30) < drawn(EVERY, 100)
-    assert drawn(EVERY, 100, seed=3) != drawn(EVERY, 100, seed=4)
-    # what hyper-parameters are chosen on is all of what is trained on in the end
-    train, held_out = draw_rows(LABELS, EVERY, 100, 20, 3)
-    assert set(train) | set(held_out) == drawn(EVERY, 100)
-    assert drawn(EVERY, 80) == drawn(EVERY, 100, validation=20)
-    # other classes do not change the order among these
-    assert {row for row in drawn(EVERY, 100) if LABELS[row] in (1, 4)} <= drawn([1, 4], 100 - 40)
-    # nor do rows behind these
-    longer = np.concatenate([LABELS, np.full(50, 6)])
-    assert {row for row in draw_rows(longer, EVERY, 100, 0, 3)[0] if row < 300} <= drawn(EVERY, 100)
-
-
-def test_draws_of_all_classes_are_not_those_of_one() -> None:
-    labels = np.zeros(50, np.int64)
-    assert draw_rows(labels, [0], 10, 0, 0)[0].tolist() != subset_rows(labels, ["a"], [0], 10, 0).tolist()
 
 
 def test_so_many_a_class_of_what_is_not_held_out() -> None:
@@ -148,11 +125,12 @@ def test_held_out_images_are_tested_on_and_the_test_split_is_not_opened(
 ) -> None:
     opened: list[str] = []
     really = arrays.open_split
-    monkeypatch.setattr(
-        arrays,
-        "open_split",
-        lambda options, split, root: (opened.append(split), really(options, split, root))[1],
-    )
+
+    def noting(options, split, root):
+        opened.append(split)
+        return really(options, split, root)
+
+    monkeypatch.setattr(arrays, "open_split", noting)
     options = {"train": str(numbered), "test": str(numbered)}
     stores = make(tmp_path / "a", "arrays", options, count=100, validation=20, seed=1)
     train, held_out = by_hand(np.zeros(200), [0], 100, 20, 1)
@@ -173,39 +151,14 @@ def test_held_out_images_are_tested_on_and_the_test_split_is_not_opened(
 
 
 def test_bad_files_of_a_split_that_serves_for_both_are_named_once(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / "set" / "train" / name).mkdir(parents=True)
-        for value in range(5):
-            (tmp_path / "set" / "train" / name / f"{value}.png").write_bytes(picture(value))
-    (tmp_path / "set" / "test" / "a").mkdir(parents=True)
-    (tmp_path / "set" / "test" / "b").mkdir()
+    fill(tmp_path / "set" / "train", {"a": [*range(5)], "b": [*range(5)]})
+    fill(tmp_path / "set" / "test", {"a": [], "b": []})
     (tmp_path / "set" / "train" / "a" / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match=r"^1 files cannot be used"):
         make(tmp_path, "imagefolder", {"path": str(tmp_path / "set")}, validation=4)
 
 
 # --- the plan ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("entry", "key", "words"),
-    [
-        ({"count": 0}, ("count",), "greater than or equal to 1"),
-        ({"validation": 0}, ("validation",), "greater than or equal to 1"),
-        ({"count": 10, "per_class": 2}, ("count",), "excludes per_class"),
-        ({"count": 10, "validation": 10}, ("validation",), "fewer than 10"),
-        ({"validation": 2, "test_per_class": 1}, ("test_per_class",), "beside validation"),
-        (
-            {"source": "huggingface", "name": "a/b", "label_bins": 1},
-            ("label_bins",),
-            "greater than or equal to 2",
-        ),
-        ({"label_bins": 3}, ("label_bins",), "not permitted"),
-    ],
-)
-def test_mistakes_are_found_before_any_job(entry: dict[str, Any], key: tuple[str, ...], words: str) -> None:
-    problems = mistakes({"source": "digits"} | entry)
-    assert [where for where, message in problems if words in message] == [key], problems
 
 
 @pytest.mark.parametrize("more", [{}, {"count": "many"}, {"classes": 5}])
@@ -283,20 +236,13 @@ def test_small_images_of_the_hub_are_stored_once_for_all_sizes(paper: Plan) -> N
 # --- WebDataset archives ----------------------------------------------------------------
 
 
-def picture(value: int, kind: str = "PNG") -> bytes:
-    buffer = io.BytesIO()
-    options = {"lossless": True} if kind == "WEBP" else {}
-    Image.new("RGB", (6, 5), (value, value, value)).save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
 def archive(path: Path, rows: list[tuple[int, int]], suffix: str = "webp") -> None:
     """An archive as CLIP_benchmark writes it: ``s0000000.cls``, ``s0000000.webp``, ..."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = {"jpg": "JPEG"}.get(suffix, suffix.upper())
     with tarfile.open(path, "w") as tar:
         for index, (value, label) in enumerate(rows):
-            for name, data in (("cls", str(label).encode()), (suffix, picture(value, kind))):
+            for name, data in (("cls", str(label).encode()), (suffix, encoded(value, kind=kind))):
                 member = tarfile.TarInfo(f"s{index:07d}.{name}")
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
@@ -346,7 +292,7 @@ def test_encoded_pictures_in_columns_of_bytes(tmp_path: Path) -> None:
     rows = {
         "__key__": ["a", "b"],
         "__url__": ["x", "x"],
-        "webp": [picture(7, "WEBP"), picture(9, "WEBP")],
+        "webp": [encoded(7, kind="WEBP"), encoded(9, kind="WEBP")],
         "cls": [1, 0],
     }
     features = datasets.Features(
@@ -378,7 +324,7 @@ def test_named_classes_are_grouped_too_and_what_cannot_be_is_refused(tmp_path: P
     with pytest.raises(DataError, match="label_bins 13 is more than its 12 labels"):
         make(tmp_path / "a", "huggingface", {"path": str(shards), "label_bins": 13})
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(num_classes=4)})
-    pictures = [{"bytes": picture(value), "path": None} for value in range(3)]
+    pictures = [{"bytes": encoded(value), "path": None} for value in range(3)]
     table = datasets.Dataset.from_dict({"image": pictures, "label": [0, 1, 2]}, features=features)
     table.to_parquet(tmp_path / "named.parquet")
     options = {"path": str(tmp_path / "named.parquet"), "test_fraction": 0.3, "label_bins": 2}

@@ -5,6 +5,7 @@ neither torch nor a data set library, because the Snakefile reads it. Jobs do no
 makes no job out of date.
 """
 
+import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +43,26 @@ class DataSetSize:
 
 # An unknown data set is taken to be large, because a job that asks for too little memory is killed.
 UNKNOWN = DataSetSize(100_000, 50_000, 1_000, 20_000)
+TABLE = Path(__file__).with_name("sizes.csv")
+_NUMBERS = ("train", "test", "classes", "download")
+
+
+def known_sizes(source: str) -> dict[str, DataSetSize]:
+    """Sizes of a source's data sets by name, from ``sizes.csv``, which also says what their splits are.
+
+    Those of torchvision are from the papers of the data sets, split as here, with torchvision's archives.
+    Those of the hub, by repository or ``repository:split``, are of VTAB (Zhai et al. 2019, training and
+    validation joined) and miniImageNet (Ravi & Larochelle 2017), with a download that is assumed.
+    """
+    sizes = {}
+    with TABLE.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["source"] == source:
+                train, test, classes, download = (int(row[key]) for key in _NUMBERS)
+                pixels = (int(row["height"]), int(row["width"])) if row["height"] else None
+                sizes[row["name"]] = DataSetSize(train, test, classes, download, pixels)
+    return sizes
+
 
 S = TypeVar("S", bound=DataSetSettings)
 

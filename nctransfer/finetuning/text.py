@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nctransfer.catalog.known_models import lookup
-from nctransfer.errors import ConfigError, ModelError
+from nctransfer.errors import ModelError
 from nctransfer.finetuning.tuned_network import TunedNetwork
 from nctransfer.models.architecture import Architecture
 from nctransfer.models.architectures import open_clip as library
@@ -75,10 +75,8 @@ def text_classifier(
             the model's exp(logit_scale).
 
     Raises:
-        ConfigError: no classes, no templates, or a template without a place for the class.
         ModelError: the model has no text tower, or its weights or tokenizer are not available.
     """
-    _check_prompts(class_names, templates)
     model, tokenizer, where = _model(settings, checkpoint)
     model = model.float().to(device).eval()
     logger.info("%s: %d classes, %d prompts each", where, len(class_names), len(templates))
@@ -89,18 +87,6 @@ def text_classifier(
     scale = model.logit_scale.detach().exp()
     refuse_non_finite({"the text classifier": columns, "its logit scale": scale}, where)
     return columns.T.contiguous(), float(scale)
-
-
-def _check_prompts(class_names: Sequence[str], templates: Sequence[str]) -> None:
-    if not class_names:
-        raise ConfigError("zero_shot: there are no class names to embed")
-    if isinstance(templates, str) or not templates:
-        raise ConfigError(f"zero_shot: templates {templates!r}; expected a list of texts, at least one")
-    for template in templates:
-        if template.count("{}") != 1 or set("{}") & set(template.replace("{}", "")):
-            raise ConfigError(
-                f"zero_shot: template {template!r}; expected one {{}} in the class's place, no other braces"
-            )
 
 
 def _model(settings: TextTowerSettings, checkpoint: Path | None) -> tuple[Any, Tokenizer, str]:

@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import open_clip
@@ -42,33 +43,8 @@ from nctransfer.storage.files import atomic_path
 
 logger = logging.getLogger(__name__)
 
-UNIT_LAYOUT_OF_MODULE = {
-    "torchvision.models.resnet": "resnet",
-    "torchvision.models.densenet": "densenet",
-    "torchvision.models.mobilenetv2": "mobilenet",
-    "torchvision.models.mobilenetv3": "mobilenet",
-    "torchvision.models.efficientnet": "mobilenet",
-    "torchvision.models.mnasnet": "mobilenet",
-    "torchvision.models.googlenet": "googlenet",
-    "torchvision.models.inception": "inception",
-    "torchvision.models.squeezenet": "squeezenet",
-    "torchvision.models.vision_transformer": "vit",
-    "timm.models.resnet": "resnet",
-    "timm.models.resnetv2": "resnet",
-    "timm.models.densenet": "densenet",
-    "timm.models.efficientnet": "mobilenet",
-    "timm.models.mobilenetv3": "mobilenet",
-    "timm.models.hardcorenas": "mobilenet",
-    "timm.models.inception_v3": "inception",
-    "timm.models.inception_v4": "inception",
-    "timm.models.vision_transformer": "vit",
-    "timm.models.vision_transformer_hybrid": "vit",
-    "timm.models.vision_transformer_relpos": "vit",
-    "timm.models.deit": "vit",
-    "timm.models.beit": "vit",
-    "timm.models.eva": "vit",
-    "open_clip.transformer": "clip",
-}
+with Path(__file__).with_name("layouts_of_modules.csv").open(newline="") as file:
+    UNIT_LAYOUT_OF_MODULE = {row["module"]: row["unit_layout"] for row in csv.DictReader(file)}
 FALLBACK = "stages"
 # Weights without a classifier, and with an input that the others do not have.
 SKIPPED = {("torchvision", "vgg16", "IMAGENET1K_FEATURES")}
