@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from feature_stores import feature_store
 from networks import backbone_of
 from sklearn.linear_model import LogisticRegression
 
@@ -18,7 +19,7 @@ from nctransfer.dag.plan import Plan
 from nctransfer.data.images import ImageStore, prepare_images
 from nctransfer.data.settings import Geometry, ImagesJobSettings
 from nctransfer.errors import ConfigError, DegenerateInputError, ModelError
-from nctransfer.features.feature_store import FeatureStore, write_columns
+from nctransfer.features.feature_store import FeatureStore
 from nctransfer.few_shot.episodes import Shape, draw_episodes, require_enough
 from nctransfer.few_shot.evaluation import episode_accuracies, query_nc1, unit_length
 from nctransfer.few_shot.settings import FewShotJobSettings
@@ -32,7 +33,6 @@ from nctransfer.reporting.table_cells import Cell, Emphasis
 from nctransfer.reporting.tables.few_shot import table as few_shot
 from nctransfer.settings import ViewNames
 from nctransfer.stamp import UNSTAMPED
-from nctransfer.storage.stores import create_store
 from nctransfer.tidy.few_shot import few_shot_table
 from nctransfer.training.learning_rate_schedule import learning_rate
 from nctransfer.training.settings import AugmentationSettings, LoopSettings, StepDecaySettings
@@ -309,33 +309,19 @@ NAMES = ViewNames(model="m", view="v")
 SETTINGS = FewShotJobSettings(names=NAMES, queries=10, episodes=8, permutations=2, seed=7)
 
 
-def store(folder: Path, features: np.ndarray, labels: np.ndarray) -> FeatureStore:
-    manifest = folder / "manifest.json"
-    with create_store(manifest, "features") as writer:
-        columns = {"unit00.avg": features[:, :2], "penultimate": features}
-        widths = {name: part.shape[1] for name, part in columns.items()}
-        with write_columns(writer, widths, len(features), "float32", "npy") as open_columns:
-            open_columns.append({name: part.astype(np.float32) for name, part in columns.items()})
-        writer.put("labels", labels)
-        described = [("unit00.avg", 0, "stem", "avg"), ("penultimate", 5, "penultimate", "")]
-        writer.meta = {
-            "columns": [
-                {"name": name, "unit": unit, "module": module, "pooling": pooling, "width": widths[name]}
-                for name, unit, module, pooling in described
-            ],
-            "class_names": [f"class {label}" for label in range(8)],
-            "samples": len(features), "format": "npy", "dtype": "float32",
-        }  # fmt: skip
-    return FeatureStore(manifest)
-
-
 @pytest.fixture
 def stores(problem, tmp_path) -> dict[str, FeatureStore]:
     features, labels = problem
     held = np.arange(len(labels)) % 4 == 0
+    last, stem = ("penultimate", 5, "penultimate", ""), ("unit00.avg", 0, "stem", "avg")
     return {
-        "train": store(tmp_path / "train", features[~held], labels[~held]),
-        "test": store(tmp_path / "test", features[held], labels[held]),
+        split: feature_store(
+            tmp_path / split,
+            {stem: features[rows, :2], last: features[rows]},
+            labels[rows],
+            [f"class {label}" for label in range(8)],
+        )
+        for split, rows in (("train", ~held), ("test", held))
     }
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from feature_stores import feature_store
 from project import TINY, Project
 from scipy import stats
 
@@ -16,14 +17,13 @@ from nctransfer.config.load import load
 from nctransfer.config.yaml_files import merge
 from nctransfer.dag.plan import Plan
 from nctransfer.errors import ConfigError
-from nctransfer.features.feature_store import Column, FeatureStore, write_columns
+from nctransfer.features.feature_store import FeatureStore
 from nctransfer.reporting.figures.ranking import figure as figure_of_models
 from nctransfer.reporting.figures.ranking_units import figure as ranking_units
 from nctransfer.reporting.ranks import main_accuracy, verdict
 from nctransfer.reporting.settings import RankingPanel
 from nctransfer.reporting.tables.ranking import table as table_of
 from nctransfer.settings import ViewNames
-from nctransfer.storage.stores import create_store
 from nctransfer.storage.tables import read_tables, write_table
 from nctransfer.tidy.ranking import agreement_table, gather, probe_accuracies, run_accuracies
 from nctransfer.tidy.scores import score_table
@@ -257,32 +257,20 @@ def test_a_wrong_file_of_measured_accuracies_is_refused_by_its_key(tmp_path, tex
 # --- scores of a feature store ----------------------------------------------------------------------
 
 
-def feature_store(folder: Path, head: bool = True, noise: float = 1.0) -> FeatureStore:
+def store(folder: Path, head: bool = True, noise: float = 1.0) -> FeatureStore:
     """Stem, two units of two poolings, the penultimate feature and logits of three classes."""
     rng = np.random.default_rng(3)
     labels, means = np.arange(90) % 3, rng.normal(size=(3, 6)) * 2
     columns = [
-        Column("unit00.avg", 0, "stem", "avg", 6),
-        *(Column(f"unit0{i}.{pool}", i, f"b{i}", pool, 6) for i in (1, 2) for pool in ("avg", "cls")),
-        Column("penultimate", 3, "penultimate", "", 6),
-        Column("summed", 3, "summed", "", 6),
-        *([Column("logits", 4, "fc", "", 5)] if head else []),
+        ("unit00.avg", 0, "stem", "avg"),
+        *((f"unit0{i}.{pool}", i, f"b{i}", pool) for i in (1, 2) for pool in ("avg", "cls")),
+        ("penultimate", 3, "penultimate", ""),
+        ("summed", 3, "summed", ""),
     ]
-    with create_store(folder / "manifest.json", "features") as store:
-        store.put("labels", labels)
-        store.meta = {
-            "samples": len(labels), "columns": [vars(column) for column in columns], "class_names": list("abcd"),
-            "format": "npy", "dtype": "float32",
-        }  # fmt: skip
-        with write_columns(store, {c.name: c.width for c in columns}, 90, "float32", "npy") as target:
-            target.append(
-                {
-                    column.name: rng.normal(size=(90, column.width)) * noise
-                    + (means[labels] if column.width == 6 else 0)
-                    for column in columns
-                }
-            )
-    return FeatureStore(folder / "manifest.json")
+    arrays = {column: rng.normal(size=(90, 6)) * noise + means[labels] for column in columns}
+    if head:
+        arrays["logits", 4, "fc", ""] = rng.normal(size=(90, 5)) * noise
+    return feature_store(folder, arrays, labels, "abcd")
 
 
 def score_settings(model: str = "m", **changes) -> ScoresJobSettings:
@@ -292,7 +280,7 @@ def score_settings(model: str = "m", **changes) -> ScoresJobSettings:
 
 
 def test_units_of_one_pooling_and_the_last_feature_are_scored(tmp_path):
-    table = score_table(feature_store(tmp_path), score_settings(), CPU)
+    table = score_table(store(tmp_path), score_settings(), CPU)
     assert list(dict.fromkeys(zip(table["unit"], table["pooling"], strict=True))) == [
         (1, "avg"),
         (2, "avg"),
@@ -306,7 +294,7 @@ def test_units_of_one_pooling_and_the_last_feature_are_scored(tmp_path):
 
 
 def test_scores_of_the_source_classifier_are_left_out_by_name_without_one(tmp_path):
-    table = score_table(feature_store(tmp_path, head=False), score_settings(), CPU)
+    table = score_table(store(tmp_path, head=False), score_settings(), CPU)
     leep = table[table["score"] == "leep"].iloc[0]
     assert np.isnan(leep["value"])
     assert "no source classifier" in leep["reason"]
@@ -314,14 +302,14 @@ def test_scores_of_the_source_classifier_are_left_out_by_name_without_one(tmp_pa
 
 
 def test_a_subsample_is_seeded_and_written_down(tmp_path):
-    store = feature_store(tmp_path)
+    features = store(tmp_path)
     settings = score_settings(scores=["nc1", "parc"], samples=70)
-    first, again = (score_table(store, settings, CPU) for _ in range(2))
+    first, again = (score_table(features, settings, CPU) for _ in range(2))
     pd.testing.assert_frame_equal(first, again)
     used = first.groupby("score")["samples"].unique()
     assert (used["nc1"].tolist(), used["parc"].tolist()) == ([70], [50])
     assert first["available"].eq(90).all()
-    other = score_table(store, settings.model_copy(update={"seed": 2}), CPU)
+    other = score_table(features, settings.model_copy(update={"seed": 2}), CPU)
     assert not np.allclose(first["value"], other["value"])
 
 
@@ -348,8 +336,8 @@ def tables(tmp_path) -> dict:
     """Nine models, the noisier the later and the less accurate; the last without a head."""
     found = {}
     for index in range(9):
-        store = feature_store(tmp_path / str(index), head=index < 8, noise=0.6 + 0.2 * index)
-        found["scores", f"m{index}", "v"] = score_table(store, score_settings(f"m{index}"), CPU)
+        features = store(tmp_path / str(index), head=index < 8, noise=0.6 + 0.2 * index)
+        found["scores", f"m{index}", "v"] = score_table(features, score_settings(f"m{index}"), CPU)
         accuracies = {unit: 90.0 - 4 * index + unit for unit in (1, 2, 3)}
         found["probes", f"m{index}", "v"] = probe_table(f"m{index}", accuracies)
     return found
@@ -391,9 +379,9 @@ def test_terms_are_pooled_over_models_and_over_the_units_of_each_model(tables):
 def test_each_term_of_a_score_and_the_score_without_it_are_compared_with_the_accuracy(tables, tmp_path):
     settings = rank_settings(scores=["ncti", "etran", "face", "nc1"])
     for index in range(9):
-        store = FeatureStore(tmp_path / str(index) / "manifest.json")
+        features = FeatureStore(tmp_path / str(index) / "manifest.json")
         scores = score_settings(f"m{index}", scores=settings.scores)
-        tables["scores", f"m{index}", "v"] = score_table(store, scores, CPU)
+        tables["scores", f"m{index}", "v"] = score_table(features, scores, CPU)
     found = gather(tables, settings)
     models = found[found["comparison"] == "models"]
     assert set(models.loc[models["kind"] == "without", "name"]) == {
