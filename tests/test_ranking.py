@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from feature_stores import feature_store
+from pictures import paper
 from project import TINY, Project
 from scipy import stats
 
@@ -52,16 +53,13 @@ def ranked(planned: Plan) -> list[str]:
 # --- the plan ---------------------------------------------------------------------------------------
 
 
-def test_the_papers_ranking_scores_the_features_of_figure_2(tmp_path):
-    paper = Plan(load(ROOT / "config.yaml"), ROOT)
-    assert list(paper.configuration.rank.datasets) == ["cifar10", "aircraft", "dtd", "pet"]
-    points = {
-        (point.model, point.view) for panel in paper.figure("fig2").settings.panels for point in panel.points
-    }
+def test_the_papers_ranking_scores_the_features_of_figure_2():
+    datasets = list(paper().configuration.rank.datasets)
+    assert datasets == ["cifar10", "aircraft", "dtd", "pet"]
+    panels = paper().figure("fig2").settings.panels
+    points = {(point.model, point.view) for panel in panels for point in panel.points}
     ranked = {
-        (entry.model, entry.view)
-        for dataset in paper.configuration.rank.datasets
-        for entry in paper.ranking(dataset).settings.models
+        (entry.model, entry.view) for name in datasets for entry in paper().ranking(name).settings.models
     }
     assert points <= ranked
     assert {model for model, _ in ranked - points} == {"resnet34"}  # seven models would be too few to tell

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pictures import paper
 from project import Project
 from scipy import stats
 from sklearn.datasets import load_digits
@@ -97,8 +98,7 @@ def test_every_claim_of_the_paper_is_there():
 
 
 def test_claims_are_about_pictures_of_the_paper():
-    plan = Plan(load(ROOT / "config.yaml"), ROOT)
-    shown = {*plan.configuration.figures, *plan.configuration.tables}
+    shown = {*paper().configuration.figures, *paper().configuration.tables}
     assert set(claims.pictures_read(CLAIMS)) <= shown
 
 
@@ -767,7 +767,7 @@ def test_every_claim_finds_what_it_is_about_in_the_papers_pictures(layouts, tmp_
 
 
 def test_the_whole_paper_says_so_and_a_subset_does_not():
-    own = Plan(load(ROOT / "config.yaml"), ROOT).scorecard()
+    own = paper().scorecard()
     assert set(own.settings.set_ups.values()) == {PAPER}
     assert set(own.settings.pictures) == set(claims.pictures_read(CLAIMS))
     few = load(ROOT / "config.yaml", [], ["finetuning={epochs: 100}", "study=short"])

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from pictures import paper
 from project import ROOT
 
 from nctransfer.config.axis_ranges import read_windows
@@ -34,11 +35,10 @@ def points(nc1, accuracy, panel="a", title="CIFAR-10"):
 
 
 def test_every_window_is_of_a_panel_of_config_yaml(axes):
-    plan = Plan(load(ROOT / "config.yaml", [], []), ROOT)
     panels = {
         (figure, letter(index), panel.title)
-        for figure in plan.configuration.figures
-        for index, panel in enumerate(plan.figure(figure).settings.panels)
+        for figure in paper().configuration.figures
+        for index, panel in enumerate(paper().figure(figure).settings.panels)
     }
     assert set(zip(axes["figure"], axes["panel"], axes["title"], strict=True)) <= panels
     assert not axes.duplicated(["figure", "panel"]).any()
@@ -167,11 +167,9 @@ def test_a_file_that_holds_no_windows_is_named_with_what_is_allowed(tmp_path, ta
 def test_config_yaml_draws_the_papers_windows_and_an_overlay_can_leave_them_out(tmp_path):
     overlay = tmp_path / "own.yaml"
     overlay.write_text("study: own\nstyle: {windows: null}\n")
-    plan, other = (Plan(load(ROOT / "config.yaml", files, []), ROOT) for files in ([], [overlay]))
-    assert [window.title for window in plan.figure("fig3").settings.windows] == [
-        "ResNet34 on CIFAR-10",
-        "ViT-B/32 on CIFAR-10",
-    ]
+    other = Plan(load(ROOT / "config.yaml", [overlay]), ROOT)
+    titles = [window.title for window in paper().figure("fig3").settings.windows]
+    assert titles == ["ResNet34 on CIFAR-10", "ViT-B/32 on CIFAR-10"]
     assert other.figure("fig3").settings.windows == ()
     absent = Plan(load(ROOT / "config.yaml", [], ["style={windows: nowhere.csv}"]), ROOT)
     with pytest.raises(ConfigError, match=r"style\.windows: no file 'nowhere\.csv'"):
