@@ -1,6 +1,5 @@
 """Ranking: the plan, the tables from scores to agreement, what a reader sees, and the real workflow."""
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +128,32 @@ def test_a_source_accuracy_of_ones_own_reruns_the_ranking_alone(tmp_path):
     assert after.ranking("dtd").stamp.digest != before.ranking("dtd").stamp.digest
     assert after.model("resnet18").stamp.digest == before.model("resnet18").stamp.digest
     assert after.scores("resnet18", view).stamp.digest == before.scores("resnet18", view).stamp.digest
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ("rank: {scores: [nc1, logme]}", {"scores", "ranking", "figure", "table"}),
+        ("style: {dpi: 61}\nmetrics: {permutations: 2}", {"figure"}),
+        ("rank: {models: [resnet50, resnet18]}", {"ranking", "figure", "table"}),
+    ],
+)
+def test_a_change_is_one_of_exactly_the_jobs_that_depend_on_it(tmp_path, change, again):
+    base = {"rank": {"datasets": ["dtd"], "models": ["resnet18", "resnet50"]}}
+    before, after = (
+        plan(tmp_path, yaml.safe_dump(merge(base, yaml.safe_load(text)))) for text in ("{}", change)
+    )
+
+    def digests(planned):
+        view = planned.view("resnet18", "dtd").key
+        jobs = {
+            "scores": planned.scores("resnet18", view), "probes": planned.probes("resnet18", view),
+            "ranking": planned.ranking("dtd"), "figure": planned.figure("rank-dtd"), "table": planned.table("rank-dtd"),
+        }  # fmt: skip
+        return {name: job.stamp.digest for name, job in jobs.items()}
+
+    first, second = digests(before), digests(after)
+    assert {name for name in first if first[name] != second[name]} == again
 
 
 def test_fine_tuning_runs_to_compare_with_are_planned_once_a_model_and_data_set(tmp_path):
@@ -741,23 +766,16 @@ def test_a_ranking_of_last_features_alone_says_that_units_are_missing(pictures):
 # --- the real workflow ------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Project:
-    """Two tiny models ranked on digits; tests work on clones."""
-    project = Project.fresh(tmp_path_factory.mktemp("rank") / "p")
+def test_rank_leaves_scores_a_table_and_two_figures(tmp_path):
+    finished = Project.fresh(tmp_path / "p")
     tiny = yaml.safe_load(TINY.read_text())
-    other = tiny["models"]["tiny"] | {"options": {"width": 6}}
     overlay = merge(tiny, {
-        "models": {"other": other},
+        "models": {"other": tiny["models"]["tiny"] | {"options": {"width": 6}}},
         "rank": {"datasets": ["digits59"], "models": ["tiny", "other"]},
     })  # fmt: skip
-    (project.folder / "tiny.yaml").write_text(yaml.safe_dump(overlay))
-    run = project.run("rank")
+    (finished.folder / "tiny.yaml").write_text(yaml.safe_dump(overlay))
+    run = finished.run("rank")
     assert run.returncode == 0, run.stdout + run.stderr
-    return project
-
-
-def test_rank_leaves_scores_a_table_and_two_figures(finished):
     ranked = pd.read_parquet(finished.folder / "results/tiny/rank/digits59.parquet")
     assert set(ranked["model"]) == {"tiny", "other"}
     assert set(ranked.loc[ranked["comparison"] == "units", "unit"]) == set(range(1, 10))
@@ -770,19 +788,3 @@ def test_rank_leaves_scores_a_table_and_two_figures(finished):
     assert "2 models: too few to tell (at least 8)" in text
     assert "NCTI" in text
     assert not finished.planned("rank")
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ({"rank": {"scores": ["nc1", "logme"]}}, Counter(scores=2, ranking=1, figure=2, table=1)),
-        ({"style": {"dpi": 61}, "metrics": {"permutations": 2}}, Counter(figure=2)),
-        ({"rank": {"models": ["other", "tiny"]}}, Counter(ranking=1, figure=2, table=1)),
-    ],
-)
-def test_a_change_reruns_exactly_what_depends_on_it(project, values, expected):
-    path = project.folder / "tiny.yaml"
-    path.write_text(yaml.safe_dump(merge(yaml.safe_load(path.read_text()), values)))
-    found = project.planned("rank")
-    found.pop("rank", None)
-    assert found == expected
