@@ -444,14 +444,6 @@ def test_training_accuracies_that_are_all_the_same_have_no_correlation():
     assert len(right.lines) == 0
 
 
-def test_a_data_set_without_nc1_is_named():
-    chosen, found = across()
-    chosen = chosen.model_copy(update={"panels": chosen.panels[:1]})
-    found["metrics", "clip", "DTD-px"] = found["metrics", "clip", "DTD-px"].query("metric != 'nc1'")
-    with pytest.raises(DegenerateInputError, match=r"'CLIP', point 'DTD'.*no nc1 "):
-        across_datasets.tabulate(chosen, found)
-
-
 def test_an_axis_has_three_numbers_at_least():
     for axes in drawn(
         across_datasets, *across({name: (1 + i, 62 + 4.4 * i, 63 + 4 * i) for i, name in enumerate(SIX)})

@@ -131,12 +131,6 @@ def test_scores_that_say_why_they_have_none():
     assert -1 < terms("vci", more, others)["vci"] < -1e-3
 
 
-def test_two_classes_of_the_same_mean_are_named():
-    features, labels, _ = draw(66, [9, 8, 8], 6)
-    features[labels == 2] += features[labels == 1].mean(0) - features[labels == 2].mean(0)
-    assert "classes 1 and 2 have the same mean" in refused("cdnv", features, labels)
-
-
 def test_a_value_that_is_not_finite_is_refused_by_its_name():
     class Wild:
         TITLES = {"wild": "Wild", "tame": "Tame"}  # noqa: RUF012
