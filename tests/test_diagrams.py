@@ -13,7 +13,7 @@ from project import Project
 from nctransfer import variants
 from nctransfer.config.load import load
 from nctransfer.dag.plan import Plan
-from nctransfer.errors import ConfigError, DegenerateInputError
+from nctransfer.errors import DegenerateInputError
 from nctransfer.finetuning import methods
 from nctransfer.finetuning.method import method_facts
 from nctransfer.finetuning.tuning import Task, count_parameters
@@ -241,60 +241,6 @@ def test_diagrams_are_the_same_bytes_every_time(layout, tmp_path):
     back = pd.read_csv(path.with_suffix(".csv"))
     assert set(back["panel"]) == {"a", "b"}
     assert {"part", "module", "type", "width", "parameters", "state", "skip"} <= set(back.columns)
-
-
-# --- the configuration ---------------------------------------------------------------------
-
-TUNING = "figures: {{wrong: {{kind: diagram, layout: tuning, panels: [{{model: resnet18, dataset: cifar10, {}}}]}}}}"
-SHOWN = "figures: {{wrong: {{kind: {}, panels: [{{model: {}}}]}}}}"
-MEASUREMENTS = "tables: {{wrong: {{kind: {}}}}}"
-
-
-@pytest.mark.parametrize(
-    ("entry", "words"),
-    [
-        (TUNING.format("method: layer_fd, units: [5]"), "panels[0].method: no 'layer_fd' in methods"),
-        (TUNING.format("method: layer_ft, units: [9]"), "'resnet18' has no unit 9; it has units 1 to 8"),
-        (TUNING.format("method: layer_ft"), "'layer_ft' tunes units; name them in units"),
-        (TUNING.format("method: lp, units: [5]"), "method 'lp' has no choice of units; leave it out"),
-        (TUNING.format("method: zero_shot"), "'zero_shot' trains nothing"),
-        (TUNING.format("method: lp, pooling: avg"), "pooling: unknown key of kind 'diagram'"),
-        (TUNING.format("title: one"), "panels[0].method: missing; layout tuning needs it"),
-        (SHOWN.format("diagram, layout: tuning", "resnet18, method: lp"), "dataset: missing"),
-        (SHOWN.format("diagram, layout: candidates", "resnet81"), "no 'resnet81' in models"),
-        (
-            SHOWN.format("diagram, layout: layerwise", "resnet18, dataset: cifar10"),
-            "dataset: has no meaning for layout 'layerwise'",
-        ),
-        (
-            SHOWN.format("layerwise", "resnet18, dataset: cifar10, units: [5]"),
-            "units: unknown key of kind 'layerwise'",
-        ),
-        (
-            SHOWN.format("layerwise", "resnet18, dataset: cifar10, method: lp"),
-            "method: unknown key of kind 'layerwise'",
-        ),
-        (
-            SHOWN.format("diagram, layout: candidates", "mine"),
-            "'mine' is a fine-tuned model; name 'resnet18'",
-        ),
-        (MEASUREMENTS.format("methods"), "tables.wrong.panels: missing; it has no default"),
-        (
-            MEASUREMENTS.format("nc1_measurements, panels: [{model: resnet18, dataset: cifar10}]"),
-            "tables.wrong.panels: an entry of kind 'nc1_measurements' takes none",
-        ),
-    ],
-)
-def test_a_mistake_is_told_before_anything_is_planned(entry, words, tmp_path):
-    overlay = tmp_path / "overlay.yaml"
-    mine = "finetuned: {mine: {model: resnet18, dataset: cifar10, method: lp}}\n"
-    overlay.write_text(f"study: x\n{mine}{entry}\n")
-    with pytest.raises(ConfigError) as caught:
-        load(ROOT / "config.yaml", [overlay])
-    lines = str(caught.value).splitlines()[1:]
-    assert len(lines) == 1, lines
-    assert words in lines[0]
-    assert lines[0].strip().startswith(f"{entry.partition(':')[0]}.wrong.panels")
 
 
 def test_the_papers_diagrams_read_units_and_train_nothing():

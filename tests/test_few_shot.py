@@ -18,7 +18,7 @@ from nctransfer.config.load import load
 from nctransfer.dag.plan import Plan
 from nctransfer.data.images import ImageStore, prepare_images
 from nctransfer.data.settings import Geometry, ImagesJobSettings
-from nctransfer.errors import ConfigError, DegenerateInputError, ModelError
+from nctransfer.errors import DegenerateInputError, ModelError
 from nctransfer.features.feature_store import FeatureStore
 from nctransfer.few_shot.episodes import Shape, draw_episodes, require_enough
 from nctransfer.few_shot.evaluation import episode_accuracies, query_nc1, unit_length
@@ -411,52 +411,6 @@ def test_the_table_shows_a_row_a_network_and_marks_the_best_of_a_data_set(tmp_pa
 def test_few_shot_models_ask_for_no_probes(tmp_path):
     shown = plan(tmp_path).shown
     assert not [name for name in shown if name.startswith(("cifar-fs", "mini-imagenet"))]
-
-
-PANEL = "tables: {t: {kind: few_shot, panels: [{dataset: %s, series: [{models: {a: resnet34}}]%s}]}}\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (
-            PANEL % ("d", "") + "datasets: {d: {source: digits, classes: ['0', '1', '2']}}\n",
-            "tables.t.panels[0].dataset: 'd' has 3 classes; an episode takes 5 (few_shot.ways)",
-        ),
-        (
-            PANEL % ("d", "") + "datasets: {d: {source: digits, per_class: 12, test_per_class: 7}}\n",
-            "tables.t.panels[0].dataset: 'd' has 19 images per class (per_class, test_per_class); an episode takes 20",
-        ),
-        (PANEL % ("cifar10", ", nc1_on: cifar10"), "tables.t.panels[0].nc1_on: unknown key of kind 'few_shot'; allowed: dataset, series, title"),
-        (
-            "tables: {t: {kind: few_shot, panels: [{dataset: cifar10, model: resnet34}]}}\n",
-            "tables.t.panels[0].model: unknown key of kind 'few_shot'; allowed: dataset, series, title\ntables.t.panels[0].series: missing",
-        ),
-        ("few_shot: {episodes: 1}\n", "few_shot.episodes: 1 is out of range; it must be >= 2"),
-        ("few_shot: {ways: 11}\ntables: {t: {kind: few_shot, panels: [{dataset: digits, series: [{models: {a: resnet34}}]}]}}\ndatasets: {digits: {source: digits}}\n",
-         "tables.t.panels[0].dataset: 'digits' has 10 classes; an episode takes 11 (few_shot.ways)"),
-        ("training: {decay_epochs: [60, 200]}\n", "training.decay_epochs: 200 leaves none of the 200 epochs"),
-        ("training: {decay_epochs: [60, 40]}\n", "training.decay_epochs: [60, 40] is not in ascending order"),
-        ("training: {decay_epochs: [60, 60]}\n", "training.decay_epochs: [60, 60] is not in ascending order"),
-        ("training: {decay_epochs: [60], warmup_epochs: 5}\n", "training.decay_epochs: excludes warmup_epochs (5)"),
-        ("training: {decay_epochs: [0, 60]}\n", "training.decay_epochs[0]: 0 is out of range"),
-        ("training: {decay_factor: 1}\n", "training.decay_factor: 1 is out of range; it must be < 1"),
-        (
-            "models: {m: {source: pretraining, architecture: small/resnet18, dataset: cifar10, size: 32, training: {epochs: 9, decay_epochs: [9]}}}\n",
-            "models.m.training.decay_epochs: 9 leaves none of the 9 epochs",
-        ),
-        (
-            "models: {m: {source: pretraining, architecture: few_shot/convnet5, dataset: cifar10, size: 32}}\n",
-            "did you mean 'convnet4'",
-        ),
-    ],
-)  # fmt: skip
-def test_mistakes_are_told_in_a_line_each(tmp_path, text, words):
-    with pytest.raises(ConfigError) as raised:
-        plan(tmp_path, text)
-    lines = [line.strip() for line in str(raised.value).splitlines()[1:]]
-    assert len(lines) == words.count("\n") + 1, lines
-    assert words in "\n".join(lines)
 
 
 # --- miniImageNet as the hub has it -------------------------------------------------------------

@@ -174,52 +174,6 @@ def test_pictures_of_rankings_are_no_part_of_the_figures_and_tables_that_are_lis
     assert planned.figure("rank-pet").settings.panels == (RankingPanel(title="Pet", dataset="pet"),)
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("rank: {datasets: [dtdd]}", "rank.datasets: no 'dtdd' in datasets (did you mean 'dtd'?)"),
-        ("rank: {models: [resnet5]}", "rank.models: no 'resnet5' in models"),
-        ("rank: {models: [torch/resnet18]}", "no library 'torch'; allowed: torchvision, timm, open_clip"),
-        ("rank: {models: [timm/resnet50.a1_in1]}", "did you mean 'resnet50.a1_in1k'?"),
-        ("rank: {scores: [logm]}", "rank.scores: no 'logm' in scores (did you mean 'logme'?)"),
-        ("rank: {scores: []}", "rank.scores"),
-        ("rank: {samples: 1}", "rank.samples"),
-        ("rank: {runs: [{methods: [layer_ft]}]}", "'layer_ft' tunes units; name them in units"),
-        (
-            "rank: {models: [resnet34, resnet18], runs: [{methods: [layer_ft], units: [9]}]}",
-            "'resnet18' has no unit 9",
-        ),
-        (
-            "rank: {runs: [{methods: [lp]}, {methods: [lp, full_ft]}]}",
-            "rank.runs: 'lp' is listed in two entries",
-        ),
-        ("rank: {models: []}", "rank.models: empty"),
-        (
-            "rank: {models: [torchvision/mnasnet1_0, torchvision/mnasnet1_0:IMAGENET1K_V1]}",
-            "are the same weights",
-        ),
-        ("models: {resnet18: {source_accuracy: 101}}", "models.resnet18.source_accuracy"),
-        (
-            "models: {mine: {source: pretraining, architecture: small/resnet18, size: 32, dataset: cifar10, source_accuracy: 50}}",
-            "models.mine.source_accuracy: unknown key of source 'pretraining'",  # it is trained and tested here
-        ),
-        (
-            "figures: {rank-pet: {kind: layerwise, panels: [{model: resnet34, dataset: pet}]}}",
-            "figures.rank-pet: is also the key of a ranking's picture",
-        ),
-        ("figures: {r: {kind: ranking, panels: [{rank: cifar100}]}}", "'cifar100' is not ranked"),
-        (
-            "figures: {r: {kind: ranking, panels: [{model: resnet18, dataset: pet}]}}",
-            "unknown key of kind 'ranking'",
-        ),
-    ],
-)
-def test_mistakes_are_told_before_anything_runs(tmp_path, text, words):
-    with pytest.raises(ConfigError) as error:
-        plan(tmp_path, text + "\n")
-    assert words in str(error.value)
-
-
 def test_a_model_of_ones_own_under_the_librarys_name_stays_as_it_is(tmp_path):
     text = (
         "models: {mobilenet_v2: {source: torchvision, name: mobilenet_v2, preprocess: native, units: penultimate}}\n"
