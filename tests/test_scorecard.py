@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from nctransfer import variants
 from nctransfer.config import claims
 from nctransfer.config.load import load
-from nctransfer.dag.calibrate import paper_layouts
+from nctransfer.dag import calibrate
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.set_ups import PAPER
 from nctransfer.errors import ConfigError, StoreError
@@ -639,7 +639,7 @@ def test_every_statistic_has_a_claim_and_a_world():
 
 @pytest.fixture(scope="module")
 def layouts():
-    return paper_layouts(ROOT, CLAIMS)
+    return calibrate.layouts(paper(), claims.pictures_read(CLAIMS))
 
 
 @pytest.mark.parametrize("one", CLAIMS, ids=lambda one: one.row)
