@@ -1,9 +1,9 @@
-"""Transferability scores by brute force: from the papers' definitions, with explicit d x d matrices and loops.
+"""Collapse and transferability scores by brute force: from the papers' definitions, with explicit d x d matrices and loops.
 
 Nothing here shares a line, or the algebra, with the package. Features and labels are float64 and integers.
 """
 
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 from scipy import linalg, ndimage, optimize, stats
@@ -64,14 +64,15 @@ def nc1(features, labels):
 
 def cdnv(features, labels):
     groups = groups_of(features, labels)
-    spread = [np.mean([((row - group.mean(0)) ** 2).sum() for row in group]) for group in groups]
-    found = []
-    for i, one in enumerate(groups):
-        for j, other in enumerate(groups):
-            if i != j:
-                distance = ((one.mean(0) - other.mean(0)) ** 2).sum()
-                found.append((spread[i] + spread[j]) / (2 * distance))
-    return np.mean(found)
+    means = [group.mean(0) for group in groups]
+    spread = [((group - mean) ** 2).sum(1).mean() for group, mean in zip(groups, means, strict=True)]
+    pairs = permutations(range(len(groups)), 2)
+    return np.mean([(spread[i] + spread[j]) / (2 * ((means[i] - means[j]) ** 2).sum()) for i, j in pairs])
+
+
+def numerical_rank(features, labels):
+    squares = [np.linalg.svd(group, compute_uv=False) ** 2 for group in groups_of(features, labels)]
+    return np.mean([values.sum() / values[0] for values in squares])
 
 
 def of_class_means(features, labels):

@@ -1,16 +1,12 @@
-"""How well scores rank models, on how many samples they are computed, and what a new score takes."""
+"""How well scores rank models, and on how many samples they are computed."""
 
-import csv
-import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from project import Project
 from scipy import stats
 
 from nctransfer import variants
@@ -30,49 +26,19 @@ def published():
     """Scores of NCTI and accuracies on CIFAR-10 of the same eleven models."""
 
     def column(name, value):
-        with (ROOT / "config" / "published" / name).open(newline="") as file:
-            return {
-                row["model"]: float(row[value]) for row in csv.DictReader(file) if row["dataset"] == "cifar10"
-            }
+        table = pd.read_csv(ROOT / "config/published" / name)
+        return table[table["dataset"] == "cifar10"].set_index("model")[value]
 
     scores, accuracies = column("ncti-cifar10.csv", "score"), column("finetuned-supervised.csv", "accuracy")
-    assert scores.keys() == accuracies.keys()
-    return np.array(list(scores.values())), np.array([accuracies[model] for model in scores])
-
-
-def brute_tau(first, second):
-    """Hyperbolic weights by rank of decreasing value, mean over the rankings by first and by second."""
-    found = []
-    for ranked, other in ((first, second), (second, first)):
-        order = sorted(range(len(first)), key=lambda i: (-ranked[i], -other[i]))
-        rank = {i: place for place, i in enumerate(order)}
-        top = bottom_one = bottom_two = 0.0
-        for i in range(len(first)):
-            for j in range(len(first)):
-                if i != j:
-                    weight = 1 / (rank[i] + 1) + 1 / (rank[j] + 1)
-                    signs = np.sign(first[i] - first[j]), np.sign(second[i] - second[j])
-                    top += weight * signs[0] * signs[1]
-                    bottom_one += weight * signs[0] ** 2
-                    bottom_two += weight * signs[1] ** 2
-        found.append(top / math.sqrt(bottom_one * bottom_two))
-    return sum(found) / 2
-
-
-@pytest.mark.parametrize("points", [2, 3, 8, 11, 40])
-def test_tau_agrees_with_its_definition_and_with_scipy(points):
-    rng = np.random.default_rng(points)
-    for _ in range(5):
-        score, accuracy = rng.normal(size=(2, points))
-        assert weighted_tau(score, accuracy) == pytest.approx(brute_tau(score, accuracy), abs=1e-12)
-        assert weighted_tau(score, accuracy) == stats.weightedtau(score, accuracy).statistic
-        assert weighted_tau(score, score) == pytest.approx(1)
+    assert set(scores.index) == set(accuracies.index)
+    return scores.to_numpy(), accuracies[scores.index].to_numpy()
 
 
 def test_the_published_tau_of_ncti_reproduces():
     scores, accuracies = published()
     assert len(scores) == 11
     assert weighted_tau(scores, accuracies) == pytest.approx(0.8426, abs=5e-5)
+    assert weighted_tau(scores, scores) == pytest.approx(1)
     found = agreement(scores, accuracies)
     assert (found.points, found.tau) == (11, weighted_tau(scores, accuracies))
     assert found.tau_low < 0.6 < found.tau < found.tau_high < 0.99
@@ -80,17 +46,13 @@ def test_the_published_tau_of_ncti_reproduces():
 
 
 def test_published_taus_of_cifar10_stand_beside_ours_in_the_docs():
-    with (ROOT / "config/published/tau-supervised.csv").open(newline="") as file:
-        rows = [
-            (row["method"], float(row["tau_w"]))
-            for row in csv.DictReader(file)
-            if row["dataset"] == "cifar10"
-        ]
-    assert dict(rows)["FaCe"] == 0.81
+    table = pd.read_csv(ROOT / "config/published/tau-supervised.csv")
+    taus = table[table["dataset"] == "cifar10"].set_index("method")["tau_w"]
+    assert taus["FaCe"] == 0.81
     lines = (ROOT / "docs/ranking.md").read_text().splitlines()
     shown = [line.split("|")[1:3] for line in lines if line.startswith("| ") and line.count("|") == 4]
     listed = {score.strip().replace("-", ""): value.strip() for score, value in shown}
-    assert {method: listed[method] for method, _ in rows} == {method: f"{tau:g}" for method, tau in rows}
+    assert {method: listed[method] for method in taus.index} == taus.map("{:g}".format).to_dict()
 
 
 def test_the_null_is_what_random_orders_reach():
@@ -102,13 +64,6 @@ def test_the_null_is_what_random_orders_reach():
         np.testing.assert_allclose(tau_null(points), expected, atol=0.06)
     assert tau_null(11)[1] < tau_null(5)[1]
     assert math.isnan(tau_null(1)[0])
-
-
-def test_a_negated_score_is_no_negated_tau():
-    scores, accuracies = published()
-    turned = weighted_tau(-scores, accuracies)
-    assert turned < 0
-    assert abs(turned + weighted_tau(scores, accuracies)) > 0.02
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -237,113 +192,3 @@ def test_a_subsample_without_a_meaning_gives_no_value():
     (term,) = evaluate(Problem.of(features, labels), parc, limits)
     assert math.isnan(term.value)
     assert "1 samples" in term.reason
-
-
-# ---------------------------------------------------------------- a new score
-
-SEPARATION = '''"""Separation, a score of the tests: distance of the class means over what is left."""
-
-from nctransfer.transferability.problem import Problem
-
-TITLES = {"separation": "Separation"}
-
-
-def terms(problem: Problem) -> dict[str, float]:
-    """Squared length of the centred class means over the scatter a sample."""
-    statistics = problem.statistics
-    return {"separation": float(statistics.centred_means.square().sum() * statistics.samples / statistics.scatter.sum())}
-'''
-OVERLAY = "study: added\nrank: {datasets: [digits59], models: [tiny], scores: [%s]}\n"
-READ = """
-import json, sys
-from pathlib import Path
-from nctransfer.config.load import load
-from nctransfer.dag.plan import Plan
-from nctransfer.errors import ConfigError
-
-answers = {}
-for overlay in sys.argv[1:]:
-    try:
-        plan = Plan(load(Path("config.yaml"), [Path("tiny.yaml"), Path(overlay)]), Path("."))
-    except ConfigError as error:
-        answers[overlay] = str(error)
-        continue
-    view = plan.view("tiny", "digits59").key
-    answers[overlay] = [plan.scores("tiny", view).stamp.digest, plan.ranking("digits59").stamp.digest]
-print(json.dumps(answers))
-"""
-RUN = """
-import json
-import numpy as np
-from nctransfer import variants
-from nctransfer.transferability import scores as package
-from nctransfer.transferability.evaluate import evaluate
-from nctransfer.transferability.problem import Problem
-from nctransfer.transferability.settings import ScoringSettings
-
-rng = np.random.default_rng(0)
-features, labels = rng.normal(size=(30, 4)), np.arange(30) % 3
-scores = {name: variants.load(package, name) for name in ("nc1", "separation")}
-found = evaluate(Problem.of(features, labels), scores, ScoringSettings())
-print(json.dumps([variants.__file__, [[term.score, term.name, term.value, term.reason] for term in found]]))
-"""
-
-
-def in_copy(project, code, *arguments):
-    """What Python prints that knows no other package than the copy's."""
-    run = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        cwd=project.folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
-
-
-def test_a_new_score_is_one_file_and_one_line(tmp_path):
-    project = Project.fresh(tmp_path / "p")
-    (project.folder / "old.yaml").write_text(OVERLAY % "nc1, h_score")
-    (project.folder / "new.yaml").write_text(OVERLAY % "nc1, h_score, separation")
-    before = in_copy(project, READ, "old.yaml", "new.yaml")
-    assert "no 'separation' in scores" in before["new.yaml"]
-    assert "rank.scores" in before["new.yaml"]
-
-    file = project.folder / "nctransfer" / "transferability" / "scores" / "separation.py"
-    file.write_text(SEPARATION)
-    added = in_copy(project, READ, "old.yaml", "new.yaml")
-    assert added["old.yaml"] == before["old.yaml"]
-    assert isinstance(added["new.yaml"], list)
-    assert set(added["new.yaml"]).isdisjoint(added["old.yaml"])
-
-    file.write_text(SEPARATION.replace("statistics.samples /", "2 * statistics.samples /"))
-    edited = in_copy(project, READ, "old.yaml", "new.yaml")
-    assert edited["old.yaml"] == before["old.yaml"]
-    assert set(edited["new.yaml"]).isdisjoint(added["new.yaml"])
-
-    file.write_text(SEPARATION)
-    where, found = in_copy(project, RUN)
-    assert Path(where).is_relative_to(project.folder)
-    assert [(score, name) for score, name, _, _ in found] == [
-        ("nc1", "nc1"),
-        ("nc1", "nc1_over_null"),
-        ("separation", "separation"),
-    ]
-    rng = np.random.default_rng(0)
-    features, labels = rng.normal(size=(30, 4)), np.arange(30) % 3
-    means = np.array([features[labels == label].mean(0) for label in range(3)])
-    expected = 30 * ((means - means.mean(0)) ** 2).sum() / ((features - means[labels]) ** 2).sum()
-    assert found[-1][2] == pytest.approx(expected)
-    assert found[-1][3] == ""
-
-
-def test_the_workflow_plans_a_new_score(tmp_path):
-    project = Project.fresh(tmp_path / "p")
-    scores = project.folder / "nctransfer" / "transferability" / "scores"
-    (scores / "separation.py").write_text(SEPARATION)
-    overlay = (project.folder / "tiny.yaml").read_text()
-    line = "rank: {datasets: [digits59], models: [tiny], scores: [separation]}\n"
-    (project.folder / "tiny.yaml").write_text(overlay + line)
-    planned = project.planned("figures/tiny/rank-digits59.pdf")
-    assert planned["scores"] == 1

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from pictures import paper
 from project import ROOT, Project
 
 from nctransfer import variants
@@ -118,9 +119,9 @@ def test_the_papers_numbers_name_rows_of_the_papers_tables(table, kind):
 def test_config_yaml_shows_the_papers_numbers_and_an_overlay_can_leave_them_out(tmp_path):
     overlay = tmp_path / "own.yaml"
     overlay.write_text("study: own\ntables: {table3: {published: null}, tableB: {published: nowhere.csv}}\n")
-    plan, other = (Plan(load(ROOT / "config.yaml", files, []), ROOT) for files in ([], [overlay]))
+    other = Plan(load(ROOT / "config.yaml", [overlay]), ROOT)
     for table in BESIDE:
-        assert plan.table(table).inputs["published"].endswith(f"config/published/paper/{table}.csv")
+        assert paper().table(table).inputs["published"].endswith(f"config/published/paper/{table}.csv")
     assert "published" not in other.table("table3").inputs
     with pytest.raises(ConfigError, match=r"tables\.tableB\.published: no file 'nowhere\.csv'"):
         other.table("tableB")

@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 import torch
 from networks import meta_backbone
+from pictures import drawn, paper, written_twice_alike
 from project import Project
 
 from nctransfer import variants
 from nctransfer.config.load import load
 from nctransfer.dag.plan import Plan
-from nctransfer.errors import ConfigError, DegenerateInputError
+from nctransfer.errors import DegenerateInputError
 from nctransfer.finetuning import methods
 from nctransfer.finetuning.method import method_facts
 from nctransfer.finetuning.tuning import Task, count_parameters
@@ -23,7 +24,6 @@ from nctransfer.models.parameters import locate_parameters
 from nctransfer.reporting.figures.diagram import figure as diagram
 from nctransfer.reporting.figures.diagram.chain import inches
 from nctransfer.reporting.figures.diagram.layouts import LAYOUTS, caption_of
-from nctransfer.reporting.output import save_figure, save_numbers
 from nctransfer.reporting.style import SPLITS
 from nctransfer.reporting.tables.nc1_measurements import table as measurements
 
@@ -191,9 +191,9 @@ def test_a_unit_too_wide_for_a_skip_connection_is_named():
 # --- pictures ------------------------------------------------------------------------------
 
 
-def drawn(layout, *panels):
-    settings, tables = given(*panels, layout=layout)
-    return diagram.draw(diagram.tabulate(settings, tables), settings)
+def diagram_of(layout, *panels):
+    _, figure = drawn(diagram, *given(*panels, layout=layout))
+    return figure
 
 
 def words(figure) -> str:
@@ -201,12 +201,12 @@ def words(figure) -> str:
 
 
 def test_the_skip_connection_says_how_the_output_meets_the_feature():
-    assert "zero-padding 1024 → 2048" in words(drawn("tuning", panel("resnet50", "scl_ft", [8])))
-    vit = words(drawn("tuning", panel("vit", "scl_ft", [8])))
+    assert "zero-padding 1024 → 2048" in words(diagram_of("tuning", panel("resnet50", "scl_ft", [8])))
+    vit = words(diagram_of("tuning", panel("vit", "scl_ft", [8])))
     assert "class token" in vit
     assert "padding" not in vit
-    assert "padding" not in words(drawn("tuning", panel("resnet50", "layer_ft", [8])))
-    several = words(drawn("tuning", panel("resnet50", "scl_ft", [4, 8]))).replace("\n", " ")
+    assert "padding" not in words(diagram_of("tuning", panel("resnet50", "layer_ft", [8])))
+    several = words(diagram_of("tuning", panel("resnet50", "scl_ft", [4, 8]))).replace("\n", " ")
     assert "zero-padding to 2048" in several
 
 
@@ -214,7 +214,7 @@ def test_the_skip_connection_says_how_the_output_meets_the_feature():
 @pytest.mark.parametrize("model", ["resnet18", "vit", "densenet121", "mobilenet", "googlenet", "deep"])
 def test_every_network_has_room_and_words_that_can_be_read(layout, model):
     method = "scl_ft" if layout == "tuning" else None
-    figure = drawn(layout, panel(model, method, [2] if method else []))
+    figure = diagram_of(layout, panel(model, method, [2] if method else []))
     width = figure.get_size_inches()[0]
     for ax in figure.axes:
         boxes = [text.get_window_extent() for text in ax.texts if text.get_text()]
@@ -237,96 +237,18 @@ def _overlap(one, other) -> bool:
 def test_diagrams_are_the_same_bytes_every_time(layout, tmp_path):
     method = "scl_ft" if layout == "tuning" else None
     panels = (panel("resnet18", method, [5] if method else []), panel("vit", method, [8] if method else []))
-    settings, tables = given(*panels, layout=layout)
-    for name in "ab":
-        table = diagram.tabulate(settings, tables)
-        save_figure(
-            diagram.draw(table, settings), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png", 60, "abc"
-        )
-        save_numbers(table, tmp_path / f"{name}.csv")
-    for suffix in ("pdf", "png", "csv"):
-        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
-    back = pd.read_csv(tmp_path / "a.csv")
+    _, path = written_twice_alike(diagram, lambda: given(*panels, layout=layout), tmp_path)
+    back = pd.read_csv(path.with_suffix(".csv"))
     assert set(back["panel"]) == {"a", "b"}
     assert {"part", "module", "type", "width", "parameters", "state", "skip"} <= set(back.columns)
 
 
-# --- the configuration ---------------------------------------------------------------------
-
-TUNING = "{{kind: diagram, layout: tuning, panels: [{{model: resnet18, dataset: cifar10, {}}}]}}"
-
-
-@pytest.mark.parametrize(
-    ("figure", "words"),
-    [
-        (TUNING.format("method: layer_fd, units: [5]"), "panels[0].method: no 'layer_fd' in methods"),
-        (TUNING.format("method: layer_ft, units: [9]"), "'resnet18' has no unit 9; it has units 1 to 8"),
-        (TUNING.format("method: layer_ft"), "'layer_ft' tunes units; name them in units"),
-        (TUNING.format("method: lp, units: [5]"), "method 'lp' has no choice of units; leave it out"),
-        (TUNING.format("method: zero_shot"), "'zero_shot' trains nothing"),
-        (TUNING.format("method: lp, pooling: avg"), "pooling: unknown key of kind 'diagram'"),
-        (TUNING.format("title: one"), "panels[0].method: missing; layout tuning needs it"),
-        ("{kind: diagram, layout: tuning, panels: [{model: resnet18, method: lp}]}", "dataset: missing"),
-        ("{kind: diagram, layout: candidates, panels: [{model: resnet81}]}", "no 'resnet81' in models"),
-        (
-            "{kind: diagram, layout: layerwise, panels: [{model: resnet18, dataset: cifar10}]}",
-            "dataset: has no meaning for layout 'layerwise'",
-        ),
-        (
-            "{kind: layerwise, panels: [{model: resnet18, dataset: cifar10, units: [5]}]}",
-            "units: unknown key of kind 'layerwise'",
-        ),
-        (
-            "{kind: layerwise, panels: [{model: resnet18, dataset: cifar10, method: lp}]}",
-            "method: unknown key of kind 'layerwise'",
-        ),
-        (
-            "{kind: diagram, layout: candidates, panels: [{model: mine}]}",
-            "'mine' is a fine-tuned model; name 'resnet18'",
-        ),
-    ],
-)
-def test_a_mistake_is_told_before_anything_is_planned(figure, words, tmp_path):
-    overlay = tmp_path / "overlay.yaml"
-    mine = "finetuned: {mine: {model: resnet18, dataset: cifar10, method: lp}}\n"
-    overlay.write_text(f"study: x\n{mine}figures:\n  wrong: {figure}\n")
-    with pytest.raises(ConfigError) as caught:
-        load(ROOT / "config.yaml", [overlay])
-    lines = str(caught.value).splitlines()[1:]
-    assert len(lines) == 1, lines
-    assert words in lines[0]
-    assert lines[0].strip().startswith("figures.wrong.panels[0]")
-
-
-@pytest.mark.parametrize(
-    ("table", "words"),
-    [
-        ("{kind: methods}", "tables.wrong.panels: missing; it has no default"),
-        (
-            "{kind: nc1_measurements, panels: [{model: resnet18, dataset: cifar10}]}",
-            "tables.wrong.panels: an entry of kind 'nc1_measurements' takes none",
-        ),
-    ],
-)
-def test_tables_have_panels_but_for_that_of_measurements(table, words, tmp_path):
-    overlay = tmp_path / "overlay.yaml"
-    overlay.write_text(f"study: x\ntables:\n  wrong: {table}\n")
-    with pytest.raises(ConfigError, match="wrong") as caught:
-        load(ROOT / "config.yaml", [overlay])
-    assert words in str(caught.value)
-
-
-@pytest.fixture(scope="module")
-def paper() -> Plan:
-    return Plan(load(ROOT / "config.yaml"), ROOT)
-
-
-def test_the_papers_diagrams_read_units_and_train_nothing(paper):
+def test_the_papers_diagrams_read_units_and_train_nothing():
     for key, models in {"fig5": ["resnet34"], "fig6": ["resnet50"], "fig13": ["resnet18"]}.items():
-        job = paper.figure(key)
+        job = paper().figure(key)
         assert list(job.inputs.values()) == [f"results/models/{model}/manifest.json" for model in models]
-        assert job.stamp.made_by == {"table_0": paper.model(models[0]).stamp.digest}
-    panels = paper.figure("fig6").settings.panels
+        assert job.stamp.made_by == {"table_0": paper().model(models[0]).stamp.digest}
+    panels = paper().figure("fig6").settings.panels
     assert [(shown.method, shown.units, shown.classes) for shown in panels] == [
         ("layer_ft", (8,), 10),
         ("scl_ft", (8,), 10),
@@ -336,8 +258,8 @@ def test_the_papers_diagrams_read_units_and_train_nothing(paper):
 # --- Table 1 -------------------------------------------------------------------------------
 
 
-def test_table_1_says_what_is_measured_where_and_needs_nothing(paper):
-    job = paper.table("table1")
+def test_table_1_says_what_is_measured_where_and_needs_nothing():
+    job = paper().table("table1")
     assert (job.inputs, job.stamp.made_by) == ({}, {})
     numbers = measurements.tabulate(job.settings, {})
     rows = {picture: row for _, row in numbers.iterrows() for picture in row["pictures"].split("; ")}
@@ -381,14 +303,14 @@ def test_table_1_says_what_is_measured_where_and_needs_nothing(paper):
     assert readable["Models"].str.contains("24 of cifar100-resnet50").any()
 
 
-def test_a_section_is_said_by_the_configuration_and_redraws_no_figure(paper, tmp_path):
+def test_a_section_is_said_by_the_configuration_and_redraws_no_figure(tmp_path):
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text("study: null\nfigures: {fig3: {section: Section 3.2}}\n")
     other = Plan(load(ROOT / "config.yaml", [overlay]), ROOT)
     numbers = measurements.tabulate(other.table("table1").settings, {})
     assert "Section 3.2" in set(numbers["section"])
-    assert other.table("table1").stamp.digest != paper.table("table1").stamp.digest
-    assert other.figure("fig3").stamp.digest == paper.figure("fig3").stamp.digest
+    assert other.table("table1").stamp.digest != paper().table("table1").stamp.digest
+    assert other.figure("fig3").stamp.digest == paper().figure("fig3").stamp.digest
 
 
 # --- the real workflow ---------------------------------------------------------------------

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
+from pictures import drawn, unsigned, words, written_twice_alike
 from project import STYLE
 from scipy import stats
 
@@ -16,7 +17,6 @@ from nctransfer.reporting.figures.across_datasets import figure as across_datase
 from nctransfer.reporting.figures.comparison import figure as comparison
 from nctransfer.reporting.figures.over_training import figure as over_training
 from nctransfer.reporting.figures.transfer import figure as transfer
-from nctransfer.reporting.output import save_figure, save_numbers, save_table
 from nctransfer.reporting.points import points_table
 from nctransfer.reporting.tables.pretraining import table as pretraining
 
@@ -114,18 +114,18 @@ def markers(axes):
     )
 
 
-def words(figure):
-    (legend,) = figure.legends
-    return [text.get_text() for text in legend.get_texts() if text.get_text()]
-
-
 def label(axes):
     """Label of the horizontal axis, on however many lines."""
     return " ".join(axes.get_xlabel().split())
 
 
 def boxes(figure):
-    return {axes: axes.get_window_extent() for axes in figure.axes}
+    return [axes.get_window_extent() for axes in figure.axes]
+
+
+def shown(panels, found=None, kind=transfer, **options):
+    """Numbers and picture of panels, of the ten models if no tables are given."""
+    return drawn(kind, settings(panels, kind=kind, **options), tables(panels) if found is None else found)
 
 
 def test_points_hold_the_penultimate_feature_at_the_probes_asked_for():
@@ -141,13 +141,9 @@ def test_points_hold_the_penultimate_feature_at_the_probes_asked_for():
     np.testing.assert_allclose(table["transfer_accuracy_std"], np.std([0, 1, 5], ddof=1))
     assert set(table["seeds"]) == {3}
     assert table.loc[0, ["samples", "classes", "width", "rank"]].tolist() == [500, 5, 16, 4]
-
-
-def test_a_point_of_one_seed_has_no_spread():
-    panels = [panel("A", TEN[:2])]
-    table = points_table(settings(panels), tables(panels))
-    assert table["transfer_accuracy_std"].isna().all()  # unknown of one seed
-    assert set(table["seeds"]) == {1}
+    single = points_table(settings(panels), tables(panels))
+    assert single["transfer_accuracy_std"].isna().all()  # unknown of one seed
+    assert set(single["seeds"]) == {1}
 
 
 def test_a_point_without_nc1_is_named_with_what_there_is():
@@ -192,10 +188,8 @@ def test_a_transfer_table_repeats_the_fits_of_its_panel():
 @pytest.mark.parametrize("fit", ["nc1", "log_nc1"])
 def test_a_transfer_figure_shows_every_point_and_the_line(fit):
     panels = [panel(title, TEN) for title in ("A", "B", "C", "D")]
-    chosen = settings(panels, fit=fit)
     falling = tables(panels, spread=(-1.0, 1.0), accuracy=lambda nc1: 78 - 10 * nc1**2)
-    table = transfer.tabulate(chosen, falling)
-    figure = transfer.draw(table, chosen)
+    table, figure = shown(panels, falling, fit=fit)
     assert len({axes.get_position().y0 for axes in figure.axes}) == 1  # four in a row
     assert len(figure.axes) == 4
     for axes, (name, part) in zip(figure.axes, table.groupby("panel"), strict=True):
@@ -211,7 +205,7 @@ def test_a_transfer_figure_shows_every_point_and_the_line(fit):
         row = part.iloc[0]
         np.testing.assert_allclose(line[:, 1], row[f"{fit}_intercept"] + row[f"{fit}_slope"] * x)
         (note,) = axes.texts
-        text = note.get_text().replace("\N{MINUS SIGN}", "-")
+        text = unsigned(note)
         interval = f"[{row[f'{fit}_pearson_low']:.2f}, {row[f'{fit}_pearson_high']:.2f}]"
         assert f"r = {row[f'{fit}_pearson']:.2f}\n{interval}" in text
         assert "n = 10" in text
@@ -223,13 +217,12 @@ def test_a_transfer_figure_shows_every_point_and_the_line(fit):
 @pytest.mark.parametrize("fit", ["nc1", "log_nc1"])
 def test_no_line_is_drawn_where_the_correlations_interval_contains_0(fit):
     panels = [panel("A", TEN), panel("B", TEN[:3])]  # unrelated, and too few for an interval
-    chosen = settings(panels, fit=fit)
     noise = dict(zip(SOURCE_NC1.values(), [1, 2, 3, 2, 1, 3, 2, 1, 2, 2.1], strict=True))
-    table = transfer.tabulate(chosen, tables(panels, accuracy=noise.__getitem__))
+    table, figure = shown(panels, tables(panels, accuracy=noise.__getitem__), fit=fit)
     unrelated, few = table.drop_duplicates("panel").to_dict("records")
     assert unrelated[f"{fit}_pearson_low"] < 0 < unrelated[f"{fit}_pearson_high"]
     assert few[f"{fit}_pearson"] > 0.9
-    first, second = transfer.draw(table, chosen).axes
+    first, second = figure.axes
     assert len(first.lines) == len(second.lines) == 0
     assert "r = " in first.texts[0].get_text()
     assert second.texts[0].get_text() == "n = 3"
@@ -238,10 +231,10 @@ def test_no_line_is_drawn_where_the_correlations_interval_contains_0(fit):
 @pytest.mark.parametrize(("width", "rows"), [(6.75, 1), (6.5, 1), (3.25, 2)])
 def test_four_panels_stand_in_a_row_at_the_papers_width(width, rows):
     panels = [panel(title, TEN) for title in ("CIFAR-10", "Aircraft", "DTD", "Pet")]
-    chosen = settings(panels, curve="none", style=STYLE | {"width": width})
-    figure = transfer.draw(transfer.tabulate(chosen, tables(panels)), chosen)
+    _, figure = shown(panels, curve="none", style=STYLE | {"width": width})
     assert len({round(axes.get_position().y0, 3) for axes in figure.axes}) == rows
     for axes in figure.axes:
+        assert len(axes.lines) == 0  # no curve
         frame = axes.get_window_extent()
         assert frame.height > 1.0 * figure.dpi
         for said in (axes.xaxis.label, axes.texts[0]):
@@ -252,21 +245,19 @@ def test_four_panels_stand_in_a_row_at_the_papers_width(width, rows):
 
 def test_the_legend_names_every_point_once_outside_the_axes():
     panels = [panel(title, TEN) for title in ("A", "B")]
-    chosen = settings(panels)
-    figure = transfer.draw(transfer.tabulate(chosen, tables(panels)), chosen)
+    _, figure = shown(panels)
     assert sorted(words(figure)) == sorted(LEVELS)
     legend = figure.legends[0].get_window_extent()
     assert figure.bbox.x0 <= legend.x0
     assert legend.x1 <= figure.bbox.x1
     assert figure.bbox.y0 <= legend.y0
-    assert not any(legend.overlaps(box) for box in boxes(figure).values())
+    assert not any(legend.overlaps(box) for box in boxes(figure))
 
 
 @pytest.mark.parametrize("panel_count", [1, 2])
 def test_a_shorter_series_loses_and_takes_no_name_in_the_legend(panel_count):
     panels = [panel("A", TEN[:5] + TEN[5:7])] * panel_count
-    chosen = settings(panels)
-    figure = transfer.draw(transfer.tabulate(chosen, tables(panels)), chosen)
+    _, figure = shown(panels)
     assert sorted(words(figure)) == sorted(LEVELS[:7])
     places = {text.get_text(): text.get_window_extent() for text in figure.legends[0].get_texts()}
     along, across = (
@@ -286,19 +277,17 @@ def test_a_note_stands_in_the_emptiest_corner(slope, right, top):
     other = {(10, False, True): (4.9, 12.0), (10, True, False): (1.1, 48.0), (-10, True, True): (1.1, -38.0)}
     nc1["0"], height = other[slope, right, top]
     panels = [panel("A", points)]
-    chosen = settings(panels, curve="none")
     found = tables(
         panels, nc1=nc1.__getitem__, accuracy=lambda nc1: height if nc1 in (1.1, 4.9) else slope * nc1
     )
-    (axes,) = transfer.draw(transfer.tabulate(chosen, found), chosen).axes
+    (axes,) = shown(panels, found, curve="none")[1].axes
     assert axes.texts[0].get_ha() == ("right" if right else "left")
     assert axes.texts[0].get_va() == ("top" if top else "bottom")
 
 
 def test_series_have_markers_and_levels_grow_darker():
     panels = [panel("A", TEN)]
-    chosen = settings(panels)
-    (axes,) = transfer.draw(transfer.tabulate(chosen, tables(panels)), chosen).axes
+    (axes,) = shown(panels)[1].axes
     points = {found.get_label(): found for found in axes.collections if found.get_label() in LEVELS}
     assert list(points) == LEVELS
     shapes = [len(found.get_paths()[0].vertices) for found in points.values()]
@@ -313,9 +302,7 @@ def test_series_have_markers_and_levels_grow_darker():
 @pytest.mark.parametrize("series", [str, lambda loss: ""])
 def test_panels_of_a_loss_each_share_a_legend_of_heads_and_join_them(series):
     panels, nc1 = heads(series)
-    chosen = settings(panels, curve="path")
-    table = transfer.tabulate(chosen, tables(panels, nc1=nc1.__getitem__))
-    figure = transfer.draw(table, chosen)
+    table, figure = shown(panels, tables(panels, nc1=nc1.__getitem__), curve="path")
     assert words(figure) == ["none", "linear", "MLP-1", "MLP-2"]
     looks = {}
     for axes, (_, part) in zip(figure.axes, table.groupby("panel"), strict=True):
@@ -330,8 +317,7 @@ def test_panels_of_a_loss_each_share_a_legend_of_heads_and_join_them(series):
 
 def test_a_parabolas_turn_is_marked_only_where_it_lies_among_the_points():
     panels = [panel("A", TEN), panel("B", TEN[:3])]  # B ends at 0.6, before the turn at 1
-    chosen = settings(panels, curve="parabola")
-    figure = transfer.draw(transfer.tabulate(chosen, tables(panels)), chosen)
+    _, figure = shown(panels, curve="parabola")
     with_turn, without = figure.axes
     (mark,) = [line for line in with_turn.lines if line.get_linestyle() == ":"]
     np.testing.assert_allclose(mark.get_xdata(), 1)
@@ -351,15 +337,14 @@ def test_groups_that_are_more_than_their_marks_have_a_column_each_below():
     ]
     nc1 = {point["model"]: 1 + i / 3 for i, point in enumerate(points)}
     panels = [panel(title, points) for title in ("P", "Q")]
-    chosen = settings(panels)
-    figure = transfer.draw(transfer.tabulate(chosen, tables(panels, nc1=nc1.__getitem__)), chosen)
+    _, figure = shown(panels, tables(panels, nc1=nc1.__getitem__))
     assert sorted(words(figure)) == sorted(f"{point['series']} {point['label']}" for point in points)
     places = {text.get_text(): text.get_window_extent() for text in figure.legends[0].get_texts()}
     for name in sizes:
         assert len({round(box.x0) for text, box in places.items() if text.startswith(name)}) == 1
     assert len({round(places[f"{name} 0"].y0) for name in sizes}) == 1
     legend = figure.legends[0].get_window_extent()
-    assert not any(legend.overlaps(box) for box in boxes(figure).values())
+    assert not any(legend.overlaps(box) for box in boxes(figure))
 
 
 SIX = {
@@ -416,9 +401,7 @@ def test_a_table_across_data_sets_holds_what_nc1_depends_on_and_both_correlation
 
 @pytest.mark.parametrize("fit", ["nc1", "log_nc1"])
 def test_a_figure_across_data_sets_says_which_split_each_number_is_from(fit):
-    chosen, found = across(fit=fit)
-    table = across_datasets.tabulate(chosen, found)
-    figure = across_datasets.draw(table, chosen)
+    table, figure = drawn(across_datasets, *across(fit=fit))
     left, right = figure.axes
     assert label(left).endswith("on each data set's training data")
     assert right.get_xlabel() == "Accuracy on training data (%)"
@@ -430,7 +413,7 @@ def test_a_figure_across_data_sets_says_which_split_each_number_is_from(fit):
     for (axes, column, name), (_, part) in zip(shown, table.groupby("panel"), strict=True):
         np.testing.assert_allclose(markers(axes), part[[column, "transfer_accuracy"]])
         row = part.iloc[0]
-        text = axes.texts[0].get_text().replace("\N{MINUS SIGN}", "-")
+        text = unsigned(axes.texts[0])
         interval = f"[{row[f'{name}_pearson_low']:.2f}, {row[f'{name}_pearson_high']:.2f}]"
         assert f"r = {row[f'{name}_pearson']:.2f} {interval}" in text.replace("\n[", " [")
         assert "n = 6" in text
@@ -453,24 +436,18 @@ def test_a_figure_across_data_sets_says_which_split_each_number_is_from(fit):
 
 
 def test_training_accuracies_that_are_all_the_same_have_no_correlation():
-    chosen, found = across({name: (nc1, 100.0, test) for name, (nc1, _, test) in SIX.items()})
-    left, right = across_datasets.draw(across_datasets.tabulate(chosen, found), chosen).axes
+    left, right = drawn(
+        across_datasets, *across({name: (nc1, 100.0, test) for name, (nc1, _, test) in SIX.items()})
+    )[1].axes
     assert "r = " in left.texts[0].get_text()
     assert right.texts[0].get_text() == "r undefined\nn = 6"
     assert len(right.lines) == 0
 
 
-def test_a_data_set_without_nc1_is_named():
-    chosen, found = across()
-    chosen = chosen.model_copy(update={"panels": chosen.panels[:1]})
-    found["metrics", "clip", "DTD-px"] = found["metrics", "clip", "DTD-px"].query("metric != 'nc1'")
-    with pytest.raises(DegenerateInputError, match=r"'CLIP', point 'DTD'.*no nc1 "):
-        across_datasets.tabulate(chosen, found)
-
-
 def test_an_axis_has_three_numbers_at_least():
-    chosen, found = across({name: (1 + i, 62 + 4.4 * i, 63 + 4 * i) for i, name in enumerate(SIX)})
-    for axes in across_datasets.draw(across_datasets.tabulate(chosen, found), chosen).axes:
+    for axes in drawn(
+        across_datasets, *across({name: (1 + i, 62 + 4.4 * i, 63 + 4 * i) for i, name in enumerate(SIX)})
+    )[1].axes:
         for axis in (axes.xaxis, axes.yaxis):
             low, high = axis.get_view_interval()
             assert sum(low <= tick <= high for tick in axis.get_ticklocs()) >= 3
@@ -480,21 +457,13 @@ def test_an_axis_has_three_numbers_at_least():
 def test_a_published_window_frames_its_panel_alone_and_the_axes_reach_it(fit):
     panels = [panel(title, TEN) for title in ("A", "B")]
     window = {"panel": "b", "title": "B", "ranges": {"nc1": [2, 5], "transfer_accuracy": [20, 30]}}
-    chosen = settings(panels, fit=fit, windows=[window])
-    first, second = transfer.draw(transfer.tabulate(chosen, tables(panels)), chosen).axes
+    first, second = shown(panels, fit=fit, windows=[window])[1].axes
     assert [line for line in first.lines if line.get_gid() == "window"] == []
     (drawn,) = [line for line in second.lines if line.get_gid() == "window"]
     assert {*map(tuple, drawn.get_xydata())} == {(2, 20), (5, 20), (5, 30), (2, 30)}
     assert second.get_xlim()[1] >= 5
     assert second.get_ylim()[0] <= 20
     assert first.get_xlim()[1] < 5
-
-
-def test_no_curve_is_drawn_where_none_is_asked_for():
-    panels = [panel("A", TEN)]
-    chosen = settings(panels, curve="none")
-    (axes,) = transfer.draw(transfer.tabulate(chosen, tables(panels)), chosen).axes
-    assert len(axes.lines) == 0
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -504,10 +473,8 @@ def test_a_note_hides_no_point(seed):
     nc1 = dict(zip(map(str, range(40)), rng.uniform(1, 5, 40), strict=True))
     accuracy = dict(zip(nc1.values(), rng.uniform(20, 80, 40), strict=True))
     panels = [panel("A", points), panel("B", points)]
-    chosen = settings(panels, curve="none")
-    figure = transfer.draw(
-        transfer.tabulate(chosen, tables(panels, nc1=nc1.__getitem__, accuracy=accuracy.__getitem__)), chosen
-    )
+    found = tables(panels, nc1=nc1.__getitem__, accuracy=accuracy.__getitem__)
+    _, figure = shown(panels, found, curve="none")
     for axes in figure.axes:
         box = axes.texts[0].get_window_extent()
         inside = [box.contains(*axes.transData.transform(place)) for place in markers(axes)]
@@ -522,9 +489,10 @@ def test_a_note_hides_no_point(seed):
 @pytest.mark.parametrize("count", [1, 2, 10])
 def test_a_panel_of_one_point_or_of_equal_points_still_draws(fit, curve, count):
     panels = [panel("A", TEN[:count])]
-    chosen = settings(panels, curve=curve, fit=fit)
-    table = transfer.tabulate(chosen, tables(panels, nc1=lambda model: 0.7, accuracy=lambda nc1: 50.0))
-    (axes,) = transfer.draw(table, chosen).axes
+    _, figure = shown(
+        panels, tables(panels, nc1=lambda model: 0.7, accuracy=lambda nc1: 50.0), curve=curve, fit=fit
+    )
+    (axes,) = figure.axes
     assert len(markers(axes)) == count
     # of fewer than four points, no correlation is given
     assert ("r undefined\n" if count > 3 else "") + f"n = {count}" in axes.texts[0].get_text()
@@ -534,9 +502,8 @@ def test_a_panel_of_one_point_or_of_equal_points_still_draws(fit, curve, count):
 def test_a_comparison_groups_losses_and_shows_each_value():
     panels, nc1 = heads()
     joined = [panel("A", [point for part in panels for point in part["points"]])]
-    chosen = settings(joined, kind=comparison)
-    table = comparison.tabulate(chosen, tables(joined, nc1=nc1.__getitem__, spread=(0.0, 1.0)))
-    figure = comparison.draw(table, chosen)
+    found = tables(joined, nc1=nc1.__getitem__, spread=(0.0, 1.0))
+    table, figure = shown(joined, found, kind=comparison)
     left, right = figure.axes
     assert left.get_yscale() == "log"
     assert right.get_yscale() == "linear"
@@ -559,9 +526,8 @@ def test_numbers_in_a_full_comparison_do_not_overlap():
         {"series": loss, "label": str(head), "model": f"{loss}{head}"} for loss in "ABC" for head in range(4)
     ]
     joined = [panel("A", points)]
-    chosen = settings(joined, kind=comparison)
     found = tables(joined, nc1=lambda model: 0.123, accuracy=lambda nc1: 77.77)  # all at one height
-    figure = comparison.draw(comparison.tabulate(chosen, found), chosen)
+    _, figure = shown(joined, found, kind=comparison)
     for axes in figure.axes:
         extents = [text.get_window_extent() for text in axes.texts]
         assert not any(one.overlaps(other) for one, other in itertools.combinations(extents, 2))
@@ -623,8 +589,7 @@ def test_a_training_table_holds_each_quantity_of_each_snapshot():
 
 
 def test_a_training_figure_draws_the_curves_and_says_where_there_is_no_classifier():
-    chosen, found = trainings()
-    figure = over_training.draw(over_training.tabulate(chosen, found), chosen)
+    _, figure = drawn(over_training, *trainings())
     assert len(figure.axes) == 12
     first, second = figure.axes[:6], figure.axes[6:]
     assert first[0].get_yscale() == "log"
@@ -640,8 +605,7 @@ def test_a_training_figure_draws_the_curves_and_says_where_there_is_no_classifie
 
 
 def test_a_training_figure_without_any_classifier_leaves_no_axes_for_one():
-    chosen, found = trainings(heads=(False,))
-    figure = over_training.draw(over_training.tabulate(chosen, found), chosen)
+    _, figure = drawn(over_training, *trainings(heads=(False,)))
     assert [axes.get_ylabel() for axes in figure.axes][2:] == ["Loss", "Accuracy (%)"]
 
 
@@ -659,27 +623,25 @@ def pretrainings(spread=(0.0,), values=(0.001, 0.7714)):
     ]
     panels = [panel("CIFAR-10", rows)]
     nc1 = dict(zip(("mse", "ce"), values, strict=True))
-    chosen = settings(panels, kind=pretraining)
-    return pretraining.tabulate(chosen, tables(panels, nc1=nc1.__getitem__, spread=spread)), chosen
+    return settings(panels, kind=pretraining), tables(panels, nc1=nc1.__getitem__, spread=spread)
+
+
+def presented(*asked):
+    return pretraining.present(pretraining.tabulate(*asked), asked[0])
 
 
 def test_the_pretraining_table_reads_as_the_papers():
-    table, chosen = pretrainings()
-    readable = pretraining.present(table, chosen)
+    readable = presented(*pretrainings())
     assert list(readable.columns) == [
         "Pre-training", "NC1 on cifar100 training data", "Transfer accuracy on CIFAR-10 (%)"
     ]  # fmt: skip
-    assert readable.iloc[0].tolist() == [
-        "MSE_a (w/o proj.)",
-        "0.001",
-        "68.02 [65.07, 70.84]",
-    ]  # of 1,000 images
+    # of 1,000 images
+    assert readable.iloc[0].tolist() == ["MSE_a (w/o proj.)", "0.001", "68.02 [65.07, 70.84]"]
     assert readable.iloc[1].tolist()[:2] == ["CE w/o", "0.771"]
 
 
 def test_a_table_of_several_seeds_shows_spread_and_number():
-    table, chosen = pretrainings(spread=(0.0, 1.0, 5.0))
-    readable = pretraining.present(table, chosen)
+    readable = presented(*pretrainings(spread=(0.0, 1.0, 5.0)))
     mean, spread = 78 - 10 * 0.999**2 + 2, np.std([0, 1, 5], ddof=1)
     assert readable.iloc[0, 2] == f"{mean:.2f} ± {spread:.2f}"
     assert list(readable["Seeds on CIFAR-10"]) == ["3", "3"]
@@ -688,61 +650,47 @@ def test_a_table_of_several_seeds_shows_spread_and_number():
 def test_a_table_of_several_panels_keeps_what_each_of_them_shows():
     rows = [{"series": "", "label": label, "model": label} for label in ("A", "B")]
     panels = [panel("CIFAR-10", rows), panel("DTD", rows[:1])]
-    chosen = settings(panels, kind=pretraining)
     found = tables(panels, nc1={"A": 0.5, "B": 0.25}.__getitem__)
-    readable = pretraining.present(pretraining.tabulate(chosen, found), chosen)
+    readable = presented(settings(panels, kind=pretraining), found)
     assert list(readable.iloc[:, 1]) == ["0.500", "0.250"]  # on one data set: one column
     assert list(readable["Transfer accuracy on DTD (%)"].map(bool)) == [True, False]
     panels[1]["title"] = "CIFAR-10"
-    chosen = settings(panels, kind=pretraining)
     with pytest.raises(DegenerateInputError, match="two panels have the title 'CIFAR-10'"):
-        pretraining.present(pretraining.tabulate(chosen, found), chosen)
+        presented(settings(panels, kind=pretraining), found)
 
 
 def test_an_nc1_too_small_for_three_decimals_is_no_zero():
-    table, chosen = pretrainings(values=(0.00012, 0.5))
-    assert pretraining.present(table, chosen).iloc[0, 1] == "1.2e-04"
+    assert presented(*pretrainings(values=(0.00012, 0.5))).iloc[0, 1] == "1.2e-04"
 
 
-def test_a_written_table_is_the_same_bytes_with_its_digest(tmp_path):
-    table, chosen = pretrainings(spread=(0.0, 1.0))
-    for name in "ab":
-        paths = [tmp_path / f"{name}.{suffix}" for suffix in ("csv", "md", "tex")]
-        save_table(table, pretraining.present(table, chosen), *paths, "abc123")
-    for suffix in ("csv", "md", "tex"):
-        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
-    back = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)
+def test_a_written_table_says_its_digest(tmp_path):
+    table, path = written_twice_alike(pretraining, lambda: pretrainings(spread=(0.0, 1.0)), tmp_path)
+    back = pd.read_csv(path.with_suffix(".csv"), keep_default_na=False)
     pd.testing.assert_frame_equal(back, table, check_dtype=False)
-    latex = (tmp_path / "a.tex").read_text("utf-8")
-    assert r"MSE\_a (w/o proj.) & 0.001 &" in latex
-    assert r"(\%)" in latex
-    assert r"$\pm$" in latex
-    assert r"\toprule" in latex
-    markdown = (tmp_path / "a.md").read_text("utf-8").splitlines()
-    assert [cell.strip() for cell in markdown[2].split("|")][1:3] == ["MSE_a (w/o proj.)", "0.001"]
-    assert "digest abc123" in latex
-    assert "digest abc123" in markdown[-1]
+    latex, markdown = (path.with_suffix(suffix).read_text("utf-8") for suffix in (".tex", ".md"))
+    for said in (r"MSE\_a (w/o proj.) & 0.001 &", r"(\%)", r"$\pm$", r"\toprule", "digest abc123"):
+        assert said in latex
+    lines = markdown.splitlines()
+    assert [cell.strip() for cell in lines[2].split("|")][1:3] == ["MSE_a (w/o proj.)", "0.001"]
+    assert "digest abc123" in lines[-1]
 
 
-@pytest.mark.parametrize("kind", ["transfer", "comparison", "over_training", "across_datasets"])
-def test_figures_are_the_same_bytes_every_time(kind, tmp_path):
-    if kind == "over_training":
-        figure = over_training
-        chosen, found = trainings()
-    elif kind == "across_datasets":
-        figure = across_datasets
-        chosen, found = across(curve="parabola")
-    else:
-        figure = {"transfer": transfer, "comparison": comparison}[kind]
-        panels = [panel("A", TEN)]
-        chosen, found = settings(panels, curve="parabola", kind=figure), tables(panels, spread=(0.0, 1.0))
-    for name in "ab":
-        table = figure.tabulate(chosen, found)
-        paths = [tmp_path / f"{name}.{suffix}" for suffix in ("pdf", "png")]
-        save_figure(figure.draw(table, chosen), *paths, 60, "abc123")
-        save_numbers(table, tmp_path / f"{name}.csv")
-    for suffix in ("pdf", "png", "csv"):
-        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+def parabolas(kind):
+    panels = [panel("A", TEN)]
+    return settings(panels, curve="parabola", kind=kind), tables(panels, spread=(0.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "make"),
+    [
+        (transfer, lambda: parabolas(transfer)),
+        (comparison, lambda: parabolas(comparison)),
+        (over_training, lambda: trainings(heads=(True,))),
+        (across_datasets, lambda: across(curve="parabola")),
+    ],
+)
+def test_figures_are_the_same_bytes_every_time(kind, make, tmp_path):
+    written_twice_alike(kind, make, tmp_path)
 
 
 def test_a_kind_may_be_a_folder_or_one_module(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
+from pictures import drawn, unsigned, words, written_twice_alike
 from project import STYLE
 from scipy import stats
 
@@ -20,7 +21,7 @@ from nctransfer.reporting.figures.tuned_unit_law import figure as tuned_unit_law
 from nctransfer.reporting.figures.tuned_units import figure as tuned_units
 from nctransfer.reporting.finetuning_runs import name_series, over_seeds, runs_table
 from nctransfer.reporting.fits import crossing
-from nctransfer.reporting.output import save_figure, save_numbers, save_table
+from nctransfer.reporting.output import save_table
 from nctransfer.reporting.series_style import looks_of_runs
 from nctransfer.reporting.settings import FigureSettings, RunsPanel, Window
 from nctransfer.reporting.table_cells import Cell, Emphasis, emphasised, seeds_in_words, spread
@@ -86,6 +87,10 @@ class Study:
     def both(self):
         return self.settings(), self.tables
 
+    def draw(self, kind):
+        """Numbers and picture."""
+        return drawn(kind, *self.both())
+
 
 def metrics(panel, nc1, summed=None):
     """Collapse of a run's features, and decoys that no figure may show."""
@@ -110,11 +115,6 @@ def metrics(panel, nc1, summed=None):
 def curves(axes):
     """Labelled lines of axes by label."""
     return {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
-
-
-def words(figure):
-    (legend,) = figure.legends
-    return [text.get_text() for text in legend.get_texts()]
 
 
 def nothing_is_cut_off(figure):
@@ -286,9 +286,7 @@ def test_collapse_is_tabulated_by_unit_with_the_penultimate_feature_last():
 
 
 def test_collapse_is_drawn_on_a_log_axis_with_the_tuned_unit_marked():
-    chosen, tables = collapses().both()
-    table = collapse_by_unit.tabulate(chosen, tables)
-    figure = collapse_by_unit.draw(table, chosen)
+    table, figure = collapses().draw(collapse_by_unit)
     assert words(figure) == ["LP", "Layer FT", "SCL FT", "Full FT", "tuned unit"]
     for axes, (name, part), tuned in zip(figure.axes, table.groupby("panel"), (1, 3), strict=True):
         assert axes.get_yscale() == "log"
@@ -311,8 +309,7 @@ def test_collapse_is_drawn_on_a_log_axis_with_the_tuned_unit_marked():
 
 
 def test_collapse_without_a_stem_starts_at_the_first_unit():
-    chosen, tables = collapses(stem=False, units=(2,)).both()
-    (axes,) = collapse_by_unit.draw(collapse_by_unit.tabulate(chosen, tables), chosen).axes
+    (axes,) = collapses(stem=False, units=(2,)).draw(collapse_by_unit)[1].axes
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "2", "3", "4", "pen."]
     drawn = curves(axes)["LP"].get_xydata()
     assert drawn[np.isfinite(drawn[:, 1]), 0].tolist() == [1, 2, 3, 4]
@@ -320,8 +317,7 @@ def test_collapse_without_a_stem_starts_at_the_first_unit():
 
 
 def test_data_sets_of_as_many_panels_have_a_row_each_that_shares_its_axis():
-    chosen, tables = collapses(("DTD", "Pet"), (1, 2, 3, 4)).both()
-    figure = collapse_by_unit.draw(collapse_by_unit.tabulate(chosen, tables), chosen)
+    _, figure = collapses(("DTD", "Pet"), (1, 2, 3, 4)).draw(collapse_by_unit)
     tops = [round(axes.get_position().y1, 3) for axes in figure.axes]
     assert len(set(tops[:4])) == len(set(tops[4:])) == 1
     assert tops[0] > tops[4]
@@ -336,10 +332,9 @@ def test_seeds_show_as_a_band_that_a_log_axis_can_hold():
         study.run(
             "lp", nc1={unit: factor * unit for unit in (1, 2, 3, 4)} | {"penultimate": factor}, seed=seed
         )
-    chosen, tables = study.both()
-    table = collapse_by_unit.tabulate(chosen, tables)
+    table, figure = study.draw(collapse_by_unit)
     np.testing.assert_allclose(table["nc1_std"].iloc[-1], np.std([0.1, 1, 9], ddof=1))
-    (axes,) = collapse_by_unit.draw(table, chosen).axes
+    (axes,) = figure.axes
     (band,) = [found for found in axes.collections if type(found).__name__ == "FillBetweenPolyCollection"]
     vertices = band.get_paths()[0].vertices
     mean, std = table["nc1"].iloc[3], table["nc1_std"].iloc[3]
@@ -351,8 +346,7 @@ def test_seeds_show_as_a_band_that_a_log_axis_can_hold():
 def test_layer_lp_ends_at_its_tuned_unit_and_a_unit_without_nc1_is_a_gap():
     study = Study().panel("A").run("layer_lp", nc1={1: 9.0, 2: 8.0, "penultimate": 7.0})
     study.run("full_ft", nc1={0: 9.0, 1: 8.0, 3: 6.0, 4: 5.0, "penultimate": 4.0})
-    chosen, tables = study.both()
-    (axes,) = collapse_by_unit.draw(collapse_by_unit.tabulate(chosen, tables), chosen).axes
+    (axes,) = study.draw(collapse_by_unit)[1].axes
     np.testing.assert_allclose(curves(axes)["Layer LP"].get_ydata(), [np.nan, 9, 8, np.nan, np.nan])
     np.testing.assert_allclose(curves(axes)["Full FT"].get_ydata(), [9, 8, np.nan, 6, 5])
 
@@ -371,8 +365,7 @@ def test_lines_that_hide_each_other_are_told_apart_by_their_widths():
     study = Study().panel("A")
     for method in ("lp", "layer_ft", "scl_ft", "full_ft"):
         study.run(method, nc1=same)
-    chosen, tables = study.both()
-    (axes,) = collapse_by_unit.draw(collapse_by_unit.tabulate(chosen, tables), chosen).axes
+    (axes,) = study.draw(collapse_by_unit)[1].axes
     drawn = [line for name, line in curves(axes).items() if name != "tuned unit"]
     widths, marks = ([getattr(line, of)() for line in drawn] for of in ("get_linewidth", "get_markersize"))
     assert len(drawn) == 4
@@ -389,8 +382,7 @@ def test_lines_that_hide_each_other_are_told_apart_by_their_widths():
 def test_titles_of_the_papers_panels_fit_on_one_line(width, rows):
     study = collapses(("Aircraft", "Pet"), (2, 5, 8, 11), depth=12)
     study.style = STYLE | {"width": width}
-    chosen, tables = study.both()
-    figure = collapse_by_unit.draw(collapse_by_unit.tabulate(chosen, tables), chosen)
+    _, figure = study.draw(collapse_by_unit)
     assert figure.axes[3].get_title(loc="left") == "(d) Aircraft, unit 11"
     assert not any("\n" in axes.get_title(loc="left") for axes in figure.axes)
     assert len({round(axes.get_position().y0, 3) for axes in figure.axes}) == rows
@@ -400,8 +392,7 @@ def test_titles_of_the_papers_panels_fit_on_one_line(width, rows):
 def test_a_title_wider_than_its_axes_is_broken():
     study = collapses(units=(1, 2, 3, 4))
     study.panels[1]["title"] = "ResNet18 from ImageNet-1k on Aircraft, unit 2"
-    chosen, tables = study.both()
-    figure = collapse_by_unit.draw(collapse_by_unit.tabulate(chosen, tables), chosen)
+    _, figure = study.draw(collapse_by_unit)
     title = figure.axes[1].get_title(loc="left")
     assert title.count("\n") >= 1
     assert title.replace("\n", " ") == "(b) ResNet18 from ImageNet-1k on Aircraft, unit 2"
@@ -475,9 +466,7 @@ def test_full_fine_tuning_is_ahead_from_its_last_crossing(lead, expected):
 
 
 def test_samples_are_drawn_on_a_log_axis_ticked_at_their_numbers():
-    chosen, tables = sampled((-1.0, 1.0)).both()
-    table = samples.tabulate(chosen, tables)
-    figure = samples.draw(table, chosen)
+    _, figure = sampled((-1.0, 1.0)).draw(samples)
     left, right = figure.axes
     assert left.get_position().y0 == pytest.approx(right.get_position().y0)
     assert words(figure) == ["Full FT", "Layer FT", "LP", "Zero-shot"]
@@ -505,8 +494,7 @@ def test_a_panel_says_what_it_is_told_to_say():
         .panel("B")
         .run("lp")
     )
-    chosen, tables = study.both()
-    first, second = samples.draw(samples.tabulate(chosen, tables), chosen).axes
+    first, second = study.draw(samples)[1].axes
     assert [text.get_text() for text in first.texts] == ["no zero-shot without a text tower"]
     assert [text.get_text() for text in second.texts if text.get_text()] == []
 
@@ -514,9 +502,7 @@ def test_a_panel_says_what_it_is_told_to_say():
 def test_a_training_on_all_data_is_a_level_of_its_own():
     study = sampled()
     study.run("full_ft", 80.0)
-    chosen, tables = study.both()
-    table = samples.tabulate(chosen, tables)
-    figure = samples.draw(table, chosen)
+    _, figure = study.draw(samples)
     drawn = curves(figure.axes[1])
     assert set(drawn["Full FT, all data"].get_ydata()) == {80}
     assert drawn["Full FT, all data"].get_color() == drawn["Full FT"].get_color()
@@ -548,16 +534,14 @@ def test_units_are_tabulated_by_unit_or_by_count():
 
 
 def test_accuracy_by_tuned_unit_is_a_line_a_method():
-    chosen, tables = tuned(seeds=2).both()
-    left = tuned_units.draw(tuned_units.tabulate(chosen, tables), chosen).axes[0]
+    left = tuned(seeds=2).draw(tuned_units)[1].axes[0]
     np.testing.assert_allclose(curves(left)["Layer FT"].get_xydata(), [[1, 81.5], [3, 83.5], [5, 85.5]])
     np.testing.assert_allclose(curves(left)["Layer LP"].get_xydata(), [[1, 64], [3, 72], [5, 80]])
     assert all(float(tick).is_integer() for tick in left.get_xticks())
 
 
 def test_accuracy_by_count_has_the_share_on_a_second_axis_and_scl_as_a_star():
-    chosen, tables = tuned().both()
-    figure = tuned_units.draw(tuned_units.tabulate(chosen, tables), chosen)
+    _, figure = tuned().draw(tuned_units)
     _, axes, other = figure.axes
     path = next(line for line in axes.lines if len(line.get_xdata()) == 4)
     np.testing.assert_allclose(path.get_xydata(), [[0, 84], [1, 90], [2, 91], [6, 92]])
@@ -576,8 +560,7 @@ def test_what_tunes_no_single_unit_is_a_level_by_unit_and_several_units_are_refu
     study = (
         Study().panel("A", abscissa="unit").run("layer_ft", 80.0, [1]).run("lp", 70.0).run("full_ft", 90.0)
     )
-    chosen, tables = study.both()
-    (axes,) = tuned_units.draw(tuned_units.tabulate(chosen, tables), chosen).axes
+    (axes,) = study.draw(tuned_units)[1].axes
     assert set(curves(axes)["LP"].get_ydata()) == {70}
     assert set(curves(axes)["Full FT"].get_ydata()) == {90}
     study.run("layer_ft", 80.0, [1, 2])
@@ -619,9 +602,7 @@ def test_the_law_correlates_means_over_units():
 
 
 def test_the_law_is_drawn_on_two_axes_with_its_correlation():
-    chosen, tables = law().both()
-    table = tuned_unit_law.tabulate(chosen, tables)
-    figure = tuned_unit_law.draw(table, chosen)
+    table, figure = law().draw(tuned_unit_law)
     firsts, seconds = figure.axes[:4], figure.axes[4:]
     assert len({round(axes.get_position().x0, 2) for axes in firsts}) == 2  # 2 x 2
     for axes, other, (_, part) in zip(firsts, seconds, table.groupby("panel"), strict=True):
@@ -631,9 +612,8 @@ def test_the_law_is_drawn_on_two_axes_with_its_correlation():
         assert to_hex(other.yaxis.label.get_color()) == STYLE["accuracy_color"].lower()
         (note,) = axes.texts
         row = part.iloc[0]
-        text = note.get_text().replace("\N{MINUS SIGN}", "-")
         interval = f"[{row['pearson_low']:.2f}, {row['pearson_high']:.2f}]"
-        assert text == f"r = {row['pearson']:.2f} {interval}, n = 6"
+        assert unsigned(note) == f"r = {row['pearson']:.2f} {interval}, n = 6"
         box = note.get_window_extent()
         for side, value in ((axes, "nc1"), (other, "transfer_accuracy")):
             tops = part[["tuned"]].assign(top=part[value] + part[f"{value}_std"]).to_numpy(float)
@@ -643,15 +623,13 @@ def test_the_law_is_drawn_on_two_axes_with_its_correlation():
 
 
 def test_a_law_of_one_unit_has_no_correlation_and_still_draws():
-    chosen, tables = law(count=1, units=1).both()
-    figure = tuned_unit_law.draw(tuned_unit_law.tabulate(chosen, tables), chosen)
+    _, figure = law(count=1, units=1).draw(tuned_unit_law)
     assert figure.axes[0].texts[0].get_text() == "n = 1"
 
 
 @pytest.mark.parametrize(("units", "said"), [(3, False), (4, True)])
 def test_a_law_of_fewer_than_four_units_tells_no_correlation(units, said):
-    chosen, tables = law(count=1, units=units).both()
-    figure = tuned_unit_law.draw(tuned_unit_law.tabulate(chosen, tables), chosen)
+    _, figure = law(count=1, units=units).draw(tuned_unit_law)
     assert ("r = " in figure.axes[0].texts[0].get_text()) == said
 
 
@@ -916,35 +894,17 @@ FIGURES = {
     "collapse": (collapse_by_unit, lambda: collapses(seeds=2)),
     "samples": (samples, lambda: sampled((0.0, 1.0))),
     "tuned_units": (tuned_units, lambda: tuned(seeds=2)),
-    "law": (tuned_unit_law, law),
+    "law": (tuned_unit_law, lambda: law(count=1)),
 }
 TABLES = {"methods": (methods, compared), "search": (search, searched), "tasks": (tasks, vtab)}
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_figures_are_the_same_bytes_every_time(name, tmp_path):
-    kind, study = FIGURES[name]
-    for copy in "ab":
-        chosen, found = study().both()
-        table = kind.tabulate(chosen, found)
-        paths = [tmp_path / f"{copy}.{suffix}" for suffix in ("pdf", "png")]
-        save_figure(kind.draw(table, chosen), *paths, 60, "abc123")
-        save_numbers(table, tmp_path / f"{copy}.csv")
-    for suffix in ("pdf", "png", "csv"):
-        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_tables_are_the_same_bytes_every_time(name, tmp_path):
-    kind, study = TABLES[name]
-    for copy in "ab":
-        (tmp_path / copy).mkdir()
-        numbers, *_ = written(kind, study(), tmp_path / copy)
-    for suffix in ("csv", "md", "tex"):
-        assert (tmp_path / f"a/table.{suffix}").read_bytes() == (tmp_path / f"b/table.{suffix}").read_bytes()
-    back = pd.read_csv(tmp_path / "a/table.csv")
+@pytest.mark.parametrize("name", FIGURES | TABLES)
+def test_figures_and_tables_are_the_same_bytes_every_time(name, tmp_path):
+    kind, study = (FIGURES | TABLES)[name]
+    numbers, path = written_twice_alike(kind, lambda: study().both(), tmp_path)
     accuracy = "validation_accuracy" if name == "search" else "transfer_accuracy"
-    np.testing.assert_allclose(back[accuracy], numbers[accuracy])
+    np.testing.assert_allclose(pd.read_csv(path.with_suffix(".csv"))[accuracy], numbers[accuracy])
 
 
 def test_a_legend_of_long_names_stays_within_the_figure():
@@ -953,7 +913,6 @@ def test_a_legend_of_long_names_stays_within_the_figure():
         study.panel(title)
         for unit, rate, n in itertools.product((1, 2, 3), (0.1, 0.05), (3, 10)):
             study.run("layer_ft", 50.0 + unit, [unit], learning_rate=rate, per_class=n)
-    chosen, tables = study.both()
-    figure = samples.draw(samples.tabulate(chosen, tables), chosen)
+    _, figure = study.draw(samples)
     assert "Layer FT (unit 1, learning rate 0.1)" in words(figure)
     nothing_is_cut_off(figure)

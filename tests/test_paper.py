@@ -590,15 +590,11 @@ def workflow(tmp_path_factory) -> Workflow:
 
 
 @pytest.mark.parametrize("picture", EVERY)
-def test_a_picture_has_a_target_in_its_group_and_in_all(workflow, picture):
+def test_a_picture_has_a_target_of_its_own_in_its_group_and_in_all(workflow, picture):
     job = target(picture)
     assert job in workflow.graph[Node(f"{job.rule}s")]
     assert job in workflow.graph[Node("all")]
-
-
-@pytest.mark.parametrize("picture", EVERY)
-def test_a_name_without_a_suffix_is_the_picture(workflow, picture):
-    assert workflow.graph[Node(path_of(picture))] == {target(picture)}
+    assert workflow.graph[Node(path_of(picture))] == {job}  # a name without a suffix
 
 
 def test_all_holds_figures_tables_and_rankings(workflow):

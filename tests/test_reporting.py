@@ -16,17 +16,18 @@ from markdown_it import MarkdownIt
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from pictures import drawn, written_twice_alike
 from project import STYLE
 from scipy import stats
 
 from nctransfer.errors import DegenerateInputError
+from nctransfer.intervals import pearson_interval
 from nctransfer.reporting import table_cells
 from nctransfer.reporting.figures.layerwise import figure as layerwise
 from nctransfer.reporting.fits import correlation, fit_line, fit_parabola
 from nctransfer.reporting.output import save_figure, save_numbers, save_page, save_sidecar, save_table
 from nctransfer.reporting.panels import break_texts
 from nctransfer.reporting.scorecard.findings import read_numbers
-from nctransfer.reporting.settings import Window
 from nctransfer.stamp import Stamp
 from nctransfer.storage.files import file_checksum
 
@@ -34,12 +35,10 @@ PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 VERSION = tomllib.loads(PROJECT.read_text())["project"]["version"]
 
 
-def settings(panels=1, fit="nc1", pooling="avg"):
+def settings(panels=1, pooling="avg", **more):
     panel = {"model": "m", "view": "v", "pooling": pooling, "title": "M on V"}
-    return layerwise.SETTINGS.read(
-        {"kind": "layerwise", "panels": [panel] * panels, "tables": [], "fit": fit, "style": STYLE,
-         "learning_rate": 0.1, "weight_decay": 1e-4, "seed": 1}
-    )  # fmt: skip
+    told = {"kind": "layerwise", "panels": [panel] * panels, "tables": [], "style": STYLE, "seed": 1}
+    return layerwise.SETTINGS.read(told | {"learning_rate": 0.1, "weight_decay": 1e-4} | more)
 
 
 def tables(units=6, seeds=(1, 2)):
@@ -74,15 +73,15 @@ def test_a_fit_is_scipys_and_its_interval_covers_it():
     x = rng.normal(size=16)
     y = 3 - 2 * x + rng.normal(size=16)
     line, reference = fit_line(x, y), stats.linregress(x, y)
-    assert line.slope == pytest.approx(reference.slope)
-    assert line.intercept == pytest.approx(reference.intercept)
-    assert line.r2 == pytest.approx(reference.rvalue**2)
-    assert line.r2_low < line.r2 < line.r2_high
+    assert line["slope"] == pytest.approx(reference.slope)
+    assert line["intercept"] == pytest.approx(reference.intercept)
+    assert line["r2"] == pytest.approx(reference.rvalue**2)
+    assert line["r2_low"] < line["r2"] < line["r2_high"]
 
 
 @pytest.mark.parametrize(("x", "y"), [([1, 1, 1], [1, 2, 3]), ([1, 2, 3], [5, 5, 5]), ([1], [1])])
 def test_a_constant_has_no_r2(x, y):
-    assert np.isnan(fit_line(np.array(x), np.array(y)).r2)
+    assert np.isnan(fit_line(np.array(x), np.array(y))["r2"])
 
 
 def test_a_parabola_is_numpys_and_turns_where_its_derivative_vanishes():
@@ -91,16 +90,17 @@ def test_a_parabola_is_numpys_and_turns_where_its_derivative_vanishes():
     y = 78 - 10 * (x - 1) ** 2 + rng.normal(scale=0.5, size=10)
     parabola = fit_parabola(x, y, seed=0)
     reference = np.polynomial.Polynomial.fit(x, y, 2).convert()
-    np.testing.assert_allclose([parabola.constant, parabola.slope, parabola.curvature], reference.coef)
-    assert parabola.turn == pytest.approx(reference.deriv().roots()[0])
+    np.testing.assert_allclose(
+        [parabola["constant"], parabola["slope"], parabola["curvature"]], reference.coef
+    )
+    assert parabola["turn"] == pytest.approx(reference.deriv().roots()[0])
     residual = y - reference(x)
-    assert parabola.r2 == pytest.approx(1 - (residual @ residual) / ((y - y.mean()) @ (y - y.mean())))
-    assert parabola.turn_low < parabola.turn < parabola.turn_high
-    assert parabola.maximum
-    assert parabola.inside
-    np.testing.assert_allclose(parabola(x), reference(x))
+    assert parabola["r2"] == pytest.approx(1 - (residual @ residual) / ((y - y.mean()) @ (y - y.mean())))
+    assert parabola["turn_low"] < parabola["turn"] < parabola["turn_high"]
+    assert parabola["maximum"]
+    assert parabola["inside"]
     assert parabola == fit_parabola(x, y, seed=0)
-    assert parabola.turn_low != fit_parabola(x, y, seed=1).turn_low
+    assert parabola["turn_low"] != fit_parabola(x, y, seed=1)["turn_low"]
 
 
 def test_the_interval_of_a_turn_is_the_bootstraps_of_numpys_parabolas():
@@ -112,18 +112,18 @@ def test_the_interval_of_a_turn_is_the_bootstraps_of_numpys_parabolas():
     turns = np.array([fit.deriv().roots()[0] for fit in fits if fit.coef[2] < 0])
     parabola = fit_parabola(x, y, seed=7, resamples=400)
     np.testing.assert_allclose(
-        [parabola.turn_low, parabola.turn_high], np.percentile(turns, [2.5, 97.5]), rtol=1e-6
+        [parabola["turn_low"], parabola["turn_high"]], np.percentile(turns, [2.5, 97.5]), rtol=1e-6
     )
     inside = (turns >= x.min()) & (turns <= x.max())
-    assert parabola.turn_share == pytest.approx(inside.sum() / 400)
-    assert parabola.turn_share > 0.95
+    assert parabola["turn_share"] == pytest.approx(inside.sum() / 400)
+    assert parabola["turn_share"] > 0.95
 
 
 def test_resamples_of_a_straight_line_do_not_agree_on_a_turn():
     rng = np.random.default_rng(3)
     x = rng.uniform(0, 2, 10)
     shares = [
-        fit_parabola(x, x + rng.normal(scale=0.3, size=10), seed=0, resamples=300).turn_share
+        fit_parabola(x, x + rng.normal(scale=0.3, size=10), seed=0, resamples=300)["turn_share"]
         for _ in range(20)
     ]
     assert np.mean(shares) < 0.6
@@ -132,10 +132,10 @@ def test_resamples_of_a_straight_line_do_not_agree_on_a_turn():
 def test_a_parabola_of_far_away_points_loses_no_digits():
     x = np.array([0.0, 1.0, 2.0, 4.0]) + 1e4
     parabola = fit_parabola(x, (x - 10001.5) ** 2, seed=0)
-    assert parabola.turn == pytest.approx(10001.5)
-    assert not parabola.maximum
-    assert parabola.inside
-    assert not fit_parabola(x, (x - 9000.0) ** 2, seed=0).inside
+    assert parabola["turn"] == pytest.approx(10001.5)
+    assert not parabola["maximum"]
+    assert parabola["inside"]
+    assert not fit_parabola(x, (x - 9000.0) ** 2, seed=0)["inside"]
 
 
 @pytest.mark.parametrize(
@@ -150,42 +150,28 @@ def test_a_parabola_of_far_away_points_loses_no_digits():
 )
 def test_a_parabola_without_a_turn_says_so(x, y):
     parabola = fit_parabola(np.array(x), np.array(y), seed=0)
-    assert np.isnan([parabola.turn, parabola.turn_low, parabola.turn_high, parabola.r2]).all()
-    assert not parabola.inside
-    assert not parabola.maximum
+    assert np.isnan([parabola["turn"], parabola["turn_low"], parabola["turn_high"], parabola["r2"]]).all()
+    assert not parabola["inside"]
+    assert not parabola["maximum"]
 
 
 def test_three_points_have_a_turn_without_an_interval():
     parabola = fit_parabola(np.array([0.0, 1.0, 3.0]), np.array([1.0, 2.0, -4.0]), seed=0)
-    assert parabola.r2 == pytest.approx(1)
-    assert np.isfinite(parabola.turn)
-    assert np.isnan(parabola.turn_low)
+    assert parabola["r2"] == pytest.approx(1)
+    assert np.isfinite(parabola["turn"])
+    assert np.isnan(parabola["turn_low"])
 
 
-def test_a_correlation_is_numpys_with_fishers_interval():
+def test_a_correlation_is_numpys_with_its_interval():
     rng = np.random.default_rng(4)
     x = rng.normal(size=10)
     y = -x + rng.normal(size=10)
     found = correlation(x, y)
     r = np.corrcoef(x, y)[0, 1]
-    assert found.pearson == pytest.approx(r)
-    half = stats.norm.ppf(0.975) / np.sqrt(10 - 3)
-    assert found.pearson_low == pytest.approx(np.tanh(np.arctanh(r) - half))
-    assert found.pearson_high == pytest.approx(np.tanh(np.arctanh(r) + half))
+    assert found["pearson"] == pytest.approx(r)
+    assert (found["pearson_low"], found["pearson_high"]) == pearson_interval(found["pearson"], 10)
     ranks = np.argsort(np.argsort(x)), np.argsort(np.argsort(y))
-    assert found.spearman == pytest.approx(np.corrcoef(*ranks)[0, 1])
-    assert found.points == 10
-
-
-def test_an_interval_covers_the_truth_at_the_sizes_of_the_figures():
-    rng = np.random.default_rng(5)
-    for n in (4, 7, 10):
-        covered = 0
-        for _ in range(400):
-            x = rng.normal(size=n)
-            found = correlation(x, -0.8 * x + 0.6 * rng.normal(size=n))  # rho = -0.8
-            covered += found.pearson_low <= -0.8 <= found.pearson_high
-        assert 0.92 <= covered / 400 <= 0.98, n
+    assert found["spearman"] == pytest.approx(np.corrcoef(*ranks)[0, 1])
 
 
 @pytest.mark.parametrize(
@@ -194,12 +180,7 @@ def test_an_interval_covers_the_truth_at_the_sizes_of_the_figures():
 )
 def test_a_correlation_with_a_constant_or_of_two_points_has_no_value(x, y):
     found = correlation(np.array(x, float), np.array(y, float))
-    assert np.isnan([found.pearson, found.pearson_low, found.pearson_high, found.spearman]).all()
-
-
-def test_three_points_say_nothing_about_a_correlation():
-    found = correlation(np.array([1.0, 2, 3]), np.array([1.0, 2, 2.5]))
-    assert (found.pearson_low, found.pearson_high) == (-1, 1)
+    assert np.isnan([found["pearson"], found["pearson_low"], found["pearson_high"], found["spearman"]]).all()
 
 
 def test_the_numbers_are_those_of_the_units_asked_for():
@@ -219,6 +200,11 @@ def test_a_pooling_without_units_is_named():
         layerwise.tabulate(settings(pooling="patch_mean"), tables())
 
 
+def shown(found=None, **asked):
+    """Numbers and picture."""
+    return drawn(layerwise, settings(**asked), tables() if found is None else found)
+
+
 def dots(axes):
     """Points of axes, without their bars."""
     return [found for found in axes.collections if isinstance(found, PathCollection)]
@@ -226,9 +212,7 @@ def dots(axes):
 
 @pytest.mark.parametrize("fit", ["nc1", "log_nc1"])
 def test_the_picture_shows_the_numbers(fit):
-    chosen = settings(panels=2, fit=fit)
-    table = layerwise.tabulate(chosen, tables())
-    figure = layerwise.draw(table, chosen)
+    table, figure = shown(panels=2, fit=fit)
     left, right = figure.axes[0], figure.axes[1]
     part = table[table["panel"] == "a"]
     np.testing.assert_allclose(left.lines[0].get_xydata(), part[["unit", "nc1"]])
@@ -245,34 +229,31 @@ def test_the_picture_shows_the_numbers(fit):
 
 
 def test_a_published_window_frames_accuracy_against_nc1():
-    window = Window(panel="a", title="M on V", ranges={"nc1": (5, 30), "transfer_accuracy": (45, 70)})
-    chosen = settings().model_copy(update={"windows": (window,)})
-    left, right = layerwise.draw(layerwise.tabulate(chosen, tables()), chosen).axes[:2]
-    (drawn,) = [line for line in right.lines if line.get_gid() == "window"]
-    assert {*map(tuple, drawn.get_xydata())} == {(5, 45), (30, 45), (30, 70), (5, 70)}
+    window = {"panel": "a", "title": "M on V", "ranges": {"nc1": (5, 30), "transfer_accuracy": (45, 70)}}
+    left, right = shown(windows=[window])[1].axes[:2]
+    (frame,) = [line for line in right.lines if line.get_gid() == "window"]
+    assert {*map(tuple, frame.get_xydata())} == {(5, 45), (30, 45), (30, 70), (5, 70)}
     assert "window" not in [line.get_gid() for line in left.lines]
 
 
 def test_a_png_may_show_another_figure_than_the_pdf(tmp_path):
-    chosen = settings()
-    numbers = layerwise.tabulate(chosen, tables())
-    framed = layerwise.draw(numbers, chosen)
+    _, framed = shown()
     framed.axes[0].set_facecolor("red")
     for name, other in (("plain", None), ("framed", framed)):
         files = tmp_path / f"{name}.pdf", tmp_path / f"{name}.png"
-        save_figure(layerwise.draw(numbers, chosen), *files, 60, "abc123", other)
+        save_figure(shown()[1], *files, 60, "abc123", other)
     assert (tmp_path / "plain.pdf").read_bytes() == (tmp_path / "framed.pdf").read_bytes()
     assert (tmp_path / "plain.png").read_bytes() != (tmp_path / "framed.png").read_bytes()
 
 
 def test_units_without_a_relation_have_no_line_and_three_have_no_r():
-    chosen, unrelated = settings(), tables()
+    unrelated = tables()
     probes = unrelated["probes", "m", "v"]
     probes["accuracy"] = probes["unit"].map({1: 80.0, 2: 85.0, 3: 79.0, 4: 84.0, 5: 81.0, 6: 83.0})
-    right = layerwise.draw(layerwise.tabulate(chosen, unrelated), chosen).axes[1]
+    right = shown(unrelated)[1].axes[1]
     assert len(right.lines) == 0
     assert right.texts[0].get_text().startswith("r = ")
-    right = layerwise.draw(layerwise.tabulate(chosen, tables(units=3)), chosen).axes[1]
+    right = shown(tables(units=3))[1].axes[1]
     assert len(right.lines) == 0
     assert right.texts[0].get_text() == "n = 3"
 
@@ -288,10 +269,8 @@ def crowded(nc1):
 
 @pytest.mark.parametrize("width", [6.75, 3.25])
 def test_units_that_lie_close_together_are_enlarged_where_they_hide_none(width):
-    chosen = settings()
-    chosen = chosen.model_copy(update={"style": chosen.style.model_copy(update={"width": width})})
-    table = layerwise.tabulate(chosen, crowded([20.0, 12.0, 10.0, 3.4, 3.3, 3.2, 3.1, 3.0]))
-    figure = layerwise.draw(table, chosen)
+    found = crowded([20.0, 12.0, 10.0, 3.4, 3.3, 3.2, 3.1, 3.0])
+    table, figure = shown(found, style=STYLE | {"width": width})
     right = figure.axes[1]
     (inset,) = right.child_axes
     (points,), (enlarged,) = dots(right), dots(inset)
@@ -304,8 +283,7 @@ def test_units_that_lie_close_together_are_enlarged_where_they_hide_none(width):
 
 
 def test_units_that_are_spread_out_are_not_enlarged():
-    chosen = settings()
-    assert not layerwise.draw(layerwise.tabulate(chosen, tables()), chosen).axes[1].child_axes
+    assert not shown()[1].axes[1].child_axes
 
 
 HOSTILE = [
@@ -391,22 +369,14 @@ def test_texts_come_back_from_a_csv_as_they_were(tmp_path):
 
 
 def test_files_are_the_same_bytes_every_time_with_embedded_fonts_and_digest(tmp_path):
-    chosen = settings()
-    table = layerwise.tabulate(chosen, tables())
-    for name in ("a", "b"):
-        save_figure(
-            layerwise.draw(table, chosen), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png", 60, "abc123"
-        )
-        save_numbers(table, tmp_path / f"{name}.csv")
-    for suffix in ("pdf", "png", "csv"):
-        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
-    pdf = (tmp_path / "a.pdf").read_bytes()
+    table, path = written_twice_alike(layerwise, lambda: (settings(), tables()), tmp_path)
+    pdf = path.with_suffix(".pdf").read_bytes()
     assert b"/Subtype /Type3" not in pdf
     assert b"/FontType 42" in pdf or b"/CIDFontType2" in pdf
     assert b"digest abc123; nctransfer " + VERSION.encode() + b"; matplotlib " in pdf
-    assert b"digest abc123; nctransfer " + VERSION.encode() in (tmp_path / "a.png").read_bytes()
+    assert b"digest abc123; nctransfer " + VERSION.encode() in path.with_suffix(".png").read_bytes()
     assert b"CreationDate" not in pdf
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "a.csv"), table, check_dtype=False)
+    pd.testing.assert_frame_equal(pd.read_csv(path.with_suffix(".csv")), table, check_dtype=False)
 
 
 def test_a_sidecar_says_what_made_a_figure_the_same_every_time(tmp_path, monkeypatch):

@@ -52,17 +52,12 @@ def refused(score, features, labels, logits=None):
 
 
 def test_no_score_has_a_meaning_on_such_features():
+    """Of features and labels alone, test_collapse.py has more."""
     features, labels, logits = draw(61, [8, 9, 7], 5)
-    holed, infinite, wild = features.copy(), features.copy(), logits.copy()
-    holed[4, 1], infinite[3, 0], wild[2, 2] = np.nan, np.inf, np.nan
+    wild = logits.copy()
+    wild[2, 2] = np.nan
     for arrays, message in (
-        ((features, np.zeros(24, int)), "features: .*one class|features: .*class"),
-        ((features[:6], np.arange(6)), "one sample"),
-        ((np.full_like(features, 3.0), labels), "all 24 rows are equal"),
-        ((holed, labels), r"1 of 24 rows hold NaN or infinity, first row 4"),
-        ((infinite, labels), r"1 of 24 rows hold NaN or infinity, first row 3"),
-        ((features, labels[:-1]), r"labels have shape \(23,\)"),
-        ((features, labels - 1), "labels out of range, first -1"),
+        ((np.full_like(features, 3.0), labels), "features: all 24 rows are equal"),
         ((features, labels, logits[:-1]), r"logits have shape \(23, 7\), allowed is \(24, Z\)"),
         ((features, labels, logits[:, 0]), r"logits have shape \(24,\)"),
         ((features, labels, logits[:, :1]), r"logits have shape \(24, 1\)"),
@@ -95,14 +90,7 @@ def test_a_missing_head_costs_the_other_scores_nothing():
 
 
 @pytest.mark.parametrize("score", ["gbc", "face"])
-def test_a_class_without_variance_has_no_overlap(score):
-    features, labels, _ = draw(62, [9, 8, 7], 6)
-    alone = np.concatenate([features, features[:1] + 1]), np.append(labels, 3)
-    assert "class 3 has no variance" in refused(score, *alone)
-
-
-@pytest.mark.parametrize("score", ["gbc", "face"])
-@pytest.mark.parametrize("copies", [2, 3, 5, 7, 10])
+@pytest.mark.parametrize("copies", [1, 2, 3, 5, 7, 10])
 def test_a_class_of_equal_rows_has_no_overlap(score, copies):
     features, labels, _ = draw(63, [9, 8, 7], 6)
     equal = np.concatenate([features, np.repeat(features[:1] + 1, copies, axis=0)])
@@ -129,12 +117,6 @@ def test_scores_that_say_why_they_have_none():
     assert "have rank 18" in refused("vci", *draw(65, [6, 8, 5], 18)[:2])
     more, others, _ = draw(65, [7, 8, 5], 18)
     assert -1 < terms("vci", more, others)["vci"] < -1e-3
-
-
-def test_two_classes_of_the_same_mean_are_named():
-    features, labels, _ = draw(66, [9, 8, 8], 6)
-    features[labels == 2] += features[labels == 1].mean(0) - features[labels == 2].mean(0)
-    assert "classes 1 and 2 have the same mean" in refused("cdnv", features, labels)
 
 
 def test_a_value_that_is_not_finite_is_refused_by_its_name():

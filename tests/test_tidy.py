@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from feature_stores import feature_store
 
 from nctransfer.collapse.settings import MetricsJobSettings
-from nctransfer.features.feature_store import Column, FeatureStore, write_columns
+from nctransfer.features.feature_store import FeatureStore
 from nctransfer.probing.settings import ProbesJobSettings
 from nctransfer.settings import ViewNames
 from nctransfer.stamp import UNSTAMPED
-from nctransfer.storage.stores import Store, create_store
+from nctransfer.storage.stores import Store
 from nctransfer.storage.tables import read_table
 from nctransfer.tidy.classifiers import classifier_table
 from nctransfer.tidy.collapse import collapse_table
@@ -35,35 +36,16 @@ def stores(tmp_path) -> dict[str, FeatureStore]:
     """Two units: the second is far more collapsed; logits that no table may hold."""
     rng = np.random.default_rng(0)
     means = rng.normal(size=(4, 6))
-    columns = [
-        Column("unit01.avg", 1, "a", "avg", 6),
-        Column("unit02.avg", 2, "b", "avg", 6),
-        Column("logits", 4, "fc", "", 4),
-    ]
     made = {}
     for split, count in (("train", 80), ("test", 40)):
         labels = np.arange(count) % 4
         noise = rng.normal(size=(count, 6))
-        manifest = tmp_path / split / "manifest.json"
-        with create_store(manifest, "features") as store:
-            store.put("labels", labels)
-            store.meta = {
-                "samples": count,
-                "columns": [vars(column) for column in columns],
-                "class_names": list("wxyz"),
-                "format": "npy",
-                "dtype": "float32",
-            }
-            widths = {column.name: column.width for column in columns}
-            with write_columns(store, widths, count, "float32", "npy") as target:
-                target.append(
-                    {
-                        "unit01.avg": means[labels] + noise,
-                        "unit02.avg": means[labels] + 0.1 * noise,
-                        "logits": means[labels][:, :4],
-                    }
-                )
-        made[split] = FeatureStore(manifest)
+        arrays = {
+            ("unit01.avg", 1, "a", "avg"): means[labels] + noise,
+            ("unit02.avg", 2, "b", "avg"): means[labels] + 0.1 * noise,
+            ("logits", 4, "fc", ""): means[labels][:, :4],
+        }
+        made[split] = feature_store(tmp_path / split, arrays, labels, "wxyz")
     return made
 
 
@@ -95,27 +77,16 @@ def test_probes_leave_a_row_for_each_unit_setting_and_split_and_their_weights(st
     assert row["right_with_last"] == np.sum((first == labels) & (last == labels))
 
 
-class Rows:
-    """Some rows of a feature store."""
-
-    def __init__(self, store, rows):
-        self.store, self.rows = store, rows
-        self.labels, self.class_names, self.unit_columns = (
-            store.labels[rows],
-            store.class_names,
-            store.unit_columns,
-        )
-
-    def __getitem__(self, name):
-        return self.store[name][self.rows]
-
-
 def test_beside_accuracies_stand_the_classes_that_say_less(stores, tmp_path):
     train, test = stores["train"].labels, stores["test"].labels
+    kept = {"train": (train != 3) | (np.arange(len(train)) == train.argmax()), "test": test > 1}
     some = {
-        "train": Rows(stores["train"], np.append(np.flatnonzero(train != 3), np.flatnonzero(train == 3)[:1])),
-        "test": Rows(stores["test"], test > 1),
-    }
+        split: feature_store(
+            tmp_path / "some" / split, {("unit02.avg", 2, "b", "avg"): store["unit02.avg"][kept[split]]},
+            store.labels[kept[split]], "wxyz",
+        )
+        for split, store in stores.items()
+    }  # fmt: skip
     manifest = tmp_path / "probes" / "manifest.json"
     for chosen, numbers in ((stores, (0, 0)), (some, (2, 1))):
         write_probes(chosen, manifest, PROBES, CPU, UNSTAMPED)

@@ -1,14 +1,13 @@
 """Fine-tuning runs for figures and tables: one row per panel and run, and means over seeds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
 from nctransfer.errors import DegenerateInputError
 from nctransfer.intervals import with_intervals
-from nctransfer.reporting.fits import CORRELATION, correlation
+from nctransfer.reporting.fits import correlation
 from nctransfer.reporting.panels import by_panel, letter
 from nctransfer.reporting.settings import PictureSettings, ShownRun
 from nctransfer.reporting.tidy_rows import SAMPLES, SIZES, TRANSFER, Tables, penultimate_metrics
@@ -192,12 +191,12 @@ def over_seeds(
 
 
 def with_correlation(table: pd.DataFrame) -> pd.DataFrame:
-    """Add the correlation (:data:`CORRELATION`) of nc1 with transfer_accuracy over a panel's rows."""
+    """Add the :func:`~nctransfer.reporting.fits.correlation` of nc1 with transfer_accuracy over a panel."""
     parts = []
     for part in by_panel(table):
         both = part.dropna(subset=["nc1", "transfer_accuracy"])
         related = correlation(both["nc1"].to_numpy(), both["transfer_accuracy"].to_numpy())
-        parts.append(part.assign(**{field: asdict(related)[field] for field in CORRELATION}))
+        parts.append(part.assign(**related))
     return pd.concat(parts, ignore_index=True)
 
 

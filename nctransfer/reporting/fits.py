@@ -1,7 +1,6 @@
 """Least-squares lines and parabolas and correlations, with their uncertainty."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
@@ -14,23 +13,7 @@ CORRELATION = ("pearson", "pearson_low", "pearson_high", "spearman")
 FITS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"nc1": np.asarray, "log_nc1": np.log10}
 
 
-@dataclass(frozen=True)
-class Line:
-    """Least-squares line through n points, and r2 with its 95 % interval."""
-
-    slope: float
-    intercept: float
-    r2: float
-    r2_low: float
-    r2_high: float
-    points: int
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Ordinates of the line."""
-        return self.intercept + self.slope * x
-
-
-def fit_line(x: np.ndarray, y: np.ndarray) -> Line:
+def fit_line(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
     """Fit y = intercept + slope x.
 
     The interval of r2 is that of r squared (:func:`~nctransfer.intervals.r2_interval`). Units of one network
@@ -38,48 +21,20 @@ def fit_line(x: np.ndarray, y: np.ndarray) -> Line:
     Fig. 3 gives r2 without any). x and y have shape (n,).
 
     Returns:
-        the line; slope and r2 are NaN if x (or, for r2, y) is constant or n < 2.
+        slope, intercept, and r2 with its 95 % interval r2_low to r2_high; slope and r2 are NaN if x (or, for
+        r2, y) is constant or n < 2.
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    slope, intercept, r2 = (float(value[0]) for value in least_squares(x[None], y[None]))
-    return Line(slope, intercept, r2, *r2_interval(np.sqrt(r2), len(x)), len(x))
+    dx, dy = x - x.mean(), y - y.mean()
+    sxx, syy, sxy = (float(product.sum()) for product in (dx * dx, dy * dy, dx * dy))
+    slope = sxy / sxx if sxx > 0 else np.nan
+    r2 = sxy * sxy / (sxx * syy) if sxx > 0 and syy > 0 else np.nan
+    low, high = r2_interval(np.sqrt(r2), len(x))
+    intercept = float(y.mean() - slope * x.mean())
+    return {"slope": slope, "intercept": intercept, "r2": r2, "r2_low": low, "r2_high": high}
 
 
-def least_squares(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Slope, intercept and r2 for every row of x and y, shape (rows, n)."""
-    dx, dy = x - x.mean(1, keepdims=True), y - y.mean(1, keepdims=True)
-    sxx, syy, sxy = (dx * dx).sum(1), (dy * dy).sum(1), (dx * dy).sum(1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slope = np.where(sxx > 0, sxy / sxx, np.nan)
-        r2 = np.where((sxx > 0) & (syy > 0), sxy * sxy / (sxx * syy), np.nan)
-    return slope, y.mean(1) - slope * x.mean(1), r2
-
-
-@dataclass(frozen=True)
-class Parabola:
-    """Least-squares parabola constant + slope x + curvature x^2 through n points."""
-
-    constant: float  # value at 0
-    slope: float  # derivative at 0
-    curvature: float  # coefficient of x^2
-    r2: float  # share of the variance explained
-    turn: float  # turning point, -slope / (2 curvature)
-    # lower end of the turning point's percentile bootstrap interval (95 %), from the resamples whose
-    # curvature has the same sign
-    turn_low: float
-    turn_high: float  # upper end
-    # share of the resamples with the same kind of turning point within the range of the data
-    turn_share: float
-    maximum: bool  # whether the turning point is a maximum
-    inside: bool  # whether it lies within the range of the data, not extrapolated
-    points: int  # n
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Ordinates of the parabola."""
-        return self.constant + self.slope * x + self.curvature * x * x
-
-
-def fit_parabola(x: np.ndarray, y: np.ndarray, seed: int, resamples: int = 5000) -> Parabola:
+def fit_parabola(x: np.ndarray, y: np.ndarray, seed: int, resamples: int = 5000) -> dict[str, float | bool]:
     """Fit y = constant + slope x + curvature x^2.
 
     The interval of the turning point resamples points. Resamples with curvature of the other sign have no
@@ -87,8 +42,12 @@ def fit_parabola(x: np.ndarray, y: np.ndarray, seed: int, resamples: int = 5000)
     For data on a straight line it is about one half. x and y have shape (n,).
 
     Returns:
-        the parabola; all numbers are NaN with fewer than three different x, r2 and turn if y is constant, the
-        interval with fewer than four points (a parabola passes through any three).
+        constant, slope and curvature; r2; turn, the turning point -slope / (2 curvature), with its percentile
+        interval (95 %) turn_low to turn_high from the resamples whose curvature has the same sign; turn_share
+        (of the resamples, that have the same kind of turning point within the range of the data); maximum
+        (whether it is one), inside (whether it lies within the range of the data, not extrapolated). All
+        numbers are NaN with fewer than three different x, r2 and turn if y is constant, the interval with
+        fewer than four points (a parabola passes through any three).
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     n = len(x)
@@ -102,11 +61,13 @@ def fit_parabola(x: np.ndarray, y: np.ndarray, seed: int, resamples: int = 5000)
         if len(alike):
             low, high = np.percentile(alike, [2.5, 97.5])
             share = ((alike >= x.min()) & (alike <= x.max())).sum() / bent.sum()
-    return Parabola(
-        float(constant), float(slope), float(curvature), float(r2), float(turn), float(low), float(high),
-        float(share), maximum=bool(curvature < 0),
-        inside=bool(np.isfinite(turn) and x.min() <= turn <= x.max()), points=n,
-    )  # fmt: skip
+    inside = bool(np.isfinite(turn) and x.min() <= turn <= x.max())
+    numbers = {
+        "constant": constant, "slope": slope, "curvature": curvature, "r2": r2, "turn": turn, "turn_low": low,
+        "turn_high": high, "turn_share": share,
+    }  # fmt: skip
+    found = {name: float(value) for name, value in numbers.items()}
+    return found | {"maximum": bool(curvature < 0), "inside": inside}
 
 
 def _parabolas(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -150,24 +111,16 @@ def crossing(places: np.ndarray, lead: np.ndarray) -> float:
     return float(n0 * (n1 / n0) ** (lead0 / (lead0 - lead1)))
 
 
-@dataclass(frozen=True)
-class Correlation:
-    """Pearson's r of n points with its interval (95 %), and Spearman's rho."""
+def correlation(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """Pearson's r with Fisher's interval (95 %) and Spearman's rho (:data:`CORRELATION`) of x with y, (n,).
 
-    pearson: float
-    pearson_low: float
-    pearson_high: float
-    spearman: float
-    points: int
-
-
-def correlation(x: np.ndarray, y: np.ndarray) -> Correlation:
-    """Correlation of x with y, both (n,), Fisher's interval; all NaN if one is constant, or n < 3."""
+    All are NaN if one is constant, or n < 3.
+    """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if len(x) < 3 or _constant(x) or _constant(y):
-        return Correlation(np.nan, np.nan, np.nan, np.nan, len(x))
+        return dict.fromkeys(CORRELATION, np.nan)
     pearson, rank = float(stats.pearsonr(x, y).statistic), float(stats.spearmanr(x, y).statistic)
-    return Correlation(pearson, *pearson_interval(pearson, len(x)), rank, len(x))
+    return dict(zip(CORRELATION, (pearson, *pearson_interval(pearson, len(x)), rank), strict=True))
 
 
 def _constant(values: np.ndarray) -> bool:

@@ -23,15 +23,23 @@ def overview(
     software and devices differ that made the results.
     """
     results = settings.results
+    about = "Code, configuration, machines and times: [provenance.html](provenance.html), job by job in "
+    about += "[provenance.json](provenance.json)."
+    if adopted:
+        often = "Once" if adopted == 1 else f"{adopted} times"
+        kept = "results were kept after a change of code: provenance.html says why, and by which commit."
+        about += f" {often}, {kept}"
+    if mixtures:
+        about += f" **Results were made with different software or devices:** {'; '.join(mixtures)}."
+    if any(record.identity != "contents" for record in stamp.made_with):
+        about += " The user's files were told apart by name and size only (`reruns.identity: size`)."
     parts = [
         "# Transfer learning via neural collapse: what this run shows",
         _about(settings),
         _verdicts(scorecard),
         *_listing("Figures", settings.figures, FIGURE_FILES, results),
         *_listing("Tables", settings.tables, TABLE_FILES, results),
-        "## About this run\n\n"
-        "Code, configuration, machines and times: [provenance.html](provenance.html), job by job in "
-        f"[provenance.json](provenance.json).{_adopted(adopted)}{_mixed(mixtures)}{_identity(stamp)}",
+        f"## About this run\n\n{about}",
         f"<!-- digest {stamp.digest} -->",
     ]
     return "\n\n".join(parts) + "\n"
@@ -45,26 +53,6 @@ def _about(settings: OverviewJobSettings) -> str:
         f"{whose} {settings.setting} The page with all pictures is `{page}` after the command of this run "
         f"with `--report {page}` in place of targets."
     )
-
-
-def _adopted(times: int) -> str:
-    if not times:
-        return ""
-    often = "Once" if times == 1 else f"{times} times"
-    kept = "results were kept after a change of code: provenance.html says why, and by which commit."
-    return f" {often}, {kept}"
-
-
-def _mixed(mixtures: Sequence[str]) -> str:
-    if not mixtures:
-        return ""
-    return f" **Results were made with different software or devices:** {'; '.join(mixtures)}."
-
-
-def _identity(stamp: Stamp) -> str:
-    if all(record.identity == "contents" for record in stamp.made_with):
-        return ""
-    return " The user's files were told apart by name and size only (`reruns.identity: size`)."
 
 
 def _verdicts(scorecard: Path) -> str:

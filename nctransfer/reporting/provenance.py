@@ -53,19 +53,6 @@ class Provenance:
     configuration: Mapping[str, Any]  # complete, with all defaults
 
 
-@dataclass(frozen=True)
-class Times:
-    """Jobs of a rule on one machine: number, largest number of threads, total and longest time in seconds."""
-
-    rule: str
-    host: str
-    device: str
-    jobs: int
-    threads: int
-    seconds: float
-    longest: float
-
-
 def gather(root: Path, results: Path, logs: Path, config: Mapping[str, Any], shown: Stamp) -> Provenance:
     """Collect provenance; ``shown`` is the job's stamp, of all figures and tables."""
     mixed = mixtures(shown.made_with)
@@ -120,15 +107,15 @@ def _differing(
     return [f"{what} {' and '.join(parts)}"]
 
 
-def summary(jobs: Sequence[Job]) -> list[Times]:
-    """Times of each rule on each host and device, by first start."""
+def summary(jobs: Sequence[Job]) -> list[tuple[Any, ...]]:
+    """Rule, host, device, most threads, number of jobs, total and longest time (s), by first start."""
     groups: dict[tuple[str, str, str], list[Job]] = {}
     for job in jobs:
         groups.setdefault((job["rule"], job["host"], job["device_name"]), []).append(job)
     found = []
     for place, members in groups.items():
         threads, seconds = ([job[key] for job in members] for key in ("threads", "seconds"))
-        found.append(Times(*place, len(members), max(threads), sum(seconds), max(seconds)))
+        found.append((*place, max(threads), len(members), sum(seconds), max(seconds)))
     return found
 
 
@@ -192,10 +179,10 @@ def _versions(versions: Mapping[str, str]) -> str:
 def _jobs(jobs: Sequence[Job]) -> str:
     if not jobs:
         return "<p>No job's log tells of it.</p>\n"
-    rows = []
-    for times in summary(jobs):
-        numbers = str(times.threads), str(times.jobs), _duration(times.seconds), _duration(times.longest)
-        rows.append((times.rule, times.host, times.device, *numbers))
+    rows = [
+        (*place, str(threads), str(count), _duration(total), _duration(longest))
+        for *place, threads, count, total, longest in summary(jobs)
+    ]
     ends = [datetime.fromisoformat(job["start"]) + timedelta(seconds=job["seconds"]) for job in jobs]
     total = _duration(sum(job["seconds"] for job in jobs))
     return (

@@ -4,8 +4,8 @@ The abscissa is a scale: NC1 or its logarithm, or the accuracy on the training d
 parabolas and correlations in several scales (:func:`with_fits`); a figure shows those of one scale.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nctransfer.reporting.fits import CORRELATION, FITS, Line, Parabola, correlation, fit_line, fit_parabola
+from nctransfer.reporting.fits import FITS, correlation, fit_line, fit_parabola
 from nctransfer.reporting.panels import break_texts, by_panel, frame, grid, new_figure, panel_axes
 from nctransfer.reporting.series_style import ONE_COLUMN, PointLooks, draw_points, legend_of_points, reach
 from nctransfer.reporting.settings import FigureSettings, PointsPanel
@@ -31,7 +31,6 @@ from nctransfer.reporting.style import (
 LINE = ("slope", "intercept", "r2")
 NARROWEST, LOWEST = 1.5, 1.95  # inches of a panel: four side by side at the paper's width
 WIDE = 2.0  # inches of a panel from which five numbers below it have room
-PARABOLA = tuple(field.name for field in fields(Parabola) if field.name != "points")
 
 
 @dataclass(frozen=True)
@@ -71,11 +70,9 @@ def _fits(part: pd.DataFrame, name: str, seed: int) -> dict[str, float | bool]:
     scale, accuracy = SCALES[name], part["transfer_accuracy"].to_numpy()
     x = scale.transform(part[scale.column].to_numpy())
     line = fit_line(x, accuracy)
-    parabola = fit_parabola(x, accuracy, seed)
-    related = correlation(x, accuracy)
-    fits: dict[str, float | bool] = {f"{name}_{field}": asdict(line)[field] for field in LINE}
-    fits |= {f"{name}_parabola_{field}": asdict(parabola)[field] for field in PARABOLA}
-    fits |= {f"{name}_{field}": asdict(related)[field] for field in CORRELATION}
+    fits: dict[str, float | bool] = {f"{name}_{field}": line[field] for field in LINE}
+    fits |= {f"{name}_parabola_{key}": value for key, value in fit_parabola(x, accuracy, seed).items()}
+    fits |= {f"{name}_{field}": value for field, value in correlation(x, accuracy).items()}
     if scale.logarithmic:
         for field in ("turn", "turn_low", "turn_high"):
             with np.errstate(over="ignore"):  # a turning point far beyond the data
@@ -139,14 +136,12 @@ def _draw_panel(
     curve, turn = np.empty((0, 2)), ""
     match settings.curve:
         case "line" if related(first, f"{name}_"):
-            fitted = {field: first[f"{name}_{field}"] for field in LINE}
-            line = Line(**fitted, r2_low=np.nan, r2_high=np.nan, points=len(part))
-            curve = _draw_fit(axes, part, line, scale, color)
+            terms = [first[f"{name}_{field}"] for field in ("intercept", "slope")]
+            curve = _draw_fit(axes, part, terms, scale, color)
         case "parabola":
-            fitted = {field: first[f"{name}_parabola_{field}"] for field in PARABOLA}
-            parabola = Parabola(**fitted, points=len(part))
-            curve = _draw_fit(axes, part, parabola, scale, color)
-            turn = _draw_turn(axes, parabola, color)
+            terms = [first[f"{name}_parabola_{field}"] for field in ("constant", "slope", "curvature")]
+            curve = _draw_fit(axes, part, terms, scale, color)
+            turn = _draw_turn(axes, first, f"{name}_parabola_", len(part), color)
         case "path":
             for _, joined in part.sort_values("order").groupby("series", sort=False):
                 x, y = joined[scale.column], joined["transfer_accuracy"]
@@ -162,24 +157,25 @@ def _draw_panel(
     return "\n".join(filter(None, said)), taken
 
 
-def _draw_fit(axes: Axes, part: pd.DataFrame, curve: Line | Parabola, scale: Scale, color: str) -> np.ndarray:
-    """Draw a fitted curve over the range of the points; return it, (n, 2), empty if there is none."""
+def _draw_fit(axes: Axes, part: pd.DataFrame, terms: Sequence[float], scale: Scale, color: str) -> np.ndarray:
+    """Draw a polynomial over the range of the points; return it, (n, 2), empty if there is none."""
     x = np.linspace(part[scale.column].min(), part[scale.column].max(), 200)
-    fitted = curve(scale.transform(x))
+    constant, slope, curvature = (*terms, 0.0)[:3]
+    scaled = scale.transform(x)
+    fitted = constant + slope * scaled + curvature * scaled * scaled
     if not np.isfinite(fitted).all():
         return np.empty((0, 2))
     axes.plot(x, fitted, color=color, linewidth=1.2, zorder=1)
     return np.column_stack([x, fitted])
 
 
-def _draw_turn(axes: Axes, parabola: Parabola, color: str) -> str:
+def _draw_turn(axes: Axes, row: pd.Series, prefix: str, points: int, color: str) -> str:
     """Mark the turning point of a parabola within the data; return its text for the note."""
-    if not parabola.inside:
+    if not row[f"{prefix}inside"]:
         return "no turning point in range"
-    axes.axvline(parabola.turn, color=color, linestyle=":", linewidth=0.9, zorder=1)
-    kind = "maximum" if parabola.maximum else "minimum"
-    if parabola.points < 4:
-        return minus(f"{kind} at {parabola.turn:.3g}")
-    interval = f"[{parabola.turn_low:.3g}, {parabola.turn_high:.3g}]"
-    share = f"in {100 * parabola.turn_share:.0f} % of resamples"
-    return minus(f"{kind} at {parabola.turn:.3g} {interval}\n{share}")
+    turn, low, high, share = (row[f"{prefix}turn{end}"] for end in ("", "_low", "_high", "_share"))
+    axes.axvline(turn, color=color, linestyle=":", linewidth=0.9, zorder=1)
+    kind = "maximum" if row[f"{prefix}maximum"] else "minimum"
+    if points < 4:
+        return minus(f"{kind} at {turn:.3g}")
+    return minus(f"{kind} at {turn:.3g} [{low:.3g}, {high:.3g}]\nin {100 * share:.0f} % of resamples")

@@ -6,7 +6,6 @@ interval of the correlation leaves out 0. Units that lie close together are show
 fit in log NC1 is always computed; `fit` chooses which of the two is drawn.
 """
 
-from dataclasses import asdict
 from itertools import product
 
 import numpy as np
@@ -19,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from nctransfer.errors import DegenerateInputError
 from nctransfer.intervals import with_intervals
-from nctransfer.reporting.fits import CORRELATION, FITS, Line, correlation, fit_line
+from nctransfer.reporting.fits import FITS, correlation, fit_line
 from nctransfer.reporting.panels import by_panel, frame, led_by, letter, new_figure, panel_title
 from nctransfer.reporting.series_style import BARS, Look, draw_mean, reach
 from nctransfer.reporting.settings import FigureSettings, StyleSettings, UnitsPanel
@@ -34,7 +33,6 @@ CROWDED = 0.2  # share of the range of NC1 in which half of the units are a crow
 # its places (left, bottom), which are below the note
 INSET, NUMBERS, GAP = (0.38, 0.34), 0.1, 0.03
 PLACES = tuple(product(np.linspace(0.12, 0.6, 6), np.linspace(0.14, 0.42, 4)))
-LINE = ("slope", "intercept", "r2", "r2_low", "r2_high")
 
 
 def tabulate(settings: FigureSettings[UnitsPanel], tables: Tables) -> pd.DataFrame:
@@ -65,9 +63,8 @@ def tabulate(settings: FigureSettings[UnitsPanel], tables: Tables) -> pd.DataFra
         table = with_intervals(table, TRANSFER, SAMPLES)
         for name, transform in FITS.items():
             nc1, transfer = transform(table["nc1"].to_numpy()), table["transfer_accuracy"].to_numpy()
-            line = fit_line(nc1, transfer)
-            related_by = asdict(line) | asdict(correlation(nc1, transfer))
-            table = table.assign(**{f"{name}_{field}": related_by[field] for field in (*LINE, *CORRELATION)})
+            fitted = fit_line(nc1, transfer) | correlation(nc1, transfer)
+            table = table.assign(**{f"{name}_{field}": value for field, value in fitted.items()})
         of_panel = panel.model_dump(include={"title", "model", "view", "pooling"})
         parts.append(led_by(table, panel=letter(index), **of_panel))
     return pd.concat(parts, ignore_index=True)
@@ -128,16 +125,16 @@ def _draw_units(axes: Axes, part: pd.DataFrame, style: StyleSettings) -> None:
 
 def _draw_law(axes: Axes, part: pd.DataFrame, fit: str, style: StyleSettings) -> None:
     first, count, prefix = part.iloc[0], len(part), f"{fit}_"
-    line = Line(**{field: first[f"{prefix}{field}"] for field in LINE}, points=count)
     drawn, name = np.empty((0, 2)), r"\mathcal{NC}_1"
     name = rf"\log_{{10}}{name}" if fit == "log_nc1" else name
     note = [correlation_text(first, count, prefix), f"n = {count}"]
     if count >= LEAST and related(first, prefix):
         nc1 = np.linspace(part["nc1"].min(), part["nc1"].max(), 200)
-        drawn = np.column_stack([nc1, line(FITS[fit](nc1))])
+        fitted = first[f"{prefix}intercept"] + first[f"{prefix}slope"] * FITS[fit](nc1)
+        drawn = np.column_stack([nc1, fitted])
         axes.plot(*drawn.T, color=style.fit_color, linewidth=1.2, zorder=1)
-        fitted = f"$r^2 = {line.r2:.3f}$  [{line.r2_low:.2f}, {line.r2_high:.2f}]"
-        note = [fitted, f"line in ${name}$, n = {count}"]
+        r2, low, high = (first[f"{prefix}r2{end}"] for end in ("", "_low", "_high"))
+        note = [f"$r^2 = {r2:.3f}$  [{low:.2f}, {high:.2f}]", f"line in ${name}$, n = {count}"]
     points = _draw_points(axes, part, part["unit"])
     bar = axes.figure.colorbar(points, ax=axes, pad=0.02, aspect=30)
     bar.set_label("Layer")
