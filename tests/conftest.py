@@ -44,7 +44,7 @@ def vectors() -> Path:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Project:
     """A project whose Figure 3 is drawn; tests work on clones. Some modules have one of their own."""
-    project = Project.fresh(tmp_path_factory.mktemp("finished") / "p")
+    project = Project.small(tmp_path_factory.mktemp("finished") / "p")
     run = project.run("figures/tiny/fig3.pdf")
     assert run.returncode == 0, run.stdout + run.stderr
     return project

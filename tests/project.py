@@ -11,6 +11,10 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
+import yaml
+
+from nctransfer.config.yaml_files import read_mapping
+
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "pyproject.toml", "config.yaml", "config", "profiles", "workflow", "nctransfer")
 TINY = ROOT / "tests" / "tiny.yaml"
@@ -21,8 +25,9 @@ STYLE = {
 
 
 def _variables() -> dict[str, str]:
-    """The environment, but for what pytest changes from test to test."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    """The environment, but for what pytest changes from test to test, and what torch and tokenizers set."""
+    changing = ("PYTEST_", "TORCHINDUCTOR_", "TOKENIZERS_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(changing)}
 
 
 STARTED = _variables()
@@ -57,10 +62,19 @@ class Project:
         shutil.copy2(TINY, folder / "tiny.yaml")
         return cls(folder)
 
+    @classmethod
+    def small(cls, folder: Path) -> "Project":
+        """Copy the project without the paper's models, data and pictures, whose plan takes twice as long."""
+        project = cls.fresh(folder)
+        paper = read_mapping(folder / "config.yaml")
+        kept = paper.keys() - {"datasets", "models", "families", "figures", "tables", "rank"}
+        (folder / "config.yaml").write_text(yaml.safe_dump({key: paper[key] for key in kept}))
+        return project
+
     def clone(self, folder: Path) -> "Project":
         """Copy sources, results and Snakemake's records, modification times included."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Project(folder)
+        return type(self)(folder)
 
     def command(self, *arguments: str, overlay: str | None = "tiny.yaml") -> list[str]:
         """The command line of a run with the project's overlay."""

@@ -29,7 +29,7 @@ def finished(tmp_path_factory) -> Project:
     project = Project.fresh(tmp_path_factory.mktemp("finished") / "p")
     # without the paper beneath it, which takes a second to read each time
     (project.folder / "config.yaml").write_text(
-        project.read("tiny.yaml").replace("fig3:", "fig3:\n    kind: layerwise") + OVERLAY
+        project.read("tiny.yaml") + OVERLAY
     )
     run = project.run(ALL, overlay=None)
     assert run.returncode == 0, run.stdout + run.stderr

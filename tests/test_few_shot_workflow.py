@@ -38,6 +38,8 @@ models:
 few_shot: {episodes: 6}
 tables:
   table2:
+    kind: few_shot
+    published: config/published/paper/table2.csv
     panels: [{dataset: digits59, title: digits 5-9, series: [{models: {ConvNet4: conv, SEResNet12: res}}]}]
 resources: {threads: 1, mem_mb: 500, runtime: 5}
 """
@@ -46,7 +48,7 @@ resources: {threads: 1, mem_mb: 500, runtime: 5}
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Project:
     """A project whose table is written; tests work on clones."""
-    project = Project.fresh(tmp_path_factory.mktemp("finished") / "p")
+    project = Project.small(tmp_path_factory.mktemp("finished") / "p")
     (project.folder / "few.yaml").write_text(OVERLAY)
     run = project.run(TABLE, overlay="few.yaml")
     assert run.returncode == 0, run.stdout + run.stderr

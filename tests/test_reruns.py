@@ -170,7 +170,7 @@ def write_pictures(folder: Path, seed: int) -> None:
 @pytest.fixture(scope="module")
 def finished_own(tmp_path_factory) -> Project:
     """A project on files of the user's: two classes in folders, a third behind a link, arrays, weights."""
-    project = Project.fresh(tmp_path_factory.mktemp("own") / "p")
+    project = Project.small(tmp_path_factory.mktemp("own") / "p")
     (project.folder / TINY).write_text(OWN)
     for index, split in enumerate(("train", "test")):
         for offset, name in enumerate("ab"):

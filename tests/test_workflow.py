@@ -52,7 +52,7 @@ def test_a_name_without_a_suffix_asks_for_every_form(project):
 
 
 def test_a_fresh_clone_with_copied_results_reruns_nothing(finished, tmp_path):
-    clone = Project.fresh(tmp_path / "clone")  # sources with new times
+    clone = Project.small(tmp_path / "clone")  # sources with new times
     for name in ("results", "figures", ".snakemake"):
         shutil.copytree(finished.folder / name, clone.folder / name, copy_function=shutil.copyfile)
     assert clone.planned(FIGURE) == Counter()
@@ -103,7 +103,7 @@ def test_finished_results_are_compared_with_the_plan_whatever_the_records_say(fi
 
 def test_another_seed_makes_everything_again_where_snakemakes_records_are_lost(finished, tmp_path):
     project = finished.clone(tmp_path / "p")
-    everything = Project.fresh(tmp_path / "q").planned(FIGURE)
+    everything = Project.small(tmp_path / "q").planned(FIGURE)
     shutil.rmtree(project.folder / ".snakemake")
     with (project.folder / TINY).open("a") as file:
         file.write("\nseed: 5\n")
