@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -76,6 +78,25 @@ class Project:
         shutil.copytree(self.folder, folder, symlinks=True)
         return type(self)(folder)
 
+    @contextmanager
+    def restored(self) -> Iterator["Project"]:
+        """Put all files back afterwards, but Snakemake's own: for dry runs, which cost no more than a clone."""
+        before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in self._files()}
+        try:
+            yield self
+        finally:
+            for path in self._files() - before.keys():
+                path.unlink()
+            for path, (data, time) in before.items():
+                if not path.exists() or path.stat().st_mtime_ns != time:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(data)
+                    os.utime(path, ns=(time, time))
+
+    def _files(self) -> set[Path]:
+        folders = (path for path in self.folder.iterdir() if path.name != ".snakemake")
+        return {path for folder in folders for path in (folder, *folder.rglob("*")) if path.is_file()}
+
     def command(self, *arguments: str, overlay: str | None = "tiny.yaml") -> list[str]:
         """The command line of a run with the project's overlay."""
         chosen = ["--configfile", overlay] if overlay else []
@@ -98,6 +119,7 @@ class Project:
             )
         with tempfile.TemporaryDirectory() as folder:
             out, err = (Path(folder) / name for name in ("out", "err"))
+            environment["BASH_ENV"] = str(ROOT / "tests" / "bash_env.sh")
             asked = {
                 "arguments": typed[2:], "folder": str(self.folder), "environment": environment,
                 "out": str(out), "err": str(err),
@@ -143,6 +165,24 @@ class Project:
             for path in sorted((self.folder / folder).rglob("*"))
             if path.is_file()
         }
+
+
+# --- changes of a project, to be made later ---------------------------------------------------------
+
+
+def edit(name: str, old: str, new: str) -> Callable[[Project], None]:
+    """Replace a text that stands once in a file."""
+    return lambda project: project.edit(name, old, new)
+
+
+def append(name: str, text: str) -> Callable[[Project], object]:
+    """Write to the end of a file."""
+    return lambda project: (project.folder / name).write_text(project.read(name) + text)
+
+
+def add(name: str, text: str) -> Callable[[Project], object]:
+    """Write a new file."""
+    return lambda project: (project.folder / name).write_text(text)
 
 
 def swap(one: Path, other: Path) -> None:

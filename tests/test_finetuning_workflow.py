@@ -6,7 +6,7 @@ from collections import Counter
 import pandas as pd
 import pytest
 import torch
-from project import Project
+from project import Project, add, append, edit
 from safetensors.torch import load_file, save_file
 from test_zero_shot import TINY as CLIP
 
@@ -122,28 +122,16 @@ def test_a_named_run_and_its_probes_are_targets(finished):
     assert {name.split(".downsample")[0] for name in changed} == {"layer2.0", "layer3.0"}
 
 
-def edit(old: str, new: str):
-    return lambda project: project.edit(OVERLAY, old, new)
-
-
-def append(name: str, text: str):
-    return lambda project: (project.folder / name).write_text(project.read(name) + text)
-
-
-def add(name: str, text: str):
-    return lambda project: (project.folder / name).write_text(text)
-
-
 # nothing of the figure and the table runs again after
 NOTHING = {
     "a new method": add("nctransfer/finetuning/methods/other.py", "X = 1\n"),
     "another method's code": append("nctransfer/finetuning/methods/mlp.py", "\nX = 1\n"),
     "adapters' code": append("nctransfer/finetuning/lora.py", "\nX = 1\n"),
     "zero-shot's prompts": append("nctransfer/finetuning/prompts.py", "\nX = 1\n"),
-    "an option of another method": edit("hidden: 8", "hidden: 9"),
+    "an option of another method": edit(OVERLAY, "hidden: 8", "hidden: 9"),
     "how much is kept of a prefix": append(OVERLAY, "operation: {prefix_cache_gb: 1}\n"),
-    "rates of another kind of network": edit("rank: 2}", "rank: 2, rates: {transformer: {lp: {learning_rate: 1e-1, weight_decay: 0}}}}"),
-    "another picture of the same runs": edit("figures:\n", "figures:\n  more: {kind: samples, panels: [{model: net, dataset: digits59, runs: [{methods: [lp]}]}]}\n"),
+    "rates of another kind of network": edit(OVERLAY, "rank: 2}", "rank: 2, rates: {transformer: {lp: {learning_rate: 1e-1, weight_decay: 0}}}}"),
+    "another picture of the same runs": edit(OVERLAY, "figures:\n", "figures:\n  more: {kind: samples, panels: [{model: net, dataset: digits59, runs: [{methods: [lp]}]}]}\n"),
 }  # fmt: skip
 # what runs again of them, which need 6 runs
 WHOLE = Counter(finetune=6, features=6, metrics=6, figure=1, table=1)
@@ -158,23 +146,23 @@ CHANGES = {
     "a loader of tuned models": (
         append("nctransfer/models/loaders/tuned.py", "\nX = 1\n"), WHOLE - Counter(finetune=6)),
     "a loader of other models": (append("nctransfer/models/loaders/stored.py", "\nX = 1\n"), Counter(features=1, metrics=1)),
-    "the epochs": (edit("epochs: 2, batch_size: 32, precision", "epochs: 3, batch_size: 32, precision"), WHOLE),
-    "how often the test split is scored": (edit("evaluate_every: 1", "evaluate_every: 2"), WHOLE),
+    "the epochs": (edit(OVERLAY, "epochs: 2, batch_size: 32, precision", "epochs: 3, batch_size: 32, precision"), WHOLE),
+    "how often the test split is scored": (edit(OVERLAY, "evaluate_every: 1", "evaluate_every: 2"), WHOLE),
     "a figure's code": (append("nctransfer/reporting/figures/collapse_by_unit/figure.py", "\nX = 1\n"), Counter(figure=1)),
     "a table's code": (append("nctransfer/reporting/tables/methods/table.py", "\nX = 1\n"), Counter(table=1)),
     "one more seed": (
-        edit("units: [5], seeds: 2}", "units: [5], seeds: 3}"), Counter(finetune=2, features=2, metrics=2, table=1)),
+        edit(OVERLAY, "units: [5], seeds: 2}", "units: [5], seeds: 3}"), Counter(finetune=2, features=2, metrics=2, table=1)),
     "rates of one method": (
-        edit("rank: 2}", "rank: 2, rates: {convolutional: {full_ft: {learning_rate: 1e-1, weight_decay: 5e-4}}}}"),
+        edit(OVERLAY, "rank: 2}", "rank: 2, rates: {convolutional: {full_ft: {learning_rate: 1e-1, weight_decay: 5e-4}}}}"),
         Counter(finetune=1, features=1, metrics=1, figure=1)),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_change_reruns_exactly_what_depends_on_it(project, name):
+def test_a_change_reruns_exactly_what_depends_on_it(planned_project, name):
     change, expected = CHANGES[name]
-    change(project)
-    assert project.planned(UNITS, TABLE, UNTUNED) == expected
+    change(planned_project)
+    assert planned_project.planned(UNITS, TABLE, UNTUNED) == expected
 
 
 def test_zero_shot_has_no_epochs_and_nothing_of_it_trains(finished):
