@@ -2,6 +2,8 @@
 
 import copy
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -12,6 +14,7 @@ from nctransfer.config import load as loading
 from nctransfer.config import yaml_files
 from nctransfer.config.configuration import Configuration
 from nctransfer.config.reference import classes_below
+from nctransfer.config.study import Study
 from nctransfer.config.training import SGDSettings
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.resources import Requests
@@ -299,6 +302,19 @@ def folder(tmp_path_factory) -> Path:
     (folder / "windows.csv").write_text(f"figure,panel,title,{ends}\npoints,a,any,nc1,1,2,accuracy,3,4\n")
     (folder / "measured.csv").write_text("dataset,model,accuracy\nall,plain,50\nfew,plain,50\n")
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def paper() -> Iterator[None]:
+    """Every plan is compared with the paper's, which is read once: it would take half of the time."""
+
+    @cache
+    def read(path: Path, *overrides: str) -> Study:
+        return loading.load(path, [], overrides)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("nctransfer.dag.plan.load", lambda path, _, overrides: read(path, *overrides))
+        yield
 
 
 def plan_of(mapping: dict[str, Any], folder: Path) -> Plan:
