@@ -224,44 +224,12 @@ def test_mistakes_of_two_files_are_reported_together(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("study: [\n", "not readable as YAML"),
-        ("- 1\n", "a configuration is a mapping"),
-        ("study: x\nseed: .nan\n", "seed: nan is not a finite number"),
-        (
-            "study: x\nmodels: {resnet34: {weights: 2024-05-01}}\n",
-            "models.resnet34.weights: 2024-05-01 is read as a date; put it in quotes",
-        ),
-        ("study: x\nseed: -1\n", "seed: -1 is out of range; it must be >= 0"),
-        ("study: x\nseed: true\n", "seed: True is not a whole number"),
-        ("study: x\nmodels: {18: {source: timm}}\n", "key 18 is no text"),
-        ("study: x\nmodels: {a: {}}\n", "models.a.source: missing"),
-        ("study: x\nmodels: {a: {source: timm}}\n", "models.a.name: missing"),
-        (
-            "study: x\nmodels: {resnet34: {mean: [0, 0, 0]}}\n",
-            "models.resnet34.mean: unknown key of source 'torchvision'",
-        ),
-        (
-            "study: x\nmodels: {mine: {source: local, architecture: open_clip/ViT-B-32, weights: a.safetensors}}\n",
-            "models.mine.std: missing; open_clip publishes",
-        ),
-        ("study: x\ndevice: 2024-13-45\n", "not readable as YAML"),
-        ("&x {study: *x}\n", "refers to a part that contains it"),
-        ("study: x\nstyle: {nc1_color: bleu}\n", "style.nc1_color: 'bleu' is no colour"),
-        ("study: x\ntraining: {batch_size: 1}\n", "training.batch_size: 1 is out of range"),
-        (
-            "study: x\nfigures: {fig3: {panels: [{model: resnet34, dataset: cifar10, pooling: cls}]}}\n",
-            "figures.fig3.panels[0].pooling: model 'resnet34' has no 'cls'; it has: avg",
-        ),
-        (
-            "study: x\nmodels: {resnet34: {unit_layout: vit}}\n",
-            "models.resnet34.poolings: missing; unit_layout 'vit'",
-        ),
-    ],
+    "mistake", yaml_files.read(ROOT / "tests" / "mistakes.yaml"), ids=lambda each: each["says"]
 )
-def test_one_clear_message_each(tmp_path, text, words):
-    assert any(words in line for line in errors(overlay(tmp_path, text)))
+def test_each_mistake_is_named_in_a_line_of_its_own(tmp_path, mistake):
+    lines, expected = errors(overlay(tmp_path, mistake["text"])), mistake["says"].split("\n")
+    assert len(lines) == len(expected), lines
+    assert all(part in line for part, line in zip(expected, lines, strict=True)), lines
 
 
 def test_an_overlay_with_another_source_or_kind_keeps_the_keys_that_this_one_has(tmp_path):
@@ -332,100 +300,6 @@ def test_references_are_checked_where_there_are_no_families_at_all(tmp_path):
         config.load(base)
     assert "panels[0].model: no 'nowhere' in models" in str(caught.value)
     assert "panels[0].dataset: no 'nothing' in datasets" in str(caught.value)
-
-
-FAMILY = "families: {f: {architecture: small/resnet18, dataset: cifar10, size: 32, members: {aug: %s}}}\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (FAMILY % "{}", "families.f.members.aug: has none of them; it takes exactly one of augmentation"),
-        (FAMILY % "{augmentation: [1], heads: [none]}", "families.f.members.aug: has augmentation and heads"),
-        (FAMILY % "{augmentation: [6]}", "families.f.members.aug.augmentation[0]: 6 is out of range"),
-        (FAMILY % "{adversary: [6]}", "families.f.members.aug.adversary: 6 has no radius"),
-        (FAMILY % "{heads: [mlp]}", "'mlp' is no projection head; allowed: none, linear, mlp1"),
-        (
-            FAMILY % "{heads: [none], training: {loss: supervised_contrastive, augmentation: {level: 5}}}",
-            "families.f.members.aug.heads: none does not suit loss supervised_contrastive",
-        ),
-        (
-            FAMILY % "{adversary: [1], training: {loss: supervised_contrastive, projection: {head: mlp1}, augmentation: {level: 5}}}",
-            "families.f.members.aug.adversary: 1 does not suit loss supervised_contrastive",
-        ),
-        (FAMILY.replace("dataset: cifar10", "dataset: cifar1") % "{augmentation: [1, 2]}", "families.f.dataset: no 'cifar1' in datasets"),
-        (
-            "models: {f-aug1: {source: torchvision, name: resnet34}}\n" + FAMILY % "{augmentation: [1]}",
-            "families.f.members.aug: 'f-aug1' is also the key of another model",
-        ),
-        (
-            FAMILY % "{heads: [linear], training: {loss: supervised_contrastive}}",
-            "families.f.members.aug.training.augmentation.level: 1 does not suit loss supervised_contrastive, whose two",
-        ),
-        (
-            FAMILY % "{augmentation: [1], training: {augmentation: {level: 4}}}",
-            "families.f.members.aug: its members differ in augmentation; leave it out of their training",
-        ),
-        (
-            FAMILY.replace("members: {aug: %s}", "members: {a-b: {augmentation: [1]}}")[:-2] + ", f-a: {architecture: small/resnet18, dataset: cifar10, size: 32, members: {b: {augmentation: [2]}}}}\n",
-            "families.f-a.members.b: 'f-a-b' is also the key of another group",
-        ),
-        ("families: {cifar100-resnet50: {sizes: {dtt: 64}}}\n", "families.cifar100-resnet50.sizes: no 'dtt' in datasets (did you mean 'dtd'?)"),
-        (FAMILY % "{augmentation: [2], training: {augmentation: {crop_scale: [0.5, 0.2]}}}", "families.f.members.aug.training.augmentation.crop_scale: [0.5, 0.2]; allowed are two shares above 0"),
-        ("families: {cifar100-resnet50: {sise: 32}}\n", "families.cifar100-resnet50.sise: unknown key (did you mean 'size'?)"),
-        ("training: {learning_rate: 1e-5}\n", "training.learning_rate_min: 0.0001 is above learning_rate 1e-05"),
-        (
-            "figures: {fig1: {panels: [{dataset: cifar10, series: [{models: {a: resnet34}}, {models: {a: resnet34}}]}]}}\n",
-            "figures.fig1.panels[0].series: two points have the name 'a'; name their series",
-        ),
-        (
-            "figures: {fig3: {panels: [{dataset: cifar10, model: resnet34, nc1_on: cifar10}]}}\n",
-            "figures.fig3.panels[0].nc1_on: unknown key of kind 'layerwise'; allowed: dataset, model, pooling, title",
-        ),
-        ("training: {warmup_epochs: 200}\n", "training.warmup_epochs: 200 leaves none of the 200 epochs"),
-        (
-            "figures: {fig1: {panels: [{dataset: cifar10, series: [{group: cifar100-resnet50-agu}]}]}}\n",
-            "figures.fig1.panels[0].series[0].group: no 'cifar100-resnet50-agu' in families (did you mean",
-        ),
-        ("figures: {fig1: {panels: [{dataset: cifar10, series: [{name: x}]}]}}\n", "takes either group or models"),
-        ("figures: {fig1: {panels: [{dataset: cifar10, model: resnet34}]}}\n", "figures.fig1.panels[0].model: unknown key of kind 'transfer'; allowed: dataset, nc1_on, series, title\nfigures.fig1.panels[0].series: missing"),
-        ("figures: {fig1: {panels: [{series: [{models: {a: resnet34}}]}]}}\n", "figures.fig1.panels[0].dataset: missing"),
-        (
-            "figures: {f: {kind: over_training, panels: [{model: cifar100-resnet50-aug1}]}}\n",
-            "'cifar100-resnet50-aug1' takes no snapshots; set training.snapshot_every",
-        ),
-        ("figures: {f: {kind: over_training, panels: [{model: resnet34}]}}\n", "'resnet34' is not trained here"),
-        (
-            "figures: {f: {kind: layerwise, panels: [{model: cifar100-resnet50-aug1, dataset: cifar10}]}}\n",
-            "only the penultimate feature of 'cifar100-resnet50-aug1' is kept; set its units: all",
-        ),
-        (
-            "figures: {f: {kind: over_training, panels: [{model: cifar100-resnet18-ce.epoch20}]}}\n",
-            "'cifar100-resnet18-ce.epoch20' is itself a snapshot; name 'cifar100-resnet18-ce'",
-        ),
-        ("figures: {fig4: {panels: [{model: resnet34, dataset: dtd, abscissa: nc1}]}}\n", "figures.fig4.panels[0].dataset: unknown key of kind 'across_datasets' (did you mean 'datasets'?)"),
-        ("figures: {fig4: {panels: [{datasets: [dtd], abscissa: nc1}]}}\n", "figures.fig4.panels[0].model: missing"),
-        ("figures: {fig3: {panels: [{model: resnet34, datasets: [dtd]}]}}\n", "figures.fig3.panels[0].datasets: unknown key of kind 'layerwise' (did you mean 'dataset'?)"),
-        ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd, cifar01], abscissa: nc1}]}}\n", "figures.fig4.panels[0].datasets[1]: no 'cifar01' in datasets (did you mean 'cifar1"),
-        ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd, pet, dtd], abscissa: nc1}]}}\n", "figures.fig4.panels[0].datasets: 'dtd' is listed twice"),
-        ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd, vtab-dtd], abscissa: nc1}]}}\n", "figures.fig4.panels[0].datasets: two data sets have the name 'DTD'; change one of them in style.titles"),
-        ("figures: {fig4: {panels: [{model: resnet34, datasets: [], abscissa: nc1}]}}\n", "figures.fig4.panels[0].datasets: "),
-        ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd]}]}}\n", "figures.fig4.panels[0].abscissa: missing; allowed: nc1, train_accuracy"),
-        ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd], abscissa: unit}]}}\n", "figures.fig4.panels[0].abscissa: 'unit' is not allowed; allowed: nc1, train_accuracy"),
-        ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd], abscissa: nc2}]}}\n", "figures.fig4.panels[0].abscissa: 'nc2' is not allowed (did you mean 'nc1'?)"),
-        ("tables: {table1.csv: {kind: nc1_measurements}}\n", "tables: 'table1.csv' ends like a file; call it 'table1'"),
-        ("figures: {fig3: {panels: [{model: resnet34, dataset: dtd, abscissa: nc1}]}}\n", "figures.fig3.panels[0].abscissa: unknown key of kind 'layerwise'"),
-        ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd], dataset: pet, abscissa: nc1}]}}\n", "figures.fig4.panels[0].dataset: unknown key of kind 'across_datasets'"),
-        ("figures: {fig4: {panels: [{model: resnet34, datasets: [dtd], pooling: avg, abscissa: nc1}]}}\n", "figures.fig4.panels[0].pooling: unknown key of kind 'across_datasets'"),
-        ("figures: {fig4: {panels: [{model: resnet43, datasets: [dtd], abscissa: nc1}]}}\n", "figures.fig4.panels[0].model: no 'resnet43' in models"),
-        ("tables: {t: {kind: pretrainin, panels: [{dataset: cifar10, series: [{models: {a: resnet34}}]}]}}\n", "tables.t.kind: no 'pretrainin' (did you mean 'pretraining'?)"),
-    ],
-)  # fmt: skip
-def test_mistakes_in_families_and_panels_are_named(tmp_path, text, words):
-    mistakes = errors(overlay(tmp_path, "study: x\n" + text))
-    expected = words.split("\n")
-    assert len(mistakes) == len(expected), mistakes
-    assert all(part in line for part, line in zip(expected, mistakes, strict=True)), mistakes
 
 
 OLD_NAMES = """
