@@ -241,8 +241,8 @@ def nothing(project):
 # nothing runs again after any of these
 OWN_NOTHING = {
     "files from a backup": copy_and_put_back,
-    "a class behind a link": move_elsewhere,
     "the project's folder moved": move_project,
+    "a class behind a link": move_elsewhere,
     "a hidden file": add("pictures/train/a/.DS_Store", "x"),
     "permissions": lambda project: (project.folder / "rows.npz").chmod(0o600),
     "a file beside the data": add("notes.txt", "x"),
