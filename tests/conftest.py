@@ -2,9 +2,11 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from project import Project
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -44,16 +46,29 @@ def vectors() -> Path:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Project:
     """A project whose Figure 3 is drawn; tests work on clones. Some modules have one of their own."""
-    project = Project.fresh(tmp_path_factory.mktemp("finished") / "p")
-    run = project.run("figures/tiny/fig3.pdf")
-    assert run.returncode == 0, run.stdout + run.stderr
-    return project
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # a folder of all workers, of which one draws it
+        shared = shared.parent
+    with FileLock(shared / "finished.lock"):
+        if not (shared / "finished").exists():
+            project = Project.small(tmp_path_factory.mktemp("first") / "p")
+            run = project.run("figures/tiny/fig3.pdf")
+            assert run.returncode == 0, run.stdout + run.stderr
+            project.folder.rename(shared / "finished")
+    return Project(shared / "finished").clone(tmp_path_factory.mktemp("finished") / "p")
 
 
 @pytest.fixture
 def project(finished, tmp_path) -> Project:
     """A clone of the finished project."""
     return finished.clone(tmp_path / "p")
+
+
+@pytest.fixture
+def planned_project(finished) -> Iterator[Project]:
+    """The finished project, which may be changed, but not run: its files are put back."""
+    with finished.restored():
+        yield finished
 
 
 @pytest.fixture(scope="session")

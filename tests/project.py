@@ -8,8 +8,14 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+
+import yaml
+
+from nctransfer.config.yaml_files import read_mapping
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "pyproject.toml", "config.yaml", "config", "profiles", "workflow", "nctransfer")
@@ -21,8 +27,9 @@ STYLE = {
 
 
 def _variables() -> dict[str, str]:
-    """The environment, but for what pytest changes from test to test."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    """The environment, but for what pytest changes from test to test, and what torch and tokenizers set."""
+    changing = ("PYTEST_", "TORCHINDUCTOR_", "TOKENIZERS_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(changing)}
 
 
 STARTED = _variables()
@@ -57,10 +64,38 @@ class Project:
         shutil.copy2(TINY, folder / "tiny.yaml")
         return cls(folder)
 
+    @classmethod
+    def small(cls, folder: Path) -> "Project":
+        """Copy the project without the paper's models, data and pictures, whose plan takes twice as long."""
+        project = cls.fresh(folder)
+        paper = read_mapping(folder / "config.yaml")
+        kept = paper.keys() - {"datasets", "models", "families", "figures", "tables", "rank"}
+        (folder / "config.yaml").write_text(yaml.safe_dump({key: paper[key] for key in kept}))
+        return project
+
     def clone(self, folder: Path) -> "Project":
         """Copy sources, results and Snakemake's records, modification times included."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Project(folder)
+        return type(self)(folder)
+
+    @contextmanager
+    def restored(self) -> Iterator["Project"]:
+        """Put all files back afterwards, but Snakemake's own: for dry runs, which cost no more than a clone."""
+        before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in self._files()}
+        try:
+            yield self
+        finally:
+            for path in self._files() - before.keys():
+                path.unlink()
+            for path, (data, time) in before.items():
+                if not path.exists() or path.stat().st_mtime_ns != time:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(data)
+                    os.utime(path, ns=(time, time))
+
+    def _files(self) -> set[Path]:
+        folders = (path for path in self.folder.iterdir() if path.name != ".snakemake")
+        return {path for folder in folders for path in (folder, *folder.rglob("*")) if path.is_file()}
 
     def command(self, *arguments: str, overlay: str | None = "tiny.yaml") -> list[str]:
         """The command line of a run with the project's overlay."""
@@ -84,6 +119,7 @@ class Project:
             )
         with tempfile.TemporaryDirectory() as folder:
             out, err = (Path(folder) / name for name in ("out", "err"))
+            environment["BASH_ENV"] = str(ROOT / "tests" / "bash_env.sh")
             asked = {
                 "arguments": typed[2:], "folder": str(self.folder), "environment": environment,
                 "out": str(out), "err": str(err),
@@ -129,6 +165,24 @@ class Project:
             for path in sorted((self.folder / folder).rglob("*"))
             if path.is_file()
         }
+
+
+# --- changes of a project, to be made later ---------------------------------------------------------
+
+
+def edit(name: str, old: str, new: str) -> Callable[[Project], None]:
+    """Replace a text that stands once in a file."""
+    return lambda project: project.edit(name, old, new)
+
+
+def append(name: str, text: str) -> Callable[[Project], object]:
+    """Write to the end of a file."""
+    return lambda project: (project.folder / name).write_text(project.read(name) + text)
+
+
+def add(name: str, text: str) -> Callable[[Project], object]:
+    """Write a new file."""
+    return lambda project: (project.folder / name).write_text(text)
 
 
 def swap(one: Path, other: Path) -> None:

@@ -28,9 +28,7 @@ def finished(tmp_path_factory) -> Project:
     """A study of one figure with its report; tests work on clones."""
     project = Project.fresh(tmp_path_factory.mktemp("finished") / "p")
     # without the paper beneath it, which takes a second to read each time
-    (project.folder / "config.yaml").write_text(
-        project.read("tiny.yaml").replace("fig3:", "fig3:\n    kind: layerwise") + OVERLAY
-    )
+    (project.folder / "config.yaml").write_text(project.read("tiny.yaml") + OVERLAY)
     run = project.run(ALL, overlay=None)
     assert run.returncode == 0, run.stdout + run.stderr
     return project

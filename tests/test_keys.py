@@ -2,6 +2,8 @@
 
 import copy
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -12,6 +14,7 @@ from nctransfer.config import load as loading
 from nctransfer.config import yaml_files
 from nctransfer.config.configuration import Configuration
 from nctransfer.config.reference import classes_below
+from nctransfer.config.study import Study
 from nctransfer.config.training import SGDSettings
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.resources import Requests
@@ -19,6 +22,7 @@ from nctransfer.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 EVERY = yaml_files.read_mapping(ROOT / "tests" / "every_key.yaml")
+OTHERS = yaml_files.read_mapping(ROOT / "tests" / "other_values.yaml")
 
 # Read while a job runs, since no result depends on them: the plan knows nothing of these.
 WHILE_RUNNING = {
@@ -35,194 +39,9 @@ WHILE_RUNNING = {
 }
 Place = tuple[str | int, ...]
 RUNS: Place = ("tables", "methods", "panels", 0, "runs", 0)
-HUB, SMALL, PUBLISHED, FILE = (
-    ("datasets", "hub"),
-    ("datasets", "small-hub"),
-    ("models", "published"),
-    ("models", "file"),
-)
-MEMBERS, POINTS, TUNED = (
-    ("families", "family", "members"),
-    ("figures", "points"),
-    ("figures", "tuned", "panels", 0),
-)
-DIAGRAM, LAYERS = ("figures", "diagram", "panels", 0), ("figures", "layers", "panels", 1)
-# Where an object of a class stands, or of each of its fields in CHANGES.
-PLACES: dict[str, Place] = {
-    "Configuration": (),
-    "SizedSettings": ("models", "plain"),
-    "SupervisedContrastiveOptions": ("training",),
-    "MeanSquaredErrorOptions": ("training",),
-    "CrossEntropyOptions": ("training",),
-    "TrainingSettings": ("training",),
-    "ProjectionSettings": ("training", "projection"),
-    "AugmentationSettings": ("training", "augmentation"),
-    "JitterSettings": ("training", "augmentation", "jitter"),
-    "AdversarySettings": ("training", "adversary"),
-    "PretrainedModelSettings": ("models", "plain"),
-    "LocalModelSettings": FILE,
-    "ImageSizeSettings": ("models", "sized", "options"),
-    "ScoringSettings": ("rank",),
-    "RankSettings": ("rank",),
-    "SweepSettings": RUNS,
-    "LoRAOptions": ("finetuning",),
-    "MLPOptions": ("finetuning",),
-    "FineTuningSettings": ("finetuning",),
-    "RatesSettings": ("finetuning", "rates", "convolutional", "lp"),
-    "FamilySettings": ("families", "family"),
-    "FeatureSettings": ("features",),
-    "CollapseSettings": ("metrics",),
-    "ProbeRecipeSettings": ("probes",),
-    "ProbesSettings": ("probes",),
-    "FewShotSettings": ("few_shot",),
-    "FineTunedSettings": ("finetuned", "run"),
-    "ReportSettings": ("report",),
-    "RerunsSettings": ("reruns",),
-    "PictureSettings": POINTS,
-    "FitOption": POINTS,
-    "CurveOption": POINTS,
-    "RunsPanelSettings": TUNED,
-    "TunedUnitsPanelSettings": TUNED,
-    "UnitsPanelSettings": LAYERS,
-    "PanelSettings": LAYERS,
-    "DiagramPanelSettings": DIAGRAM,
-    "StyleSettings": ("style",),
-    "ResourcesSettings": ("resources",),
-}
-# Other values of what is no number, choice or switch, and other places where one has an effect.
-CHANGES: dict[str, tuple[Place | None, Any]] = {
-    "Configuration.study": (None, "other"),
-    "SubsetSettings.classes": (("datasets", "few"), ["0", "1", "2"]),
-    "SubsetSettings.per_class": (("datasets", "some"), 10),
-    "SubsetSettings.test_per_class": (("datasets", "some"), 10),
-    "SubsetSettings.count": (SMALL, 50),
-    "SubsetSettings.validation": (SMALL, 20),
-    "ReadingSettings.on_error": (("datasets", "folder"), "skip"),
-    "ReadingSettings.white_level": (("datasets", "folder"), 4095),
-    "ReadingSettings.max_megapixels": (("datasets", "folder"), 100),
-    "FilesSettings.store": (("datasets", "folder"), "stream"),
-    "DataSetSettings.source": (("datasets", "named"), "torchvision"),
-    "DataSetSettings.shards": (("datasets", "all"), 2),
-    "SplitSettings.test_fraction": (("datasets", "all"), 0.5),
-    "SplitSettings.split_seed": (("datasets", "all"), 1),
-    "NamedSplitsSettings.train_split": (HUB, "first"),
-    "NamedSplitsSettings.test_split": (HUB, "second"),
-    "ArraysSettings.path": (("datasets", "arrays"), "other.npz"),
-    "ArraysSettings.train": (("datasets", "two-arrays"), "other.npz"),
-    "ArraysSettings.test": (("datasets", "two-arrays"), "other.npz"),
-    "HuggingFaceSettings.name": (HUB, "someone/else"),
-    "HuggingFaceSettings.path": (("datasets", "saved"), "other"),
-    "HuggingFaceSettings.config": (HUB, "large"),
-    "HuggingFaceSettings.revision": (HUB, "main"),
-    "HuggingFaceSettings.image_column": (HUB, "picture"),
-    "HuggingFaceSettings.label_column": (HUB, "class"),
-    "HuggingFaceSettings.label_bins": (HUB, 2),
-    "ImageFolderSettings.path": (("datasets", "folder"), "other"),
-    "TorchvisionSettings.name": (("datasets", "photos"), "Flowers102"),
-    "TorchvisionSettings.path": (("datasets", "photos"), "other"),
-    "ModelSettings.source": (PUBLISHED, "timm"),
-    "NetworkSettings.unit_layout": (("models", "cut"), "stages"),
-    "NetworkSettings.poolings": (("models", "vit"), ["patch_mean"]),
-    "NetworkSettings.units": (("models", "squared"), "penultimate"),
-    "SizedSettings.size": (None, 12),
-    "GivenSettings.preprocess": (PUBLISHED, "native"),
-    "GivenSettings.source_accuracy": (PUBLISHED, 50),
-    "LibraryModelSettings.name": (PUBLISHED, "resnet34"),
-    "LibraryModelSettings.weights": (("models", "cut"), "IMAGENET1K_V1"),
-    "LibraryModelSettings.options": (("models", "sized"), {"img_size": 128}),
-    "LocalModelSettings.weights": (None, "other.safetensors"),
-    "LocalModelSettings.architecture": (None, "cifar/resnet32"),
-    "LocalModelSettings.options": (None, {"width": 8}),
-    "LocalModelSettings.weights_key": (None, "state_dict_ema"),
-    "LocalModelSettings.weights_prefix": (None, "module."),
-    "LocalModelSettings.mean": (None, [0, 0, 0]),
-    "LocalModelSettings.std": (None, [1, 1, 1]),
-    "PretrainedModelSettings.architecture": (None, "small/resnet34"),
-    "PretrainedModelSettings.options": (None, {"width": 8}),
-    "PretrainedModelSettings.dataset": (None, "all"),
-    "PretrainedModelSettings.sizes": (None, {"all": 12}),
-    "RankSettings.datasets": (None, ["all", "few", "some"]),
-    "RankSettings.models": (None, ["plain", "published"]),
-    "RankSettings.measured": (None, "measured.csv"),
-    "ScoringSettings.scores": (None, ["nc1"]),
-    "ScoringSettings.samples": (None, 50),
-    "FamilySettings.architecture": (None, "small/resnet34"),
-    "FamilySettings.options": (None, {"width": 8}),
-    "FamilySettings.dataset": (None, "all"),
-    "FamilySettings.size": (None, 12),
-    "FamilySettings.sizes": (None, {"all": 12}),
-    "MemberSettings.augmentation": ((*MEMBERS, "aug"), [1, 3]),
-    "MemberSettings.adversary": ((*MEMBERS, "adv"), [1, 3]),
-    "MemberSettings.heads": ((*MEMBERS, "head"), ["none", "mlp2"]),
-    "MemberSettings.seeds": ((*MEMBERS, "seed"), [1, 3]),
-    "ProbeRecipeSettings.solver": (None, "lbfgs"),
-    "ProbeRecipeSettings.learning_rates": (None, [0.2]),
-    "ProbeRecipeSettings.weight_decays": (None, [0.2]),
-    "FewShotSettings.shots": (None, [2]),
-    "FineTunedSettings.model": (None, "squared"),
-    "FineTunedSettings.dataset": (None, "few"),
-    "FineTunedSettings.method": (None, "scl_ft"),
-    "FineTunedSettings.units": (None, [4]),
-    "FineTunedSettings.per_class": (None, 10),
-    "FineTunedSettings.learning_rate": (None, 0.3),
-    "FineTunedSettings.weight_decay": (None, 0.3),
-    "FineTunedSettings.features": (("finetuned", "second"), "penultimate"),
-    "FeatureSettings.units": (None, "penultimate"),
-    "PictureSettings.kind": (None, "comparison"),
-    "PictureSettings.section": (None, "Section 3"),
-    "ReportSettings.claims": (None, "other.yaml"),
-    "ReportSettings.pictures": (None, []),
-    "StyleSettings.nc1_color": (None, "#000000"),
-    "StyleSettings.accuracy_color": (None, "#000000"),
-    "StyleSettings.fit_color": (None, "#000000"),
-    "StyleSectionSettings.titles": (("style",), {"all": "All digits"}),
-    "StyleSectionSettings.windows": (("style",), "windows.csv"),
-    "PublishedOption.published": (("tables", "methods"), "measured.csv"),
-    "ResourcesSettings.mem_mb": (None, 9000),
-    "ResourcesSettings.runtime": (None, 99),
-    "ResourcesSettings.runtime_limit": (None, 1),
-    "TrainingSettings.loss": (None, "mean_squared_error"),
-    "TrainingSettings.decay_epochs": (None, [2]),
-    "MeanSquaredErrorOptions.mse_weight": (None, 3),
-    "ProjectionSettings.head": (None, "mlp1"),
-    "ProjectionSettings.hidden": (None, 9),
-    "AugmentationSettings.level": (None, 4),
-    "AugmentationSettings.crop_scale": (None, [0.2, 1]),
-    "AdversarySettings.level": (("models", "plain", "training", "adversary"), 1),
-    "AdversarySettings.radii": (None, [4, 5]),
-    "LoRAOptions.alpha": (None, 9),
-    "UnitsPanelSettings.model": (None, "squared"),
-    "UnitsPanelSettings.dataset": (None, "few"),
-    "UnitsPanelSettings.pooling": (None, "cls"),
-    "DataSetsPanelSettings.model": (("figures", "sets", "panels", 0), "squared"),
-    "DataSetsPanelSettings.datasets": (("figures", "sets", "panels", 0), ["few", "some"]),
-    "DataSetsPanelSettings.abscissa": (("figures", "sets", "panels", 0), "train_accuracy"),
-    "SnapshotsPanelSettings.model": (("figures", "epochs", "panels", 0), "kept-too"),
-    "SnapshotsPanelSettings.dataset": (("figures", "epochs", "panels", 0), "all"),
-    "EpisodesPanelSettings.dataset": (("tables", "episodes", "panels", 0), "few"),
-    "PointsPanelSettings.nc1_on": ((*POINTS, "panels", 0), "few"),
-    "SeriesSettings.name": ((*POINTS, "panels", 0, "series", 0), "Alone"),
-    "SeriesSettings.group": ((*POINTS, "panels", 0, "series", 1), "family-adv"),
-    "SeriesSettings.models": ((*POINTS, "panels", 0, "series", 0), {"plain": "plain"}),
-    "RankingPanelSettings.rank": (("figures", "ranked", "panels", 0), "few"),
-    "RunsPanelSettings.model": (None, "squared"),
-    "RunsPanelSettings.dataset": (None, "few"),
-    "RunsPanelSettings.pooling": (("tables", "methods", "panels", 1), "cls"),
-    "PanelSettings.title": (None, "Title"),
-    "SamplesPanelSettings.note": (("figures", "noted", "panels", 0), "Note"),
-    "DiagramPanelSettings.model": (None, "squared"),
-    "DiagramPanelSettings.dataset": (None, "few"),
-    "DiagramPanelSettings.method": (None, "scl_ft"),
-    "DiagramPanelSettings.units": (None, [4]),
-    "LayoutOption.layout": (("figures", "drawn"), "candidates"),
-    "SweepSettings.methods": (None, ["lp"]),
-    "SweepSettings.units": (None, [4]),
-    "SweepSettings.per_class": (None, [5]),
-    "SweepSettings.learning_rates": (None, [0.3]),
-    "SweepSettings.weight_decays": (None, [0.3]),
-    "SweepSettings.seeds": (None, 2),
-    "SweepSettings.features": (None, "penultimate"),
-}
+PLACES: dict[str, Place] = OTHERS["places"]
+# what to set, and where if not in the class's place
+CHANGES: dict[str, dict[str, Any]] = OTHERS["values"]
 
 
 def holds_settings(annotation: Any) -> bool:
@@ -265,7 +84,7 @@ def another(annotation: Any, value: Any) -> Any:
         return value + 1
     if isinstance(value, int | float):
         return value / 2 if value else 0.25
-    raise AssertionError(f"say in CHANGES what to try instead of {value!r}")
+    raise AssertionError(f"say in other_values.yaml what to try instead of {value!r}")
 
 
 def set_in(mapping: Any, place: Place, value: Any) -> None:
@@ -299,6 +118,19 @@ def folder(tmp_path_factory) -> Path:
     (folder / "windows.csv").write_text(f"figure,panel,title,{ends}\npoints,a,any,nc1,1,2,accuracy,3,4\n")
     (folder / "measured.csv").write_text("dataset,model,accuracy\nall,plain,50\nfew,plain,50\n")
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def paper() -> Iterator[None]:
+    """Every plan is compared with the paper's, which is read once: it would take half of the time."""
+
+    @cache
+    def read(path: Path, *overrides: str) -> Study:
+        return loading.load(path, [], overrides)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("nctransfer.dag.plan.load", lambda path, _, overrides: read(path, *overrides))
+        yield
 
 
 def plan_of(mapping: dict[str, Any], folder: Path) -> Plan:
@@ -351,8 +183,8 @@ def before(folder) -> dict[str, Any]:
 @pytest.mark.parametrize("field", sorted(FIELDS.keys() - WHILE_RUNNING))
 def test_another_value_changes_a_job(field, folder, before):
     mapping, (settings, _, name) = in_full(folder), field.partition(".")
-    place, value = CHANGES.get(field, (None, None))
-    place = PLACES[settings] if place is None else place
+    change = CHANGES.get(field, {})
+    place, value = change.get("at") or PLACES[settings], change.get("value")
     if field not in CHANGES:
         value = another(FIELDS[field], get_in(plan_of(mapping, folder).configuration, (*place, name)))
     if (value == "other" and name != "study") or Path(str(value)).suffix in (
@@ -372,7 +204,7 @@ def test_another_value_changes_a_job(field, folder, before):
     [
         (("models", "plain", "training"), {"epochs": 9}),
         (("families", "family", "training"), {"epochs": 9}),
-        ((*MEMBERS, "head", "training"), {"epochs": 9}),
+        (("families", "family", "members", "head", "training"), {"epochs": 9}),
         (("finetuned", "run", "options"), {"epochs": 9}),
         ((*RUNS, "options"), {"epochs": 9}),
         (("rank", "runs"), None),

@@ -1,5 +1,6 @@
 """The plan: what the paper's configuration means, and what keys say of contents."""
 
+import json
 import re
 import subprocess
 import sys
@@ -241,40 +242,38 @@ def test_a_view_that_is_none_is_refused(paper):
         paper.features("resnet34", "cifar10-384px")
 
 
-@pytest.mark.parametrize(
-    ("modules", "forbidden"),
-    [
-        (
-            ["nctransfer.dag.plan", "nctransfer.config.load", "nctransfer.runtime.snakemake_command"],
-            ["torch", "numpy", "pandas"],
-        ),
-        (
-            ["nctransfer.tidy.collapse", "nctransfer.runtime.job"],
-            ["torchvision", "timm", "open_clip", "matplotlib"],
-        ),
-        (["nctransfer.tidy.classifiers"], ["torchvision", "timm", "open_clip"]),
-        (
-            ["nctransfer.tidy.probes", "nctransfer.probing.solvers.sgd", "nctransfer.probing.solvers.lbfgs"],
-            ["torchvision", "timm", "open_clip"],
-        ),
-        (
-            [
-                "nctransfer.reporting.figures.layerwise.figure",
-                "nctransfer.reporting.output",
-                "nctransfer.runtime.job",
-            ],
-            ["torch", "torchvision", "timm"],
-        ),
-        (
-            ["nctransfer.training.pretraining", "nctransfer.models.architectures.small"],
-            ["torchvision", "timm"],
-        ),
-    ],
-)
-def test_jobs_start_without_libraries_that_they_do_not_need(modules, forbidden):
-    code = f"import sys; import {', '.join(modules)}; print([m for m in {forbidden} if m in sys.modules])"
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+# by modules, libraries that they must not load
+STARTING = {
+    "nctransfer.dag.plan nctransfer.config.load nctransfer.runtime.snakemake_command": "torch numpy pandas",
+    "nctransfer.reporting.figures.layerwise.figure nctransfer.reporting.output nctransfer.runtime.job": (
+        "torch torchvision timm"
+    ),
+    "nctransfer.tidy.collapse nctransfer.runtime.job": "torchvision timm open_clip matplotlib",
+    "nctransfer.tidy.classifiers": "torchvision timm open_clip",
+    "nctransfer.tidy.probes nctransfer.probing.solvers.sgd nctransfer.probing.solvers.lbfgs": (
+        "torchvision timm open_clip"
+    ),
+    "nctransfer.training.pretraining nctransfer.models.architectures.small": "torchvision timm",
+}
+# each in a process of its own, to those of jobs with torch it is loaded
+START = """
+import importlib, json, os, sys
+for modules, forbidden in json.loads(sys.argv[1]).items():
+    if "torch" not in forbidden.split():
+        import torch
+    if os.fork() == 0:
+        for module in modules.split():
+            importlib.import_module(module)
+        print(modules, [name for name in forbidden.split() if name in sys.modules], flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+def test_jobs_start_without_libraries_that_they_do_not_need():
+    typed = [sys.executable, "-c", START, json.dumps(STARTING)]
+    run = subprocess.run(typed, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == [f"{modules} []" for modules in STARTING], run.stderr
 
 
 def test_a_wildcard_matches_exactly_its_keys():

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from project import Project
+from project import Project, append
 
 from nctransfer import variants
 from nctransfer.catalog import known_models
@@ -391,7 +391,7 @@ ESTIMATED = "resources: {threads: 1, mem_mb: null, runtime: null}"
 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory) -> Project:
-    project = Project.fresh(tmp_path_factory.mktemp("planned") / "p")
+    project = Project.small(tmp_path_factory.mktemp("planned") / "p")
     project.edit("tiny.yaml", "resources: {threads: 1, mem_mb: 500, runtime: 5}", ESTIMATED)
     return project
 
@@ -403,31 +403,27 @@ def shown_by(project: Project, *options: str) -> str:
     return run.stdout
 
 
-def test_a_dry_run_shows_the_estimates(planned):
+def test_a_dry_run_shows_the_estimates_and_ends_with_the_cost_of_its_jobs(planned):
     shown = shown_by(planned)
     for job in ("Pre-training tiny", "Training probes of tiny on digits59.40pc.test10pc-8px"):
         assert f"{job} (6000 MB, 10 min)" in shown
-
-
-def test_a_dry_run_ends_with_the_cost_of_its_jobs(planned):
-    jobs = re.search(r"^total +(\d+)", shown := shown_by(planned), flags=re.M)
+    jobs = re.search(r"^total +(\d+)", shown, flags=re.M)
     cost = shown[shown.index("This was a dry-run") :]
     assert jobs is not None
     assert re.search(rf"^Cost with A100 .*\n(  .*\n)+  together +{jobs[1]} ", cost, flags=re.M)
-    assert "Cost without a GPU" in shown_by(planned, "--resources", "gpu=0")
 
 
 def test_a_profile_or_command_line_overrides_the_estimates(planned):
-    shown = shown_by(planned, "--set-resources", "pretrain:mem_mb=1234", "probes:runtime=77")
+    own = ("--set-resources", "pretrain:mem_mb=1234", "probes:runtime=77")
+    shown = shown_by(planned, *own, "--resources", "gpu=0")
     assert "Pre-training tiny (1234 MB, 10 min)" in shown
     assert "Training probes of tiny on digits59.40pc.test10pc-8px (6000 MB, 77 min)" in shown
-    path = planned.folder / "profiles/default/config.yaml"
-    text = path.read_text()
-    path.write_text(text + "set-resources:\n  features: {mem_mb: 4321, gpu: 2}\n")
-    try:
+    assert "Cost without a GPU" in shown
+    with planned.restored():
+        append("profiles/default/config.yaml", "set-resources:\n  features: {mem_mb: 4321, gpu: 2}\n")(
+            planned
+        )
         assert "(4321 MB, 10 min)" in shown_by(planned)
-    finally:
-        path.write_text(text)
 
 
 def test_every_rule_asks_by_its_own_name_and_none_has_retries():

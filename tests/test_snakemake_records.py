@@ -112,7 +112,7 @@ def test_results_are_judged_by_what_they_say_where_the_records_are_garbage(proje
 
 @pytest.mark.slow
 def test_two_studies_in_a_folder_run_at_the_same_time_whenever_they_start(tmp_path):
-    project = Project.fresh(tmp_path / "p")
+    project = Project.small(tmp_path / "p")
     second = (
         project.read("tiny.yaml").replace("study: tiny", "study: other").replace("epochs: 3", "epochs: 4")
     )
@@ -139,7 +139,7 @@ def test_two_studies_in_a_folder_run_at_the_same_time_whenever_they_start(tmp_pa
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["a{b}", "{}", "x}y"])
 def test_braces_in_the_projects_path_are_refused_in_one_message(tmp_path, name):
-    run = Project.fresh(tmp_path / name).run(FIGURE, options=("-n",))
+    run = Project.small(tmp_path / name).run(FIGURE, options=("-n",))
     assert run.returncode == 1
     told = run.stdout + run.stderr
     assert f"{os.sep}{name}: Snakemake takes braces in this path for wildcards" in told

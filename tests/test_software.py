@@ -167,7 +167,7 @@ def rules_by_torch(project: Project) -> dict[str, set[str]]:
 
 @pytest.mark.slow
 def test_a_library_that_is_upgraded_between_two_halves_of_a_study_is_noticed(project, tmp_path, monkeypatch):
-    everything = Project.fresh(tmp_path / "q").planned(FIGURE)
+    everything = Project.small(tmp_path / "q").planned(FIGURE)
     manifests = list((project.folder / "results").rglob("manifest.json"))
     assert len(manifests) >= 9
     for path in manifests:

@@ -35,24 +35,23 @@ def test_the_river_leaves_its_stages_and_a_tidy_table_behind_the_figure(finished
     assert not (finished.folder / "results/metrics").exists()  # nothing in the paper's own folders
 
 
-def test_a_second_run_has_nothing_to_do_and_changes_nothing(project):
-    before = project.contents("results", "figures", "logs")
-    run = project.run(FIGURE)
+def test_a_second_run_has_nothing_to_do_and_changes_nothing(finished):
+    before = finished.contents("results", "figures", "logs")
+    run = finished.run(FIGURE, FIGURE.removesuffix(".pdf"))
     assert run.returncode == 0
     assert "Nothing to be done" in run.stderr + run.stdout
-    assert project.contents("results", "figures", "logs") == before
+    assert finished.contents("results", "figures", "logs") == before
 
 
-def test_a_name_without_a_suffix_asks_for_every_form(project):
+def test_a_name_without_a_suffix_asks_for_every_form(planned_project):
     name = FIGURE.removesuffix(".pdf")
-    assert project.planned(name) == {}
-    (project.folder / f"{name}.png").unlink()
-    assert project.planned(name) == {"figure": 1}
-    assert project.planned(FIGURE) == {}
+    (planned_project.folder / f"{name}.png").unlink()
+    assert planned_project.planned(name) == {"figure": 1}
+    assert planned_project.planned(FIGURE) == {}
 
 
 def test_a_fresh_clone_with_copied_results_reruns_nothing(finished, tmp_path):
-    clone = Project.fresh(tmp_path / "clone")  # sources with new times
+    clone = Project.small(tmp_path / "clone")  # sources with new times
     for name in ("results", "figures", ".snakemake"):
         shutil.copytree(finished.folder / name, clone.folder / name, copy_function=shutil.copyfile)
     assert clone.planned(FIGURE) == Counter()
@@ -101,13 +100,13 @@ def test_finished_results_are_compared_with_the_plan_whatever_the_records_say(fi
     assert project.contents("results", "figures") == finished.contents("results", "figures")
 
 
-def test_another_seed_makes_everything_again_where_snakemakes_records_are_lost(finished, tmp_path):
-    project = finished.clone(tmp_path / "p")
-    everything = Project.fresh(tmp_path / "q").planned(FIGURE)
+def test_another_seed_makes_everything_again_where_snakemakes_records_are_lost(project):
     shutil.rmtree(project.folder / ".snakemake")
     with (project.folder / TINY).open("a") as file:
         file.write("\nseed: 5\n")
-    assert project.planned(FIGURE) == everything
+    assert (
+        project.planned(FIGURE) == Counter(images=2, pretrain=1, model=1, features=1, probes=1) + DOWNSTREAM
+    )
 
 
 def test_a_source_models_history_and_weights_are_left_and_no_checkpoint_stays(finished):
@@ -119,20 +118,24 @@ def test_a_source_models_history_and_weights_are_left_and_no_checkpoint_stays(fi
     assert not (finished.folder / "results/tiny/checkpoints/tiny").exists()
 
 
-def test_the_models_are_listed_with_those_of_families(finished):
-    for _ in range(2):  # whenever asked
-        typed = [sys.executable, "-m", "snakemake", "models"]  # exactly as a person types it
-        run = subprocess.run(typed, cwd=finished.folder, capture_output=True, text=True, check=False)
-        assert run.returncode == 0, run.stderr
-        rows = {
-            line.split()[0]: line
-            for line in run.stdout.splitlines()
-            if line.startswith(("cifar100", "resnet"))
-        }
-        assert "augmentation.level 3" in rows["cifar100-resnet50-aug3"]
-        assert "supervised_contrastive, projection.head mlp2" in rows["cifar100-resnet18-supcon-mlp2"]
-        assert "torchvision IMAGENET1K_V1" in rows["resnet34"]
-        assert len(rows) == 40  # 24 and 12 source models, ResNet18, ResNet34 at two sizes, ResNet50
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory) -> Project:
+    """The project as it is, without any result."""
+    return Project.fresh(tmp_path_factory.mktemp("paper") / "p")
+
+
+def test_the_models_are_listed_with_those_of_families(paper):
+    typed = [sys.executable, "-m", "snakemake", "models"]  # exactly as a person types it
+    run = subprocess.run(typed, cwd=paper.folder, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    rows = {
+        line.split()[0]: line for line in run.stdout.splitlines() if line.startswith(("cifar100", "resnet"))
+    }
+    assert "augmentation.level 3" in rows["cifar100-resnet50-aug3"]
+    assert "supervised_contrastive, projection.head mlp2" in rows["cifar100-resnet18-supcon-mlp2"]
+    assert "torchvision IMAGENET1K_V1" in rows["resnet34"]
+    assert len(rows) == 40  # 24 and 12 source models, ResNet18, ResNet34 at two sizes, ResNet50
+    assert paper.planned("models", overlay=None) == {"models": 1}  # whenever asked
 
 
 POINTS = """
@@ -245,9 +248,9 @@ def test_a_failed_job_fails_again_until_it_is_mended_and_leaves_no_result(projec
     assert project.planned(FIGURE) == Counter()
 
 
-def test_deleted_intermediates_under_a_finished_figure_rerun_nothing(project):
-    shutil.rmtree(project.folder / "results/tiny/features")
-    assert project.planned(FIGURE) == Counter()
+def test_deleted_intermediates_under_a_finished_figure_rerun_nothing(planned_project):
+    shutil.rmtree(planned_project.folder / "results/tiny/features")
+    assert planned_project.planned(FIGURE) == Counter()
 
 
 @pytest.mark.slow
@@ -289,38 +292,35 @@ def test_a_changed_byte_in_a_tidy_table_is_found(project):
     assert "delete it and run again" in run.stderr
 
 
-def test_the_classifiers_metrics_are_a_target(project):
+def test_the_classifiers_metrics_are_a_target(finished):
     target = "results/tiny/classifier_metrics/tiny/digits59.40pc.test10pc-8px.parquet"
-    run = project.run(target)
+    run = finished.run(target)
     assert run.returncode == 0, run.stderr
-    table = pd.read_parquet(project.folder / target)
+    table = pd.read_parquet(finished.folder / target)
     assert set(table["metric"]) == {"nc3", "nc4"}
     assert table[table["metric"] == "nc4"]["value"].between(0, 1).all()
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (
-            "figures: {fig3: {panels: [{model: tny, dataset: digits59}]}}\n",
-            ("no 'tny' in models (did you mean 'tiny'?)",),
-        ),
-        ("probs: {epochs: 1}\n", ("probs: unknown key (did you mean 'probes'?)",)),
-        (
-            "features: {dtype: x}\nmetrics: {permutations: none}\n",
-            ("features.dtype: 'x'", "metrics.permutations: 'none'"),
-        ),
-    ],
-)
-def test_mistakes_end_the_run_before_any_job_with_all_of_them_named(finished, tmp_path, text, words):
-    overlay = tmp_path / "bad.yaml"
-    overlay.write_text("study: bad\n" + text)
-    typed = finished.command("figures/bad/fig3.pdf", overlay="tiny.yaml")
-    typed.insert(typed.index("--"), str(overlay))
-    run = subprocess.run(typed, cwd=finished.folder, capture_output=True, text=True, check=False)
+BAD = """
+study: bad
+figures: {fig3: {panels: [{model: tny, dataset: digits59}]}}
+probs: {epochs: 1}
+features: {dtype: x}
+metrics: {permutations: none}
+"""
+
+
+def test_mistakes_end_the_run_before_any_job_with_all_of_them_named(finished, tmp_path):
+    (tmp_path / "bad.yaml").write_text(BAD)
+    run = finished.run("figures/bad/fig3.pdf", options=(str(tmp_path / "bad.yaml"),))
     assert run.returncode != 0
-    for word in words:
-        assert word in run.stderr + run.stdout
+    for words in (
+        "no 'tny' in models (did you mean 'tiny'?)",
+        "probs: unknown key (did you mean 'probes'?)",
+        "features.dtype: 'x'",
+        "metrics.permutations: 'none'",
+    ):
+        assert words in run.stderr + run.stdout
     assert "Traceback" not in run.stderr
     assert not (finished.folder / "results/bad").exists()
 
@@ -332,24 +332,20 @@ def test_a_target_that_is_none_is_refused(finished, target):
     assert "MissingRuleException" in run.stderr + run.stdout
 
 
-def test_data_sets_with_clashing_names_end_the_run_with_one_message(project):
-    project.edit(TINY, "datasets:\n", "datasets:\n  digits59.40pc.test10pc: {source: digits}\n")
-    run = project.run(FIGURE, options=("-n",))
+def test_data_sets_with_clashing_names_end_the_run_with_one_message(planned_project):
+    planned_project.edit(TINY, "datasets:\n", "datasets:\n  digits59.40pc.test10pc: {source: digits}\n")
+    run = planned_project.run(FIGURE, options=("-n",))
     assert run.returncode != 0
     assert "is also that of" in run.stderr + run.stdout
     assert "Traceback" not in run.stderr
 
 
-def test_the_command_works_exactly_as_typed_in_the_projects_environment(finished):
+def test_the_command_works_exactly_as_typed_in_the_projects_environment(paper):
     typed = [
         Path(sys.executable).parent / "snakemake",
-        "-n",
-        "-j4",
-        "--resources",
-        "gpu=1",
-        "figures/fig3.pdf",
+        *["-n", "-j4", "--resources", "gpu=1", "figures/fig3.pdf"],
     ]
-    run = subprocess.run(typed, cwd=finished.folder, capture_output=True, text=True, check=False)
+    run = subprocess.run(typed, cwd=paper.folder, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "Drawing figure fig3" in run.stdout
 
