@@ -119,7 +119,6 @@ class Project:
             )
         with tempfile.TemporaryDirectory() as folder:
             out, err = (Path(folder) / name for name in ("out", "err"))
-            environment["BASH_ENV"] = str(ROOT / "tests" / "bash_env.sh")
             asked = {
                 "arguments": typed[2:], "folder": str(self.folder), "environment": environment,
                 "out": str(out), "err": str(err),

@@ -40,7 +40,7 @@ LIBRARIES = (
 # Loaded processes at a time (300 MB each); a run needs one for each number of threads.
 MOST_LOADED = 3
 # Variables that no library reads, and that differ between jobs.
-IGNORED = ("NCTRANSFER_", "PYTEST_")
+IGNORED = ("NCTRANSFER_", "PYTEST_", "PWD", "OLDPWD")
 BEGUN = b"begun"
 # A message with the environment of a job must fit into the buffer of a socket.
 MESSAGE_BYTES = 1 << 18
