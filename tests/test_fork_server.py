@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -151,6 +152,16 @@ def test_a_signal_reaches_the_job_once(tmp_path, server, number):
     assert process.returncode == 128 + number, err
     assert "Traceback" not in err
     assert (tmp_path / "end").exists()
+
+
+def test_a_signal_that_came_too_late_does_not_hide_how_the_job_ended():
+    script, job = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with script:
+        script.send(bytes([signal.SIGINT]))
+        job.send(b"0")
+        job.close()
+        assert fork_server._answer(script) == b"0"
+        assert fork_server._answer(script) == b""
 
 
 def test_a_job_ends_with_its_script(tmp_path, server):

@@ -93,10 +93,10 @@ def hand_over() -> None:
 
 
 def _answer(connection: socket.socket) -> bytes:
-    try:
-        return connection.recv(len(BEGUN))
-    except ConnectionError:
-        return b""
+    for _ in range(2):  # before the answer, a job's end may report, once, a signal that it has not read
+        with contextlib.suppress(ConnectionError):
+            return connection.recv(len(BEGUN))
+    return b""
 
 
 def _end_as(status: bytes) -> None:
