@@ -51,7 +51,7 @@ def make_room(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    project = Project.fresh(tmp_path_factory.mktemp("undisturbed") / "p")
+    project = Project.small(tmp_path_factory.mktemp("undisturbed") / "p")
     run = project.run(FIGURE)
     assert run.returncode == 0, run.stdout + run.stderr
     return project.contents("results", "figures")
@@ -78,7 +78,7 @@ def recovers(project: Project, full: subprocess.CompletedProcess, mounted: Path,
 @pytest.mark.parametrize("point", range(POINTS))
 def test_results_that_do_not_fit(undisturbed, tmp_path, point):
     results = {name: text for name, text in undisturbed.items() if name.startswith("results/")}
-    project = Project.fresh(tmp_path / "p")
+    project = Project.small(tmp_path / "p")
     mounted = project.folder / "results"
     with disk(mounted, int(kilobytes(results) * (point + 0.5) / POINTS)):
         full = project.run(FIGURE)
@@ -95,13 +95,13 @@ def test_results_that_do_not_fit(undisturbed, tmp_path, point):
 def test_a_disk_that_holds_the_whole_project(undisturbed, tmp_path, point):
     """Snakemake's own files do not fit either."""
     with disk(tmp_path / "d", 100_000):
-        project = Project.fresh(tmp_path / "d" / "p")
+        project = Project.small(tmp_path / "d" / "p")
         used = subprocess.run(
             ["df", "-k", "--output=used", str(tmp_path / "d")], capture_output=True, text=True, check=True
         )
         sources = int(used.stdout.split()[1])
     with disk(tmp_path / "d", sources + int(kilobytes(undisturbed) * (point + 0.5) / 3)):
-        project = Project.fresh(tmp_path / "d" / "p")
+        project = Project.small(tmp_path / "d" / "p")
         recovers(project, project.run(FIGURE), tmp_path / "d", undisturbed)
 
 

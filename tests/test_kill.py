@@ -42,7 +42,7 @@ def workers(project: Project) -> list[psutil.Process]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """A run that nobody disturbs: its project, results, and how long it took."""
-    project = Project.fresh(tmp_path_factory.mktemp("undisturbed") / "p")
+    project = Project.small(tmp_path_factory.mktemp("undisturbed") / "p")
     start = time.monotonic()
     run = project.run(FIGURE)
     assert run.returncode == 0, run.stdout + run.stderr
@@ -94,7 +94,7 @@ def all_gone(project: Project) -> None:
 @pytest.mark.parametrize("victim", ["process group", "snakemake alone"])
 def test_a_run_killed_again_and_again_ends_like_an_undisturbed_one(undisturbed, tmp_path, victim, chain):
     _, expected, duration = undisturbed
-    project = Project.fresh(tmp_path / "p")
+    project = Project.small(tmp_path / "p")
     for moment in range(KILLS):
         process = started(project)
         time.sleep(chance(victim, chain, moment).uniform(0.05, 0.75) * duration)
@@ -111,7 +111,7 @@ def test_a_run_killed_again_and_again_ends_like_an_undisturbed_one(undisturbed, 
 
 def test_nobody_need_wait_before_typing_the_command_again(undisturbed, tmp_path):
     _, expected, duration = undisturbed
-    project = Project.fresh(tmp_path / "p")
+    project = Project.small(tmp_path / "p")
     for moment in range(3):
         process = started(project)
         time.sleep(chance("at once", moment).uniform(0.3, 0.75) * duration)
@@ -123,7 +123,7 @@ def test_nobody_need_wait_before_typing_the_command_again(undisturbed, tmp_path)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_from_the_terminal_and_started_again(undisturbed, tmp_path, number):
     _, expected, duration = undisturbed
-    project = Project.fresh(tmp_path / "p")
+    project = Project.small(tmp_path / "p")
     stopped = 0
     for moment in range(4):
         process = started(project)
@@ -147,7 +147,7 @@ def test_stopped_from_the_terminal_and_started_again(undisturbed, tmp_path, numb
 @pytest.mark.parametrize("victims", ["all", "the youngest"])  # which is a job, if one runs
 def test_a_killed_script_ends_the_run(undisturbed, tmp_path, victims):
     _, expected, duration = undisturbed
-    project = Project.fresh(tmp_path / "p")
+    project = Project.small(tmp_path / "p")
     hit = 0
     for moment in range(3):
         process = started(project)

@@ -204,7 +204,7 @@ def test_neither_the_number_of_jobs_at_once_nor_their_order_changes_a_result(tmp
     targets = [f"results/tiny/pretraining/f-aug{level}/manifest.json" for level in (2, 5)]
     found = []
     for jobs, order in ((1, targets), (2, targets[::-1])):
-        project = Project.fresh(tmp_path / str(jobs))
+        project = Project.small(tmp_path / str(jobs))
         (project.folder / "tiny.yaml").write_text(yaml.safe_dump(overlay))
         run = project.run(*order, options=(f"-j{jobs}",))
         assert run.returncode == 0, run.stdout + run.stderr

@@ -255,21 +255,21 @@ def test_results_in_a_storage_provider_are_those_of_a_local_run(file_storage, tm
     store = tmp_path / "store"
     # the file system stands in for S3
     options = ("--resources", "gpu=0", "--default-storage-provider", "fs", "--default-storage-prefix", str(store))  # fmt: skip
-    target = "figures/demo/fig3.pdf"
-    remote, local = Project.fresh(tmp_path / "remote"), Project.fresh(tmp_path / "local")
-    run = remote.run(target, options=options, overlay="config/demo.yaml")
+    target = "figures/tiny/fig3.pdf"
+    remote, local = Project.small(tmp_path / "remote"), Project.small(tmp_path / "local")
+    run = remote.run(target, options=options)
     assert run.returncode == 0, run.stdout + run.stderr
-    again = remote.run(target, options=(*options, "-n"), overlay="config/demo.yaml")
+    again = remote.run(target, options=(*options, "-n"))
     assert "Nothing to be done" in again.stdout + again.stderr
     assert not (remote.folder / "results").exists()
     copies = {path.suffix for path in (remote.folder / ".snakemake/storage").rglob("*.*") if path.is_file()}
     assert copies == {".log"}  # no copy of a store is left
-    assert local.run(target, options=options[:2], overlay="config/demo.yaml").returncode == 0
-    shutil.rmtree(local.folder / "results/demo/checkpoints")
+    assert local.run(target, options=options[:2]).returncode == 0
+    shutil.rmtree(local.folder / "results/tiny/checkpoints")
     assert Project(store).contents("results", "figures") == local.contents("results", "figures")
 
     # stores that are needed again come back whole
-    run = remote.run(target, options=(*options, "--forcerun", "metrics"), overlay="config/demo.yaml")
+    run = remote.run(target, options=(*options, "--forcerun", "metrics"))
     assert run.returncode == 0, run.stdout + run.stderr
     assert "Measuring collapse" in run.stdout + run.stderr
     assert "Extracting features" not in run.stdout + run.stderr

@@ -23,7 +23,7 @@ def test_streamed_shards_of_a_resumed_run_are_what_one_job_makes_of_stored_image
         path = tmp_path / "leaves" / ("train" if number % 3 else "test") / "ab"[number % 2] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (20, 9 + number, 3), np.uint8)).save(path)
-    project = Project.fresh(tmp_path / "p")
+    project = Project.small(tmp_path / "p")
     for options in ({}, {"store": "stream"}, {"store": "stream", "shards": 3}):
         overlay = yaml.safe_load(project.read("tiny.yaml"))
         overlay["datasets"]["leaves"] = {"source": "imagefolder", "path": str(tmp_path / "leaves"), **options}

@@ -125,7 +125,7 @@ def training(epochs: int) -> dict:
 
 
 def test_two_jobs_hold_two_gpus_while_a_third_waits(cluster, tmp_path):
-    project = Project.fresh(tmp_path / "p")
+    project = Project.small(tmp_path / "p")
     (project.folder / "three.yaml").write_text(yaml.safe_dump(training(400)))
     targets = [f"results/tiny/pretraining/tiny{index}/manifest.json" for index in range(3)]
     run = cluster.start(project, *targets, overlay="three.yaml")
@@ -158,7 +158,7 @@ def test_four_shards_equal_one_job_to_the_last_bit(cluster, tmp_path):
     target = "results/tiny/features/tiny/digits59.40pc.test10pc-8px/train/manifest.json"
     stores = []
     for shards in (1, 4):
-        project = Project.fresh(tmp_path / str(shards))
+        project = Project.small(tmp_path / str(shards))
         overlay = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
         overlay["datasets"]["digits59"]["shards"], overlay["features"] = shards, {"batch_size": 30}
         (project.folder / "tiny.yaml").write_text(yaml.safe_dump(overlay))
@@ -177,7 +177,7 @@ def test_four_shards_equal_one_job_to_the_last_bit(cluster, tmp_path):
 
 
 def test_a_job_that_ran_out_of_memory_gets_more(cluster, tmp_path):
-    project = Project.fresh(tmp_path / "p")
+    project = Project.small(tmp_path / "p")
     project.edit(
         "workflow/scripts/model.py",
         "with job(snakemake) as task:\n",
@@ -199,26 +199,22 @@ def test_a_job_that_ran_out_of_memory_gets_more(cluster, tmp_path):
     assert "Trying to restart job" in output
 
 
-def test_the_demo_with_a_job_preempted_equals_a_local_run(cluster, tmp_path):
-    figure, demo, model = "figures/demo/fig3.pdf", "config/demo.yaml", "digits-resnet34"
-    local, project = Project.fresh(tmp_path / "local"), Project.fresh(tmp_path / "p")
+def test_a_figure_with_a_job_preempted_equals_a_local_run(cluster, tmp_path):
+    figure = "figures/tiny/fig3.pdf"
+    local, project = Project.small(tmp_path / "local"), Project.small(tmp_path / "p")
     for folder in (local, project):  # so long that it can be interrupted
-        folder.edit(
-            demo,
-            "{epochs: 8, learning_rate: 5e-2, snapshot_every: 1}",
-            "{epochs: 25, learning_rate: 5e-2, snapshot_every: 1}",
-        )
-    run = local.run(figure, options=("--resources", "gpu=1"), overlay=demo)
+        folder.edit("tiny.yaml", "training: {epochs: 2,", "training: {epochs: 400, snapshot_every: 200,")
+    run = local.run(figure, options=("--resources", "gpu=1"))
     assert run.returncode == 0, run.stdout + run.stderr
 
-    run = cluster.start(project, figure, overlay=demo)
-    log = project.folder / f"logs/demo/pretrain/{model}.log"
+    run = cluster.start(project, figure, overlay="tiny.yaml")
+    log = project.folder / "logs/tiny/pretrain/tiny.log"
 
     def training_job() -> dict[str, str]:
         found = [
-            job for job in cluster.jobs("jobid", "comment", "state", "restartcnt") if model in job["comment"]
+            job for job in cluster.jobs("jobid", "comment", "restartcnt") if "pretrain" in job["comment"]
         ]
-        return next((job for job in found if "pretrain" in job["comment"]), {"restartcnt": "0"})
+        return max(found, key=lambda job: int(job["jobid"]), default={"restartcnt": "0"})
 
     with killed_at_the_end(run):
         until(lambda: log.exists() and "epoch 1:" in log.read_text(), run)
@@ -234,7 +230,7 @@ def test_the_demo_with_a_job_preempted_equals_a_local_run(cluster, tmp_path):
     for folder in ("results", "figures"):
         assert project.contents(folder) == local.contents(folder)
     again = subprocess.run(
-        ["snakemake", "--workflow-profile", "profiles/slurm", "-n", "--configfile", demo, "--", figure],
+        ["snakemake", "--workflow-profile", "profiles/slurm", "-n", "--configfile", "tiny.yaml", "--", figure],
         cwd=project.folder, env=cluster.environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "Nothing to be done" in again.stdout + again.stderr
