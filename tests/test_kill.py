@@ -64,6 +64,21 @@ def started(project: Project, environment: dict[str, str] | None = None) -> subp
     )
 
 
+def under_way(project: Project, wait: float) -> subprocess.Popen:
+    """A run that is at work after so many seconds; one that is done by then is made anew, and hit earlier."""
+    process = started(project)
+    time.sleep(wait)
+    while process.poll() is not None:
+        output, _ = process.communicate()
+        assert process.returncode == 0, output
+        shutil.rmtree(project.folder)
+        Project.small(project.folder)
+        wait *= 0.7
+        process = started(project)
+        time.sleep(wait)
+    return process
+
+
 def all_whole(project: Project, expected: dict[str, bytes]) -> None:
     """Nothing under a final name but what an undisturbed run leaves there."""
     for name, contents in project.contents("results", "figures").items():
@@ -96,11 +111,9 @@ def test_a_run_killed_again_and_again_ends_like_an_undisturbed_one(undisturbed, 
     _, expected, duration = undisturbed
     project = Project.small(tmp_path / "p")
     for moment in range(KILLS):
-        process = started(project)
-        time.sleep(chance(victim, chain, moment).uniform(0.05, 0.75) * duration)
+        process = under_way(project, chance(victim, chain, moment).uniform(0.05, 0.75) * duration)
         if victim == "process group":
-            with contextlib.suppress(ProcessLookupError):  # done already
-                os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
         process.communicate()
@@ -113,8 +126,7 @@ def test_nobody_need_wait_before_typing_the_command_again(undisturbed, tmp_path)
     _, expected, duration = undisturbed
     project = Project.small(tmp_path / "p")
     for moment in range(3):
-        process = started(project)
-        time.sleep(chance("at once", moment).uniform(0.3, 0.75) * duration)
+        process = under_way(project, chance("at once", moment).uniform(0.3, 0.75) * duration)
         process.kill()
         process.wait()
     same_command_again(project, expected)
@@ -124,14 +136,11 @@ def test_nobody_need_wait_before_typing_the_command_again(undisturbed, tmp_path)
 def test_stopped_from_the_terminal_and_started_again(undisturbed, tmp_path, number):
     _, expected, duration = undisturbed
     project = Project.small(tmp_path / "p")
-    stopped = 0
-    for moment in range(4):
-        process = started(project)
-        time.sleep(chance(number, moment).uniform(0.2, 0.6) * duration)
-        with contextlib.suppress(ProcessLookupError):  # done already
-            os.killpg(process.pid, number)
+    for moment in range(3):
+        process = under_way(project, chance(number, moment).uniform(0.3, 0.75) * duration)
+        os.killpg(process.pid, number)
         output, _ = process.communicate(timeout=60)
-        stopped += process.returncode != 0
+        assert process.returncode != 0
         if number == signal.SIGTERM:
             assert "Traceback" not in output
         # Ctrl-C in a script's second line, which is Snakemake's own and takes tenths of a second, shows one
@@ -140,7 +149,6 @@ def test_stopped_from_the_terminal_and_started_again(undisturbed, tmp_path, numb
         assert f'File "{project.folder}/nctransfer' not in output
         assert not workers(project)
         all_whole(project, expected)
-    assert stopped
     same_command_again(project, expected)
 
 
@@ -150,8 +158,7 @@ def test_a_killed_script_ends_the_run(undisturbed, tmp_path, victims):
     project = Project.small(tmp_path / "p")
     hit = 0
     for moment in range(3):
-        process = started(project)
-        time.sleep(chance(victims, moment).uniform(0.3, 0.8) * duration)
+        process = under_way(project, chance(victims, moment).uniform(0.1, 0.75) * duration)
         running = workers(project)
         while process.poll() is None and not running:  # between two jobs
             time.sleep(0.02)

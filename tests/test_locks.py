@@ -448,6 +448,7 @@ with job(snakemake):
     for _ in range(300):
         time.sleep(0.1)
 """
+LATE_FINALIZER = FINALIZER.split("    for")[0] + "time.sleep(0.3)"
 AT_THE_END = """
 held = type("Held", (), {{}})()
 weakref.finalize(held, signal.raise_signal, signal.{number})
@@ -482,7 +483,8 @@ def test_a_stop_that_arrives_in_a_finalizer_is_a_stop(tmp_path, number):
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.parametrize("text", [AT_THE_END, LATE_FINALIZER])
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
-def test_a_signal_after_the_jobs_end_does_not_undo_it(tmp_path, number):
-    run = in_a_job(tmp_path, AT_THE_END, number=number)
+def test_a_signal_after_the_jobs_end_does_not_undo_it(tmp_path, number, text):
+    run = in_a_job(tmp_path, text, number=number)
     assert (run.returncode, run.stderr) == (0, "")

@@ -14,6 +14,7 @@ from trainings import PRETRAINING, StopAfter
 from nctransfer import variants
 from nctransfer.data.keyed_random import Stream, sample_keys, stream_seed
 from nctransfer.errors import TrainingError
+from nctransfer.runtime.job_log import CONTINUED
 from nctransfer.stamp import Stamp
 from nctransfer.storage.tables import read_table
 from nctransfer.training import losses
@@ -277,7 +278,7 @@ def damage(path: Path) -> None:
     [(["epoch00003-step0000002/state.pt"], 3 * 4), (["epoch00003-step0000002/manifest.json"], 3 * 4),
      (["epoch00003-step0000002/state.pt", "epoch00003-step0000000/state.pt"], 0), (["epoch00002.safetensors"], 0)],
 )  # fmt: skip
-def test_a_damaged_checkpoint_falls_back_to_the_one_before_it(splits, tmp_path, victims, start):
+def test_a_damaged_checkpoint_falls_back_to_the_one_before_it(splits, tmp_path, victims, start, caplog):
     expected = build(splits, tmp_path / "whole", **KINDS["clean"])
     expected.run(StopRequest())
     stopped_late(splits, tmp_path / "hit")
@@ -286,8 +287,10 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_it(splits, tmp_path, 
     for victim in victims:
         damage(tmp_path / "hit" / victim)
     again = build(splits, tmp_path / "hit", **KINDS["clean"])
-    again._resume()
+    with caplog.at_level("INFO"):
+        again._resume()
     assert again.epoch * 4 + again.step == start
+    assert any(CONTINUED in f" {record.getMessage()}" for record in caplog.records) == (start > 0)
     again.run(StopRequest())
     assert equal(weights(expected), weights(again))
 

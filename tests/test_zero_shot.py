@@ -145,6 +145,9 @@ def test_embeddings_are_those_of_one_prompt_at_a_time(
     assert (capsys.readouterr(), caplog.records) == (("", ""), [])  # nothing is printed
     assert (embeddings.shape, embeddings.dtype, embeddings.requires_grad) == ((5, 12), torch.float32, False)
     torch.testing.assert_close(embeddings, brute_force(whole, NAMES, TEMPLATES), atol=1e-6, rtol=1e-5)
+    tokenizer = open_clip.get_tokenizer("ViT-B-32")
+    theirs = open_clip.build_zero_shot_classifier_legacy(whole, tokenizer, NAMES, TEMPLATES)
+    torch.testing.assert_close(embeddings.T, theirs, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(5), atol=1e-6, rtol=0)
     assert torch.pdist(embeddings).min() > 1e-3
     assert scale == pytest.approx(float(torch.tensor(3.25).exp()))

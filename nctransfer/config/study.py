@@ -96,7 +96,9 @@ class Study:
     configuration: Configuration  # the configuration; its figures and tables include those of rankings
     models: Models  # all models, by key
     notes: tuple[str, ...] = ()  # warnings for the user, such as renamed keys
-    _facts: dict[tuple[str, str | None], ModelFacts] = field(default_factory=dict, compare=False, repr=False)
+    _facts: dict[tuple[str, str | None], ModelFacts] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     def facts(self, model: str, dataset: str | None = None) -> ModelFacts:
         """Facts about a model, with the input size for a data set; a fine-tuned model has its base model's.

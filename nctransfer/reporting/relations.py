@@ -12,6 +12,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.polynomial.polynomial import polyval
 
 from nctransfer.reporting.fits import FITS, correlation, fit_line, fit_parabola
 from nctransfer.reporting.panels import break_texts, by_panel, frame, grid, new_figure, panel_axes
@@ -158,11 +159,9 @@ def _draw_panel(
 
 
 def _draw_fit(axes: Axes, part: pd.DataFrame, terms: Sequence[float], scale: Scale, color: str) -> np.ndarray:
-    """Draw a polynomial over the range of the points; return it, (n, 2), empty if there is none."""
+    """Draw a polynomial, its constant first, over the range of the points; return it, (n, 2), or nothing."""
     x = np.linspace(part[scale.column].min(), part[scale.column].max(), 200)
-    constant, slope, curvature = (*terms, 0.0)[:3]
-    scaled = scale.transform(x)
-    fitted = constant + slope * scaled + curvature * scaled * scaled
+    fitted = polyval(scale.transform(x), terms)
     if not np.isfinite(fitted).all():
         return np.empty((0, 2))
     axes.plot(x, fitted, color=color, linewidth=1.2, zorder=1)

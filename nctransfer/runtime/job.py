@@ -8,7 +8,7 @@ job with its message only.
 # ruff: noqa: E402 (what must happen before the imports, which take seconds)
 from nctransfer.runtime import signals
 
-# Already during the imports the job must end on Ctrl-C without a message, and with Snakemake.
+# Already during the imports the job must end on Ctrl-C without a message ...
 signals.end_quietly()
 
 from nctransfer.runtime import fork_server
@@ -16,6 +16,7 @@ from nctransfer.runtime import fork_server
 # Does not return if the job runs in a process that has the imports done.
 fork_server.hand_over()
 
+# ... and with Snakemake.
 signals.watch()
 
 import gc

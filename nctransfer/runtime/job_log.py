@@ -23,7 +23,7 @@ logger = logging.getLogger("nctransfer")
 # The job's script imports this module first, so this is nearly the start of its process.
 _BEGAN, _CLOCK = datetime.now(UTC), time.monotonic()
 _LINE = re.compile(r" run (\{.*\})$")
-_CONTINUED = " continues after epoch "  # said by nctransfer.training.loop
+CONTINUED = " continues after epoch "  # said by nctransfer.training.loop
 
 
 def write_line(
@@ -68,7 +68,7 @@ def lines_of(path: Path) -> Iterator[dict[str, Any]]:
     for line in text.splitlines():
         if matched := _LINE.search(line):
             try:
-                yield json.loads(matched[1]) | {"continued": _CONTINUED in text}
+                yield json.loads(matched[1]) | {"continued": CONTINUED in text}
             except ValueError:  # cut off by a kill or a full disk
                 continue
 

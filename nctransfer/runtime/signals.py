@@ -85,8 +85,8 @@ def stop_in_order() -> None:
 
 
 def ignore() -> None:
-    """Ignore SIGTERM and SIGINT from now on: the job is over, and what is left is Python's end."""
-    for number in STOP_SIGNALS:
+    """Ignore signals that stop from now on: the job is over, and what is left is Python's end."""
+    for number in (*STOP_SIGNALS, signal.SIGALRM):
         signal.signal(number, signal.SIG_IGN)
 
 
@@ -115,13 +115,13 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def _stop_again(unraisable: "sys.UnraisableHookArgs") -> None:
     """A stop that was raised where Python drops errors, as in a finalizer, is raised once more."""
-    if unraisable.exc_value is not _received or _received is None:
+    stopped = unraisable.exc_value
+    if not isinstance(stopped, Stopped):
         sys.__unraisablehook__(unraisable)
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        assert _received is not None
-        raise _received
+        raise stopped
 
     signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
