@@ -404,3 +404,11 @@ def test_lbfgs_needs_few_evaluations(
     if classes == 10:  # in float64 many classes take many seconds
         exact = train_probes({"unit": features}, labels, [EXACT], dtype=torch.float64)[0]
         assert exact.objective - 1e-7 <= single.objective <= exact.objective + 1e-5
+
+
+def test_training_leaves_the_features_as_they_are() -> None:
+    features, labels = problem()
+    single = features.float()
+    before = single.clone()
+    train_probes({"unit": single}, labels, [SHORT, EXACT])
+    assert torch.equal(single, before)

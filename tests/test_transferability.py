@@ -12,6 +12,12 @@ from score_problems import PROBLEMS, SCORES, SEED, draw, measured, module, poole
 
 from nctransfer.data.keyed_random import Stream, stream_seed
 from nctransfer.errors import DegenerateInputError
+from nctransfer.transferability.gaussian import (
+    class_means,
+    log_posteriors,
+    pooled_covariance,
+    shrunk_whitener,
+)
 from nctransfer.transferability.pool import min_max
 from nctransfer.transferability.problem import Problem
 
@@ -161,6 +167,20 @@ def test_published_vectors_reproduce(vectors, name):
         assert found["logme"] == pytest.approx(expected["logme"], abs=5e-4)
     else:
         assert found["logme"] == pytest.approx(expected["logme"], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_discriminant_analysis_reproduces_its_vector(vectors, name):
+    expected = json.loads((vectors / "metrics.json").read_text())[name]["lda_mean_true_posterior_shrink_0_1"]
+    arrays = np.load(vectors / "metrics.npz")
+    problem = Problem.of(arrays[f"{name}_features"], arrays[f"{name}_labels"])
+    points = problem.features.double()
+    means = class_means(points, problem.targets, problem.counts)
+    scatter = pooled_covariance(points, means, problem.targets)
+    axes = shrunk_whitener(*torch.linalg.eigh(scatter), 0.1)
+    posteriors = log_posteriors(points, means, means @ axes @ axes.T, problem.log_priors).exp()
+    own = posteriors.gather(1, problem.targets[:, None])
+    assert float(own.mean()) == pytest.approx(expected, rel=1e-9)
 
 
 # ---------------------------------------------------------------- signs
