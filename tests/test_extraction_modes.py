@@ -207,6 +207,23 @@ def test_without_openvino_the_engine_is_refused_with_the_remedy(images, tmp_path
     assert not (tmp_path / "x" / "manifest.json").exists()
 
 
+def test_a_missing_openvino_is_told_while_planning(planned_project):
+    """Before anything runs, where features are to be made by jobs that have the software of the plan."""
+    planned_project.edit("nctransfer/versions.py", '"openvino": "openvino"', '"no-such-package": "openvino"')
+
+    def plan(*options: str, target: str = "figures/tiny/fig3.pdf") -> str:
+        run = planned_project.run(target, options=("-n", "--quiet", "rules", *options))
+        return run.stdout + run.stderr
+
+    openvino = ("--config", "features={engine: openvino}", "device=cpu")
+    assert "features.engine: 'openvino' needs the package openvino" in plan(*openvino)
+    assert "needs the package" not in plan()
+    assert "needs the package" not in plan("--sdm", "conda", *openvino)
+    assert "needs the package" not in plan(
+        *openvino, target="results/tiny/images/digits-8px/train/manifest.json"
+    )
+
+
 def plan(features: str, device: str = "cpu") -> Plan:
     return Plan(load(ROOT / "config.yaml", [], [f"features={features}", f"device={device}"]), ROOT)
 

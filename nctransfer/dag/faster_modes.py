@@ -5,12 +5,12 @@ from pathlib import Path
 
 BFLOAT16 = ("avx512_bf16", "amx_bf16")
 # Keys of ``features:``, the CPU's flags of which it needs one, and images per second over those of the
-# default: MobileNetV2 and ViT-Ti/16 on two busy cores with AVX512-BF16, 30 November 2026 (docs/ranking.md).
+# default: MobileNetV2 and ViT-Ti/16 on two cores with AVX512-BF16, 30 November 2026 (docs/ranking.md).
 MEASURED = (
     ("fold_batch_norm: true", ("avx2",), "1.2 x with batch norm"),
-    ("precision: bfloat16", BFLOAT16, "1.6 x"),
-    ("engine: openvino", ("avx512f",), "1.1 to 1.2 x"),
-    ("engine: openvino, precision: bfloat16", BFLOAT16, "1.7 to 2 x"),
+    ("precision: bfloat16", BFLOAT16, "1.5 x"),
+    ("engine: openvino", ("avx512f",), "1.2 x"),
+    ("engine: openvino, precision: bfloat16", BFLOAT16, "1.7 to 2.3 x"),
 )
 
 

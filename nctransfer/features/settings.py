@@ -7,6 +7,10 @@ from nctransfer.settings import Count, Device, Natural, Precision, Settings
 
 KeptUnits = Literal["all", "penultimate"]
 Engine = Literal["torch", "openvino"]
+OPENVINO_MISSING = (
+    "features.engine: 'openvino' needs the package openvino, which is not installed; `pip install "
+    "'nctransfer[openvino]'`, or set engine: torch"
+)
 
 
 class FeatureSettings(Settings):

@@ -25,6 +25,7 @@ from nctransfer.dag.stale import FinishedResults
 from nctransfer.dag.store_contents import store_contents
 from nctransfer.dag.wildcards import names
 from nctransfer.errors import NCTransferError
+from nctransfer.features.settings import OPENVINO_MISSING
 from nctransfer.reporting.titles import aligned_name
 from nctransfer.runtime import fork_server, gpus, signals, snakemake_records, study_lock
 from nctransfer.storage.convert import old_stores
@@ -199,13 +200,17 @@ def begin_run():
             sys.exit(1)
 
 
-def software_of_jobs():
-    """Versions with which jobs will run, if they have the software of this process; else nothing."""
+def jobs_have_this_software():
+    """Whether jobs run with the software of this process, not in containers, conda environments or pods."""
     settings = workflow.storage_settings
     shared = SharedFSUsage.SOFTWARE_DEPLOYMENT in settings.shared_fs_usage
-    own = workflow.deployment_settings.deployment_method or not shared
+    return shared and not workflow.deployment_settings.deployment_method
+
+
+def software_of_jobs():
+    """Versions with which jobs will run, if they are known and matter; else nothing."""
     ignored = configuration.reruns.software == "ignore"
-    return {} if own or ignored else numerical_versions()
+    return numerical_versions() if jobs_have_this_software() and not ignored else {}
 
 
 @functools.cache
@@ -249,6 +254,9 @@ def say_what_was_found():
         logger.warning(warning)
     is_ranking = any(stage == "ranking" for stage, *_ in plan.jobs)
     extracts = any(path.startswith(f"{RESULTS}/features/") for path in made_again)
+    if extracts and configuration.features.engine == "openvino":
+        if jobs_have_this_software() and "openvino" not in numerical_versions():
+            raise WorkflowError(OPENVINO_MISSING)
     if is_ranking and extracts and not configuration.features.mode and has_no_gpu():
         if modes := faster_modes.faster_modes(faster_modes.cpu_flags()):
             logger.info(modes)

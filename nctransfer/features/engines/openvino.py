@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from nctransfer.errors import ConfigError, ModelError
 from nctransfer.features.outputs import describe_columns, outputs
-from nctransfer.features.settings import FeaturesJobSettings
+from nctransfer.features.settings import OPENVINO_MISSING, FeaturesJobSettings
 from nctransfer.models.backbone import Backbone
 from nctransfer.settings import Precision
 
@@ -67,11 +67,8 @@ def _compiled(
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # would report the use to Intel
     try:
         import openvino
-    except ImportError as error:
-        raise ConfigError(
-            f"features.engine: 'openvino' needs the package openvino ({error}); `pip install "
-            "'nctransfer[openvino]'`, or set engine: torch"
-        ) from None
+    except ModuleNotFoundError:
+        raise ConfigError(OPENVINO_MISSING) from None
     example, name = torch.zeros(2, 3, height, width, dtype=torch.uint8), backbone.identity.name
     try:
         with torch.no_grad(), warnings.catch_warnings():
