@@ -78,6 +78,24 @@ class Settings(BaseModel):
         return cls.model_validate(values)
 
 
+class SourceAccuracySettings(Settings):
+    """Where a model's accuracy on its source data is known from, and what it must reach."""
+
+    model: str
+    """Key of the model."""
+    data: str | None = None
+    """Its source data; `null` where unknown."""
+    accuracy: float | None = None
+    """Accuracy on the test split in percent, where the plan knows it."""
+    history: str | None = None
+    """Key of the model whose training history has the accuracies."""
+    epoch: int | None = None
+    """Epoch of that history; `null` takes the last."""
+    must_reach: dict[str, float] = {}
+    """Least accuracy in percent by split (train, test) of a model that counts as trained; none of one that is
+    not trained here, or untrained on purpose."""
+
+
 class ViewNames(Settings):
     """A model and a view of a data set."""
 

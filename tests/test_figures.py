@@ -559,8 +559,9 @@ def trainings(heads=(True, False), epochs=(1, 10, 100)):
             {"epoch": epoch, "split": split, "images": images, "learning_rate": 0.1, "loss": 1.0 / epoch,
              "accuracy": np.nan if epoch == 1 else float(epoch)}
             for epoch in range(1, 6)
-            for split, images in [("train", "clean"), ("test", "clean"), ("test", "adversarial")]
+            for split, images in [("train", "augmented"), ("test", "clean"), ("test", "adversarial")]
         ]  # fmt: skip
+        rows.append(rows[-1] | {"split": "train", "images": "clean"})  # of the finished network: no line
         found["history", model, ""] = pd.DataFrame(rows)
         panels.append(
             {"title": f"M{index}", "view": "c100", "model": model,

@@ -85,7 +85,8 @@ def test_no_epochs_leave_the_first_weights_and_a_test(stores, tmp_path):
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert not torch.equal(weights[0]["fc.weight"], weights[2]["fc.weight"])
     history = read_table(first.with_name("history.parquet"))
-    assert history[["epoch", "split", "images"]].to_numpy().tolist() == [[0, "test", "clean"]]
+    whats = history[["epoch", "steps", "split", "images"]].to_numpy().tolist()
+    assert whats == [[0, 0, "test", "clean"], [0, 0, "train", "clean"]]
     assert history["accuracy"].between(0, 100).all()
 
 

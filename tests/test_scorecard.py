@@ -692,6 +692,53 @@ def test_selections():
     assert select(large, {"x": 1234568}).index.tolist() == [1]
 
 
+# --- sources that were not trained ---------------------------------------------------------
+
+
+def shortfalls(*points: float) -> pd.DataFrame:
+    """Panels in which SCL FT is ahead, with what the model of each missed of its source accuracy."""
+    table = panels(3.0, 2.0, 2.5, 3.5)
+    missed = dict(zip(sorted(set(table["panel"])), points, strict=True))
+    models = {panel: f"model {panel}" for panel in missed}
+    return table.assign(source_shortfall=table["panel"].map(missed), model=table["panel"].map(models))
+
+
+@pytest.mark.parametrize(
+    ("points", "found", "named"),
+    [
+        ((0.0, 0.0, 0.0, 0.0), "holds", ()),
+        ((np.nan, np.nan, np.nan, np.nan), "holds", ()),  # nothing is asked of them
+        ((0.0, np.nan, 0.1, 0.0), "source not trained", ("model 2",)),
+        ((40.0, np.nan, 0.0, 20.0), "source not trained", ("model 0", "model 3")),
+    ],
+)
+def test_a_row_that_rests_on_a_source_that_is_not_trained_has_no_verdict(points, found, named):
+    (one,) = verdicts.judge([claim(row="1")], {"fig": shortfalls(*points)}, {}, {"fig": "study x"})
+    assert (one.verdict, one.not_trained) == (found, named)
+    assert verdicts.family_wise([one]) == ([one.claim.claim] if found == "holds" else [])
+
+
+def test_only_the_sources_of_a_rows_own_points_count():
+    table = shortfalls(0.0, 0.0, 0.0, 9.0)
+    chosen = claim(row="1", only={"panel": ["0", "1", "2"]})
+    (one,) = verdicts.judge([chosen], {"fig": table}, {}, {"fig": "study x"})
+    assert one.verdict == "holds"
+
+
+def test_a_claim_with_such_a_row_is_not_judged_unless_another_row_refutes_it():
+    tables = {"fig": shortfalls(0.0, 9.0, 0.0, 0.0), "good": panels(3.0, 2.0, 2.5, 3.5)}
+    where = {"fig": "study x", "good": "study x"}
+    rows = [claim(row="1a"), claim(row="1b", where=["good"])]
+    judged = verdicts.judge(rows, tables, {}, where)
+    assert verdicts.by_number(judged) == {1: "source not trained"}
+    tables["good"] = panels(-30.0, -29.0, -29.5, -30.5)
+    assert verdicts.by_number(verdicts.judge(rows, tables, {}, where)) == {1: "does not hold"}
+    dealt = pd.DataFrame({"permutation": [0], "claim": [1], "verdict": ["holds"]})
+    text = page.markdown(judged, page.Circumstances("x", PAPER, dealt))
+    assert "model 1" in text  # which source it was
+    assert "0.0 of 0 claims would hold" in text  # as none is judged
+
+
 # --- files and pages -----------------------------------------------------------------------
 
 

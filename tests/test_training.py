@@ -127,8 +127,12 @@ def test_standardised_images_have_mean_0_and_variance_1(splits):
 def test_it_learns_what_can_be_learnt_and_keeps_a_history(splits, tmp_path):
     training = build(splits, tmp_path, epochs=8)
     history = training.run(StopRequest())
-    assert list(history.columns) == ["epoch", "split", "images", "learning_rate", "loss", "accuracy"]
+    assert list(history.columns) == [
+        "epoch", "steps", "split", "images", "learning_rate", "loss", "accuracy",
+    ]  # fmt: skip
     assert list(history["epoch"].unique()) == list(range(1, 9))
+    assert (history["steps"] == history["epoch"] * training.steps).all()
+    assert set(history.loc[history["split"] == "train", "images"]) == {"augmented"}
     test = history[history["split"] == "test"]
     assert test.iloc[-1]["accuracy"] > 90
     found = evaluate(training.network, training.objective, splits["test"])

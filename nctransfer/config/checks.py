@@ -12,8 +12,9 @@ from nctransfer.config.models import (
     ModelSettings,
     PretrainedModelSettings,
 )
-from nctransfer.config.ranking import picture_keys, ranked_models, weights_of
+from nctransfer.config.ranking import picture_keys, ranked_models
 from nctransfer.config.references import Named, check_variant
+from nctransfer.config.source_accuracy import weights_of
 from nctransfer.config.study import Model, Study, describe
 from nctransfer.config.training import TrainingSettings, training_problems
 from nctransfer.data.dataset import data_set

@@ -6,14 +6,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from nctransfer.catalog.known_models import KnownModel, lookup, lookup_architecture
-from nctransfer.config.training import Head, TrainingSettings
+from nctransfer.config.training import Head, Percentage, TrainingSettings
 from nctransfer.features.settings import KeptUnits
 from nctransfer.models.settings import Pooling
 from nctransfer.settings import Count, Distinct, Integer, Key, Natural, Positive, Settings
 
 Preprocess = Literal["paper", "native"]
 Side = Annotated[Integer, Field(ge=4)]
-Percentage = Annotated[float, Field(ge=0, le=100)]
 LIBRARIES = ("torchvision", "timm", "open_clip")
 
 

@@ -4,11 +4,9 @@ A model is given by its key, by a group of a family, or as ``library/name`` (``l
 latter adds a model that uses its library's own image transform.
 """
 
-import csv
 import math
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,16 +14,14 @@ from typing import Any
 from nctransfer.catalog.known_models import lookup
 from nctransfer.config import csv_files
 from nctransfer.config.configuration import Configuration
-from nctransfer.config.models import LIBRARIES, LibraryModelSettings, PretrainedModelSettings
+from nctransfer.config.models import LIBRARIES, LibraryModelSettings
 from nctransfer.config.panels import RunsPanelSettings
 from nctransfer.config.study import Derived, Model, Models, Study, group_members
 from nctransfer.errors import ConfigError
 from nctransfer.suggestions import suggestion
-from nctransfer.transferability.settings import MeasuredAccuracies, RankedModel
+from nctransfer.transferability.settings import MeasuredAccuracies
 
 KINDS = {"figures": {"": "ranking", "-units": "ranking_units"}, "tables": {"": "ranking"}}
-IMAGENET = "ImageNet-1k"
-ACCURACIES = Path(__file__).resolve().parents[1] / "catalog" / "source_accuracies.csv"
 
 
 def ranked_models(configuration: Configuration, models: Models) -> list[str]:
@@ -101,38 +97,6 @@ def runs_panels(configuration: Configuration, models: Models) -> Iterator[tuple[
         for model in ranked_models(configuration, models):
             if panel := runs_panel(configuration, model, dataset):
                 yield "rank.runs", panel
-
-
-def ranked_model(study: Study, key: str, view: str) -> RankedModel:
-    """A model with its accuracy (%) on its source data, or the training (its base model's) that has it."""
-    base = study.base(key)
-    model = study.models[base]
-    entry = model.entry
-    accuracy = getattr(entry, "source_accuracy", None)
-    if accuracy is not None:
-        return RankedModel(model=key, view=view, accuracy=accuracy)
-    if isinstance(entry, PretrainedModelSettings):
-        trained = model.snapshot_of or base
-        return RankedModel(model=key, view=view, data=entry.dataset, history=trained, epoch=model.epoch)
-    if isinstance(entry, LibraryModelSettings):
-        published = _published().get(weights_of(entry))
-        data = None if published is None else IMAGENET
-        return RankedModel(model=key, view=view, data=data, accuracy=published)
-    return RankedModel(model=key, view=view)
-
-
-def weights_of(entry: LibraryModelSettings) -> tuple[str, str, str]:
-    """Source, name and weights of a library's model, with the name of the default weights."""
-    known = entry.known()
-    return known.source, known.name, known.weights
-
-
-@lru_cache(maxsize=1)
-def _published() -> dict[tuple[str, str, str], float]:
-    """ImageNet-1k top-1 accuracy (%) that libraries publish with their weights."""
-    with ACCURACIES.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {(row["source"], row["name"], row["weights"]): float(row["accuracy"]) for row in rows}
 
 
 def measured_accuracies(study: Study, dataset: str) -> MeasuredAccuracies | None:

@@ -22,6 +22,7 @@ from nctransfer.training.settings import (
 
 S = TypeVar("S", bound=Settings)
 Head = Annotated[str, Field(pattern=r"^(none|linear|mlp[1-9])$")]
+Percentage = Annotated[float, Field(ge=0, le=100)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 BatchSize = Annotated[Integer, Field(ge=2)]
 
@@ -74,6 +75,16 @@ class SGDSettings(Settings):
     """Channels-last memory layout for convolutions on a GPU; faster there."""
 
 
+class MustReachSettings(Settings):
+    """Accuracies on the source data of a source model that counts as trained."""
+
+    train: Percentage | None = None
+    """On the training split, without augmentation or attack, in percent; `null` takes half of the way from
+    chance to `usual_accuracy`."""
+    test: Percentage | None = None
+    """On the test split, in percent; `null` as for `train`."""
+
+
 # The options of losses are keys of `training:` itself: a loss with options is a base class here.
 class TrainingSettings(
     CrossEntropyOptions, MeanSquaredErrorOptions, SupervisedContrastiveOptions, SGDSettings
@@ -100,6 +111,11 @@ class TrainingSettings(
     """Weight decay."""
     compile: bool = False
     """Compile the network with torch.compile (needs a C compiler); worthwhile for long trainings on a GPU."""
+    usual_accuracy: Percentage = 100
+    """Accuracy on the source test split, in percent, that such a training usually reaches."""
+    must_reach: MustReachSettings = MustReachSettings()
+    """Accuracies that a source model must reach: the scorecard judges no claim on one that was not trained.
+    A change reruns figures and tables, but no training."""
     snapshot_every: Natural = 0
     """Epochs between two snapshots of the weights; the last epoch is always one. Each snapshot is a model of
     its own, `<model>.epoch<n>`; 0 takes none. A change repeats the training."""

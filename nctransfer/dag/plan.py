@@ -6,6 +6,7 @@ tables, the scorecard and the pages about the run.
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,9 @@ from nctransfer.config.axis_ranges import read_windows
 from nctransfer.config.configuration import PictureSettings
 from nctransfer.config.kinds import SECTIONS, kind_of
 from nctransfer.config.load import load
+from nctransfer.config.panels import PanelSettings
 from nctransfer.config.ranking import picture_keys
+from nctransfer.config.source_accuracy import must_reach, source_accuracy
 from nctransfer.config.study import listing
 from nctransfer.dag import nc1_measurements, set_ups, shown_panels
 from nctransfer.dag.digest import FACTS
@@ -38,7 +41,7 @@ from nctransfer.reporting.settings import (
     ProvenanceJobSettings,
     Window,
 )
-from nctransfer.settings import Settings
+from nctransfer.settings import Settings, SourceAccuracySettings
 from nctransfer.storage.files import file_checksum
 from nctransfer.storage.ledger import LEDGER
 
@@ -122,13 +125,31 @@ class Plan(Stages):
             probes = self.configuration.probes
             options["learning_rate"] = probes.learning_rates[0]
             options["weight_decay"] = probes.weight_decays[0]
-        shown: dict[str, Any] = {"kind": entry.kind, "panels": tuple(panels), "tables": tuple(inputs.tables)}
+        shown: dict[str, Any] = {"kind": entry.kind, "panels": tuple(panels)}
+        shown["sources"] = self._sources(entry.panels, inputs)
+        shown["tables"] = tuple(inputs.tables)
         settings = kind.settings(**shown, **options)
         modules = [variants.module_name(SECTIONS[f"{rule}s"], entry.kind, rule)]
         parts = [part for panel in panels for part in (panel, *getattr(panel, "runs", ()))]
         methods = {getattr(part, "method", None) for part in parts} - {None}
         modules += sorted(f"nctransfer.finetuning.methods.{method}{FACTS}" for method in methods)
         return self._job(rule, settings, inputs.paths, inputs.parents, modules, outside)
+
+    def _sources(
+        self, panels: Iterable[PanelSettings], inputs: TidyInputs
+    ) -> tuple[SourceAccuracySettings, ...]:
+        """Where the source accuracies of all models of a picture are known from; adds the histories."""
+        models = dict.fromkeys(model for panel in panels for model in shown_panels.models(self, panel))
+        sources = []
+        for model in models:
+            source = source_accuracy(self.study, model)
+            if source.history is not None:
+                inputs.add("history", self.pretrain(source.history))
+                if source.epoch is None:  # a snapshot is not finished
+                    least = must_reach(self.study, self.trained(source.history))
+                    source = source.model_copy(update={"must_reach": least})
+            sources.append(source)
+        return tuple(sources)
 
     @once
     def scorecard(self) -> Job:

@@ -7,6 +7,7 @@ from nctransfer.config import panels
 from nctransfer.config.finetuning import RatesSettings
 from nctransfer.config.finetuning_runs import model_key, network_rates, run_key, study_runs
 from nctransfer.config.kinds import Kind
+from nctransfer.config.ranking import ranked_models
 from nctransfer.config.study import snapshot_key
 from nctransfer.config.training import keeps_classifier
 from nctransfer.dag.stages import Stages
@@ -211,6 +212,17 @@ def probed(plan: Stages, panel: panels.PanelSettings) -> Iterator[tuple[str, str
         case panels.DataSetsPanelSettings():
             for dataset in panel.datasets:
                 yield panel.model, plan.view(panel.model, dataset).key
+
+
+def models(plan: Stages, panel: panels.PanelSettings) -> Iterator[str]:
+    """The models of a panel, as the column ``model`` of its picture names them."""
+    match panel:
+        case panels.PointsPanelSettings() | panels.EpisodesPanelSettings():
+            yield from (model for _, _, model in labelled_models(plan, panel.series))
+        case panels.RankingPanelSettings():
+            yield from ranked_models(plan.configuration, plan.study.models)
+        case _:
+            yield panel.model  # type: ignore[attr-defined] # every other panel is of one
 
 
 def _title(plan: Stages, dataset: str) -> str:

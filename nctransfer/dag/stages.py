@@ -14,6 +14,7 @@ from nctransfer.config import ranking
 from nctransfer.config.finetuning_runs import options_of, run_key, study_runs
 from nctransfer.config.mistakes import key_path
 from nctransfer.config.models import LocalModelSettings, PretrainedModelSettings
+from nctransfer.config.source_accuracy import source_accuracy
 from nctransfer.config.study import Run, Study
 from nctransfer.config.training import as_read, loop_settings
 from nctransfer.dag.digest import job_stamp
@@ -42,7 +43,12 @@ from nctransfer.stamp import UNSTAMPED
 from nctransfer.training import losses
 from nctransfer.training.losses.cross_entropy.settings import CrossEntropyOptions
 from nctransfer.training.settings import LoopSettings, PretrainJobSettings
-from nctransfer.transferability.settings import RankingJobSettings, ScoresJobSettings, ScoringSettings
+from nctransfer.transferability.settings import (
+    RankedModel,
+    RankingJobSettings,
+    ScoresJobSettings,
+    ScoringSettings,
+)
 from nctransfer.variants import module_name
 
 SPLITS = ("train", "test")
@@ -407,10 +413,10 @@ class Stages(Views):
             view = self.view(key, dataset).key
             inputs.add("scores", self.scores(key, view))
             inputs.add("probes", self.probes(key, view))
-            model = ranking.ranked_model(study, key, view)
-            if model.history is not None:
-                inputs.add("history", self.pretrain(model.history))
-            ranked.append(model)
+            source = source_accuracy(study, key)
+            if source.history is not None:
+                inputs.add("history", self.pretrain(source.history))
+            ranked.append(RankedModel(view=view, **dict(source)))
             if panel := ranking.runs_panel(self.configuration, key, dataset):
                 for run, _ in study_runs(study, panel):
                     inputs.add("finetuning", self.finetune(run_key(self.configuration.finetuning, run)))

@@ -4,7 +4,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import Field
 
-from nctransfer.settings import Integer, Positive, Settings
+from nctransfer.settings import Integer, Positive, Settings, SourceAccuracySettings
 
 Color = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
 Fit = Literal["nc1", "log_nc1"]
@@ -176,6 +176,7 @@ class PictureSettings(Settings, Generic[Shown]):
     panels: tuple[Shown, ...]  # the panels
     # name, model and view of every tidy table, in the order of the inputs
     tables: tuple[tuple[str, str, str], ...]
+    sources: tuple[SourceAccuracySettings, ...] = ()  # accuracies of the models on their source data
     learning_rate: float | None = None  # learning rate of the probes that are shown; `null` if none are
     weight_decay: float | None = None  # weight decay of the probes that are shown; `null` if none are
 

@@ -18,6 +18,7 @@ from nctransfer.errors import DegenerateInputError
 from nctransfer.features.feature_store import PENULTIMATE
 from nctransfer.intervals import mean_interval
 from nctransfer.storage.tables import LACKING
+from nctransfer.training.history import clean_accuracies
 from nctransfer.transferability import scores as score_modules
 from nctransfer.transferability.agreement import Agreement, agreement
 from nctransfer.transferability.evaluate import needs_head
@@ -61,12 +62,7 @@ def _source_accuracy(ranked: RankedModel, tables: Mapping[tuple[str, ...], pd.Da
     """Accuracy (%) on the source data, from the settings or the history of the training; NaN if unknown."""
     if ranked.history is None:
         return np.nan if ranked.accuracy is None else ranked.accuracy
-    history = tables["history", ranked.history, ""]
-    clean = history[(history["split"] == "test") & (history["images"] == "clean")]
-    if ranked.epoch is not None:
-        clean = clean[clean["epoch"] == ranked.epoch]
-    reached = clean["accuracy"].dropna()
-    return np.nan if reached.empty else float(reached.iloc[-1])
+    return clean_accuracies(tables["history", ranked.history, ""], ranked.epoch).get("test", np.nan)
 
 
 def ranking_table(

@@ -110,7 +110,7 @@ class Training:
         epochs, total = self.settings.epochs, self.settings.epochs * self.steps
         if not epochs:  # an untrained network: its history is its test
             tests = self._evaluations().items()
-            self.rows = [HistoryRow(0, "test", images, 0.0, **scores) for images, scores in tests]
+            self.rows = [HistoryRow(0, 0, "test", images, 0.0, **scores) for images, scores in tests]
         completed = self.epoch * self.steps + self.step
         with tqdm(total=total, initial=completed, unit="step", disable=None, mininterval=1) as bar:
             while self.epoch < epochs:
@@ -208,13 +208,14 @@ class Training:
         images = float(sizes.sum())
         loss = float(self._losses.double().cpu() @ sizes) / images
         share = float(self._correct) / (images * self.objective.views) if self._scored else math.nan
-        attacked = "clean" if self.adversary is None else "adversarial"
+        shown = "augmented" if self.adversary is None else "adversarial"
         tests = self._evaluations()
         if tests and self.objective.classifies and not math.isfinite(tests["clean"]["loss"]):
             raise self._divergence(f"the loss on test images is {tests['clean']['loss']}", self.steps - 1)
         epoch, rate = self.epoch + 1, self._rate(self.steps - 1)
-        rows = [HistoryRow(epoch, "train", attacked, rate, loss, 100 * share)]
-        rows += [HistoryRow(epoch, "test", images, rate, **scores) for images, scores in tests.items()]
+        steps = epoch * self.steps
+        rows = [HistoryRow(epoch, steps, "train", shown, rate, loss, 100 * share)]
+        rows += [HistoryRow(epoch, steps, "test", images, rate, **scores) for images, scores in tests.items()]
         self.rows += rows
         self.checkpoints.write_history(self.rows)
         for row in rows:
@@ -222,6 +223,16 @@ class Training:
                 "epoch %d: %s, %s images: loss %.4f, accuracy %.2f %%",
                 row.epoch, row.split, row.images, row.loss, row.accuracy,
             )  # fmt: skip
+
+    def on_clean_training_images(self) -> HistoryRow:
+        """Loss and accuracy of the finished network on the training split, without augmentation or attack."""
+        with self.autocast():
+            scores = evaluate(
+                self.network, self.objective, self.data.train, batch_size=4 * self.settings.batch_size
+            )
+        row = HistoryRow(self.epoch, self.epoch * self.steps, "train", "clean", 0.0, **scores)
+        logger.info("finished: train, clean images: loss %.4f, accuracy %.2f %%", row.loss, row.accuracy)
+        return row
 
     def _evaluations(self) -> dict[str, dict[str, float]]:
         """Loss and accuracy on the test split, by kind of images; empty in epochs without evaluation."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from nctransfer import variants
@@ -78,6 +79,7 @@ def pretrain(
     with ExitStack() as contexts:
         log = contexts.enter_context(tensorboard(operation.tensorboard))
         history = run.run(contexts.enter_context(stop_requests()), log)
+        history = pd.concat([history, pd.DataFrame([run.on_clean_training_images()])], ignore_index=True)
     with create_store(manifest, "pretraining", checkpoints.stamp) as result:
         write_weights(result.file(f"{ARRAYS}/{weights_name()}"), weights(), described)
         write_table(result.file("history.parquet"), history)

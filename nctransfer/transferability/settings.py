@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from nctransfer.settings import Device, Distinct, Integer, Name, Settings, ViewNames
+from nctransfer.settings import Device, Distinct, Integer, Name, Settings, SourceAccuracySettings, ViewNames
 
 SCORES = (
     "nc1", "cdnv", "vci", "ncti", "logme", "h_score", "leep", "nce", "nleep", "transrate", "gbc", "parc",
@@ -39,21 +39,11 @@ class ScoresJobSettings(ScoringSettings):
     """Device to compute on."""
 
 
-class RankedModel(Settings):
+class RankedModel(SourceAccuracySettings):
     """A model of a ranking, and the source of its accuracy on its source data."""
 
-    model: str
-    """Key of the model."""
     view: str
     """Key of its view of the data set."""
-    data: str | None = None
-    """Its source data; `null` where unknown."""
-    accuracy: float | None = None
-    """Accuracy on its source data in percent, where the plan knows it."""
-    history: str | None = None
-    """Key of the model whose training history has the accuracy."""
-    epoch: int | None = None
-    """Epoch of that history; `null` takes the last."""
 
 
 class MeasuredAccuracies(Settings):

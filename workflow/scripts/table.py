@@ -8,13 +8,15 @@ from nctransfer.reporting import tables
 from nctransfer.reporting.beside import present_beside, with_published
 from nctransfer.reporting.output import save_page, save_sidecar, save_table
 from nctransfer.reporting.scorecard.findings import read_numbers
+from nctransfer.reporting.sources import with_sources
 from nctransfer.reporting.titles import name_of
 from nctransfer.storage.tables import read_tables
 
 with job(snakemake) as task:
     kind = variants.load(tables, task.settings["kind"], "table", ["SETTINGS", "tabulate", "present"])
     settings = kind.SETTINGS.read(task.settings)
-    numbers = kind.tabulate(settings, read_tables(settings.tables, snakemake.input))
+    tidy = read_tables(settings.tables, snakemake.input)
+    numbers = with_sources(kind.tabulate(settings, tidy), settings.sources, tidy)
     published = snakemake.input.get("published")
     if published is None:
         readable = kind.present(numbers, settings)

@@ -18,6 +18,7 @@ from nctransfer.reporting.scorecard.verdicts import (
     HOLDS,
     UNDECIDED,
     UNKNOWN,
+    UNTRAINED,
     VERDICTS,
     Judged,
     bound_of,
@@ -30,8 +31,13 @@ from nctransfer.reporting.scorecard.verdicts import (
 )
 
 SIGNS = {"below": "<", "above": ">", "at_most": "≤", "at_least": "≥", "within": "within"}
-TILES = {HOLDS: "hold", FAILS: "do not hold", UNDECIDED: "undecided", UNKNOWN: "without enough data"}
-CLASSES = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided", UNKNOWN: "unknown"}
+TILES = {
+    HOLDS: "hold", FAILS: "do not hold", UNDECIDED: "undecided", UNTRAINED: "on sources not trained",
+    UNKNOWN: "without enough data",
+}  # fmt: skip
+CLASSES = {
+    HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided", UNTRAINED: "unknown", UNKNOWN: "unknown",
+}  # fmt: skip
 WEAK = 0.5  # power below which a row says so
 
 
@@ -130,9 +136,12 @@ READING = (
 def chance_text(judged: Sequence[Judged], chance: pd.DataFrame) -> str:
     """How many claims would hold if this run's numbers were dealt out at random."""
     count = chance["permutation"].nunique()
-    held = chance.assign(held=chance["verdict"] == HOLDS).groupby("permutation")["held"].sum()
+    claims = by_number(judged)
+    not_judged = [claim for claim, found in claims.items() if found == UNTRAINED]
+    held = (chance["verdict"] == HOLDS) & ~chance["claim"].isin(not_judged)
+    held = held.groupby(chance["permutation"]).sum()
     return (
-        f"{held.mean():.1f} of {len(by_number(judged))} claims would hold: this run's own numbers, dealt out "
+        f"{held.mean():.1f} of {len(claims) - len(not_judged)} claims would hold: this run's own numbers, dealt out "
         f"at random among models, methods and units {count} times, gave {held.min()} to {held.max()}."
     )
 
@@ -163,6 +172,8 @@ def certain_text(one: Judged) -> str:
     found = one.finding
     if one.verdict == UNKNOWN:
         return found.note if np.isnan(found.effect) else f"so few can give no p below {found.least:.2g}"
+    if one.verdict == UNTRAINED:
+        return f"below the source accuracy that they must reach: {', '.join(one.not_trained)}"
     p, what = (found.refuted, "against it ") if one.verdict == FAILS else (found.supported, "")
     return f"{what}p = {p:.2g}" if p >= 1e-4 else f"{what}p < 0.0001"
 
@@ -192,9 +203,10 @@ def words_of(one: Judged, about: Circumstances) -> dict[str, str]:
 
 
 def counted(judged: Sequence[Judged]) -> list[tuple[str, int]]:
-    """Number of claims (whatever their number of rows) per verdict."""
+    """Number of claims (whatever their number of rows) per verdict; no row for sources that are trained."""
     verdicts = list(by_number(judged).values())
-    return [(verdict, verdicts.count(verdict)) for verdict in VERDICTS]
+    counts = [(verdict, verdicts.count(verdict)) for verdict in VERDICTS]
+    return [(verdict, count) for verdict, count in counts if count or verdict != UNTRAINED]
 
 
 def html(judged: Sequence[Judged], about: Circumstances) -> str:

@@ -14,12 +14,14 @@ from nctransfer.reporting.scorecard import statistics
 from nctransfer.reporting.scorecard.estimates import ALPHA, Bound
 from nctransfer.reporting.scorecard.findings import Finding, Part, nothing, select
 from nctransfer.reporting.scorecard.settings import JudgedClaimSettings
+from nctransfer.reporting.sources import not_trained
 from nctransfer.reporting.tidy_rows import PAIRED, SAMPLES
 from nctransfer.settings import Settings
 
 ABSENT = "not in this run"
 HOLDS, FAILS, UNDECIDED, UNKNOWN = "holds", "does not hold", "undecided", "not enough data"
-VERDICTS = (HOLDS, FAILS, UNDECIDED, UNKNOWN)
+UNTRAINED = "source not trained"
+VERDICTS = (HOLDS, FAILS, UNDECIDED, UNTRAINED, UNKNOWN)
 JOIN = ("view", "series", "label", "model")  # identify a point in two figures
 # columns that statistics read whatever a claim says
 ALWAYS = (*JOIN, "panel", "title", "method", "per_class", "seeds", SAMPLES, PAIRED, "depth")
@@ -33,11 +35,13 @@ class Judged:
     finding: Finding  # what this run found
     published: Finding | None  # what the paper's own numbers give, if they are known
     set_up: str  # set-up of its figures and tables: the paper's own, or how it differs
+    not_trained: tuple[str, ...] = ()  # source models that missed what they must reach
 
     @property
     def verdict(self) -> str:
-        """The verdict: a one-sided test at 2.5 %, each way."""
-        return verdict(self.finding)
+        """The verdict: a one-sided test at 2.5 %, each way; none on a source that is not trained."""
+        found = verdict(self.finding)
+        return UNTRAINED if self.not_trained and found != UNKNOWN else found
 
 
 def verdict(finding: Finding) -> str:
@@ -64,9 +68,20 @@ def judge(
             that does not exist.
     """
     return [
-        Judged(claim, find(claim, tables), _published(claim, published), _set_up(claim, set_ups))
+        Judged(
+            claim,
+            find(claim, tables),
+            _published(claim, published),
+            _set_up(claim, set_ups),
+            _not_trained(claim, tables),
+        )
         for claim in claims
     ]
+
+
+def _not_trained(claim: JudgedClaimSettings, tables: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
+    rows = rows_of(claim, tables)
+    return () if isinstance(rows, str) else tuple(not_trained(rows))
 
 
 def find(claim: JudgedClaimSettings, tables: Mapping[str, pd.DataFrame]) -> Finding:
@@ -190,8 +205,9 @@ def _of_rows(rows: Sequence[Judged]) -> str:
     found = {one.verdict for one in rows}
     if any(one.verdict == FAILS and len(rows) * one.finding.refuted <= ALPHA for one in rows):
         return FAILS
-    if UNKNOWN in found:
-        return UNKNOWN
+    for missing in (UNTRAINED, UNKNOWN):
+        if missing in found:
+            return missing
     return HOLDS if found == {HOLDS} else UNDECIDED
 
 
@@ -202,7 +218,7 @@ def family_wise(judged: Sequence[Judged]) -> list[int]:
     """
     ps: dict[int, float] = {}
     for one in judged:
-        p = one.finding.supported if one.verdict not in (UNKNOWN, FAILS) else 1.0
+        p = one.finding.supported if one.verdict not in (UNTRAINED, UNKNOWN, FAILS) else 1.0
         ps[one.claim.claim] = max(ps.get(one.claim.claim, 0.0), p)
     held = []
     for place, (claim, p) in enumerate(sorted(ps.items(), key=lambda item: item[1])):

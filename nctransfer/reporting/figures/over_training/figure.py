@@ -36,7 +36,7 @@ AXES = {
     "Accuracy (%)": {"accuracy": "accuracy"},
 }
 SPLIT_COLORS = {"train": COLORS[0], "test": COLORS[1]}
-IMAGE_DASHES = {"clean": "-", "adversarial": "--"}
+IMAGE_DASHES = {"clean": "-", "augmented": "-", "adversarial": "--"}
 
 
 def tabulate(settings: FigureSettings[SnapshotsPanel], tables: Tables) -> pd.DataFrame:
@@ -56,7 +56,9 @@ def tabulate(settings: FigureSettings[SnapshotsPanel], tables: Tables) -> pd.Dat
     for index, panel in enumerate(settings.panels):
         rows = [_measured(panel, snapshot, tables) for snapshot in panel.snapshots]
         # loss and accuracy in long form; an accuracy that has no value yet has no row
-        history = tables["history", panel.model, ""].melt(
+        history = tables["history", panel.model, ""]
+        # those of the finished network are no line: every picture has them as its source's accuracy
+        history = history[(history["split"] != "train") | (history["images"] != "clean")].melt(
             ["epoch", "split", "images"], list(QUANTITIES["history"]), var_name="quantity"
         )
         table = pd.concat([*rows, history.dropna(subset="value")], ignore_index=True)
@@ -104,7 +106,7 @@ def _draw_axes(axes: Axes, part: pd.DataFrame, label: str, lines: Mapping[str, s
         if trained:
             color, dashes = SPLIT_COLORS.get(split, COLORS[2]), IMAGE_DASHES[images]
             look: dict[str, Any] = {"color": color, "linestyle": dashes}
-            name = split if images == "clean" else f"{split}, {images}"
+            name = f"{split}, {images}" if images == "adversarial" else split
         else:
             place = list(lines).index(quantity)
             look = {"color": COLORS[2 * place], "marker": "os"[place], "markeredgecolor": "white"}
