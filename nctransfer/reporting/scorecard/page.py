@@ -141,8 +141,8 @@ def chance_text(judged: Sequence[Judged], chance: pd.DataFrame) -> str:
     held = (chance["verdict"] == HOLDS) & ~chance["claim"].isin(not_judged)
     held = held.groupby(chance["permutation"]).sum()
     return (
-        f"{held.mean():.1f} of {len(claims) - len(not_judged)} claims would hold: this run's own numbers, dealt out "
-        f"at random among models, methods and units {count} times, gave {held.min()} to {held.max()}."
+        f"{held.mean():.1f} of {len(claims) - len(not_judged)} claims would hold: this run's own numbers, dealt "
+        f"out at random among models, methods and units {count} times, gave {held.min()} to {held.max()}."
     )
 
 
