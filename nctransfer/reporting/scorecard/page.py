@@ -140,7 +140,10 @@ def chance_text(judged: Sequence[Judged], chance: pd.DataFrame) -> str:
     not_judged = [claim for claim, found in claims.items() if found == UNTRAINED]
     held = (chance["verdict"] == HOLDS) & ~chance["claim"].isin(not_judged)
     held, of = held.groupby(chance["permutation"]).sum(), len(claims) - len(not_judged)
-    return f"{held.mean():.1f} of {of} claims would hold: this run's own numbers, dealt out at random among models, methods and units {count} times, gave {held.min()} to {held.max()}."
+    return (
+        f"{held.mean():.1f} of {of} claims would hold: this run's own numbers, dealt out at random among "
+        f"models, methods and units {count} times, gave {held.min()} to {held.max()}."
+    )
 
 
 def family_text(judged: Sequence[Judged]) -> str:
