@@ -58,27 +58,32 @@ def overlay(data: Path, folder: Path) -> dict[str, Any]:
     small = yaml.safe_load((ROOT / "config/small.yaml").read_text(encoding="utf-8"))
 
     def arrays(name: str) -> dict[str, str]:
-        return {"source": "arrays", **{split: str(folder / f"{name}_{split}.npz") for split in ("train", "test")}}
+        return {
+            "source": "arrays",
+            **{split: str(folder / f"{name}_{split}.npz") for split in ("train", "test")},
+        }
 
     hundred, ten = arrays("cifar100"), arrays("cifar10")
     textures = {"source": "imagefolder", "path": str(folder / "dtd10")}
+    joined = {"source": "arrays", "path": str(folder / "cifar100.npz")}
     datasets: dict[str, Any] = {
         "cifar10": ten, "cifar10-search": ten, "vtab-eurosat": ten, "dtd": textures, "vtab-dtd": textures,
+        "cifar-fs-train": joined, "cifar-fs-test": joined | {"test_fraction": 0.5},
         **dict.fromkeys(("cifar100", "cifar100-unseen", "cifar100-search", "vtab-cifar100"), hundred),
-        **dict.fromkeys(
-            ("cifar-fs-train", "cifar-fs-test"), {"source": "arrays", "path": str(folder / "cifar100.npz")}
-        ),
         "vtab-svhn": {"source": "arrays", "path": str(folder / "mnist.npz"), "test_fraction": 0.5},
         **{key: hundred | {"classes": classes} for key, (classes, _, _) in REPLACED.items()},
     }  # fmt: skip
-    datasets["cifar-fs-test"] = datasets["cifar-fs-test"] | {"test_fraction": 0.5}
     models = {
         key: {
             "source": "local",
             "architecture": architecture,
             "weights": str(data / f"{file}.safetensors"),
             **({"head": False} if file == "mobilenet_v2" else {}),
-            **({"options": small["models"][key]["options"]} if "options" in small["models"].get(key, {}) else {}),
+            **(
+                {"options": small["models"][key]["options"]}
+                if "options" in small["models"].get(key, {})
+                else {}
+            ),
         }
         for key, (architecture, file) in WEIGHTS.items()
     }

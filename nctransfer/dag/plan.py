@@ -85,7 +85,7 @@ class Plan(Stages):
         }
         options |= {"style": self.configuration.style.look(), "seed": self._seed("figure", figure)}
         options["windows"] = self._windows.get(figure, ())
-        return self._picture("figure", entry, options)
+        return self._picture("figure", figure, options)
 
     @cached_property
     def _windows(self) -> dict[str, tuple[Window, ...]]:
@@ -99,10 +99,10 @@ class Plan(Stages):
         entry = self.configuration.tables[table]
         published = getattr(entry, "published", None)
         if published is None:
-            return self._picture("table", entry, {})
+            return self._picture("table", table, {})
         file = self._given_file(f"tables.{table}.published", published)
         # the digest covers the contents of published numbers, not their path
-        job = self._picture("table", entry, {}, outside=file.read_text(encoding="utf-8"))
+        job = self._picture("table", table, {}, outside=file.read_text(encoding="utf-8"))
         return replace(job, inputs={**job.inputs, "published": str(file)})
 
     def _given_file(self, where: str, path: str) -> Path:
@@ -116,8 +116,10 @@ class Plan(Stages):
         """Draw a figure or write a table."""
         return self.figure(key) if section == "figures" else self.table(key)
 
-    def _picture(self, rule: str, entry: PictureSettings, options: dict[str, Any], outside: str = "") -> Job:
-        kind, inputs = kind_of(f"{rule}s", entry.kind), TidyInputs(self.results)
+    def _picture(self, rule: str, key: str, options: dict[str, Any], outside: str = "") -> Job:
+        section = f"{rule}s"
+        entry: PictureSettings = self.configuration.pictures(section)[key]
+        kind, inputs = kind_of(section, entry.kind), TidyInputs(self.results)
         panels: list[Settings] = [shown_panels.show(panel, self, kind, inputs) for panel in entry.panels]
         if kind.panel is None:
             panels += nc1_measurements.rows(self)
@@ -127,9 +129,10 @@ class Plan(Stages):
             options["weight_decay"] = probes.weight_decays[0]
         shown: dict[str, Any] = {"kind": entry.kind, "panels": tuple(panels)}
         shown["sources"] = self._sources(entry.panels, inputs)
+        shown["smaller"] = self._smaller(section, key)
         shown["tables"] = tuple(inputs.tables)
         settings = kind.settings(**shown, **options)
-        modules = [variants.module_name(SECTIONS[f"{rule}s"], entry.kind, rule)]
+        modules = [variants.module_name(SECTIONS[section], entry.kind, rule)]
         parts = [part for panel in panels for part in (panel, *getattr(panel, "runs", ()))]
         methods = {getattr(part, "method", None) for part in parts} - {None}
         modules += sorted(f"nctransfer.finetuning.methods.{method}{FACTS}" for method in methods)
@@ -225,8 +228,13 @@ class Plan(Stages):
             return set_ups.PAPER
         panels = self.configuration.pictures(section)[key].panels
         count = len(papers[key].panels) if key in papers else 0
-        style = self.configuration.style
-        return set_ups.set_up(self.configuration.study, panels, count, style.titles)
+        titles, smaller = self.configuration.style.titles, self._smaller(section, key)
+        return set_ups.set_up(self.configuration.study, panels, count, titles, smaller)
+
+    def _smaller(self, section: str, key: str) -> tuple[str, ...]:
+        papers = self._paper.configuration.pictures(section)
+        own = self.configuration.pictures(section)[key].panels
+        return set_ups.smaller(self, self._paper, own, papers[key].panels) if key in papers else ()
 
     @cached_property
     def _paper(self) -> "Plan":

@@ -1,12 +1,25 @@
 """Whether a figure or table has the set-up of config.yaml, or how it differs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from nctransfer.config.panels import PanelSettings
+from nctransfer.config.models import ModelSettings, PretrainedModelSettings
+from nctransfer.config.panels import EpisodesPanelSettings, PanelSettings, RunsPanelSettings
+from nctransfer.config.training import TrainingSettings
+from nctransfer.dag import shown_panels
 from nctransfer.dag.job import Job
+from nctransfer.dag.stages import Stages
+from nctransfer.data.dataset import data_set
+from nctransfer.data.settings import DataSetSettings
 
 # Name of the set-up of a figure or table that config.yaml alone describes.
 PAPER = "the paper's set-up"
+IMAGES = {
+    "per_class": "{} training images a class", "count": "{} training images",
+    "test_per_class": "{} test images a class", "validation": "{} of them held out for testing",
+}  # fmt: skip
+
+# Options of networks that say how large they are, or their images.
+SIZES = ("width", "img_size")
 
 
 def is_papers(paper: Job | None, own: Job) -> bool:
@@ -15,19 +28,116 @@ def is_papers(paper: Job | None, own: Job) -> bool:
 
 
 def set_up(
-    study: str | None, panels: tuple[PanelSettings, ...], papers: int, titles: Mapping[str, str]
+    study: str | None,
+    panels: Sequence[PanelSettings],
+    papers: int,
+    titles: Mapping[str, str],
+    smaller: Iterable[str],
 ) -> str:
-    """How the set-up of a figure or table differs from the paper's, of so many panels (0: it has none)."""
+    """How the set-up of a figure or table differs from the paper's, of so many panels (0: it has none).
+
+    ``smaller`` says in what it is smaller, for data sets too; other data sets are only named.
+    """
     datasets = dict.fromkeys(titles.get(name, name) for panel in panels for name in _datasets(panel))
+    others = [name for name in datasets if not any(part.startswith(f"{name}: ") for part in smaller)]
     count = f"{len(panels)} panel{'s' * (len(panels) != 1)}"
     counts = f"{count} of the paper's {papers}" if 0 < papers != len(panels) else count
     origin = f"study {study}" if study else "own settings"
-    return f"not {PAPER}: " + "; ".join(filter(None, (f"{origin}, {counts}", ", ".join(datasets))))
+    return f"not {PAPER}: " + "; ".join(filter(None, (f"{origin}, {counts}", ", ".join(others), *smaller)))
 
 
 def _datasets(panel: PanelSettings) -> Iterator[str]:
     names = (getattr(panel, "dataset", None), *getattr(panel, "datasets", ()), getattr(panel, "nc1_on", None))
     yield from filter(None, names)
+
+
+def smaller(
+    own: Stages, paper: Stages, panels: Sequence[PanelSettings], papers: Sequence[PanelSettings]
+) -> tuple[str, ...]:
+    """In what a figure or table is smaller than the paper's, in the paper's units, one text for each.
+
+    These are its networks, the images of its data sets and of its networks' source data, epochs, attack
+    steps, repetitions and few-shot episodes. Nothing is said of a picture that the paper does not have.
+    """
+    if own is paper or not papers:
+        return ()
+    entries, usual = _entries(own, panels), _entries(paper, papers)
+    sources = [entry.dataset for entry in entries if isinstance(entry, PretrainedModelSettings)]
+    title, datasets = own.configuration.style.title, own.configuration.datasets
+    shown = dict.fromkeys([*(name for panel in panels for name in _datasets(panel)), *sources])
+    subsets = {title(name): _subset(datasets[name], paper.configuration.datasets.get(name)) for name in shown}
+    found = [*_other_networks(entries, usual), *(f"{name}: {said}" for name, said in subsets.items() if said)]
+    ours, theirs = _trainings(own, entries), _trainings(paper, usual) or [paper.configuration.training]
+    epochs = [[each.epochs for each in part] for part in (ours, theirs)]
+    attacks = [[each.adversary for each in part if each.adversary.level] for part in (ours, theirs)]
+    found += _fewer(epochs, "epochs of pre-training")
+    found += _fewer([[each.steps for each in part] for part in attacks], "attack steps")
+
+    def chosen(section: str, name: str, what: str) -> list[str]:
+        return _fewer([[getattr(getattr(plan.configuration, section), name)] for plan in (own, paper)], what)
+
+    if any(isinstance(panel, RunsPanelSettings) for panel in panels):
+        found += chosen("finetuning", "epochs", "epochs of fine-tuning")
+        found += _fewer([list(_seeds(own, panels)), list(_seeds(paper, papers))], "repetitions")
+    if any(type(panel) is EpisodesPanelSettings for panel in panels):
+        found += chosen("few_shot", "episodes", "episodes")
+    if any(True for panel in panels for _ in shown_panels.probed(own, panel)):
+        found += chosen("probes", "epochs", "epochs of linear probes")
+    return tuple(found)
+
+
+def _entries(plan: Stages, panels: Iterable[PanelSettings]) -> list[ModelSettings]:
+    """Entries of the models, or base models, of panels."""
+    models = [model for panel in panels for model in shown_panels.models(plan, panel)]
+    return [plan.study.models[base].entry for base in dict.fromkeys(map(plan.study.base, models))]
+
+
+def _other_networks(entries: Iterable[ModelSettings], usual: Iterable[ModelSettings]) -> Iterator[str]:
+    """``small/resnet18 (width 8) in place of small/resnet50``."""
+    ours, theirs = (list(dict.fromkeys(map(_network, part))) for part in (entries, usual))
+    new = [name for name in ours if name not in theirs]
+    left_out = [name for name in theirs if name not in ours]
+    if new and left_out:
+        yield f"{', '.join(new)} in place of {', '.join(left_out)}"
+    elif left_out:
+        yield f"without {', '.join(left_out)}"
+
+
+def _network(entry: ModelSettings) -> str:
+    sizes = [f"{name} {value}" for name, value in entry.build_options.items() if name in SIZES]
+    return f"{entry.network} ({', '.join(sizes)})" if sizes else entry.network
+
+
+def _trainings(plan: Stages, entries: Iterable[ModelSettings]) -> list[TrainingSettings]:
+    """How those are trained that are trained here, but for networks that are untrained on purpose."""
+    trained = (entry for entry in entries if isinstance(entry, PretrainedModelSettings))
+    return [training for training in map(plan.study.training, trained) if training.epochs]
+
+
+def _seeds(plan: Stages, panels: Iterable[PanelSettings]) -> Iterator[int]:
+    for panel in panels:
+        for sweep in getattr(panel, "runs", ()):
+            yield sweep.seeds or plan.configuration.finetuning.seeds
+
+
+def _fewer(counts: Sequence[Sequence[int]], what: str) -> list[str]:
+    """``30 of 200 epochs``, if the most of ours, the first, is less than the most of the paper's."""
+    own, papers = (max(part, default=0) for part in counts)
+    return [f"{own} of {papers} {what}"] if 0 < own < papers else []
+
+
+def _subset(entry: DataSetSettings, usual: DataSetSettings | None) -> str:
+    """Which part of a data set is used, where the paper uses more of it; "" for all that the paper uses."""
+    said = []
+    if entry.classes and entry.classes != getattr(usual, "classes", None):
+        whole = data_set(entry.model_copy(update={"classes": None})).class_count()
+        of = f" of {whole}" if whole and whole > len(entry.classes) else ""
+        said.append(f"{len(entry.classes)}{of} classes")
+    for name, words in IMAGES.items():
+        count, papers = getattr(entry, name), getattr(usual, name, None)
+        if count and count != papers:
+            said.append(words.format(f"{count} of {papers}" if papers and papers > count else count))
+    return ", ".join(said)
 
 
 def in_words(set_ups: Mapping[str, str]) -> str:

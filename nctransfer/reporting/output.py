@@ -5,7 +5,7 @@ and HTML. Next to each is a sidecar that records what made it.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -65,14 +65,20 @@ def save_table(
         save_text(text, path)
 
 
-def save_page(readable: pd.DataFrame, html: Path, title: str, digest: str) -> None:
-    """Write the readable form of a table (see :func:`save_table`) as a self-contained HTML page."""
+def save_page(
+    readable: pd.DataFrame, html: Path, title: str, digest: str, smaller: Sequence[str] = ()
+) -> None:
+    """Write the readable form of a table (see :func:`save_table`) as a self-contained HTML page.
+
+    ``smaller`` says in what its set-up is smaller than the paper's.
+    """
     header = "".join(f'<th scope="col">{pages.escape(str(name))}</th>' for name in readable.columns)
     rows = "".join(f"<tr>{_html_cells(list(row))}</tr>\n" for row in readable.itertuples(index=False))
     of_text = ' class="text"' if readable.attrs.get("text") else ""
     table = f"<table{of_text}>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
     note = f"<p class=note>digest {digest}; nctransfer {package_version()}; pandas {version('pandas')}</p>\n"
-    save_text(pages.page(title, table + note), html)
+    reduced = f"<p>Smaller than in the paper: {pages.escape('; '.join(smaller))}.</p>\n" if smaller else ""
+    save_text(pages.page(title, table + reduced + note), html)
 
 
 def save_sidecar(

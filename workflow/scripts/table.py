@@ -28,5 +28,5 @@ with job(snakemake) as task:
         Path(snakemake.output[suffix]) for suffix in ("csv", "md", "tex", "html", "json")
     )
     save_table(numbers, readable, csv, md, tex, digest)
-    save_page(readable, html, name_of(name), digest)
+    save_page(readable, html, name_of(name), digest, settings.smaller)
     save_sidecar(sidecar, name, settings.kind, task.stamp, snakemake.input, map(Path, snakemake.output))

@@ -119,7 +119,10 @@ and what this run found.
 <div class="small">{{ words.certain }}</div>
 {% if words.weak %}<div class="small departs">{{ words.weak }}</div>{% endif %}
 {% if one.set_up != absent %}
-<div class="small{% if one.set_up != paper %} departs{% endif %}">{{ one.set_up }}</div>{% endif %}</td>
+{% set short, _, details = one.set_up.partition("; ") %}
+<div class="small{% if one.set_up != paper %} departs{% endif %}">{{ short }}</div>
+{% if details %}<details><summary class="small">set-up</summary>
+<div class="small">{{ details }}</div></details>{% endif %}{% endif %}</td>
 </tr>
 {% endfor %}</tbody>
 </table>
