@@ -23,9 +23,14 @@ import numpy as np
 import pytest
 import scipy.io
 from PIL import Image
+from project import ROOT
 from torchvision import datasets
 
+from nctransfer.config.load import load
+from nctransfer.dag.plan import Plan
 from nctransfer.data.decode import read_picture
+from nctransfer.data.image_store import ImageStore
+from nctransfer.data.images import prepare_images
 from nctransfer.data.raw_split import RawSplit
 from nctransfer.data.sources.torchvision import read as source
 from nctransfer.data.sources.torchvision.settings import TorchvisionSettings
@@ -340,6 +345,45 @@ def failure(name: str, root: Path) -> str:
         open_split({"name": name}, "train", root)
     assert not (root / name).exists()
     return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "train", "test"),
+    [("CIFAR10", "cifar10", (1_000, 10), (1_000, 10)), ("CIFAR100", "cifar100", (8_000, 50), (2_500, 50))],
+)
+def test_the_small_study_begins_with_what_torchvision_fetches(
+    name, key, train, test, tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """config/small.yaml as a user with a network runs it: archive, checksum, subset, image store."""
+    loader, classes = getattr(datasets, name), 10 if name == "CIFAR10" else 100
+    folder = tmp_path / "source" / loader.base_folder
+    folder.mkdir(parents=True)
+    for part, split in (("train_list", train), ("test_list", test)):
+        files = getattr(loader, part)
+        labels = list(range(classes)) * (split[0] // split[1] // len(files))
+        key_of_labels = "labels" if name == "CIFAR10" else "fine_labels"
+        data = pickle.dumps({"data": np.zeros((len(labels), 3072), np.uint8), key_of_labels: labels})
+        for file, _ in files:
+            (folder / file).write_bytes(data)
+        monkeypatch.setattr(loader, part, [[file, md5(data)] for file, _ in files])
+    meta = pickle.dumps({loader.meta["key"]: [f"class {index}" for index in range(classes)]})
+    (folder / loader.meta["filename"]).write_bytes(meta)
+    monkeypatch.setattr(loader, "meta", loader.meta | {"md5": md5(meta)})
+    archive = tar_gz(tmp_path / "source")
+    server.files[f"/{loader.filename}"] = archive
+    monkeypatch.setattr(loader, "url", f"{server.url}/{loader.filename}")
+    monkeypatch.setattr(loader, "tgz_md5", md5(archive))
+
+    plan = Plan(load(ROOT / "config.yaml", [ROOT / "config/small.yaml"]), ROOT)
+    (images,) = (each for each, view in plan.image_stores.items() if view.dataset == key)
+    job = plan.images(images)
+    manifests = {split: tmp_path / split / "manifest.json" for split in ("train", "test")}
+    prepare_images(manifests, job.settings, job.stamp, tmp_path / "downloads")
+    for split, (count, of_classes) in (("train", train), ("test", test)):
+        store = ImageStore(manifests[split])
+        assert (len(store), len(store.class_names)) == (count, of_classes)
+        assert set(np.bincount(store.labels)) == {count // of_classes}
+    assert set(server.requests) == {f"/{loader.filename}"}
 
 
 def test_download_once_for_both_splits(served_dtd: Server, tmp_path: Path) -> None:
