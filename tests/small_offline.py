@@ -50,7 +50,8 @@ def unpack(data: Path, folder: Path) -> None:
     np.savez(folder / "cifar100.npz", class_names=parts[0]["class_names"], **joined)
     digits = np.loadtxt(data / "mnist_5k.csv.gz", delimiter=",", dtype=np.uint8)
     images = np.repeat(digits[:, :-1].reshape(-1, 28, 28, 1), 3, axis=3)
-    np.savez(folder / "mnist.npz", images=images, labels=digits[:, -1].astype(np.int64))
+    names = np.array([str(digit) for digit in range(10)])
+    np.savez(folder / "mnist.npz", images=images, labels=digits[:, -1].astype(np.int64), class_names=names)
 
 
 def overlay(data: Path, folder: Path) -> dict[str, Any]:

@@ -153,6 +153,16 @@ def test_folders_and_arrays_are_counted(tmp_path):
     np.savez(path, images=np.zeros((5, 12, 10, 3), np.uint8), labels=np.zeros(5, int))
     chosen = used_size(source="arrays", path=str(path), test_fraction=0.2, classes=["0", "1"])
     assert chosen == DataSetSize(4, 1, 2, 0, (12, 10))
+    names = np.array(["a", "b", "c"])
+    np.savez(
+        tmp_path / "named.npz",
+        images=np.zeros((5, 12, 10), np.uint8),
+        labels=np.zeros(5, int),
+        class_names=names,
+    )
+    named = {"source": "arrays", "path": str(tmp_path / "named.npz"), "test_fraction": 0.2}
+    assert used_size(**named) == DataSetSize(4, 1, 3, 0, (12, 10))
+    assert used_size(**named, classes=["a", "b"]).classes == 2
     (tmp_path / "broken.npz").write_text("")
     broken = used_size(source="arrays", path=str(tmp_path / "broken.npz"), test_fraction=0.2)
     assert broken.images == UNKNOWN.images

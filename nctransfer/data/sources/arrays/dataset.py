@@ -22,17 +22,25 @@ class ArraysDataSet(DataSet[ArraysSettings]):
         return True
 
     def whole_size(self) -> DataSetSize | None:
-        """Read from the headers of the arrays; the number of classes is unknown, as labels are not read."""
-        shapes = [_shape(path) for path in (self.entry.train, self.entry.test, self.entry.path) if path]
-        if not shapes or None in shapes:
+        """Read from the headers of the arrays; labels are not read, so without names classes are unknown."""
+        shapes = [
+            _shape(path, "images") for path in (self.entry.train, self.entry.test, self.entry.path) if path
+        ]
+        if not shapes or not all(len(shape) >= 3 for shape in shapes):
             return None
-        train, *others = (shape for shape in shapes if shape is not None)
-        classes = len(self.entry.classes or ()) or UNKNOWN.classes
+        train, *others = shapes
+        classes = self._names or len(self.entry.classes or ()) or UNKNOWN.classes
         return DataSetSize(train[0], others[0][0] if others else 0, classes, pixels=(train[1], train[2]))
 
     def class_count(self) -> int | None:
-        """Known only where classes are chosen."""
-        return len(self.entry.classes) if self.entry.classes else None
+        """Known where classes are chosen or named."""
+        return len(self.entry.classes or ()) or self._names or None
+
+    @property
+    def _names(self) -> int:
+        """Number of named classes; 0 without names."""
+        names = _shape(self.entry.train or self.entry.path or "", "class_names")
+        return names[0] if names else 0
 
     def source_problems(self) -> Iterator[Problem]:
         """Files that are missing or do not match."""
@@ -50,15 +58,14 @@ class ArraysDataSet(DataSet[ArraysSettings]):
 DATA_SET = ArraysDataSet
 
 
-@lru_cache(maxsize=64)
-def _shape(path: str) -> tuple[int, int, int] | None:
-    """Shape (N, H, W) of the images of an ``.npz`` file, from the array's header; None without one."""
+@lru_cache(maxsize=128)
+def _shape(path: str, name: str) -> tuple[int, ...]:
+    """Shape of an array in an ``.npz`` file, from its header; () without one."""
     try:
-        with zipfile.ZipFile(Path(path).expanduser()) as archive, archive.open("images.npy") as file:
+        with zipfile.ZipFile(Path(path).expanduser()) as archive, archive.open(f"{name}.npy") as file:
             header = file.read(1024)
             start = header.index(b"{")
             described = header[start : header.index(b"}", start) + 1].decode("latin-1")
-            count, height, width, *_ = ast.literal_eval(described)["shape"]
+            return tuple(map(int, ast.literal_eval(described)["shape"]))
     except (OSError, KeyError, ValueError, SyntaxError, zipfile.BadZipFile):
-        return None
-    return int(count), int(height), int(width)
+        return ()
