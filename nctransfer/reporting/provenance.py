@@ -108,14 +108,18 @@ def _differing(
 
 
 def summary(jobs: Sequence[Job]) -> list[tuple[Any, ...]]:
-    """Rule, host, device, most threads, number of jobs, total and longest time (s), by first start."""
+    """Rule, host, device, most threads, number of jobs, total, longest and cores' time (s), by first start.
+
+    Where a line does not tell the cores' time, as of earlier versions, it is that of the job's threads.
+    """
     groups: dict[tuple[str, str, str], list[Job]] = {}
     for job in jobs:
         groups.setdefault((job["rule"], job["host"], job["device_name"]), []).append(job)
     found = []
     for place, members in groups.items():
         threads, seconds = ([job[key] for job in members] for key in ("threads", "seconds"))
-        found.append((*place, max(threads), len(members), sum(seconds), max(seconds)))
+        cores = sum(job.get("cpu_seconds", job["threads"] * job["seconds"]) for job in members)
+        found.append((*place, max(threads), len(members), sum(seconds), max(seconds), cores))
     return found
 
 
@@ -180,8 +184,8 @@ def _jobs(jobs: Sequence[Job]) -> str:
     if not jobs:
         return "<p>No job's log tells of it.</p>\n"
     rows = [
-        (*place, str(threads), str(count), _duration(total), _duration(longest))
-        for *place, threads, count, total, longest in summary(jobs)
+        (*place, str(threads), str(count), *map(_duration, times))
+        for *place, threads, count, times in ((*row[:5], row[5:]) for row in summary(jobs))
     ]
     ends = [datetime.fromisoformat(job["start"]) + timedelta(seconds=job["seconds"]) for job in jobs]
     total = _duration(sum(job["seconds"] for job in jobs))
@@ -189,7 +193,9 @@ def _jobs(jobs: Sequence[Job]) -> str:
         f"<p>{len(jobs)} jobs between {jobs[0]['start']} and {max(ends).isoformat(timespec='seconds')}, "
         f"{total} together. A job counts as it last ran: a training that was interrupted from where "
         "it went on.</p>\n"
-        + pages.table(("Rule", "Host", "Device", "Threads", "Jobs", "Total", "Longest"), rows, "jobs")
+        + pages.table(
+            ("Rule", "Host", "Device", "Threads", "Jobs", "Total", "Longest", "Cores"), rows, "jobs"
+        )
     )
 
 

@@ -43,6 +43,7 @@ def write_line(
         "versions": dict(made_with.versions),
         "start": _BEGAN.isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - _CLOCK, 2),
+        "cpu_seconds": round(_cpu_seconds(), 2),
         "memory": round(_peak_memory()),
     } | gpu
     logger.info("run %s", json.dumps(record))
@@ -50,9 +51,17 @@ def write_line(
 
 def _peak_memory() -> float:
     """MB of this process at most, with the largest of the processes that it started, which read images."""
-    processes = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
     unit = 1 if sys.platform == "darwin" else 1024  # bytes
-    return sum(resource.getrusage(which).ru_maxrss for which in processes) * unit / 1e6
+    return sum(usage.ru_maxrss for usage in _usage()) * unit / 1e6
+
+
+def _cpu_seconds() -> float:
+    """Seconds of cores that this process and those that it started have used."""
+    return sum(usage.ru_utime + usage.ru_stime for usage in _usage())
+
+
+def _usage() -> list[resource.struct_rusage]:
+    return [resource.getrusage(which) for which in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
 
 
 def read_lines(logs: Path, study: str | None) -> list[dict[str, Any]]:
