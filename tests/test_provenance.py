@@ -86,6 +86,7 @@ def test_a_jobs_line_is_read_back(tmp_path, monkeypatch):
     assert job["host"]
     assert job["device_name"]
     assert 0 < job["seconds"] < 1e5
+    assert 0 < job["cpu_seconds"] < 1e5
     assert 10 < job["memory"] < 1e6
     assert job_log.read_lines(tmp_path, "other") == []
 
@@ -108,7 +109,8 @@ def test_jobs_are_summed_up_by_rule_and_machine():
     lines = [line(seconds=1.0), line(seconds=3.0), line(seconds=5.0, host="other"), line("images")]
     jobs = [json.loads(text.partition(" run ")[2]) for text in lines]
     assert provenance.summary(jobs) == [
-        ("figure", "h", "CPU", 1, 2, 4.0, 3.0), ("figure", "other", "CPU", 1, 1, 5.0, 5.0), ("images", "h", "CPU", 1, 1, 1.0, 1.0),
+        ("figure", "h", "CPU", 1, 2, 4.0, 3.0, 4.0), ("figure", "other", "CPU", 1, 1, 5.0, 5.0, 5.0),
+        ("images", "h", "CPU", 1, 1, 1.0, 1.0, 1.0),
     ]  # fmt: skip
 
 

@@ -187,15 +187,13 @@ def _jobs(jobs: Sequence[Job]) -> str:
         (*place, str(threads), str(count), *map(_duration, times))
         for *place, threads, count, times in ((*row[:5], row[5:]) for row in summary(jobs))
     ]
+    columns = ("Rule", "Host", "Device", "Threads", "Jobs", "Total", "Longest", "Time of cores")
     ends = [datetime.fromisoformat(job["start"]) + timedelta(seconds=job["seconds"]) for job in jobs]
     total = _duration(sum(job["seconds"] for job in jobs))
     return (
         f"<p>{len(jobs)} jobs between {jobs[0]['start']} and {max(ends).isoformat(timespec='seconds')}, "
         f"{total} together. A job counts as it last ran: a training that was interrupted from where "
-        "it went on.</p>\n"
-        + pages.table(
-            ("Rule", "Host", "Device", "Threads", "Jobs", "Total", "Longest", "Cores"), rows, "jobs"
-        )
+        "it went on.</p>\n" + pages.table(columns, rows, "jobs")
     )
 
 
