@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from networks import stored
 from safetensors.torch import save_file
+from timm.models.vision_transformer import checkpoint_filter_fn
 
 from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Architecture
@@ -266,3 +268,40 @@ def test_what_the_machine_refuses_is_not_the_files_fault(weights, tmp_path, monk
 def test_integers_that_count_batches_may_be_missing(weights, tmp_path):
     network = Architecture.parse("small/resnet18", {"width": 4}).build()
     load_strictly(network, {key: value for key, value in weights.items() if "num_batches" not in key}, "here")
+
+
+VIT = {"architecture": "timm/vit_tiny_patch16_224", "unit_layout": "vit"}
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"head": False}, {"classes": 5}], ids=["whole", "no head", "other classes"]
+)
+def test_weights_of_another_image_size_are_fitted_as_timm_does_its_own(tmp_path, more):
+    small = {"depth": 2, "embed_dim": 48, "num_heads": 3}
+    classes = more.get("classes", 1000)
+    file = timm.create_model("vit_tiny_patch16_224", img_size=64, num_classes=classes, **small).state_dict()
+    file = {name: torch.rand_like(value) for name, value in file.items()}
+    if more.get("head") is False:
+        file = {name: value for name, value in file.items() if not name.startswith("head.")}
+    save_file(file, tmp_path / "weights.safetensors")
+    for side in (32, 64):
+        found = loaded(
+            tmp_path / f"{side}", tmp_path / "weights.safetensors", **VIT, size=[side, side],
+            options={**small, "img_size": side}, head=more.get("head", True),
+        )  # fmt: skip
+        network = timm.create_model("vit_tiny_patch16_224", img_size=side, num_classes=classes, **small)
+        wanted = checkpoint_filter_fn(dict(file), network)  # what create_model(pretrained=True) calls
+        assert found["pos_embed"].shape == (1, 1 + (side // 16) ** 2, 48)
+        assert all(torch.equal(found[name], wanted[name]) for name in file)
+
+
+def test_weights_that_timm_does_not_fit_are_refused_with_the_remedy(tmp_path):
+    """CaiT's module interpolates no positions."""
+    small = {"depth": 2, "embed_dim": 48, "num_heads": 4, "depth_token_only": 1}
+    state = timm.create_model("cait_xxs24_224", img_size=64, **small).state_dict()
+    save_file(state, tmp_path / "weights.safetensors")
+    with pytest.raises(ModelError, match=r"does not fit the weights to the options .* leave `options`"):
+        loaded(
+            tmp_path, tmp_path / "weights.safetensors", architecture="timm/cait_xxs24_224", unit_layout="stages",
+            options={**small, "img_size": 32}, size=[32, 32],
+        )  # fmt: skip

@@ -124,7 +124,8 @@ class LocalModelSettings(GivenSettings):
     weights_prefix: str | None = None
     """Beginning of their names that is left out, such as `module.encoder_k.`; `null` takes what matches."""
     options: dict[str, Any] = {}
-    """Options of the architecture, such as {width: 16}."""
+    """Options of the architecture, such as {width: 16}; with timm's `img_size`, weights of another image size
+    are fitted to it."""
     mean: tuple[float, float, float] | None = None
     """Mean of the input per channel; `null` takes the architecture's own."""
     std: tuple[Positive, Positive, Positive] | None = None

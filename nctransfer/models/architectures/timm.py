@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nctransfer.data.settings import Geometry
 from nctransfer.errors import ModelError
 from nctransfer.models.architecture import Metadata, Options
+from nctransfer.models.checkpoint import first_line
 from nctransfer.suggestions import suggestion
 
 
@@ -77,3 +78,21 @@ def geometry(config: Mapping[str, Any]) -> Geometry | None:
 def adapt(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights unchanged."""
     return dict(state)
+
+
+def fit(name: str, options: Options, state: Mapping[str, Tensor], classes: int) -> dict[str, Tensor]:
+    """Weights of another image size, fitted by timm to that of the options as it does published ones.
+
+    ModelError where timm cannot.
+    """
+    overlay = {"state_dict": dict(state), "num_classes": classes}
+    try:
+        network = timm.create_model(
+            name, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=classes, **options
+        )
+    except RuntimeError as error:
+        raise ModelError(
+            f"timm does not fit the weights to the options {dict(options)} ({first_line(error)}); leave "
+            "`options` and `size` out"
+        ) from None
+    return network.state_dict()

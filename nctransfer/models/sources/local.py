@@ -11,6 +11,7 @@ from nctransfer import variants
 from nctransfer.errors import ModelError
 from nctransfer.models import unit_layouts
 from nctransfer.models.architecture import Architecture, Metadata
+from nctransfer.models.architectures import timm as timm_networks
 from nctransfer.models.checkpoint import load_strictly, read_metadata
 from nctransfer.models.fetched import Fetched, existing
 from nctransfer.models.foreign_weights import choose, read_file
@@ -38,6 +39,8 @@ def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
         read_file(path), path, network.state_dict(), partial(architecture.module.adapt, architecture.name),
         layout.heads, settings.weights_key, settings.weights_prefix,
     )  # fmt: skip
+    if architecture.library == "timm" and "img_size" in architecture.options:
+        state = _fitted(state, architecture, network, layout, path)
     if not settings.head:
         load_strictly(network, state, str(path), ignore=layout.heads)
         return Fetched(network, architecture, metadata, headless=True)
@@ -52,6 +55,28 @@ def fetch(settings: ModelJobSettings, checkpoint: Path | None) -> Fetched:
 def _built(architecture: Architecture, unit_layout: str) -> tuple[nn.Module, UnitLayout]:
     network = architecture.build()
     return network, variants.load(unit_layouts, unit_layout, needs=["describe"]).describe(network)
+
+
+def _fitted(
+    state: dict[str, Tensor],
+    architecture: Architecture,
+    network: nn.Module,
+    layout: UnitLayout,
+    path: Path,
+) -> dict[str, Tensor]:
+    """The file's weights, fitted by timm to the image size of the options if they are of another."""
+    own, heads = network.state_dict(), tuple(f"{head}." for head in layout.heads)
+    shared = [name for name in state.keys() & own.keys() if not name.startswith(heads)]
+    if all(state[name].shape == own[name].shape for name in shared):
+        return state
+    head = {name: value for name, value in own.items() if name.startswith(heads)}
+    whole = head | state  # timm loads strictly
+    classes = whole[f"{layout.heads[0]}.weight"].shape[0] if heads else 0
+    try:
+        fitted = timm_networks.fit(architecture.name, architecture.options, whole, classes)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+    return {name: value for name, value in fitted.items() if name in state}
 
 
 def _classes(state: Mapping[str, Tensor], layout: UnitLayout, network: nn.Module) -> int | None:
