@@ -200,7 +200,8 @@ def test_the_cost_model_foretells_the_time_of_most_jobs(project, monkeypatch):
     assert len(ran) > 0.9 * len(planned)
     price = cost.Prices(plan, cost.NO_GPU)
     ratios = [record["cpu_seconds"] / price.need(name).seconds for name, record in ran.items()]
-    assert sum(1 / 2 < ratio < 2 for ratio in ratios) > 0.9 * len(ratios)
+    # the constants are of one machine, and another is faster or slower: docs/outputs.md has the factor there
+    assert sum(1 / 3 < ratio < 3 for ratio in ratios) > 0.9 * len(ratios)
 
 
 def test_drawn_again_everything_is_the_same_to_the_byte(project):
