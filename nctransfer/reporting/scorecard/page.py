@@ -132,7 +132,8 @@ READING = (
     "A row holds if its 95 % interval lies wholly on the claim's side of the threshold (a one-sided test at "
     "2.5 %) and further conditions that its note gives are met, does not hold if it lies wholly on the other "
     "side, and is undecided otherwise. The interval is over what varies: training seeds, models, units, data "
-    "sets, or the test images where there is one run each. A claim of several rows holds if all of them do."
+    "sets, or the test images where there is one run each. A claim of several rows holds if all of them do. "
+    "No row is judged on a source model that missed the accuracy on its own source data that it must reach."
 )
 
 
