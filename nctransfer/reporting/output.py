@@ -77,7 +77,7 @@ def save_page(
     of_text = ' class="text"' if readable.attrs.get("text") else ""
     table = f"<table{of_text}>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
     note = f"<p class=note>digest {digest}; nctransfer {package_version()}; pandas {version('pandas')}</p>\n"
-    reduced = f"<p>Smaller than in the paper: {pages.escape('; '.join(smaller))}.</p>\n" if smaller else ""
+    reduced = f"<p>Not as in the paper: {pages.escape('; '.join(smaller))}.</p>\n" if smaller else ""
     save_text(pages.page(title, table + reduced + note), html)
 
 
