@@ -176,7 +176,7 @@ class PictureSettings(Settings, Generic[Shown]):
     panels: tuple[Shown, ...]  # the panels
     # name, model and view of every tidy table, in the order of the inputs
     tables: tuple[tuple[str, str, str], ...]
-    smaller: tuple[str, ...] = ()  # in what it is smaller than the paper's, and with which other networks, in words
+    smaller: tuple[str, ...] = ()  # in what it is smaller than the paper's, other networks first, in words
     sources: tuple[SourceAccuracySettings, ...] = ()  # accuracies of the models on their source data
     learning_rate: float | None = None  # learning rate of the probes that are shown; `null` if none are
     weight_decay: float | None = None  # weight decay of the probes that are shown; `null` if none are
