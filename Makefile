@@ -42,9 +42,9 @@ demo-paper: $(READY) ## Set up and do the whole paper in small on handwritten di
 	@$(DEMO) --report results/demo/report.html -- all
 	@echo "results/demo/report.html (everything on one page; a list with links: results/demo/REPORT.md)"
 
-# the cores of the machine; jobs of one core each
-paper-small: CORES = $(shell nproc)
-paper-small: $(READY) ## Set up and do the whole paper in small on real images: ten hours of one core, about 3 GB of downloads
+# jobs of one core each, on all cores unless CORES is given
+paper-small: CORES := $(if $(filter file,$(origin CORES)),$(shell nproc),$(CORES))
+paper-small: $(READY) ## Set up and do the whole paper in small on real images: ten hours of one core, at most 6 GB of downloads
 	@$(SMALL) -- all
 	@$(SMALL) --report results/small/report.html -- all
 	@echo "results/small/report.html (everything on one page; a list with links: results/small/REPORT.md)"

@@ -9,6 +9,7 @@ has seen. ResNet18's weights are left out.
 """
 
 import copy
+import re
 import subprocess
 import sys
 import zipfile
@@ -68,7 +69,8 @@ def overlay(data: Path, folder: Path) -> dict[str, Any]:
     textures = {"source": "imagefolder", "path": str(folder / "dtd10")}
     joined = {"source": "arrays", "path": str(folder / "cifar100.npz")}
     datasets: dict[str, Any] = {
-        "cifar10": ten, "cifar10-search": ten, "vtab-eurosat": ten, "dtd": textures, "vtab-dtd": textures,
+        **dict.fromkeys(("cifar10", "cifar10-more-tests", "cifar10-search", "vtab-eurosat"), ten),
+        "dtd": textures, "vtab-dtd": textures,
         "cifar-fs-train": joined, "cifar-fs-test": joined | {"test_fraction": 0.5},
         **dict.fromkeys(("cifar100", "cifar100-unseen", "cifar100-search", "vtab-cifar100"), hundred),
         "vtab-svhn": {"source": "arrays", "path": str(folder / "mnist.npz"), "test_fraction": 0.5},
@@ -88,8 +90,7 @@ def overlay(data: Path, folder: Path) -> dict[str, Any]:
         }
         for key, (architecture, file) in WEIGHTS.items()
     }
-    for key in ("mobilenet_v2-small",):
-        models[key]["size"] = small["models"][key]["size"]
+    models["mobilenet_v2-small"]["size"] = small["models"]["mobilenet_v2-small"]["size"]
     shown = copy.deepcopy({name: small[name] for name in ("figures", "tables", "rank")})
     shown["rank"]["models"].remove("resnet18")
     for panel in shown["figures"]["fig2"]["panels"]:
@@ -101,7 +102,7 @@ def overlay(data: Path, folder: Path) -> dict[str, Any]:
             for panel in picture["panels"]:
                 if "title" in panel:
                     for word, told in words.items():
-                        panel["title"] = panel["title"].replace(word, told)
+                        panel["title"] = re.sub(rf"\b{word}\b", told, panel["title"])
     titles = {key: told for key, (_, _, told) in REPLACED.items()} | {
         "vtab-svhn": "MNIST", "vtab-eurosat": "CIFAR-10",
     }  # fmt: skip

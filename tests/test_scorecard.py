@@ -715,6 +715,7 @@ def shortfalls(*points: float) -> pd.DataFrame:
 def test_a_row_that_rests_on_a_source_that_is_not_trained_has_no_verdict(points, found, named):
     (one,) = verdicts.judge([claim(row="1")], {"fig": shortfalls(*points)}, {}, {"fig": "study x"})
     assert (one.verdict, one.not_trained) == (found, named)
+    assert list(verdicts.scorecard_table([one])["not_trained"]) == [", ".join(named)]
     assert verdicts.family_wise([one]) == ([one.claim.claim] if found == "holds" else [])
 
 

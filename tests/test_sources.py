@@ -26,7 +26,7 @@ MODELS = """{
 }"""
 FIGURE = (
     "{f: {kind: transfer, panels: [{dataset: cifar10, series: [{models: "
-    "{a: plain, b: told, c: first, d: resnet18, e: told.epoch100}}]}]}}"
+    "{a: plain, b: told, c: first, d: resnet18, e: told.epoch100, f: told.epoch200}}]}]}}"
 )
 
 
@@ -57,6 +57,7 @@ def test_a_figure_knows_where_each_source_accuracy_is_from(plan):
     assert known["told"].must_reach == pytest.approx({"train": 59, "test": 90})
     assert known["told.epoch100"].epoch == 100
     assert known["told.epoch100"].must_reach == {}  # it is not finished
+    assert known["told.epoch200"].must_reach == known["told"].must_reach  # this is
     assert known["first"].must_reach == {}
     assert (known["resnet18"].accuracy, known["resnet18"].history) == (69.758, None)  # torchvision's
     assert {path for path in job.inputs.values() if path.endswith("history.parquet")} == {
@@ -132,10 +133,14 @@ def test_pictures_say_how_well_each_model_was_trained():
 
 
 def test_an_accuracy_that_was_never_measured_reaches_nothing():
-    """The history of an adopted training of an earlier version has no clean training images."""
-    old = history(99, 80).iloc[:-1]
+    """The history of an adopted training of an earlier version: no steps, images called clean while it trained."""
+    old = pd.DataFrame(
+        {"epoch": [1, 1], "split": ["train", "test"], "images": "clean", "accuracy": [99.0, 80.0]}
+    )
     source = of("s", history="s", must_reach={"train": 60.0, "test": 50.0})
     found = with_sources(pd.DataFrame({"model": ["s"]}), [source], {("history", "s", ""): old})
+    assert found["source_test_accuracy"].tolist() == [80]
+    assert found[["source_train_accuracy", "source_steps"]].isna().all(axis=None)
     assert found["source_shortfall"].tolist() == [60]
 
 

@@ -148,8 +148,9 @@ class Plan(Stages):
             source = source_accuracy(self.study, model)
             if source.history is not None:
                 inputs.add("history", self.pretrain(source.history))
-                if source.epoch is None:  # a snapshot is not finished
-                    least = must_reach(self.study, self.trained(source.history))
+                entry = self.trained(source.history)
+                if source.epoch in (None, self.study.training(entry).epochs):  # earlier it is not finished
+                    least = must_reach(self.study, entry)
                     source = source.model_copy(update={"must_reach": least})
             sources.append(source)
         return tuple(sources)

@@ -1,7 +1,8 @@
 """Whether a figure or table has the set-up of config.yaml, or how it differs."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from nctransfer.config.finetuning import SweepSettings
 from nctransfer.config.models import ModelSettings, PretrainedModelSettings
 from nctransfer.config.panels import EpisodesPanelSettings, PanelSettings, RunsPanelSettings
 from nctransfer.config.training import TrainingSettings
@@ -15,7 +16,7 @@ from nctransfer.data.settings import DataSetSettings
 PAPER = "the paper's set-up"
 IMAGES = {
     "per_class": "{} training images a class", "count": "{} training images",
-    "test_per_class": "{} test images a class", "validation": "{} of them held out for testing",
+    "test_per_class": "{} test images a class", "validation": "{} held-out images",
 }  # fmt: skip
 
 # Options of networks that say how large they are, or their images.
@@ -47,8 +48,8 @@ def set_up(
 
 
 def _datasets(panel: PanelSettings) -> Iterator[str]:
-    names = (getattr(panel, "dataset", None), *getattr(panel, "datasets", ()), getattr(panel, "nc1_on", None))
-    yield from filter(None, names)
+    own = (getattr(panel, name, None) for name in ("dataset", "nc1_on", "rank"))
+    yield from filter(None, (*own, *getattr(panel, "datasets", ())))
 
 
 def smaller(
@@ -56,34 +57,95 @@ def smaller(
 ) -> tuple[str, ...]:
     """In what a figure or table is smaller than the paper's, in the paper's units, one text for each.
 
-    These are its networks, the images of its data sets and of its networks' source data, epochs, attack
-    steps, repetitions and few-shot episodes. Nothing is said of a picture that the paper does not have.
+    These are its networks, the images of its data sets and of its networks' source data and their sides,
+    epochs, attack steps, repetitions, searched rates and few-shot episodes. Nothing is said of a picture that
+    the paper does not have.
     """
     if own is paper or not papers:
         return ()
     entries, usual = _entries(own, panels), _entries(paper, papers)
-    sources = [entry.dataset for entry in entries if isinstance(entry, PretrainedModelSettings)]
-    title, datasets = own.configuration.style.title, own.configuration.datasets
-    shown = dict.fromkeys([*(name for panel in panels for name in _datasets(panel)), *sources])
-    subsets = {title(name): _subset(datasets[name], paper.configuration.datasets.get(name)) for name in shown}
-    found = [*_other_networks(entries, usual), *(f"{name}: {said}" for name, said in subsets.items() if said)]
-    ours, theirs = _trainings(own, entries), _trainings(paper, usual) or [paper.configuration.training]
-    epochs = [[each.epochs for each in part] for part in (ours, theirs)]
+    ours, theirs = _trainings(own, entries), _trainings(paper, usual)
+    found = list(_other_networks(entries, usual))
+    if ours and not theirs:
+        found.append("networks trained here in place of published ones")
+    found += _subsets(own, paper, panels, papers, entries)
+    found += _fewer([_sides(own, panels), _sides(paper, papers)], "px a side")
+    if theirs:
+        found += _fewer([[each.epochs for each in part] for part in (ours, theirs)], "epochs of pre-training")
     attacks = [[each.adversary for each in part if each.adversary.level] for part in (ours, theirs)]
-    found += _fewer(epochs, "epochs of pre-training")
     found += _fewer([[each.steps for each in part] for part in attacks], "attack steps")
 
     def chosen(section: str, name: str, what: str) -> list[str]:
         return _fewer([[getattr(getattr(plan.configuration, section), name)] for plan in (own, paper)], what)
 
-    if any(isinstance(panel, RunsPanelSettings) for panel in panels):
+    sweeps, usual_sweeps = (
+        [sweep for panel in part for sweep in _sweeps(panel)] for part in (panels, papers)
+    )
+    if sweeps:
         found += chosen("finetuning", "epochs", "epochs of fine-tuning")
-        found += _fewer([list(_seeds(own, panels)), list(_seeds(paper, papers))], "repetitions")
+        seeds = [
+            [sweep.seeds or plan.configuration.finetuning.seeds for sweep in part]
+            for plan, part in ((own, sweeps), (paper, usual_sweeps))
+        ]
+        found += _fewer(seeds, "repetitions")
+        for name in ("learning_rates", "weight_decays"):
+            counts = [
+                [len(getattr(sweep, name) or [None]) for sweep in part] for part in (sweeps, usual_sweeps)
+            ]
+            found += _fewer(counts, name.replace("_", " "))
     if any(type(panel) is EpisodesPanelSettings for panel in panels):
         found += chosen("few_shot", "episodes", "episodes")
     if any(True for panel in panels for _ in shown_panels.probed(own, panel)):
         found += chosen("probes", "epochs", "epochs of linear probes")
     return tuple(found)
+
+
+def _subsets(
+    own: Stages,
+    paper: Stages,
+    panels: Sequence[PanelSettings],
+    papers: Sequence[PanelSettings],
+    entries: Iterable[ModelSettings],
+) -> Iterator[str]:
+    """``DTD: 10 of 47 classes, 40 training images a class``, by data set of panels and their networks."""
+    sources = [entry.dataset for entry in entries if isinstance(entry, PretrainedModelSettings)]
+    title, datasets = own.configuration.style.title, own.configuration.datasets
+    drawn, usually = _drawn(panels), _drawn(papers)
+    said: dict[str, None] = {}
+    for name in dict.fromkeys([*(name for panel in panels for name in _datasets(panel)), *sources]):
+        counts = drawn.get(name, set())
+        part = _subset(
+            datasets[name],
+            paper.configuration.datasets.get(name),
+            _range(counts) if counts and counts != usually.get(name) else "",
+        )
+        if part:
+            said[f"{title(name)}: {part}"] = None
+    yield from said
+
+
+def _sweeps(panel: PanelSettings) -> Sequence[SweepSettings]:
+    return panel.runs if isinstance(panel, RunsPanelSettings) else ()
+
+
+def _drawn(panels: Iterable[PanelSettings]) -> dict[str, set[int]]:
+    """Training images a class that runs are given of a data set, where they are given part of it."""
+    found: dict[str, set[int]] = {}
+    for panel in panels:
+        for sweep in _sweeps(panel):
+            found.setdefault(getattr(panel, "dataset", ""), set()).update(sweep.per_class or ())
+    return found
+
+
+def _sides(plan: Stages, panels: Iterable[PanelSettings]) -> list[int]:
+    """Sides of the images that the networks of panels are shown."""
+    shown = {
+        (model, name)
+        for panel in panels
+        for name in _datasets(panel)
+        for model in shown_panels.models(plan, panel)
+    }
+    return [max(plan.study.facts(plan.study.base(model), name).size) for model, name in shown]
 
 
 def _entries(plan: Stages, panels: Iterable[PanelSettings]) -> list[ModelSettings]:
@@ -114,20 +176,24 @@ def _trainings(plan: Stages, entries: Iterable[ModelSettings]) -> list[TrainingS
     return [training for training in map(plan.study.training, trained) if training.epochs]
 
 
-def _seeds(plan: Stages, panels: Iterable[PanelSettings]) -> Iterator[int]:
-    for panel in panels:
-        for sweep in getattr(panel, "runs", ()):
-            yield sweep.seeds or plan.configuration.finetuning.seeds
+def _fewer(counts: Sequence[Collection[int]], what: str) -> list[str]:
+    """``30 to 50 of 200 epochs``, if the least or the most of ours, the first, is below the paper's."""
+    own, papers = counts
+    if not own or not papers or (min(own) >= min(papers) and max(own) >= max(papers)):
+        return []
+    return [f"{_range(own)} of {_range(papers)} {what}"]
 
 
-def _fewer(counts: Sequence[Sequence[int]], what: str) -> list[str]:
-    """``30 of 200 epochs``, if the most of ours, the first, is less than the most of the paper's."""
-    own, papers = (max(part, default=0) for part in counts)
-    return [f"{own} of {papers} {what}"] if 0 < own < papers else []
+def _range(counts: Collection[int]) -> str:
+    least, most = min(counts), max(counts)
+    return f"{least}" if least == most else f"{least} to {most}"
 
 
-def _subset(entry: DataSetSettings, usual: DataSetSettings | None) -> str:
-    """Which part of a data set is used, where the paper uses more of it; "" for all that the paper uses."""
+def _subset(entry: DataSetSettings, usual: DataSetSettings | None, drawn: str) -> str:
+    """Which part of a data set is used, where the paper uses more of it; "" for all that the paper uses.
+
+    ``drawn`` are the training images a class that runs are given, where these are not all.
+    """
     said = []
     if entry.classes and entry.classes != getattr(usual, "classes", None):
         whole = data_set(entry.model_copy(update={"classes": None})).class_count()
@@ -135,7 +201,9 @@ def _subset(entry: DataSetSettings, usual: DataSetSettings | None) -> str:
         said.append(f"{len(entry.classes)}{of} classes")
     for name, words in IMAGES.items():
         count, papers = getattr(entry, name), getattr(usual, name, None)
-        if count and count != papers:
+        if name == "per_class" and drawn:
+            said.append(words.format(drawn))
+        elif count and count != papers:
             said.append(words.format(f"{count} of {papers}" if papers and papers > count else count))
     return ", ".join(said)
 

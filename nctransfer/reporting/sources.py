@@ -41,6 +41,8 @@ def _row(source: SourceAccuracySettings, tables: Tables) -> dict[str, object]:
     if source.history is None:
         return {"model": source.model, "source_test_accuracy": source.accuracy}
     history = tables["history", source.history, ""]
+    if "steps" not in history:  # of an earlier version, whose training images were not the finished network's
+        history = history[history["split"] == "test"].assign(steps=np.nan)
     if source.epoch is not None:
         history = history[history["epoch"] == source.epoch]
     reached = clean_accuracies(history)

@@ -235,8 +235,9 @@ def scorecard_table(judged: Sequence[Judged]) -> pd.DataFrame:
         row, claim, where, statement, statistic, test (its number in words), direction, threshold, verdict,
         claim_verdict (over all rows of the claim), family_wise (whether the claim holds among all of them,
         Holm), effect with its interval low and high, points, varies (over what the interval is), p (of the
-        null hypothesis that the claim is wrong), p_refuted (that it is right), note, published (the paper's
-        numbers, or words), published_verdict (the same test on them), source, set_up.
+        null hypothesis that the claim is wrong), p_refuted (that it is right), note, not_trained (source
+        models that missed what they must reach), published (the paper's numbers, or words),
+        published_verdict (the same test on them), source, set_up.
     """
     verdicts, held = by_number(judged), family_wise(judged)
     rows = []
@@ -249,6 +250,7 @@ def scorecard_table(judged: Sequence[Judged]) -> pd.DataFrame:
             "claim_verdict": verdicts[claim.claim], "family_wise": claim.claim in held,
             "effect": found.effect, "low": found.low, "high": found.high, "points": found.points,
             "varies": found.varies, "p": found.supported, "p_refuted": found.refuted, "note": found.note,
+            "not_trained": ", ".join(one.not_trained),
             "published": published_text(one), "published_verdict": published_verdict(one),
             "source": claim.source, "set_up": one.set_up,
         })  # fmt: skip
