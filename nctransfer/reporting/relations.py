@@ -31,6 +31,7 @@ from nctransfer.reporting.style import (
 # without the interval of r2, which is too narrow for few points; the correlation has a better one
 LINE = ("slope", "intercept", "r2")
 NARROWEST, LOWEST = 1.5, 1.95  # inches of a panel: four side by side at the paper's width
+LOWEST_PARABOLA = 2.5  # whose note has more lines, above the points
 WIDE = 2.0  # inches of a panel from which five numbers below it have room
 
 
@@ -90,7 +91,8 @@ def draw_relations(
 ) -> Figure:
     """Draw transfer accuracy against a scale, panels side by side, each with its correlation.
 
-    A fitted line is drawn only where the interval of the correlation leaves out 0.
+    A fitted line is drawn only where the interval of the correlation leaves out 0. A parabola that turns
+    among the points has its turning point in place of the correlation.
 
     ``abscissa`` gives the abscissa of a panel from its first row, ``ordinate`` is the label of the accuracy.
     """
@@ -99,7 +101,8 @@ def draw_relations(
     alone = len(panels) == 1
     width = min(style.width, max(0.7 * style.width, ONE_COLUMN)) if alone else style.width
     beside = alone and width > ONE_COLUMN
-    tall = 0.75 * width if alone else max(0.82 * width / columns, LOWEST)
+    lowest = LOWEST_PARABOLA if settings.curve == "parabola" else LOWEST
+    tall = 0.75 * width if alone else max(0.82 * width / columns, lowest)
     with new_figure(style, width, tall * rows + (0 if beside else 0.45)) as figure:
         notes = []
         for index, (ax, part) in enumerate(panel_axes(figure, table, (rows, columns))):
@@ -154,8 +157,9 @@ def _draw_panel(
     ends = [points + np.outer(bars, (0, 1)) for bars in reach(part, "transfer_accuracy") * [[-1], [1]]]
     taken = np.concatenate([*ends, points, curve])
     of = f" ($\\log_{{10}}$ {NC1})" if scale.logarithmic else ""
-    said = correlation_text(first, len(part), f"{name}_", of), f"n = {len(part)}", turn
-    return "\n".join(filter(None, said)), taken
+    turns = settings.curve == "parabola" and first[f"{name}_parabola_inside"]
+    related_by = "" if turns else correlation_text(first, len(part), f"{name}_", of)
+    return "\n".join(filter(None, (related_by, f"n = {len(part)}", turn))), taken
 
 
 def _draw_fit(axes: Axes, part: pd.DataFrame, terms: Sequence[float], scale: Scale, color: str) -> np.ndarray:
