@@ -295,7 +295,7 @@ def test_no_job_of_the_paper_reaches_the_longest_runtime(paper):
 
 # --- against measurements ---------------------------------------------------------------------
 
-MEASURED = {  # docs/real-input.md: 120 training and 200 test images, batches of 32, on a CPU
+MEASURED = {  # docs/results/beside.md: 120 training and 200 test images, batches of 32, on a CPU
     "vit-ti": {"lp": (1_500, 21), "layer_ft": (1_600, 69), "scl_ft": (1_600, 73), "full_ft": (2_600, 120)},
     "mobilenet": {"lp": (2_600, 19), "layer_ft": (2_600, 25), "scl_ft": (2_600, 35), "full_ft": (4_900, 117)},
 }

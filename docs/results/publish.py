@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nctransfer.config.kinds import SECTIONS
 from nctransfer.config.load import load
-from nctransfer.dag.cost import Name, records, span, targets
+from nctransfer.dag.cost import NO_GPU, Name, Prices, records, span, targets
 from nctransfer.dag.plan import Plan
 from nctransfer.reporting.provenance import LIBRARIES
 from nctransfer.versions import library_versions, revision
@@ -37,12 +37,15 @@ def run_page(plan: Plan) -> Iterator[str]:
     if missing := [name for name in names if name not in ran]:
         yield f"**{len(missing)} of {len(names)} jobs have not run.**\n"
 
-    def row(label: str, jobs: Iterable[Name]) -> str:
-        lines = [ran[name] for name in jobs if name in ran]
-        times = [span(sum(line[key] for line in lines) / 3600) for key in ("seconds", "cpu_seconds")]
-        return f"| {label} | {len(lines):,} | {' | '.join(times)} |"
+    price = Prices(plan, NO_GPU)
 
-    heads = "| jobs | their time | time of cores |\n|---|--:|--:|--:|"
+    def row(label: str, jobs: Iterable[Name]) -> str:
+        done = [name for name in jobs if name in ran]
+        times = [sum(ran[name][key] for name in done) / 3600 for key in ("seconds", "cpu_seconds")]
+        cells = map(span, (*times, price.together(done).cpu))
+        return f"| {label} | {len(done):,} | {' | '.join(cells)} |"
+
+    heads = "| jobs | their time | time of cores | estimated |\n|---|--:|--:|--:|--:|"
     yield f"## By rule\n\n| rule {heads}"
     for rule in dict.fromkeys(sorted(name[0] for name in names)):
         yield row(f"`{rule}`", [name for name in names if name[0] == rule])

@@ -52,7 +52,7 @@ def cpu(threads: int) -> Device:
     """A CPU.
 
     Two cores then extract 69 images/s with MobileNetV2 and 44 with ViT-Ti/16 at 224 px (measured: 83 and 62),
-    and the eight fine-tunings of docs/real-input.md take 0.5 to 2.2 times the seconds measured there.
+    and the eight fine-tunings of docs/results/beside.md take 0.5 to 2.2 times the seconds measured there.
     """
     return Device(threads * 70e9, threads * 70e9, 20e9, 10e9, threads * 8e9, 0.8e-3, 0.2, 800)
 
