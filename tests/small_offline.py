@@ -1,6 +1,6 @@
 """The small study (config/small.yaml) on files that are at hand, where nothing can be downloaded.
 
-    python tests/small_offline.py DATA FOLDER
+    python -m tests.small_offline DATA FOLDER
 
 writes the overlay FOLDER/small.yaml and the arrays that it reads. DATA holds parts of CIFAR-10, CIFAR-100, DTD and MNIST
 and some published weights (its README says which). The overlay changes where images and weights are from; what is not
@@ -18,6 +18,9 @@ from typing import Any
 
 import numpy as np
 import yaml
+
+from nctransfer.config.load import load
+from nctransfer.config.source_accuracy import source_accuracy
 
 ROOT = Path(__file__).resolve().parents[1]
 # Data sets that are not at hand, the classes of CIFAR-100 in their place, and the words in titles
@@ -57,7 +60,9 @@ def unpack(data: Path, folder: Path) -> None:
 
 def overlay(data: Path, folder: Path) -> dict[str, Any]:
     """What small.yaml's overlay must say where only these files are at hand."""
-    small = yaml.safe_load((ROOT / "config/small.yaml").read_text(encoding="utf-8"))
+    path = ROOT / "config/small.yaml"
+    small = yaml.safe_load(path.read_text(encoding="utf-8"))
+    online = load(ROOT / "config.yaml", [path])
 
     def arrays(name: str) -> dict[str, str]:
         return {
@@ -81,6 +86,7 @@ def overlay(data: Path, folder: Path) -> dict[str, Any]:
             "source": "local",
             "architecture": architecture,
             "weights": str(data / f"{file}.safetensors"),
+            "source_accuracy": source_accuracy(online, key).accuracy,  # of the same weights
             **({"head": False} if file == "mobilenet_v2" else {}),
             **(
                 {"options": small["models"][key]["options"]}
