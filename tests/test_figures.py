@@ -328,6 +328,15 @@ def test_a_parabolas_turn_is_marked_only_where_it_lies_among_the_points():
     np.testing.assert_allclose(curve[:, 1], 78 - 10 * (curve[:, 0] - 1) ** 2)
 
 
+def test_no_tick_is_above_100_percent_where_a_note_stands_there():
+    panels = [panel(name, TEN) for name in "ABCD"]  # narrow: the note needs the upper part
+    _, figure = shown(panels, tables(panels, accuracy=lambda nc1: 99 - nc1), curve="none")
+    for axes in figure.axes:
+        assert axes.get_ylim()[1] > 101
+        assert len(axes.get_yticks()) >= 2
+        assert max(axes.get_yticks()) <= 100
+
+
 def test_groups_that_are_more_than_their_marks_have_a_column_each_below():
     sizes = {"A": 2, "B": 3, "C": 1, "D": 1}
     points = [

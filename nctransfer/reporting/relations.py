@@ -121,6 +121,8 @@ def draw_relations(
         figure.draw_without_rendering()  # notes are placed once the axes have their sizes
         for ax, scale, note, taken in notes:
             place_note(ax, note, taken)
+            low, high = ax.get_ylim()  # no accuracy is above 100 %, though a note may stand there
+            ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= min(high, 100)])
             if SCALES[scale].logarithmic:
                 plain_ticks(ax.xaxis)
             else:
