@@ -84,17 +84,11 @@ def _draw_counts(axes: Axes, part: pd.DataFrame, looks: Mapping[str, Look], colo
     path = part[part["method"].isin(PATH)].sort_values("tuned")
     axes.plot(path["tuned"], path["transfer_accuracy"], color="0.6", linewidth=1.0, zorder=1)
     for name, points in part.groupby("name", sort=False):
-        look, changes = looks[str(name)], {"linestyle": "none"}
-        if points["method"].iloc[0] in PATH:
-            draw_mean(axes, points, "tuned", "transfer_accuracy", look, **changes)
-        else:
-            star = {"marker": "*", "markersize": 11, "label": f"_{name}", "zorder": 4}
-            draw_mean(axes, points, "tuned", "transfer_accuracy", look, **changes, **star)
-            place = points["tuned"].iloc[0], points["transfer_accuracy"].iloc[0]
-            axes.annotate(
-                str(name), place, xytext=(0, 6), textcoords="offset points", ha="center", va="bottom",
-                color=look.color,
-            )  # fmt: skip
+        look = looks[str(name)]
+        star: dict[str, Any] = (
+            {} if points["method"].iloc[0] in PATH else {"marker": "*", "markersize": 11, "zorder": 4}
+        )
+        draw_mean(axes, points, "tuned", "transfer_accuracy", look, linestyle="none", **star)
     other = axes.twinx()
     other.plot(
         path["tuned"], path["share"] / 100, color=color, linestyle=DASHES[1], linewidth=1.0, marker=".",
@@ -103,7 +97,6 @@ def _draw_counts(axes: Axes, part: pd.DataFrame, looks: Mapping[str, Look], colo
     other.set_ylim(0, 1.05)
     other.set_ylabel("Share of parameters trained", color=color)
     axes.set_xlabel("Number of tuned units")
-    axes.margins(y=0.12)  # for the name of a star
     axes.set_zorder(other.get_zorder() + 1)  # accuracy over the share
     axes.patch.set_visible(False)
     sns.despine(ax=axes, right=False)
