@@ -1,10 +1,10 @@
-"""Commands beside the workflow: ``python -m nctransfer cost ...`` and ``python -m nctransfer adopt ...``."""
+"""Commands beside the workflow: ``python -m nctransfer cost ...``, ``... adopt ...``, ``... publish ...``."""
 
 import sys
 
-from nctransfer.dag import adopt, cost
+from nctransfer.dag import adopt, cost, publish
 
-COMMANDS = {"adopt": adopt.main, "cost": cost.main}
+COMMANDS = {"adopt": adopt.main, "cost": cost.main, "publish": publish.main}
 
 if __name__ == "__main__":
     name = sys.argv[1] if len(sys.argv) > 1 else ""

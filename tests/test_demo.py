@@ -1,5 +1,6 @@
 """`make demo` as a person would type it, in a folder of its own."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -202,6 +203,22 @@ def test_the_cost_model_foretells_the_time_of_most_jobs(project, monkeypatch):
     ratios = [record["cpu_seconds"] / price.need(name).seconds for name, record in ran.items()]
     # the constants are of one machine, and another is faster or slower: docs/outputs.md has the factor there
     assert sum(1 / 3 < ratio < 3 for ratio in ratios) > 0.9 * len(ratios)
+
+
+def test_what_it_shows_is_published_with_the_time_of_every_rule(project):
+    typed = [sys.executable, "-m", "nctransfer", "publish", "shown", "--configfile", "config/demo.yaml"]
+    run = subprocess.run(typed, cwd=project.folder, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    names = {path.name for path in (project.folder / "shown").iterdir()}
+    assert {f"{key}.png" for key in PAPER["figures"]} | {f"{key}.md" for key in PAPER["tables"]} <= names
+    assert {"scorecard.md", "run.md", "rank-digits59.png"} <= names
+    page = (project.folder / "shown/run.md").read_text()
+    (together,) = re.findall(
+        r"^\| together \| ([\d,]+) \| .+ \| ([\d.]+) min \| ([\d.]+) min \|$", page, re.MULTILINE
+    )
+    assert int(together[0].replace(",", "")) > 400
+    assert 1 / 3 < float(together[1]) / float(together[2]) < 3  # cores, and the estimate beside it
+    assert {"`pretrain`", "`finetune`", "`figures/fig3`"} <= set(re.findall(r"`[\w/]+`", page))
 
 
 def test_drawn_again_everything_is_the_same_to_the_byte(project):

@@ -159,7 +159,7 @@ def prices(plan: Plan, gpu: str | None, ran: Mapping[Name, Mapping[str, Any]]) -
 def summary(price: Prices, names: Sequence[Name], by_target: Mapping[str, Sequence[Name]]) -> Iterator[str]:
     """Lines that say what jobs need, by target if there are several, and by rule."""
     source = f"corrected by {price.measured} jobs that have run" if price.measured else "not measured here"
-    yield f"Cost {_where(price.gpu)} (estimated from nctransfer/dag/speeds.py, {source}):"
+    yield f"Cost {where(price.gpu)} (estimated from nctransfer/dag/speeds.py, {source}):"
     heads = "jobs", "GPU", "CPU", "disk"
     rows = [(target, *price.together(needed).cells()) for target, needed in by_target.items()]
     if len(rows) > 1:
@@ -173,7 +173,7 @@ def summary(price: Prices, names: Sequence[Name], by_target: Mapping[str, Sequen
     )
     if price.plan.configuration.device != "cpu":
         shares = {gpu: Prices(price.plan, gpu).together(names) for gpu in GPUS if gpu != price.gpu}
-        others = (f"{_where(gpu)} {span(share.gpu or share.cpu)}" for gpu, share in shares.items())
+        others = (f"{where(gpu)} {span(share.gpu or share.cpu)}" for gpu, share in shares.items())
         yield f"Not measured here: {', '.join(others)}."
 
 
@@ -226,7 +226,8 @@ class Progress(logging.Handler):
             )
 
 
-def _where(gpu: str) -> str:
+def where(gpu: str) -> str:
+    """``with H200``, or ``without a GPU``."""
     return "without a GPU" if gpu == NO_GPU else f"with {gpu.upper()}"
 
 

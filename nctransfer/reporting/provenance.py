@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from nctransfer.reporting import pages
-from nctransfer.runtime.job_log import read_lines
+from nctransfer.runtime.job_log import cores_time, read_lines
 from nctransfer.stamp import DRAWING, UNRECORDED, MadeWith, Stamp
 from nctransfer.storage.files import save_text
 from nctransfer.storage.ledger import Adoption, read_ledger
@@ -108,17 +108,14 @@ def _differing(
 
 
 def summary(jobs: Sequence[Job]) -> list[tuple[Any, ...]]:
-    """Rule, host, device, most threads, number of jobs, total, longest and cores' time (s), by first start.
-
-    Where a line does not tell the cores' time, as of earlier versions, it is that of the job's threads.
-    """
+    """By first start: rule, host, device, most threads, jobs, total, longest and cores' time (s)."""
     groups: dict[tuple[str, str, str], list[Job]] = {}
     for job in jobs:
         groups.setdefault((job["rule"], job["host"], job["device_name"]), []).append(job)
     found = []
     for place, members in groups.items():
         threads, seconds = ([job[key] for job in members] for key in ("threads", "seconds"))
-        cores = sum(job.get("cpu_seconds", job["threads"] * job["seconds"]) for job in members)
+        cores = sum(map(cores_time, members))
         found.append((*place, max(threads), len(members), sum(seconds), max(seconds), cores))
     return found
 

@@ -82,6 +82,11 @@ def lines_of(path: Path) -> Iterator[dict[str, Any]]:
                 continue
 
 
+def cores_time(record: Mapping[str, Any]) -> float:
+    """Seconds of cores that a job used; if its line does not tell, as of earlier versions, of its threads."""
+    return float(record.get("cpu_seconds", record["threads"] * record["seconds"]))
+
+
 def _processor() -> str:
     try:
         text = Path("/proc/cpuinfo").read_text(errors="replace")
