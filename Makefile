@@ -9,8 +9,9 @@ READY := $(VENV)/.ready
 CORES ?= 2
 # what the Snakefile sets for jobs (workflow/rules/common.smk)
 AS_JOBS = OMP_WAIT_POLICY=PASSIVE MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=1073741824
-# gpu=0: on the CPU, where several jobs that would share a GPU can run at once
-RUN = $(BIN)/snakemake -j$(CORES) --resources gpu=0 --quiet rules host --configfile
+# gpu=0: on the CPU, where several jobs that would share a GPU can run at once. Any 50 jobs that are ready are
+# enough to choose the next from: to look at hundreds takes seconds each time.
+RUN = $(BIN)/snakemake -j$(CORES) --resources gpu=0 --scheduler-subsample 50 --quiet rules host --configfile
 DEMO = $(RUN) config/demo.yaml
 SMALL = $(RUN) config/small.yaml
 
