@@ -72,7 +72,7 @@ def page(plan: Plan) -> str:
 def _circumstances(done: Sequence[Mapping[str, Any]]) -> str:
     """When and with what jobs ran, in sentences."""
     days = sorted({record["start"][:10] for record in done})
-    devices = sorted({f"{record['device_name']}, {record['threads']} threads" for record in done})
+    devices = sorted({f"{record['device_name']} ({record['threads']} of its cores a job)" for record in done})
     versions = dict(sorted({pair for record in done for pair in record["versions"].items()}))
     used = ", ".join(f"{name} {version}" for name, version in versions.items())
     continued = sum(record["continued"] for record in done)
