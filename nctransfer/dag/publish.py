@@ -15,7 +15,7 @@ from typing import Any
 
 from nctransfer.config.kinds import SECTIONS
 from nctransfer.config.load import load
-from nctransfer.dag.cost import ROOT, Name, prices, records, span, targets, where
+from nctransfer.dag.cost import ROOT, Name, Prices, prices, records, span, targets, where
 from nctransfer.dag.plan import Plan
 from nctransfer.errors import DataError, NCTransferError
 from nctransfer.runtime.job_log import cores_time
@@ -42,7 +42,7 @@ def page(plan: Plan) -> str:
     wanted = targets(plan, ["all"])
     ran = records(plan)
     names = list(dict.fromkeys(name for needed in wanted.values() for name in needed))
-    price = prices(plan, None, {})
+    price = Prices(plan, prices(plan, None, ran).gpu)  # of the device that was used, and not corrected by it
 
     def row(label: str, jobs: Iterable[Name]) -> str:
         done = [name for name in jobs if name in ran]
@@ -76,7 +76,7 @@ def _circumstances(done: Sequence[Mapping[str, Any]]) -> str:
     versions = dict(sorted({pair for record in done for pair in record["versions"].items()}))
     used = ", ".join(f"{name} {version}" for name, version in versions.items())
     continued = sum(record["continued"] for record in done)
-    said = f"Between {days[0]} and {days[-1]} on {'; '.join(devices)}; {used}."
+    said = f"{' to '.join(dict.fromkeys((days[0], days[-1])))}, on {'; '.join(devices)}; {used}."
     return (
         f"{said} Of {continued} interrupted trainings only the last part is counted." if continued else said
     )
