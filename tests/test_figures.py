@@ -322,15 +322,27 @@ def test_a_parabolas_turn_is_marked_only_where_it_lies_among_the_points():
     (mark,) = [line for line in with_turn.lines if line.get_linestyle() == ":"]
     np.testing.assert_allclose(mark.get_xdata(), 1)
     assert "maximum at 1 [1, 1]" in with_turn.texts[0].get_text()
+    assert "r =" not in with_turn.texts[0].get_text()  # of what rises and falls
     assert not [line for line in without.lines if line.get_linestyle() == ":"]
     assert "no turning point in range" in without.texts[0].get_text()
     curve = with_turn.lines[0].get_xydata()
     np.testing.assert_allclose(curve[:, 1], 78 - 10 * (curve[:, 0] - 1) ** 2)
 
 
+def test_the_points_of_narrow_panels_with_a_parabola_keep_a_third_of_the_height():
+    panels = [panel(name, TEN) for name in "ABCD"]
+    numbers, figure = shown(
+        panels, tables(panels, accuracy=lambda nc1: 60 - 40 * (nc1 - 1) ** 2), curve="parabola"
+    )
+    for axes, (_, part) in zip(figure.axes, numbers.groupby("panel"), strict=True):
+        assert np.ptp(part["transfer_accuracy"]) > np.ptp(axes.get_ylim()) / 3
+
+
 def test_no_tick_is_above_100_percent_where_a_note_stands_there():
-    panels = [panel(name, TEN) for name in "ABCD"]  # narrow: the note needs the upper part
-    _, figure = shown(panels, tables(panels, accuracy=lambda nc1: 99 - nc1), curve="none")
+    panels = [panel(name, TEN) for name in "ABCD"]  # narrow, and with points near every corner
+    high = {0.25, 0.6, 1.0, 1.4, 1.75}
+    found = tables(panels, accuracy=lambda nc1: 96 if nc1 in high else 66)
+    _, figure = shown(panels, found, curve="none")
     for axes in figure.axes:
         assert axes.get_ylim()[1] > 101
         assert len(axes.get_yticks()) >= 2

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nctransfer.config.load import load
+from nctransfer.dag.command_line import parse, parser_of, plan_of
 from nctransfer.dag.digest import reached_code
 from nctransfer.dag.job import Job
 from nctransfer.dag.plan import Plan
@@ -36,7 +36,6 @@ from nctransfer.storage.restamp import restamp, verify
 from nctransfer.storage.stamps import read_stamp
 from nctransfer.versions import revision
 
-ROOT = Path(__file__).resolve().parents[2]
 METADATA = Path(".snakemake/metadata")
 # Files that carry the stamp of a rule's jobs; each * is a wildcard, in the order of the rule.
 STAMPED = {
@@ -287,21 +286,17 @@ def _refresh_pages(plan: Plan, arguments: argparse.Namespace) -> None:
 
 def main(words: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    about = __doc__.split("\n")[0]
-    parser = argparse.ArgumentParser(prog="python -m nctransfer.dag.adopt", description=about)
-    parser.add_argument("--configfile", nargs="+", type=Path, default=[], help="overlays, as for snakemake")
-    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for snakemake")
+    parser = parser_of("nctransfer.dag.adopt", __doc__)
     keep = "keep the outputs; without it they are only listed"
     parser.add_argument("--yes", action="store_true", help=keep)
     parser.add_argument("--reason", help="why no result depends on the change; goes into the ledger")
-    arguments = parser.parse_args(words)
+    arguments = parse(parser, words)
     if arguments.yes and not (arguments.reason or "").strip():
         parser.error("--yes needs --reason, which the report shows to its readers")
     try:
-        study = load(ROOT / "config.yaml", arguments.configfile, arguments.config)
-        plan = Plan(study, ROOT)
+        plan = plan_of(arguments)
         if arguments.yes:
-            study_lock.begin(study.configuration.study, lambda text: print(text, file=sys.stderr))
+            study_lock.begin(plan.configuration.study, lambda text: print(text, file=sys.stderr))
         inventory = Inventory(plan)
         sys.stdout.write("".join(f"{line}\n" for line in listing(inventory)))
         if not inventory.kept:

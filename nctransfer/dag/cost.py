@@ -8,7 +8,6 @@ in ``nctransfer.dag.speeds``. Jobs of the study that have run correct them: each
 measured to estimated times. "GPU" is the time of jobs that hold a GPU, "CPU" the core hours of all others.
 """
 
-import argparse
 import logging
 import statistics
 import sys
@@ -20,18 +19,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nctransfer.config.kinds import SECTIONS
-from nctransfer.config.load import load
 from nctransfer.config.ranking import picture_keys
 from nctransfer.dag import speeds
+from nctransfer.dag.command_line import parse, parser_of, plan_of
 from nctransfer.dag.estimates import ESTIMATES, Need, Needs
 from nctransfer.dag.job import Job
 from nctransfer.dag.plan import Plan
 from nctransfer.errors import ConfigError, NCTransferError
 from nctransfer.runtime.job_log import lines_of, read_lines
-from nctransfer.runtime.snakemake_command import separate_targets
 from nctransfer.suggestions import suggestion
 
-ROOT = Path(__file__).resolve().parents[2]
 NO_GPU = "none"
 GPUS = (*speeds.GPUS, NO_GPU)
 # Where nothing tells the GPU; one that is not in the table counts as this one too.
@@ -305,15 +302,12 @@ def _target(plan: Plan, word: str) -> Iterator[tuple[str, Job]]:
 
 def main(words: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m nctransfer cost", description=__doc__.split("\n")[0])
+    parser = parser_of("nctransfer cost", __doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="as for snakemake; default: all")
-    parser.add_argument("--configfile", nargs="+", type=Path, default=[], help="overlays, as for snakemake")
-    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for snakemake")
     parser.add_argument("--gpu", choices=GPUS, help=f"default: that of jobs that have run, else {USUAL_GPU}")
-    typed = separate_targets(sys.argv[1:] if words is None else words, parser)
-    arguments = parser.parse_args(typed)
+    arguments = parse(parser, words)
     try:
-        plan = Plan(load([ROOT / "config.yaml"], arguments.configfile, arguments.config), ROOT)
+        plan = plan_of(arguments)
         wanted = targets(plan, arguments.targets or ["all"])
         names = list(dict.fromkeys(name for needed in wanted.values() for name in needed))
         if not names:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from nctransfer.config.load import load
 from nctransfer.dag.calibrate import with_tables
-from nctransfer.dag.cost import NO_GPU, ROOT, Prices, size, span, targets
+from nctransfer.dag.command_line import ROOT
+from nctransfer.dag.cost import NO_GPU, Prices, size, span, targets
 from nctransfer.dag.plan import Plan
 from nctransfer.dag.speeds import GPUS
 from nctransfer.storage.files import save_text

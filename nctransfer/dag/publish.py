@@ -6,7 +6,6 @@ Pictures, tables and the scorecard are copied as the workflow made them; ``run.m
 in what time, by rule and by figure or table.
 """
 
-import argparse
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from nctransfer.config.kinds import SECTIONS
-from nctransfer.config.load import load
-from nctransfer.dag.cost import ROOT, Name, Prices, prices, records, span, targets, where
+from nctransfer.dag.command_line import parse, parser_of, plan_of
+from nctransfer.dag.cost import Name, Prices, prices, records, span, targets, where
 from nctransfer.dag.plan import Plan
 from nctransfer.errors import DataError, NCTransferError
 from nctransfer.runtime.job_log import cores_time
@@ -84,15 +83,13 @@ def _circumstances(done: Sequence[Mapping[str, Any]]) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m nctransfer publish", description=__doc__.split("\n")[0])
+    parser = parser_of("nctransfer publish", __doc__)
     parser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="where to copy to; made if it is not there"
     )
-    parser.add_argument("--configfile", nargs="+", type=Path, default=[], help="overlays, as for snakemake")
-    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as for snakemake")
-    arguments = parser.parse_args(words)
+    arguments = parse(parser, words)
     try:
-        plan = Plan(load([ROOT / "config.yaml"], arguments.configfile, arguments.config), ROOT)
+        plan = plan_of(arguments)
         files = files_shown(plan)
         arguments.folder.mkdir(parents=True, exist_ok=True)
         for file in files:

@@ -106,22 +106,18 @@ def _subsets(
     panels: Sequence[PanelSettings],
     papers: Sequence[PanelSettings],
     entries: Iterable[ModelSettings],
-) -> Iterator[str]:
+) -> Iterable[str]:
     """``DTD: 10 of 47 classes, 40 training images a class``, by data set of panels and their networks."""
     sources = [entry.dataset for entry in entries if isinstance(entry, PretrainedModelSettings)]
     title, datasets = own.configuration.style.title, own.configuration.datasets
     drawn, usually = _drawn(panels), _drawn(papers)
-    said: dict[str, None] = {}
-    for name in dict.fromkeys([*(name for panel in panels for name in _datasets(panel)), *sources]):
+    names = dict.fromkeys([*(name for panel in panels for name in _datasets(panel)), *sources])
+    parts = {}
+    for name in names:
         counts = drawn.get(name, set())
-        part = _subset(
-            datasets[name],
-            paper.configuration.datasets.get(name),
-            _range(counts) if counts and counts != usually.get(name) else "",
-        )
-        if part:
-            said[f"{title(name)}: {part}"] = None
-    yield from said
+        given = _range(counts) if counts and counts != usually.get(name) else ""
+        parts[name] = _subset(datasets[name], paper.configuration.datasets.get(name), given)
+    return dict.fromkeys(f"{title(name)}: {part}" for name, part in parts.items() if part)
 
 
 def _sweeps(panel: PanelSettings) -> Sequence[SweepSettings]:
