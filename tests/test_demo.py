@@ -209,6 +209,11 @@ def test_what_it_shows_is_published_with_the_time_of_every_rule(project):
     typed = [sys.executable, "-m", "nctransfer", "publish", "shown", "--configfile", "config/demo.yaml"]
     run = subprocess.run(typed, cwd=project.folder, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
+    typed += ["--config", "probes={epochs: 3}"]  # of which there are no results
+    refused = subprocess.run(typed, cwd=project.folder, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert re.match(r"error: not made, or not as planned: .*figures/demo/fig3.png", refused.stderr)
+    assert "fig7.png" not in refused.stderr  # which shows no probe
     names = {path.name for path in (project.folder / "shown").iterdir()}
     assert {f"{key}.png" for key in PAPER["figures"]} | {f"{key}.md" for key in PAPER["tables"]} <= names
     assert {"scorecard.md", "run.md", "rank-digits59.png"} <= names

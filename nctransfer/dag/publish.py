@@ -15,25 +15,35 @@ from typing import Any
 from nctransfer.config.kinds import SECTIONS
 from nctransfer.dag.command_line import parse, parser_of, plan_of
 from nctransfer.dag.cost import Name, Prices, prices, records, span, targets, where
+from nctransfer.dag.job import Job
 from nctransfer.dag.plan import Plan
 from nctransfer.errors import DataError, NCTransferError
 from nctransfer.runtime.job_log import cores_time
 from nctransfer.storage.files import save_text
+from nctransfer.storage.stamps import read_stamp
 
 SHOWN = {"figures": "png", "tables": "md"}
 
 
 def files_shown(plan: Plan) -> list[Path]:
-    """Pictures, tables and scorecard of a study, relative to the project; DataError if one is not made."""
-    found = [
-        Path(getattr(plan, section), f"{key}.{SHOWN[section]}")
+    """Pictures, tables and scorecard of a study, relative to the project.
+
+    DataError if one is missing, or was made of other data, settings or code than it is planned with.
+    """
+    jobs = {
+        Path(getattr(plan, section), f"{key}.{SHOWN[section]}"): plan.picture(section, key)
         for section in SECTIONS
         for key in plan.reported(section)
-    ]
-    found.append(Path(plan.results, "scorecard.md"))
-    if missing := [str(path) for path in found if not path.is_file()]:
-        raise DataError(f"not made yet: {', '.join(missing)}; run snakemake with this configuration first")
-    return found
+    }
+    jobs[Path(plan.results, "scorecard.md")] = plan.scorecard()
+    if wrong := [str(path) for path, job in jobs.items() if not _is_made(path, job)]:
+        raise DataError(f"not made, or not as planned: {', '.join(wrong)}; run snakemake first")
+    return list(jobs)
+
+
+def _is_made(path: Path, job: Job) -> bool:
+    sidecar = path.with_suffix(".json")
+    return path.is_file() and sidecar.is_file() and read_stamp(sidecar).digest == job.stamp.digest
 
 
 def page(plan: Plan) -> str:
